@@ -1,0 +1,176 @@
+use crate::Error;
+use crate::error::elements;
+
+/// How far the window reaches past the input's edges. Padded places count as zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Padding {
+    /// Not at all.
+    #[default]
+    Valid,
+    /// As far as makes the output `ceil(input / stride)`; the odd pixel goes to the bottom and
+    /// right, as in TensorFlow and Keras.
+    Same,
+    /// So many pixels on each side.
+    Explicit {
+        /// Rows above the first.
+        top: usize,
+        /// Rows below the last.
+        bottom: usize,
+        /// Columns before the first.
+        left: usize,
+        /// Columns after the last.
+        right: usize,
+    },
+}
+
+/// One spatial axis of a sliding window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Axis {
+    pub input: usize,
+    pub window: usize,
+    pub stride: usize,
+    /// Padding before the first element.
+    pub before: usize,
+    pub output: usize,
+}
+
+impl Axis {
+    /// `pad` is the padding before and after, or `None` for "same".
+    pub fn new(
+        input: usize,
+        window: usize,
+        stride: usize,
+        pad: Option<(usize, usize)>,
+    ) -> Result<Axis, Error> {
+        for (what, size) in [("input extent", input), ("window", window), ("stride", stride)] {
+            if size == 0 {
+                return Err(Error::ZeroSize { what });
+            }
+        }
+        let Some((before, after)) = pad else {
+            let output = input.div_ceil(stride);
+            // Both factors are below `input` and `window`, so this cannot overflow past usize.
+            let reach = ((output - 1) * stride).checked_add(window);
+            let reach = reach.ok_or(Error::TooLarge { what: "padded input" })?;
+            return Ok(Axis { input, window, stride, before: reach.saturating_sub(input) / 2, output });
+        };
+        let padded = input.checked_add(before).and_then(|sum| sum.checked_add(after));
+        let padded = padded.ok_or(Error::TooLarge { what: "padded input" })?;
+        if window > padded {
+            return Err(Error::WindowExceedsInput { window, padded });
+        }
+        Ok(Axis { input, window, stride, before, output: (padded - window) / stride + 1 })
+    }
+
+    /// The two axes of an image, `[height, width]`.
+    pub fn pair(
+        input: [usize; 2],
+        window: [usize; 2],
+        stride: [usize; 2],
+        padding: Padding,
+    ) -> Result<[Axis; 2], Error> {
+        let [vertical, horizontal] = match padding {
+            Padding::Valid => [Some((0, 0)); 2],
+            Padding::Same => [None; 2],
+            Padding::Explicit { top, bottom, left, right } => [Some((top, bottom)), Some((left, right))],
+        };
+        Ok([
+            Axis::new(input[0], window[0], stride[0], vertical)?,
+            Axis::new(input[1], window[1], stride[1], horizontal)?,
+        ])
+    }
+}
+
+/// The checked shape of a convolution: every array that it names can exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Geometry {
+    pub(crate) batch: usize,
+    pub(crate) channels_in: usize,
+    pub(crate) channels_out: usize,
+    /// Vertical, horizontal.
+    pub(crate) axes: [Axis; 2],
+}
+
+impl Geometry {
+    /// `input` is `[N, H, W, Cin]`, `kernel` is `[KH, KW]`, `stride` is `[vertical, horizontal]`.
+    ///
+    /// # Errors
+    /// A size is zero, the kernel exceeds the padded input, or an array would not fit memory.
+    ///
+    /// ```
+    /// use bantam_kernels::conv2d::{Geometry, Padding};
+    /// let g = Geometry::new([1, 28, 28, 1], [3, 3], 32, [1, 1], Padding::Valid)?;
+    /// assert_eq!(g.output(), [1, 26, 26, 32]);
+    /// assert_eq!(g.weights(), [3, 3, 1, 32]);
+    /// # Ok::<(), bantam_kernels::Error>(())
+    /// ```
+    pub fn new(
+        input: [usize; 4],
+        kernel: [usize; 2],
+        channels_out: usize,
+        stride: [usize; 2],
+        padding: Padding,
+    ) -> Result<Geometry, Error> {
+        let [batch, height, width, channels_in] = input;
+        for (what, size) in
+            [("batch", batch), ("input channels", channels_in), ("output channels", channels_out)]
+        {
+            if size == 0 {
+                return Err(Error::ZeroSize { what });
+            }
+        }
+        let axes = Axis::pair([height, width], kernel, stride, padding)?;
+        let geometry = Geometry { batch, channels_in, channels_out, axes };
+        elements("input", &geometry.input())?;
+        elements("output", &geometry.output())?;
+        // Packed weights round a side up to whole vectors; 16 lanes are the widest there are.
+        let [kh, kw, cin, cout] = geometry.weights();
+        elements("weights", &[kh, kw, cin.max(16) * 2, cout.max(16) * 2])?;
+        Ok(geometry)
+    }
+
+    /// A dense layer, `[N, In]` to `[N, Out]`, as the convolution of `N` images of one pixel. Its
+    /// weights are `[In, Out]`.
+    ///
+    /// # Errors
+    /// A size is zero or an array would not fit memory.
+    pub fn dense(batch: usize, inputs: usize, outputs: usize) -> Result<Geometry, Error> {
+        Geometry::new([batch, 1, 1, inputs], [1, 1], outputs, [1, 1], Padding::Valid)
+    }
+
+    /// The same convolution over another number of images, for work in parts.
+    ///
+    /// # Errors
+    /// As [`Geometry::new`].
+    pub fn with_batch(mut self, batch: usize) -> Result<Geometry, Error> {
+        if batch == 0 {
+            return Err(Error::ZeroSize { what: "batch" });
+        }
+        self.batch = batch;
+        elements("input", &self.input())?;
+        elements("output", &self.output())?;
+        Ok(self)
+    }
+
+    /// `[N, H, W, Cin]`.
+    pub fn input(&self) -> [usize; 4] {
+        [self.batch, self.axes[0].input, self.axes[1].input, self.channels_in]
+    }
+
+    /// `[KH, KW, Cin, Cout]`.
+    pub fn weights(&self) -> [usize; 4] {
+        [self.axes[0].window, self.axes[1].window, self.channels_in, self.channels_out]
+    }
+
+    /// `[N, OH, OW, Cout]`.
+    pub fn output(&self) -> [usize; 4] {
+        [self.batch, self.axes[0].output, self.axes[1].output, self.channels_out]
+    }
+
+    /// Multiply-adds of one pass, padded places included.
+    pub fn multiply_adds(&self) -> u64 {
+        let [n, oh, ow, cout] = self.output().map(|size| size as u64);
+        let [kh, kw, cin, _] = self.weights().map(|size| size as u64);
+        n * oh * ow * cout * kh * kw * cin
+    }
+}

@@ -1,0 +1,16 @@
+//! Two-dimensional convolution (cross-correlation, as in every deep-learning library), channels
+//! last: input `[N, H, W, Cin]`, weights `[KH, KW, Cin, Cout]`, output `[N, OH, OW, Cout]`.
+//!
+//! Prepare, then run: pack the weights once for an [`Isa`](crate::Isa), then call [`forward`] or
+//! [`grad_input`] any number of times. [`grad_weights`] reads both operands in place. A dense
+//! layer is the convolution of a one-pixel image, see [`Geometry::dense`].
+
+mod direct;
+mod geometry;
+mod grad_weights;
+mod pack;
+
+pub use direct::{Activation, forward, grad_input};
+pub use geometry::{Geometry, Padding};
+pub use grad_weights::grad_weights;
+pub use pack::{pack, pack_transposed, packed_len, packed_transposed_len};

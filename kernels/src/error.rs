@@ -1,0 +1,81 @@
+use core::fmt;
+
+/// Why a kernel refused its arguments. Nothing was written when one is returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// A slice does not have the length that its shape asks for.
+    Length {
+        /// Which argument.
+        what: &'static str,
+        /// Elements that the shape asks for.
+        expected: usize,
+        /// Elements that came.
+        got: usize,
+    },
+    /// A size that must be at least one is zero.
+    ZeroSize {
+        /// Which size.
+        what: &'static str,
+    },
+    /// A product of sizes does not fit `isize::MAX` bytes.
+    TooLarge {
+        /// Which array.
+        what: &'static str,
+    },
+    /// A window is larger than the padded input that it slides over.
+    WindowExceedsInput {
+        /// Extent of the window.
+        window: usize,
+        /// Extent of the input with its padding.
+        padded: usize,
+    },
+    /// A value lies outside the range that the kernel can treat.
+    OutOfRange {
+        /// Which argument.
+        what: &'static str,
+        /// The largest legal value.
+        max: usize,
+        /// The value that came.
+        got: usize,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Error::Length { what, expected, got } => {
+                write!(f, "{what}: expected {expected} elements, got {got}")
+            }
+            Error::ZeroSize { what } => write!(f, "{what}: expected at least 1, got 0"),
+            Error::TooLarge { what } => {
+                write!(f, "{what}: expected at most isize::MAX bytes, the product of its sizes is larger")
+            }
+            Error::WindowExceedsInput { window, padded } => {
+                write!(f, "window: expected at most the padded input's {padded}, got {window}")
+            }
+            Error::OutOfRange { what, max, got } => {
+                write!(f, "{what}: expected at most {max}, got {got}")
+            }
+        }
+    }
+}
+
+impl core::error::Error for Error {}
+
+/// Checks a slice's length at a kernel's door.
+pub(crate) fn check<T>(what: &'static str, slice: &[T], expected: usize) -> Result<(), Error> {
+    if slice.len() == expected { Ok(()) } else { Err(Error::Length { what, expected, got: slice.len() }) }
+}
+
+/// The product of `sizes`, if an `f32` array of that many elements can exist.
+pub(crate) fn elements(what: &'static str, sizes: &[usize]) -> Result<usize, Error> {
+    let mut bytes = size_of::<f32>();
+    for &size in sizes {
+        bytes = bytes.checked_mul(size).ok_or(Error::TooLarge { what })?;
+    }
+    if bytes > isize::MAX as usize {
+        return Err(Error::TooLarge { what });
+    }
+    Ok(bytes / size_of::<f32>())
+}

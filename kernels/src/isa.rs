@@ -1,0 +1,127 @@
+use crate::simd::{Operation, Scalar};
+use core::fmt;
+
+/// An instruction set that this CPU has been seen to have.
+///
+/// A value exists only where its instructions run, so a kernel that is given one may use them.
+/// Find it once and pass it on.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Isa(Level);
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Level {
+    Scalar,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+}
+
+const LEVELS: &[Level] = &[
+    Level::Scalar,
+    #[cfg(target_arch = "x86_64")]
+    Level::Avx2,
+    #[cfg(target_arch = "aarch64")]
+    Level::Neon,
+];
+
+impl Isa {
+    /// Plain Rust, which every CPU runs.
+    pub const SCALAR: Isa = Isa(Level::Scalar);
+
+    /// The widest instruction set of this CPU. Needs neither `std` nor an operating system.
+    pub fn detect() -> Isa {
+        Isa::available().last().unwrap_or(Isa::SCALAR)
+    }
+
+    /// Every instruction set of this CPU, narrowest first.
+    pub fn available() -> impl Iterator<Item = Isa> {
+        LEVELS.iter().filter(|level| level.is_present()).map(|&level| Isa(level))
+    }
+
+    /// The instruction set of that name, if this CPU has it.
+    ///
+    /// ```
+    /// use bantam_kernels::Isa;
+    /// assert_eq!(Isa::named("scalar"), Some(Isa::SCALAR));
+    /// assert_eq!(Isa::named("mmx"), None);
+    /// ```
+    pub fn named(name: &str) -> Option<Isa> {
+        Isa::available().find(|isa| isa.name() == name)
+    }
+
+    /// `"scalar"`, `"avx2"` or `"neon"`.
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            Level::Scalar => "scalar",
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => "avx2",
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => "neon",
+        }
+    }
+
+    /// Runs `operation` with this instruction set enabled.
+    #[inline]
+    pub(crate) fn run<O: Operation>(self, operation: O) -> O::Output {
+        match self.0 {
+            Level::Scalar => operation.run(Scalar),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: an `Isa` of this level exists only if `is_present` saw AVX2 and FMA.
+            Level::Avx2 => unsafe { crate::simd::avx2::run(operation) },
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: an `Isa` of this level exists only if `is_present` saw NEON.
+            Level::Neon => unsafe { crate::simd::neon::run(operation) },
+        }
+    }
+}
+
+impl fmt::Debug for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl fmt::Display for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Level {
+    fn is_present(self) -> bool {
+        match self {
+            Level::Scalar => true,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => has_avx2_and_fma(),
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => cfg!(target_feature = "neon"),
+        }
+    }
+}
+
+/// Intel SDM vol. 1, 14.7.1: the CPU must have the instructions and the system must keep the
+/// registers.
+#[cfg(target_arch = "x86_64")]
+fn has_avx2_and_fma() -> bool {
+    use core::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
+
+    #[target_feature(enable = "xsave")]
+    fn saved_registers() -> u64 {
+        // SAFETY: XCR0 exists wherever XGETBV does, which the caller has seen.
+        unsafe { _xgetbv(0) }
+    }
+
+    const FMA: u32 = 1 << 12;
+    const OSXSAVE: u32 = 1 << 27;
+    const AVX: u32 = 1 << 28;
+    const AVX2: u32 = 1 << 5;
+    const XMM_AND_YMM: u64 = 0b110;
+
+    let wanted = FMA | OSXSAVE | AVX;
+    __cpuid(0).eax >= 7
+        && __cpuid(1).ecx & wanted == wanted
+        && __cpuid_count(7, 0).ebx & AVX2 != 0
+        // SAFETY: OSXSAVE says that XGETBV may be executed.
+        && unsafe { saved_registers() } & XMM_AND_YMM == XMM_AND_YMM
+}

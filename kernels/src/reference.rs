@@ -1,0 +1,1 @@
+//! The shortest loops that can be true: what every kernel is tested against.

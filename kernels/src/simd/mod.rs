@@ -1,0 +1,84 @@
+//! One trait over vectors of `f32`, one file an instruction set.
+//!
+//! A kernel is written once as an [`Operation`], generic over [`Simd`]; [`Isa::run`](crate::Isa)
+//! enables the CPU's features around it. Everything here is `#[inline(always)]` so that it
+//! compiles inside that one wrapper. Bodies avoid closures, which would escape it.
+
+mod scalar;
+pub(crate) use scalar::Scalar;
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx2;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon;
+
+/// Work that runs on any instruction set. `run` must be `#[inline(always)]`.
+pub(crate) trait Operation {
+    type Output;
+    fn run<S: Simd>(self, simd: S) -> Self::Output;
+}
+
+/// A register tile: accumulators for `rows` (pixels, or rows of a weight gradient) times `vectors`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tile {
+    /// Sixteen registers of which two stay free: AVX2.
+    R6V2,
+    /// Thirty-two registers: NEON.
+    R8V3,
+    /// Thirty-two single registers of a scalar FPU.
+    R4V4,
+}
+
+/// A token of an instruction set and the vector operations that it gives.
+///
+/// A value can be had only inside [`Isa::run`](crate::Isa), so everything but memory access is
+/// safe. Where `n` says how many elements to load or store, memory past them is not touched.
+pub(crate) trait Simd: Copy {
+    type Vector: Copy;
+    type Mask: Copy;
+    /// `f32`s in a vector.
+    const LANES: usize;
+    /// The register tile for products.
+    const TILE: Tile;
+
+    /// # Safety
+    /// `p` is valid for reading `LANES` elements.
+    unsafe fn load(self, p: *const f32) -> Self::Vector;
+    /// The first `n` elements; the other lanes are zero.
+    /// # Safety
+    /// `p` is valid for reading `n <= LANES` elements.
+    unsafe fn load_n(self, p: *const f32, n: usize) -> Self::Vector;
+    /// # Safety
+    /// `p` is valid for writing `LANES` elements.
+    unsafe fn store(self, p: *mut f32, v: Self::Vector);
+    /// # Safety
+    /// `p` is valid for writing `n <= LANES` elements.
+    unsafe fn store_n(self, p: *mut f32, v: Self::Vector, n: usize);
+    /// Bytes as numbers 0 to 255; lanes from `n` on are zero.
+    /// # Safety
+    /// `p` is valid for reading `n <= LANES` bytes.
+    unsafe fn load_u8(self, p: *const u8, n: usize) -> Self::Vector;
+    /// Whole numbers from 0 to 255 as bytes.
+    /// # Safety
+    /// `p` is valid for writing `n <= LANES` bytes.
+    unsafe fn store_u8(self, p: *mut u8, v: Self::Vector, n: usize);
+
+    fn splat(self, x: f32) -> Self::Vector;
+    fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    fn sub(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    fn mul(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    fn div(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// `a * b + c`, fused where that is one instruction.
+    fn mul_add(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+    fn sqrt(self, a: Self::Vector) -> Self::Vector;
+    /// The larger of the two. A NaN in `b` gives NaN; one in `a` may be lost.
+    fn max(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// Where `a > b` or either is NaN.
+    fn not_le(self, a: Self::Vector, b: Self::Vector) -> Self::Mask;
+    /// Where `a == b`; a NaN equals nothing.
+    fn eq(self, a: Self::Vector, b: Self::Vector) -> Self::Mask;
+    /// `a` where the mask is set, else `b`.
+    fn select(self, mask: Self::Mask, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// The sum of the lanes, halves first: a fixed order.
+    fn reduce_add(self, v: Self::Vector) -> f32;
+}
