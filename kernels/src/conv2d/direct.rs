@@ -1,5 +1,11 @@
 use super::Geometry;
+use super::pack::{packed_len, packed_transposed_len};
+use super::window::{Offsets, Positions, Segment, Sweep, split};
+use crate::error::check;
+use crate::simd::{Operation, Simd, Tile};
 use crate::{Error, Isa};
+use core::ops::Range;
+
 /// What is applied to each output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Activation {
@@ -9,25 +15,378 @@ pub enum Activation {
     /// `max(0, x)`; NaN stays NaN.
     Relu,
 }
-/// Convolution, bias and activation in one pass.
+
+/// Convolution, bias and activation in one pass: `[N, H, W, Cin]` to `[N, OH, OW, Cout]`, with
+/// weights from [`pack`](super::pack) for the same `isa` and a bias of `[Cout]`.
+///
+/// # Errors
+/// A slice's length differs from the geometry's.
+///
+/// ```
+/// use bantam_kernels::{Isa, conv2d::{self, Activation, Geometry, Padding}};
+/// let isa = Isa::detect();
+/// let g = Geometry::new([1, 3, 3, 1], [2, 2], 1, [1, 1], Padding::Valid)?;
+/// let mut packed = vec![0.0; conv2d::packed_len(isa, &g)];
+/// conv2d::pack(isa, &g, &[1.0, 0.0, 0.0, -1.0], &mut packed)?;
+/// let image = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 9.0, 8.0, 7.0];
+/// let mut output = [0.0; 4];
+/// conv2d::forward(isa, &g, &image, &packed, Some(&[3.0]), Activation::Relu, &mut output)?;
+/// assert_eq!(output, [0.0, 0.0, 0.0, 1.0]);
+/// # Ok::<(), bantam_kernels::Error>(())
+/// ```
 pub fn forward(
-    _isa: Isa,
-    _geometry: &Geometry,
-    _input: &[f32],
-    _packed: &[f32],
-    _bias: Option<&[f32]>,
-    _activation: Activation,
-    _output: &mut [f32],
+    isa: Isa,
+    geometry: &Geometry,
+    input: &[f32],
+    packed: &[f32],
+    bias: Option<&[f32]>,
+    activation: Activation,
+    output: &mut [f32],
 ) -> Result<(), Error> {
-    todo!()
+    check("input", input, geometry.input().iter().product())?;
+    check("packed weights", packed, packed_len(isa, geometry))?;
+    check("output", output, geometry.output().iter().product())?;
+    if let Some(bias) = bias {
+        check("bias", bias, geometry.channels_out)?;
+    }
+    isa.run(Correlate {
+        batch: geometry.batch,
+        sweeps: Sweep::forward(geometry),
+        channels: geometry.channels_in,
+        features: geometry.channels_out,
+        input,
+        packed,
+        bias,
+        activation,
+        output,
+    });
+    Ok(())
 }
-/// Gradient to the input.
+
+/// Gradient of a convolution to its input: `[N, OH, OW, Cout]` to `[N, H, W, Cin]`, with weights
+/// from [`pack_transposed`](super::pack_transposed) for the same `isa`. `d_input` is overwritten.
+///
+/// A convolution too: input pixels of equal residue modulo the stride see the same taps, so each
+/// residue is a convolution of stride 1 over the output's gradient.
+///
+/// # Errors
+/// A slice's length differs from the geometry's.
 pub fn grad_input(
-    _isa: Isa,
-    _geometry: &Geometry,
-    _d_output: &[f32],
-    _packed_transposed: &[f32],
-    _d_input: &mut [f32],
+    isa: Isa,
+    geometry: &Geometry,
+    d_output: &[f32],
+    packed_transposed: &[f32],
+    d_input: &mut [f32],
 ) -> Result<(), Error> {
-    todo!()
+    check("output gradient", d_output, geometry.output().iter().product())?;
+    check("packed weights", packed_transposed, packed_transposed_len(isa, geometry))?;
+    check("input gradient", d_input, geometry.input().iter().product())?;
+    let taps = geometry.axes[0].window * geometry.axes[1].window;
+    let per_tap = packed_transposed.len() / taps;
+    let mut done = 0;
+    for residue in Residue::all(geometry) {
+        let len = residue.taps[0].count * residue.taps[1].count * per_tap;
+        isa.run(Correlate {
+            batch: geometry.batch,
+            sweeps: residue.sweeps(geometry),
+            channels: geometry.channels_out,
+            features: geometry.channels_in,
+            input: d_output,
+            packed: &packed_transposed[done..done + len],
+            bias: None,
+            activation: Activation::None,
+            output: &mut *d_input,
+        });
+        done += len;
+    }
+    Ok(())
+}
+
+/// The taps `first, first + stride, …` of one axis.
+#[derive(Clone, Copy)]
+pub(super) struct Taps {
+    first: usize,
+    stride: usize,
+    pub count: usize,
+}
+
+impl Taps {
+    /// The tap at `index` from the last.
+    pub fn flipped(&self, index: usize) -> usize {
+        self.first + (self.count - 1 - index) * self.stride
+    }
+}
+
+/// Input pixels that see the same taps of a strided convolution.
+pub(super) struct Residue {
+    /// Of the first such pixel, vertical and horizontal.
+    pixel: [usize; 2],
+    pub taps: [Taps; 2],
+}
+
+impl Residue {
+    /// Every residue that has pixels. Taps of a residue without pixels touch nothing but padding.
+    pub fn all(geometry: &Geometry) -> impl Iterator<Item = Residue> {
+        let [rows, columns] = geometry.axes;
+        let residues = |axis: super::geometry::Axis| {
+            (0..axis.stride.min(axis.input)).map(move |pixel| {
+                let first = (pixel + axis.before) % axis.stride;
+                let count = axis.window.saturating_sub(first).div_ceil(axis.stride);
+                (pixel, Taps { first, stride: axis.stride, count })
+            })
+        };
+        residues(rows).flat_map(move |(y, vertical)| {
+            residues(columns)
+                .map(move |(x, horizontal)| Residue { pixel: [y, x], taps: [vertical, horizontal] })
+        })
+    }
+
+    fn sweeps(&self, geometry: &Geometry) -> [Sweep; 2] {
+        [0, 1].map(|i| {
+            let (axis, taps, pixel) = (geometry.axes[i], self.taps[i], self.pixel[i]);
+            let newest = ((pixel + axis.before) / axis.stride).cast_signed();
+            Sweep {
+                read: axis.output,
+                taps: taps.count,
+                stride: 1,
+                origin: newest + 1 - taps.count.cast_signed(),
+                positions: (axis.input - pixel).div_ceil(axis.stride),
+                written: axis.input,
+                first: pixel,
+                step: axis.stride,
+            }
+        })
+    }
+}
+
+/// Packed weights that are used again and again should stay in the second-level cache.
+const PANELS_BYTES: usize = 256 * 1024;
+/// Positions whose offsets are listed at a time: enough to reuse a panel from the first-level
+/// cache, few enough for a chip's stack.
+const POSITIONS: usize = 48;
+
+/// A window of packed weights slid over an array.
+struct Correlate<'a> {
+    batch: usize,
+    sweeps: [Sweep; 2],
+    channels: usize,
+    features: usize,
+    input: &'a [f32],
+    packed: &'a [f32],
+    bias: Option<&'a [f32]>,
+    activation: Activation,
+    output: &'a mut [f32],
+}
+
+impl Operation for Correlate<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(mut self, simd: S) {
+        match S::TILE {
+            Tile::R4V4 => self.all_panels::<S, 4, 4>(simd),
+            Tile::R6V2 => self.all_panels::<S, 6, 2>(simd),
+            Tile::R8V3 => self.all_panels::<S, 8, 3>(simd),
+        }
+    }
+}
+
+/// One panel of weights: features `first..first + live`, `first` a whole vector.
+struct Panel {
+    packed: *const f32,
+    bias: *const f32,
+    output: *mut f32,
+    live: usize,
+}
+
+/// The part of a window that lies inside the input: `rows` runs of `run` contiguous products.
+struct Reach {
+    rows: usize,
+    run: usize,
+    /// From one row's run to the next, in the input and in units of weights.
+    input_pitch: usize,
+    weight_pitch: usize,
+}
+
+impl Correlate<'_> {
+    #[inline(always)]
+    fn all_panels<S: Simd, const R: usize, const V: usize>(&mut self, simd: S) {
+        let vectors = self.features.div_ceil(S::LANES);
+        let depth = self.sweeps[0].taps * self.sweeps[1].taps * self.channels;
+        let panel_bytes = size_of::<f32>() * depth * V * S::LANES;
+        let together = (PANELS_BYTES / panel_bytes.max(1)).max(1);
+        let panels = split(vectors, V);
+        for group in split(panels.clone().count(), together) {
+            let panels = panels.clone().skip(group.start).take(group.len());
+            let [vertical, horizontal] = self.sweeps;
+            for rows in vertical.segments() {
+                for columns in horizontal.segments() {
+                    self.rectangle::<S, R, V>(simd, [&rows, &columns], depth, panels.clone());
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn rectangle<S: Simd, const R: usize, const V: usize>(
+        &mut self,
+        simd: S,
+        rectangle: [&Segment; 2],
+        depth: usize,
+        panels: impl Iterator<Item = Range<usize>> + Clone,
+    ) {
+        let [vertical, horizontal] = rectangle;
+        let weight_pitch = self.sweeps[1].taps * self.channels;
+        let run = horizontal.taps.len() * self.channels;
+        let reach = Reach {
+            rows: if run == 0 { 0 } else { vertical.taps.len() },
+            run,
+            input_pitch: self.sweeps[1].read * self.channels,
+            weight_pitch,
+        };
+        // Of a window that sees nothing no weight is read, so that any start will do.
+        let first_weight = if reach.rows == 0 {
+            0
+        } else {
+            vertical.taps.start * weight_pitch + horizontal.taps.start * self.channels
+        };
+        let mut positions = Positions::new(self.batch, &self.sweeps, rectangle, self.channels, self.features);
+        let mut list = [Offsets::default(); POSITIONS];
+        loop {
+            let filled = positions.fill(&mut list);
+            if filled == 0 {
+                return;
+            }
+            for vectors in panels.clone() {
+                let (first, width) = (vectors.start * S::LANES, vectors.len() * S::LANES);
+                // SAFETY: `forward` and `grad_input` checked that the slices have the lengths of
+                // the geometry. `first` is below `features`; a panel has `depth * width` weights
+                // and those before it `depth * first`.
+                let panel = unsafe {
+                    Panel {
+                        packed: self.packed.as_ptr().add(depth * first + first_weight * width),
+                        bias: self.bias.map_or(core::ptr::null(), |bias| bias.as_ptr().add(first)),
+                        output: self.output.as_mut_ptr().add(first),
+                        live: width.min(self.features - first),
+                    }
+                };
+                let input = self.input.as_ptr();
+                // SAFETY: the offsets come from `Positions` for these arrays, so every window's
+                // reach and every written pixel lies inside them; the panel is `vectors` wide.
+                unsafe {
+                    let list = &list[..filled];
+                    match vectors.len() {
+                        1 => self.tiles::<S, R, 1>(simd, input, list, &reach, &panel),
+                        2 if V >= 2 => self.tiles::<S, R, 2>(simd, input, list, &reach, &panel),
+                        3 if V >= 3 => self.tiles::<S, R, 3>(simd, input, list, &reach, &panel),
+                        _ => self.tiles::<S, R, V>(simd, input, list, &reach, &panel),
+                    }
+                }
+            }
+        }
+    }
+
+    /// # Safety
+    /// For each of `list`, `reach` from its `read` lies inside `input` and `panel.live` elements
+    /// from its `write` inside the output; the panel's weights are `V` vectors wide, `panel.live`
+    /// fills all vectors but the last, and `panel.bias` is null or has that many elements.
+    #[inline(always)]
+    unsafe fn tiles<S: Simd, const R: usize, const V: usize>(
+        &self,
+        simd: S,
+        input: *const f32,
+        list: &[Offsets],
+        reach: &Reach,
+        panel: &Panel,
+    ) {
+        for part in split(list.len(), R) {
+            let list = &list[part];
+            // SAFETY: the caller's promise, for a part of the list.
+            unsafe {
+                match list.len() {
+                    1 => self.tile::<S, 1, V>(simd, input, list, reach, panel),
+                    2 => self.tile::<S, 2, V>(simd, input, list, reach, panel),
+                    3 => self.tile::<S, 3, V>(simd, input, list, reach, panel),
+                    4 => self.tile::<S, 4, V>(simd, input, list, reach, panel),
+                    5 if R > 5 => self.tile::<S, 5, V>(simd, input, list, reach, panel),
+                    6 if R > 6 => self.tile::<S, 6, V>(simd, input, list, reach, panel),
+                    7 if R > 7 => self.tile::<S, 7, V>(simd, input, list, reach, panel),
+                    _ => self.tile::<S, R, V>(simd, input, list, reach, panel),
+                }
+            }
+        }
+    }
+
+    /// `R` positions by `V` vectors of features, in registers from bias to activation.
+    ///
+    /// # Safety
+    /// As [`tiles`](Self::tiles); `list` has `R` elements.
+    #[inline(always)]
+    unsafe fn tile<S: Simd, const R: usize, const V: usize>(
+        &self,
+        simd: S,
+        input: *const f32,
+        list: &[Offsets],
+        reach: &Reach,
+        panel: &Panel,
+    ) {
+        let mut sums = [[simd.splat(0.0); V]; R];
+        if !panel.bias.is_null() {
+            for v in 0..V {
+                let live = (panel.live - v * S::LANES).min(S::LANES);
+                // SAFETY: the bias has `panel.live` elements.
+                let bias = unsafe { simd.load_n(panel.bias.add(v * S::LANES), live) };
+                for row in &mut sums {
+                    row[v] = bias;
+                }
+            }
+        }
+        let mut reads = [input; R];
+        for (read, offsets) in reads.iter_mut().zip(list) {
+            // SAFETY: the offset lies inside the input.
+            *read = unsafe { input.add(offsets.read) };
+        }
+        let mut weights = panel.packed;
+        for row in 0..reach.rows {
+            // SAFETY: the caller's promise: `rows` runs of `run` elements from each position, and
+            // as many weights, `V` vectors each.
+            unsafe {
+                let at = row * reach.input_pitch;
+                for k in at..at + reach.run {
+                    let mut w = [simd.splat(0.0); V];
+                    for (v, w) in w.iter_mut().enumerate() {
+                        *w = simd.load(weights.add(v * S::LANES));
+                    }
+                    weights = weights.add(V * S::LANES);
+                    for r in 0..R {
+                        let x = simd.splat(*reads[r].add(k));
+                        for v in 0..V {
+                            sums[r][v] = simd.mul_add(x, w[v], sums[r][v]);
+                        }
+                    }
+                }
+                weights = weights.wrapping_add((reach.weight_pitch - reach.run) * V * S::LANES);
+            }
+        }
+        if self.activation == Activation::Relu {
+            for row in &mut sums {
+                for sum in row {
+                    *sum = simd.max(simd.splat(0.0), *sum);
+                }
+            }
+        }
+        let whole = panel.live == V * S::LANES;
+        for (row, offsets) in sums.iter().zip(list) {
+            // SAFETY: `panel.live` elements can be written at each position.
+            unsafe {
+                let output = panel.output.add(offsets.write);
+                for (v, &sum) in row.iter().enumerate() {
+                    if whole || v + 1 < V {
+                        simd.store(output.add(v * S::LANES), sum);
+                    } else {
+                        simd.store_n(output.add(v * S::LANES), sum, panel.live - v * S::LANES);
+                    }
+                }
+            }
+        }
+    }
 }

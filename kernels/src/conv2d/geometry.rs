@@ -1,3 +1,4 @@
+use super::window::Sweep;
 use crate::Error;
 use crate::error::elements;
 
@@ -49,12 +50,14 @@ impl Axis {
         }
         let Some((before, after)) = pad else {
             let output = input.div_ceil(stride);
-            // Both factors are below `input` and `window`, so this cannot overflow past usize.
+            // The product is below `input`.
             let reach = ((output - 1) * stride).checked_add(window);
+            let reach = reach.filter(|&reach| reach <= isize::MAX as usize);
             let reach = reach.ok_or(Error::TooLarge { what: "padded input" })?;
             return Ok(Axis { input, window, stride, before: reach.saturating_sub(input) / 2, output });
         };
         let padded = input.checked_add(before).and_then(|sum| sum.checked_add(after));
+        let padded = padded.filter(|&padded| padded <= isize::MAX as usize);
         let padded = padded.ok_or(Error::TooLarge { what: "padded input" })?;
         if window > padded {
             return Err(Error::WindowExceedsInput { window, padded });
@@ -167,10 +170,12 @@ impl Geometry {
         [self.batch, self.axes[0].output, self.axes[1].output, self.channels_out]
     }
 
-    /// Multiply-adds of one pass, padded places included.
+    /// Multiply-adds of one pass. Those with padding are not made and not counted.
     pub fn multiply_adds(&self) -> u64 {
-        let [n, oh, ow, cout] = self.output().map(|size| size as u64);
-        let [kh, kw, cin, _] = self.weights().map(|size| size as u64);
-        n * oh * ow * cout * kh * kw * cin
+        let taps_inside = Sweep::forward(self).map(|sweep| {
+            sweep.segments().map(|segment| segment.len * segment.taps.len()).sum::<usize>() as u64
+        });
+        let channels = [self.batch, self.channels_in, self.channels_out].map(|size| size as u64);
+        taps_inside.iter().chain(&channels).product()
     }
 }

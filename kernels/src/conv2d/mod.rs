@@ -9,6 +9,7 @@ mod direct;
 mod geometry;
 mod grad_weights;
 mod pack;
+mod window;
 
 pub use direct::{Activation, forward, grad_input};
 pub use geometry::{Geometry, Padding};

@@ -1,23 +1,103 @@
 use super::Geometry;
+use super::direct::Residue;
+use super::window::split;
+use crate::error::check;
+use crate::simd::{Operation, Simd};
 use crate::{Error, Isa};
-/// Elements of the packed weights for [`forward`](super::forward).
-pub fn packed_len(_isa: Isa, _geometry: &Geometry) -> usize {
-    todo!()
+
+/// Elements of the packed weights that [`forward`](super::forward) takes.
+pub fn packed_len(isa: Isa, geometry: &Geometry) -> usize {
+    let [kh, kw, cin, cout] = geometry.weights();
+    kh * kw * cin * isa.run(WholeVectors(cout))
 }
-/// Packs `[KH, KW, Cin, Cout]` weights for [`forward`](super::forward).
-pub fn pack(_isa: Isa, _geometry: &Geometry, _weights: &[f32], _packed: &mut [f32]) -> Result<(), Error> {
-    todo!()
+
+/// Elements of the packed weights that [`grad_input`](super::grad_input) takes.
+pub fn packed_transposed_len(isa: Isa, geometry: &Geometry) -> usize {
+    let [kh, kw, cin, cout] = geometry.weights();
+    kh * kw * cout * isa.run(WholeVectors(cin))
 }
-/// Elements of the packed weights for [`grad_input`](super::grad_input).
-pub fn packed_transposed_len(_isa: Isa, _geometry: &Geometry) -> usize {
-    todo!()
+
+/// Packs weights `[KH, KW, Cin, Cout]` for [`forward`](super::forward): panels of a register
+/// tile's width, each `[KH, KW, Cin, width]`, filled up with zeros to whole vectors.
+///
+/// # Errors
+/// A slice's length differs from the geometry's.
+pub fn pack(isa: Isa, geometry: &Geometry, weights: &[f32], packed: &mut [f32]) -> Result<(), Error> {
+    let [kh, kw, cin, cout] = geometry.weights();
+    check("weights", weights, kh * kw * cin * cout)?;
+    check("packed weights", packed, packed_len(isa, geometry))?;
+    let source = |k: usize, feature: usize| weights[k * cout + feature];
+    isa.run(Pack { depth: kh * kw * cin, features: cout, source, packed });
+    Ok(())
 }
-/// Packs `[KH, KW, Cin, Cout]` weights for [`grad_input`](super::grad_input).
+
+/// Packs weights `[KH, KW, Cin, Cout]` for [`grad_input`](super::grad_input): turned by 180°, with
+/// the channels' roles exchanged, and parted by the residue of the tap modulo the stride.
+///
+/// # Errors
+/// A slice's length differs from the geometry's.
 pub fn pack_transposed(
-    _isa: Isa,
-    _geometry: &Geometry,
-    _weights: &[f32],
-    _packed: &mut [f32],
+    isa: Isa,
+    geometry: &Geometry,
+    weights: &[f32],
+    packed: &mut [f32],
 ) -> Result<(), Error> {
-    todo!()
+    let [kh, kw, cin, cout] = geometry.weights();
+    check("weights", weights, kh * kw * cin * cout)?;
+    check("packed weights", packed, packed_transposed_len(isa, geometry))?;
+    let mut rest = packed;
+    for residue in Residue::all(geometry) {
+        let [rows, columns] = residue.taps;
+        let depth = rows.count * columns.count * cout;
+        let (part, tail) = rest.split_at_mut(depth * isa.run(WholeVectors(cin)));
+        rest = tail;
+        let source = |k: usize, feature: usize| {
+            let (tap, channel) = (k / cout, k % cout);
+            let ky = rows.flipped(tap / columns.count);
+            let kx = columns.flipped(tap % columns.count);
+            weights[((ky * kw + kx) * cin + feature) * cout + channel]
+        };
+        isa.run(Pack { depth, features: cin, source, packed: part });
+    }
+    Ok(())
+}
+
+/// Rounds up to whole vectors.
+struct WholeVectors(usize);
+
+impl Operation for WholeVectors {
+    type Output = usize;
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> usize {
+        self.0.next_multiple_of(S::LANES)
+    }
+}
+
+struct Pack<'a, F> {
+    /// Products that sum up to one output.
+    depth: usize,
+    features: usize,
+    /// The weight of product `k` and a feature.
+    source: F,
+    packed: &'a mut [f32],
+}
+
+impl<F: Fn(usize, usize) -> f32> Operation for Pack<'_, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let mut rest = self.packed;
+        for vectors in split(self.features.div_ceil(S::LANES), S::TILE.vectors()) {
+            let first = vectors.start * S::LANES;
+            let width = vectors.len() * S::LANES;
+            let live = width.min(self.features - first);
+            let (panel, tail) = rest.split_at_mut(self.depth * width);
+            rest = tail;
+            for (k, row) in panel.chunks_exact_mut(width).enumerate() {
+                for (i, slot) in row.iter_mut().enumerate() {
+                    *slot = if i < live { (self.source)(k, first + i) } else { 0.0 };
+                }
+            }
+        }
+    }
 }

@@ -29,6 +29,17 @@ pub(crate) enum Tile {
     R4V4,
 }
 
+impl Tile {
+    /// Vectors of the widest panel.
+    pub const fn vectors(self) -> usize {
+        match self {
+            Tile::R6V2 => 2,
+            Tile::R8V3 => 3,
+            Tile::R4V4 => 4,
+        }
+    }
+}
+
 /// A token of an instruction set and the vector operations that it gives.
 ///
 /// A value can be had only inside [`Isa::run`](crate::Isa), so everything but memory access is

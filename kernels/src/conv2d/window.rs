@@ -1,0 +1,170 @@
+//! Where a window reads and writes.
+//!
+//! Positions whose windows are cut by the same edges form a rectangle. Inside one, a cut window
+//! is just a smaller window, so edges need neither padded copies nor tests in the inner loops.
+
+use super::Geometry;
+use core::ops::Range;
+
+/// A window's positions along one axis.
+#[derive(Clone, Copy)]
+pub(super) struct Sweep {
+    /// Extent of the array that is read.
+    pub read: usize,
+    pub taps: usize,
+    /// From one position to the next in the array that is read.
+    pub stride: usize,
+    /// Where tap 0 of position 0 lies; it may lie outside the array.
+    pub origin: isize,
+    pub positions: usize,
+    /// Extent of the array that is written.
+    pub written: usize,
+    /// Where position 0 is written.
+    pub first: usize,
+    /// From one position to the next in the array that is written.
+    pub step: usize,
+}
+
+impl Sweep {
+    /// The sweeps of a forward convolution, vertical and horizontal.
+    pub fn forward(geometry: &Geometry) -> [Sweep; 2] {
+        geometry.axes.map(|axis| Sweep {
+            read: axis.input,
+            taps: axis.window,
+            stride: axis.stride,
+            origin: -axis.before.cast_signed(),
+            positions: axis.output,
+            written: axis.output,
+            first: 0,
+            step: 1,
+        })
+    }
+
+    /// Runs of positions that see the same taps, first to last.
+    pub fn segments(self) -> impl Iterator<Item = Segment> {
+        let mut start = 0;
+        core::iter::from_fn(move || {
+            if start == self.positions {
+                return None;
+            }
+            let taps = self.taps_inside(start);
+            let mut end = start + 1;
+            while end < self.positions && self.taps_inside(end) == taps {
+                end += 1;
+            }
+            let segment = Segment { start, len: end - start, taps };
+            start = end;
+            Some(segment)
+        })
+    }
+
+    fn taps_inside(&self, position: usize) -> Range<usize> {
+        let tap0 = self.origin + (position * self.stride).cast_signed();
+        let start = (-tap0).clamp(0, self.taps.cast_signed());
+        let end = (self.read.cast_signed() - tap0).clamp(start, self.taps.cast_signed());
+        start.cast_unsigned()..end.cast_unsigned()
+    }
+}
+
+/// Positions `start..start + len`, which all see the taps `taps` and no others.
+#[derive(Clone)]
+pub(super) struct Segment {
+    pub start: usize,
+    pub len: usize,
+    pub taps: Range<usize>,
+}
+
+/// Where one position reads its first visible tap and writes its result, in elements.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Offsets {
+    pub read: usize,
+    pub write: usize,
+}
+
+/// The positions of a rectangle in every image, in order.
+pub(super) struct Positions {
+    /// At `[image, row, column]`, next to be given.
+    at: [usize; 3],
+    end: [usize; 3],
+    next: Offsets,
+    /// From one column, row, image to the next.
+    strides: [Offsets; 3],
+    start: Offsets,
+}
+
+impl Positions {
+    /// `read_channels` and `write_channels` are the elements of a pixel on either side.
+    pub fn new(
+        batch: usize,
+        sweeps: &[Sweep; 2],
+        rectangle: [&Segment; 2],
+        read_channels: usize,
+        write_channels: usize,
+    ) -> Positions {
+        let [rows, columns] = sweeps;
+        let (read_row, write_row) = (columns.read * read_channels, columns.written * write_channels);
+        let image = Offsets { read: rows.read * read_row, write: rows.written * write_row };
+        let row = Offsets { read: rows.stride * read_row, write: rows.step * write_row };
+        let column = Offsets { read: columns.stride * read_channels, write: columns.step * write_channels };
+
+        let [vertical, horizontal] = rectangle;
+        let sees_nothing = vertical.taps.is_empty() || horizontal.taps.is_empty();
+        let read = |sweep: &Sweep, segment: &Segment| {
+            let first = sweep.origin + (segment.start * sweep.stride + segment.taps.start).cast_signed();
+            first.cast_unsigned()
+        };
+        let write = |sweep: &Sweep, segment: &Segment| sweep.first + segment.start * sweep.step;
+        let start = Offsets {
+            read: if sees_nothing {
+                0
+            } else {
+                read(rows, vertical) * read_row + read(columns, horizontal) * read_channels
+            },
+            write: write(rows, vertical) * write_row + write(columns, horizontal) * write_channels,
+        };
+        let mut strides = [image, row, column];
+        if sees_nothing {
+            strides.iter_mut().for_each(|stride| stride.read = 0);
+        }
+        Positions { at: [0; 3], end: [batch, vertical.len, horizontal.len], next: start, strides, start }
+    }
+
+    /// Puts the next positions into `list`, as many as fit; says how many.
+    pub fn fill(&mut self, list: &mut [Offsets]) -> usize {
+        let mut filled = 0;
+        while filled < list.len() && self.at[0] < self.end[0] {
+            let run = (self.end[2] - self.at[2]).min(list.len() - filled);
+            for slot in &mut list[filled..filled + run] {
+                *slot = self.next;
+                self.next.read += self.strides[2].read;
+                self.next.write += self.strides[2].write;
+            }
+            filled += run;
+            self.at[2] += run;
+            if self.at[2] == self.end[2] {
+                self.at[2] = 0;
+                self.at[1] += 1;
+                if self.at[1] == self.end[1] {
+                    self.at[1] = 0;
+                    self.at[0] += 1;
+                }
+                let [image, row, _] = self.strides;
+                self.next = Offsets {
+                    read: self.start.read + self.at[0] * image.read + self.at[1] * row.read,
+                    write: self.start.write + self.at[0] * image.write + self.at[1] * row.write,
+                };
+            }
+        }
+        filled
+    }
+}
+
+/// `total` in the fewest parts of at most `largest`, as even as can be: 9 by 8 is 5 and 4.
+pub(super) fn split(total: usize, largest: usize) -> impl Iterator<Item = Range<usize>> + Clone {
+    let parts = total.div_ceil(largest);
+    (0..parts).map(move |part| {
+        let (even, longer) = (total / parts, total % parts);
+        let start = part * even + part.min(longer);
+        start..start + even + usize::from(part < longer)
+    })
+}
