@@ -275,9 +275,9 @@ impl Correlate<'_> {
                 unsafe {
                     let list = &list[..filled];
                     match vectors.len() {
-                        1 => self.tiles::<S, R, 1>(simd, input, list, &reach, &panel),
-                        2 if V >= 2 => self.tiles::<S, R, 2>(simd, input, list, &reach, &panel),
-                        3 if V >= 3 => self.tiles::<S, R, 3>(simd, input, list, &reach, &panel),
+                        1 if V > 1 => self.tiles::<S, R, 1>(simd, input, list, &reach, &panel),
+                        2 if V > 2 => self.tiles::<S, R, 2>(simd, input, list, &reach, &panel),
+                        3 if V > 3 => self.tiles::<S, R, 3>(simd, input, list, &reach, &panel),
                         _ => self.tiles::<S, R, V>(simd, input, list, &reach, &panel),
                     }
                 }

@@ -35,11 +35,7 @@ pub fn grad_weights(
 }
 
 /// Positions that are summed in registers before the sum goes to memory.
-const POSITIONS: usize = 256;
-/// Fewer would spend too much time on memory.
-const FEWEST_POSITIONS: usize = 64;
-/// What the listed positions touch should stay in the first-level cache.
-const TOUCHED_BYTES: usize = 24 * 1024;
+const POSITIONS: usize = 128;
 /// Rows of the weights whose offsets are listed at a time.
 const ROWS: usize = 96;
 
@@ -68,120 +64,119 @@ impl GradWeights<'_> {
     fn rectangles<S: Simd, const R: usize, const V: usize>(&mut self, simd: S) {
         let sweeps = Sweep::forward(self.geometry);
         let [cin, cout] = [self.geometry.channels_in, self.geometry.channels_out];
-        let stride: usize = sweeps.iter().map(|sweep| sweep.stride.min(sweep.taps)).product();
-        let touched = size_of::<f32>() * (stride * cin + V * S::LANES);
-        let block = (TOUCHED_BYTES / touched).clamp(FEWEST_POSITIONS, POSITIONS);
-        for vertical in sweeps[0].segments() {
-            for horizontal in sweeps[1].segments() {
+        for vertical in sweeps[0].tap_groups() {
+            for horizontal in sweeps[1].tap_groups() {
                 let rectangle = [&vertical, &horizontal];
                 let mut positions = Positions::new(self.geometry.batch, &sweeps, rectangle, cin, cout);
                 let mut list = [Offsets::default(); POSITIONS];
                 loop {
-                    let filled = positions.fill(&mut list[..block]);
+                    let filled = positions.fill(&mut list);
                     if filled == 0 {
                         break;
                     }
-                    self.block::<S, R, V>(simd, rectangle, &list[..filled]);
+                    let list = &list[..filled];
+                    for vectors in split(cout.div_ceil(S::LANES), V) {
+                        let first = vectors.start * S::LANES;
+                        match vectors.len() {
+                            1 if V > 1 => self.panel::<S, R, 1>(simd, rectangle, list, first),
+                            2 if V > 2 => self.panel::<S, R, 2>(simd, rectangle, list, first),
+                            3 if V > 3 => self.panel::<S, R, 3>(simd, rectangle, list, first),
+                            _ => self.panel::<S, R, V>(simd, rectangle, list, first),
+                        }
+                    }
                 }
             }
         }
     }
 
-    /// Adds what the listed positions of a rectangle contribute.
+    /// Adds what the listed positions contribute to the taps of a rectangle and the `V` vectors
+    /// of output channels from `first` on.
     #[inline(always)]
-    fn block<S: Simd, const R: usize, const V: usize>(
+    fn panel<S: Simd, const R: usize, const V: usize>(
         &mut self,
         simd: S,
         rectangle: [&Segment; 2],
         positions: &[Offsets],
+        first: usize,
     ) {
-        let mut rows = [Offsets::default(); ROWS];
-        let mut filled = 0;
         let [vertical, horizontal] = rectangle;
         let [_, kw, cin, cout] = self.geometry.weights();
+        let live = (V * S::LANES).min(cout - first);
+        // A copy, because every row of the weights reads it and channels that are a power of two
+        // would fight for a few lines of the cache.
+        let mut d_output = [[simd.splat(0.0); V]; POSITIONS];
+        for (d, position) in d_output.iter_mut().zip(positions) {
+            for (v, d) in d.iter_mut().enumerate() {
+                let lane = v * S::LANES;
+                // SAFETY: `position.write` is a pixel of the output's gradient, whose length was
+                // checked; it has `live` channels from `first` on, filling all vectors but the last.
+                *d = unsafe {
+                    let source = self.d_output.as_ptr().add(position.write + first + lane);
+                    simd.load_n(source, (live - lane).min(S::LANES))
+                };
+            }
+        }
+        let panel = Panel {
+            input: self.input.as_ptr(),
+            positions,
+            d_output: &d_output[..positions.len()],
+            d_weights: self.d_weights.as_mut_ptr().wrapping_add(first),
+            live,
+        };
+
+        let mut rows = [Offsets::default(); ROWS];
+        let mut filled = 0;
         let input_row = self.geometry.axes[1].input * cin;
         for ky in vertical.taps.clone() {
             // In one row of the window, taps and channels are contiguous in input and weights.
-            let first = (ky * kw + horizontal.taps.start) * cin;
+            let start = (ky * kw + horizontal.taps.start) * cin;
             let end = (ky * kw + horizontal.taps.end) * cin;
-            let input_first = (ky - vertical.taps.start) * input_row;
-            for row in first.max(self.rows.start)..end.min(self.rows.end) {
-                rows[filled] =
-                    Offsets { read: input_first + row - first, write: (row - self.rows.start) * cout };
+            let read = (ky - vertical.taps.start) * input_row;
+            for row in start.max(self.rows.start)..end.min(self.rows.end) {
+                rows[filled] = Offsets { read: read + row - start, write: (row - self.rows.start) * cout };
                 filled += 1;
                 if filled == ROWS {
-                    self.panels::<S, R, V>(simd, &rows, positions);
+                    // SAFETY: as below.
+                    unsafe { panel.tiles::<R>(simd, &rows) };
                     filled = 0;
                 }
             }
         }
-        self.panels::<S, R, V>(simd, &rows[..filled], positions);
-    }
-
-    #[inline(always)]
-    fn panels<S: Simd, const R: usize, const V: usize>(
-        &mut self,
-        simd: S,
-        rows: &[Offsets],
-        positions: &[Offsets],
-    ) {
-        let cout = self.geometry.channels_out;
-        for vectors in split(cout.div_ceil(S::LANES), V) {
-            let first = vectors.start * S::LANES;
-            let live = (vectors.len() * S::LANES).min(cout - first);
-            // SAFETY: `grad_weights` checked that the slices have the lengths of the geometry, to
-            // which all offsets belong; `first` is below `cout`.
-            unsafe {
-                let panel = Panel {
-                    input: self.input.as_ptr(),
-                    d_output: self.d_output.as_ptr().add(first),
-                    d_weights: self.d_weights.as_mut_ptr().add(first),
-                    live,
-                };
-                match vectors.len() {
-                    1 => panel.tiles::<S, R, 1>(simd, rows, positions),
-                    2 if V >= 2 => panel.tiles::<S, R, 2>(simd, rows, positions),
-                    3 if V >= 3 => panel.tiles::<S, R, 3>(simd, rows, positions),
-                    _ => panel.tiles::<S, R, V>(simd, rows, positions),
-                }
-            }
-        }
+        // SAFETY: a tap's offset added to a position's lies inside the input, and a row's `live`
+        // channels from `first` on inside the weights' gradient; both lengths were checked.
+        unsafe { panel.tiles::<R>(simd, &rows[..filled]) };
     }
 }
 
-/// Up to `V` vectors of output channels, of which `live` channels exist.
-struct Panel {
+/// `V` vectors of output channels, of which `live` channels exist, at some positions.
+struct Panel<'a, S: Simd, const V: usize> {
     input: *const f32,
-    d_output: *const f32,
+    positions: &'a [Offsets],
+    d_output: &'a [[S::Vector; V]],
     d_weights: *mut f32,
     live: usize,
 }
 
-impl Panel {
+impl<S: Simd, const V: usize> Panel<'_, S, V> {
     /// # Safety
-    /// The sum of any row's and any position's `read` lies inside the input; `live` elements from
-    /// any position's `write` inside the output's gradient and from any row's `write` inside the
-    /// weights' gradient; `live` fills all of `V` vectors but the last.
+    /// The sum of any row's and any position's `read` lies inside the input, and `live` elements
+    /// from any row's `write` inside the weights' gradient; `live` fills all of `V` vectors but
+    /// the last.
     #[inline(always)]
-    unsafe fn tiles<S: Simd, const R: usize, const V: usize>(
-        &self,
-        simd: S,
-        rows: &[Offsets],
-        positions: &[Offsets],
-    ) {
+    unsafe fn tiles<const R: usize>(&self, simd: S, rows: &[Offsets]) {
         for part in split(rows.len(), R) {
             let rows = &rows[part];
             // SAFETY: the caller's promise, for a part of the rows.
             unsafe {
                 match rows.len() {
-                    1 => self.tile::<S, 1, V>(simd, rows, positions),
-                    2 => self.tile::<S, 2, V>(simd, rows, positions),
-                    3 => self.tile::<S, 3, V>(simd, rows, positions),
-                    4 => self.tile::<S, 4, V>(simd, rows, positions),
-                    5 if R > 5 => self.tile::<S, 5, V>(simd, rows, positions),
-                    6 if R > 6 => self.tile::<S, 6, V>(simd, rows, positions),
-                    7 if R > 7 => self.tile::<S, 7, V>(simd, rows, positions),
-                    _ => self.tile::<S, R, V>(simd, rows, positions),
+                    1 => self.tile::<1>(simd, rows),
+                    2 => self.tile::<2>(simd, rows),
+                    3 => self.tile::<3>(simd, rows),
+                    4 if R > 4 => self.tile::<4>(simd, rows),
+                    5 if R > 5 => self.tile::<5>(simd, rows),
+                    6 if R > 6 => self.tile::<6>(simd, rows),
+                    7 if R > 7 => self.tile::<7>(simd, rows),
+                    _ => self.tile::<R>(simd, rows),
                 }
             }
         }
@@ -192,69 +187,34 @@ impl Panel {
     /// # Safety
     /// As [`tiles`](Self::tiles); `rows` has `R` elements.
     #[inline(always)]
-    unsafe fn tile<S: Simd, const R: usize, const V: usize>(
-        &self,
-        simd: S,
-        rows: &[Offsets],
-        positions: &[Offsets],
-    ) {
-        let last = self.live - (V - 1) * S::LANES;
+    unsafe fn tile<const R: usize>(&self, simd: S, rows: &[Offsets]) {
         let mut sums = [[simd.splat(0.0); V]; R];
         let mut inputs = [self.input; R];
         for (input, row) in inputs.iter_mut().zip(rows) {
-            // SAFETY: with a position's offset added it lies inside the input.
             *input = self.input.wrapping_add(row.read);
         }
-        // SAFETY: the caller's promise.
-        unsafe {
-            if last == S::LANES {
-                for position in positions {
-                    let mut d = [simd.splat(0.0); V];
-                    for (v, d) in d.iter_mut().enumerate() {
-                        *d = simd.load(self.d_output.add(position.write + v * S::LANES));
-                    }
-                    accumulate(simd, &inputs, position.read, &d, &mut sums);
-                }
-            } else {
-                for position in positions {
-                    let mut d = [simd.splat(0.0); V];
-                    for (v, d) in d.iter_mut().enumerate() {
-                        let n = if v + 1 < V { S::LANES } else { last };
-                        *d = simd.load_n(self.d_output.add(position.write + v * S::LANES), n);
-                    }
-                    accumulate(simd, &inputs, position.read, &d, &mut sums);
-                }
-            }
-            for (row, sums) in rows.iter().zip(&sums) {
-                for (v, &sum) in sums.iter().enumerate() {
-                    let n = if v + 1 < V { S::LANES } else { last };
-                    let slot = self.d_weights.add(row.write + v * S::LANES);
-                    if n == S::LANES {
-                        simd.store(slot, simd.add(simd.load(slot), sum));
-                    } else {
-                        simd.store_n(slot, simd.add(simd.load_n(slot, n), sum), n);
-                    }
+        for (position, d) in self.positions.iter().zip(self.d_output) {
+            for r in 0..R {
+                // SAFETY: the caller's promise.
+                let x = simd.splat(unsafe { *inputs[r].wrapping_add(position.read) });
+                for v in 0..V {
+                    sums[r][v] = simd.mul_add(x, d[v], sums[r][v]);
                 }
             }
         }
-    }
-}
-
-/// # Safety
-/// Each of `inputs`, moved by `offset`, can be read.
-#[inline(always)]
-unsafe fn accumulate<S: Simd, const R: usize, const V: usize>(
-    simd: S,
-    inputs: &[*const f32; R],
-    offset: usize,
-    d: &[S::Vector; V],
-    sums: &mut [[S::Vector; V]; R],
-) {
-    for r in 0..R {
-        // SAFETY: the caller's promise.
-        let x = simd.splat(unsafe { *inputs[r].wrapping_add(offset) });
-        for v in 0..V {
-            sums[r][v] = simd.mul_add(x, d[v], sums[r][v]);
+        let last = self.live - (V - 1) * S::LANES;
+        for (row, sums) in rows.iter().zip(&sums) {
+            for (v, &sum) in sums.iter().enumerate() {
+                // SAFETY: the caller's promise.
+                unsafe {
+                    let slot = self.d_weights.add(row.write + v * S::LANES);
+                    if v + 1 < V || last == S::LANES {
+                        simd.store(slot, simd.add(simd.load(slot), sum));
+                    } else {
+                        simd.store_n(slot, simd.add(simd.load_n(slot, last), sum), last);
+                    }
+                }
+            }
         }
     }
 }

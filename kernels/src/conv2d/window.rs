@@ -2,6 +2,7 @@
 //!
 //! Positions whose windows are cut by the same edges form a rectangle. Inside one, a cut window
 //! is just a smaller window, so edges need neither padded copies nor tests in the inner loops.
+//! Likewise, a tap is inside the input at a rectangle of positions.
 
 use super::Geometry;
 use core::ops::Range;
@@ -58,11 +59,42 @@ impl Sweep {
         })
     }
 
+    /// Runs of taps that are seen at the same positions, first to last. A tap that is seen nowhere
+    /// is left out.
+    pub fn tap_groups(self) -> impl Iterator<Item = Segment> {
+        let mut start = 0;
+        core::iter::from_fn(move || {
+            while start < self.taps && self.positions_inside(start).is_empty() {
+                start += 1;
+            }
+            if start == self.taps {
+                return None;
+            }
+            let positions = self.positions_inside(start);
+            let mut end = start + 1;
+            while end < self.taps && self.positions_inside(end) == positions {
+                end += 1;
+            }
+            let group = Segment { start: positions.start, len: positions.len(), taps: start..end };
+            start = end;
+            Some(group)
+        })
+    }
+
     fn taps_inside(&self, position: usize) -> Range<usize> {
         let tap0 = self.origin + (position * self.stride).cast_signed();
         let start = (-tap0).clamp(0, self.taps.cast_signed());
         let end = (self.read.cast_signed() - tap0).clamp(start, self.taps.cast_signed());
         start.cast_unsigned()..end.cast_unsigned()
+    }
+
+    /// Positions at which `tap` lies inside the array that is read.
+    fn positions_inside(&self, tap: usize) -> Range<usize> {
+        let tap = self.origin + tap.cast_signed();
+        // The first position at which the tap is at least at `edge`.
+        let reaching =
+            |edge: isize| (edge - tap).max(0).cast_unsigned().div_ceil(self.stride).min(self.positions);
+        reaching(0)..reaching(self.read.cast_signed())
     }
 }
 
