@@ -1,4 +1,6 @@
-//! What the benchmarks share: layer shapes, numbers to fill them with, and the measured peak.
+//! What the benchmarks share: layer shapes, numbers to fill arrays with, and the measured peak.
+
+pub mod layers;
 
 use bantam_kernels::{Isa, peak};
 use std::time::Instant;
@@ -13,21 +15,27 @@ pub fn numbers(n: usize) -> Vec<f32> {
     std::iter::repeat_with(next).take(n).collect()
 }
 
-/// Best seconds of `rounds` calls of `work`.
-pub fn best_of(rounds: usize, mut work: impl FnMut()) -> f64 {
-    (0..rounds)
-        .map(|_| {
-            let start = Instant::now();
+/// Seconds of one call of `work`: the best of seven rounds, each of as many calls as take about
+/// `seconds_per_round`.
+pub fn best_seconds(seconds_per_round: f64, mut work: impl FnMut()) -> f64 {
+    let mut round = |calls: u32| {
+        let start = Instant::now();
+        for _ in 0..calls {
             work();
-            start.elapsed().as_secs_f64()
-        })
-        .fold(f64::INFINITY, f64::min)
+        }
+        start.elapsed().as_secs_f64() / f64::from(calls)
+    };
+    round(1);
+    let calls = (seconds_per_round / round(1)).clamp(1.0, 1e6) as u32;
+    (0..7).map(|_| round(calls)).fold(f64::INFINITY, f64::min)
 }
 
-/// Multiply-adds a second that this core reaches on registers alone, best of seven rounds.
-pub fn measured_peak(isa: Isa) -> f64 {
-    const ROUNDS: usize = 1 << 21;
-    let mut done = 0;
-    let seconds = best_of(7, || done = peak::multiply_adds(isa, ROUNDS));
-    done as f64 / seconds
+/// Multiply-adds a second that this core reaches on registers alone.
+pub fn peak_multiply_adds(isa: Isa) -> f64 {
+    const ROUNDS: usize = 1 << 18;
+    let per_call = peak::multiply_adds(isa, 1) * ROUNDS;
+    per_call as f64
+        / best_seconds(0.01, || {
+            std::hint::black_box(peak::multiply_adds(isa, ROUNDS));
+        })
 }

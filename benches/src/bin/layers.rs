@@ -1,73 +1,89 @@
-//! Times the direct convolution, forward and backward, beside the peak measured in the same run.
+//! Times every layer of the list on one thread, beside the peak that the core reaches in the same
+//! run: `cargo run --release -p bantam-benches --bin layers -- --help`.
 
-use bantam_benches::{best_of, measured_peak, numbers};
-use bantam_kernels::conv2d::{self, Activation, Geometry, Padding};
+use bantam_benches::layers::{Convolution, convolutions};
+use bantam_benches::{best_seconds, peak_multiply_adds};
 use bantam_kernels::{Error, Isa};
+use clap::Parser;
+use serde_json::{Map, Value};
+use std::process::ExitCode;
 
-fn main() -> Result<(), Error> {
-    let isa = std::env::args().nth(1).and_then(|n| Isa::named(&n)).unwrap_or_else(Isa::detect);
-    let same = |p| Padding::Explicit { top: p, bottom: p, left: p, right: p };
-    let g = |n, c, h, f, k, s, p| Geometry::new([n, h, h, c], [k, k], f, [s, s], same(p));
-    let layers = [
-        ("mnist1", g(1, 1, 28, 32, 3, 1, 0)?),
-        ("mnist2", g(1, 32, 13, 64, 3, 1, 0)?),
-        ("mnist3", g(1, 64, 5, 64, 3, 1, 0)?),
-        ("mnist1-b64", g(64, 1, 28, 32, 3, 1, 0)?),
-        ("mnist2-b64", g(64, 32, 13, 64, 3, 1, 0)?),
-        ("mnist3-b64", g(64, 64, 5, 64, 3, 1, 0)?),
-        ("vgg1_1", g(1, 3, 224, 64, 3, 1, 1)?),
-        ("vgg1_2", g(1, 64, 224, 64, 3, 1, 1)?),
-        ("vgg2_2", g(1, 128, 112, 128, 3, 1, 1)?),
-        ("vgg3_2", g(1, 256, 56, 256, 3, 1, 1)?),
-        ("vgg4_2", g(1, 512, 28, 512, 3, 1, 1)?),
-        ("vgg5_2", g(1, 512, 14, 512, 3, 1, 1)?),
-        ("resnet-stem", g(1, 3, 224, 64, 7, 2, 3)?),
-        ("resnet-3x3a", g(1, 64, 56, 64, 3, 1, 1)?),
-        ("resnet-3x3d", g(1, 512, 7, 512, 3, 1, 1)?),
-        ("resnet-3x3s2", g(1, 128, 56, 128, 3, 2, 1)?),
-        ("resnet-1x1a", g(1, 256, 56, 64, 1, 1, 0)?),
-        ("resnet-1x1d", g(1, 512, 7, 2048, 1, 1, 0)?),
-    ];
-    let only = std::env::args().nth(2).unwrap_or_default();
-    for (name, g) in layers {
-        if !name.contains(&only) {
+/// Times convolution layers: f32, channels last, bias and ReLU included, weights packed before
+/// the clock starts, one thread, best of seven rounds.
+#[derive(Parser)]
+struct Options {
+    /// Instruction set (default: the widest of this CPU)
+    #[arg(long)]
+    isa: Option<String>,
+    /// Only layers whose name contains this
+    #[arg(long, default_value = "")]
+    only: String,
+    /// Time the gradients too
+    #[arg(long)]
+    backward: bool,
+    /// Print `{"name": seconds}` of the forward pass instead of the table
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let isa = match &options.isa {
+        None => Isa::detect(),
+        Some(name) => match Isa::named(name) {
+            Some(isa) => isa,
+            None => {
+                let known = Isa::available().map(Isa::name).collect::<Vec<_>>().join(", ");
+                eprintln!("--isa: expected one that this CPU has ({known}), got {name}");
+                return ExitCode::FAILURE;
+            }
+        },
+    };
+    match run(&options, isa) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options, isa: Isa) -> Result<(), Error> {
+    if !options.json {
+        println!("{isa}, one thread; % is of the multiply-add peak measured beside the layer");
+        let backward = if options.backward { "  input gradient   weight gradient" } else { "" };
+        println!("{:13} {:>10} {:>9} {:>7}{backward}", "layer", "µs", "GFLOP/s", "%");
+    }
+    let mut seconds = Map::new();
+    for (name, geometry) in convolutions(&options.only)? {
+        let work = geometry.multiply_adds() as f64;
+        let mut layer = Convolution::new(isa, geometry)?;
+        layer.forward()?;
+        let peak = peak_multiply_adds(isa);
+        let forward = best_seconds(0.03, || layer.forward().expect("it ran before"));
+        seconds.insert(name.into(), Value::from(forward));
+        if options.json {
             continue;
         }
-        let peak = measured_peak(isa);
-        let len = |s: [usize; 4]| s.iter().product::<usize>();
-        let (x, w, b) = (numbers(len(g.input())), numbers(len(g.weights())), numbers(g.output()[3]));
-        let mut y = vec![0.0; len(g.output())];
-        let mut packed = vec![0.0; conv2d::packed_len(isa, &g)];
-        let mut packed_t = vec![0.0; conv2d::packed_transposed_len(isa, &g)];
-        conv2d::pack(isa, &g, &w, &mut packed)?;
-        conv2d::pack_transposed(isa, &g, &w, &mut packed_t)?;
-        let reps = ((peak * 0.02 / g.multiply_adds() as f64) as usize).max(1);
-        let each = |s: f64| g.multiply_adds() as f64 * reps as f64 / s / peak * 100.0;
-        let f = best_of(9, || {
-            for _ in 0..reps {
-                conv2d::forward(isa, &g, &x, &packed, Some(&b), Activation::Relu, &mut y).unwrap()
-            }
-        });
-        let (mut dx, mut dw) = (x.clone(), w.clone());
-        let gi = best_of(9, || {
-            for _ in 0..reps {
-                conv2d::grad_input(isa, &g, &y, &packed_t, &mut dx).unwrap()
-            }
-        });
-        let rows = len(g.weights()) / g.output()[3];
-        let gw = best_of(9, || {
-            for _ in 0..reps {
-                conv2d::grad_weights(isa, &g, &x, &y, 0..rows, &mut dw).unwrap()
-            }
-        });
-        println!(
-            "{name:14} {:8.1} us peak {:5.1} GF  forward {:5.1}%  grad_input {:5.1}%  grad_weights {:5.1}%",
-            f / reps as f64 * 1e6,
-            peak * 2e-9,
-            each(f),
-            each(gi),
-            each(gw)
-        );
+        let percent = |seconds: f64| 100.0 * work / seconds / peak;
+        print!("{name:13} {:10.1} {:9.1} {:7.1}", forward * 1e6, 2e-9 * work / forward, percent(forward));
+        if options.backward {
+            layer.grad_input()?;
+            layer.grad_weights()?;
+            let input = best_seconds(0.03, || layer.grad_input().expect("it ran before"));
+            let weights = best_seconds(0.03, || layer.grad_weights().expect("it ran before"));
+            print!(
+                "  {:7.1} {:6.1}  {:8.1} {:6.1}",
+                input * 1e6,
+                percent(input),
+                weights * 1e6,
+                percent(weights)
+            );
+        }
+        println!();
+    }
+    if options.json {
+        println!("{}", Value::Object(seconds));
     }
     Ok(())
 }
