@@ -36,6 +36,11 @@ pub fn grad_weights(
 
 /// Positions that are summed in registers before the sum goes to memory.
 const POSITIONS: usize = 128;
+const FEWEST_POSITIONS: usize = 64;
+/// What those positions touch should stay in the first-level cache.
+const TOUCHED_BYTES: usize = 24 * 1024;
+/// A weight gradient that is no larger stays in the second-level cache.
+const SMALL_GRADIENT_BYTES: usize = 256 * 1024;
 /// Rows of the weights whose offsets are listed at a time.
 const ROWS: usize = 96;
 
@@ -52,38 +57,57 @@ impl Operation for GradWeights<'_> {
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
         match S::TILE {
-            Tile::R4V4 => self.rectangles::<S, 4, 4>(simd),
-            Tile::R6V2 => self.rectangles::<S, 6, 2>(simd),
-            Tile::R8V3 => self.rectangles::<S, 8, 3>(simd),
+            Tile::R4V4 => self.all_rectangles::<S, 4, 4>(simd),
+            Tile::R6V2 => self.all_rectangles::<S, 6, 2>(simd),
+            Tile::R8V3 => self.all_rectangles::<S, 8, 3>(simd),
         }
     }
 }
 
 impl GradWeights<'_> {
     #[inline(always)]
-    fn rectangles<S: Simd, const R: usize, const V: usize>(&mut self, simd: S) {
+    fn all_rectangles<S: Simd, const R: usize, const V: usize>(&mut self, simd: S) {
         let sweeps = Sweep::forward(self.geometry);
         let [cin, cout] = [self.geometry.channels_in, self.geometry.channels_out];
-        for vertical in sweeps[0].tap_groups() {
-            for horizontal in sweeps[1].tap_groups() {
-                let rectangle = [&vertical, &horizontal];
-                let mut positions = Positions::new(self.geometry.batch, &sweeps, rectangle, cin, cout);
-                let mut list = [Offsets::default(); POSITIONS];
-                loop {
-                    let filled = positions.fill(&mut list);
-                    if filled == 0 {
-                        break;
-                    }
-                    let list = &list[..filled];
-                    for vectors in split(cout.div_ceil(S::LANES), V) {
-                        let first = vectors.start * S::LANES;
-                        match vectors.len() {
-                            1 if V > 1 => self.panel::<S, R, 1>(simd, rectangle, list, first),
-                            2 if V > 2 => self.panel::<S, R, 2>(simd, rectangle, list, first),
-                            3 if V > 3 => self.panel::<S, R, 3>(simd, rectangle, list, first),
-                            _ => self.panel::<S, R, V>(simd, rectangle, list, first),
-                        }
-                    }
+        let [kh, kw, ..] = self.geometry.weights();
+        // Either all taps are summed at once, and the gradient is passed over once for every few
+        // positions, or tap by tap, and the arrays are passed over once for every tap.
+        let small = size_of::<f32>() * kh * kw * cin * cout <= SMALL_GRADIENT_BYTES;
+        for vertical in sweeps[0].rectangles(small) {
+            for horizontal in sweeps[1].rectangles(small) {
+                self.rectangle::<S, R, V>(simd, &sweeps, [&vertical, &horizontal]);
+            }
+        }
+    }
+
+    /// Adds what the positions of a rectangle contribute to its taps.
+    #[inline(always)]
+    fn rectangle<S: Simd, const R: usize, const V: usize>(
+        &mut self,
+        simd: S,
+        sweeps: &[Sweep; 2],
+        rectangle: [&Segment; 2],
+    ) {
+        let [cin, cout] = [self.geometry.channels_in, self.geometry.channels_out];
+        let touched = size_of::<f32>() * (cin.min(ROWS) + V * S::LANES);
+        let together = (TOUCHED_BYTES / touched).clamp(FEWEST_POSITIONS, POSITIONS);
+        let mut positions = Positions::new(self.geometry.batch, sweeps, rectangle, cin, cout);
+        let mut list = [Offsets::default(); POSITIONS];
+        let mut copy = [[simd.splat(0.0); V]; POSITIONS];
+        let copy = copy.as_flattened_mut();
+        loop {
+            let filled = positions.fill(&mut list[..together]);
+            if filled == 0 {
+                return;
+            }
+            let list = &list[..filled];
+            for vectors in split(cout.div_ceil(S::LANES), V) {
+                let first = vectors.start * S::LANES;
+                match vectors.len() {
+                    1 if V > 1 => self.panel::<S, R, 1>(simd, rectangle, list, first, copy),
+                    2 if V > 2 => self.panel::<S, R, 2>(simd, rectangle, list, first, copy),
+                    3 if V > 3 => self.panel::<S, R, 3>(simd, rectangle, list, first, copy),
+                    _ => self.panel::<S, R, V>(simd, rectangle, list, first, copy),
                 }
             }
         }
@@ -98,13 +122,15 @@ impl GradWeights<'_> {
         rectangle: [&Segment; 2],
         positions: &[Offsets],
         first: usize,
+        copy: &mut [S::Vector],
     ) {
         let [vertical, horizontal] = rectangle;
         let [_, kw, cin, cout] = self.geometry.weights();
         let live = (V * S::LANES).min(cout - first);
-        // A copy, because every row of the weights reads it and channels that are a power of two
-        // would fight for a few lines of the cache.
-        let mut d_output = [[simd.splat(0.0); V]; POSITIONS];
+        // A copy of the output's gradient, because every row of the weights reads it, and channels
+        // that are a power of two would fight for a few lines of the cache.
+        let (d_output, _) = copy.as_chunks_mut::<V>();
+        let whole = live == V * S::LANES;
         for (d, position) in d_output.iter_mut().zip(positions) {
             for (v, d) in d.iter_mut().enumerate() {
                 let lane = v * S::LANES;
@@ -112,7 +138,7 @@ impl GradWeights<'_> {
                 // checked; it has `live` channels from `first` on, filling all vectors but the last.
                 *d = unsafe {
                     let source = self.d_output.as_ptr().add(position.write + first + lane);
-                    simd.load_n(source, (live - lane).min(S::LANES))
+                    if whole { simd.load(source) } else { simd.load_n(source, (live - lane).min(S::LANES)) }
                 };
             }
         }

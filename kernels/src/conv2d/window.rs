@@ -81,6 +81,18 @@ impl Sweep {
         })
     }
 
+    /// Every tap at every position at which it is inside, once: by [`segments`](Self::segments) or
+    /// by [`tap_groups`](Self::tap_groups).
+    pub fn rectangles(self, by_segments: bool) -> impl Iterator<Item = Segment> {
+        let mut segments = by_segments.then(|| self.segments());
+        let mut groups = (!by_segments).then(|| self.tap_groups());
+        core::iter::from_fn(move || match (&mut segments, &mut groups) {
+            (Some(segments), _) => segments.next(),
+            (_, Some(groups)) => groups.next(),
+            _ => None,
+        })
+    }
+
     fn taps_inside(&self, position: usize) -> Range<usize> {
         let tap0 = self.origin + (position * self.stride).cast_signed();
         let start = (-tap0).clamp(0, self.taps.cast_signed());
