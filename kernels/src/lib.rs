@@ -10,8 +10,16 @@ mod isa;
 mod simd;
 
 pub mod conv2d;
+pub mod elementwise;
+pub mod loss;
+#[cfg(feature = "matmul")]
+pub mod matmul;
+pub mod max_pool2d;
+pub mod optimizer;
 pub mod peak;
+pub mod reduce;
 pub mod reference;
+pub mod softmax;
 
 pub use error::Error;
 pub use isa::Isa;

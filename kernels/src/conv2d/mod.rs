@@ -6,7 +6,7 @@
 //! layer is the convolution of a one-pixel image, see [`Geometry::dense`].
 
 mod direct;
-mod geometry;
+pub(crate) mod geometry;
 mod grad_weights;
 mod pack;
 mod window;

@@ -20,6 +20,7 @@ pub(crate) trait Operation {
 
 /// A register tile: accumulators for `rows` (pixels, or rows of a weight gradient) times `vectors`.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[allow(dead_code, reason = "each family of CPUs has its own")]
 pub(crate) enum Tile {
     /// Sixteen registers of which two stay free: AVX2.
     R6V2,

@@ -1,0 +1,218 @@
+//! Update rules of the optimisers, each in one pass over the weights. They are Keras's.
+
+use crate::error::check;
+use crate::simd::{Operation, Simd};
+use crate::{Error, Isa};
+
+/// Stochastic gradient descent: `w -= rate * g`.
+///
+/// # Errors
+/// The lengths differ.
+///
+/// ```
+/// use bantam_kernels::{Isa, optimizer};
+/// let mut w = [1.0, 2.0];
+/// optimizer::sgd(Isa::detect(), 0.5, &mut w, &[2.0, 0.0])?;
+/// assert_eq!(w, [0.0, 2.0]);
+/// # Ok::<(), bantam_kernels::Error>(())
+/// ```
+pub fn sgd(isa: Isa, rate: f32, weights: &mut [f32], gradients: &[f32]) -> Result<(), Error> {
+    check("gradients", gradients, weights.len())?;
+    isa.run(Pass { rule: Sgd { rate }, weights, gradients, state: [] });
+    Ok(())
+}
+
+/// Gradient descent with momentum: `v = momentum v - rate g`, then `w += v`, or with Nesterov's
+/// momentum `w += momentum v - rate g`.
+///
+/// # Errors
+/// The lengths differ.
+pub fn sgd_momentum(
+    isa: Isa,
+    rate: f32,
+    momentum: f32,
+    nesterov: bool,
+    weights: &mut [f32],
+    velocity: &mut [f32],
+    gradients: &[f32],
+) -> Result<(), Error> {
+    check("velocity", velocity, weights.len())?;
+    check("gradients", gradients, weights.len())?;
+    let rule = Momentum { rate, momentum, nesterov };
+    isa.run(Pass { rule, weights, gradients, state: [velocity] });
+    Ok(())
+}
+
+/// RMSprop (Hinton, Coursera lecture 6e): `s = rho s + (1 - rho) g²`, then
+/// `w -= rate g / sqrt(s + epsilon)`.
+///
+/// # Errors
+/// The lengths differ.
+pub fn rmsprop(
+    isa: Isa,
+    rate: f32,
+    rho: f32,
+    epsilon: f32,
+    weights: &mut [f32],
+    square: &mut [f32],
+    gradients: &[f32],
+) -> Result<(), Error> {
+    check("mean square", square, weights.len())?;
+    check("gradients", gradients, weights.len())?;
+    isa.run(Pass { rule: RmsProp { rate, rho, epsilon }, weights, gradients, state: [square] });
+    Ok(())
+}
+
+/// Adam (Kingma and Ba, arXiv 1412.6980): `m += (1 - beta1)(g - m)`, `s += (1 - beta2)(g² - s)`,
+/// then `w -= rate m / (sqrt(s) + epsilon)`. The caller corrects the rate for the zeros that the
+/// means begin with: `rate * sqrt(1 - beta2^t) / (1 - beta1^t)` in step `t`, counted from 1.
+///
+/// # Errors
+/// The lengths differ.
+#[expect(clippy::too_many_arguments, reason = "the rule has as many")]
+pub fn adam(
+    isa: Isa,
+    rate: f32,
+    beta1: f32,
+    beta2: f32,
+    epsilon: f32,
+    weights: &mut [f32],
+    mean: &mut [f32],
+    square: &mut [f32],
+    gradients: &[f32],
+) -> Result<(), Error> {
+    check("mean", mean, weights.len())?;
+    check("mean square", square, weights.len())?;
+    check("gradients", gradients, weights.len())?;
+    let rule = Adam { rate, beta1, beta2, epsilon };
+    isa.run(Pass { rule, weights, gradients, state: [mean, square] });
+    Ok(())
+}
+
+/// New weight and state from weight, gradient and state, element by element.
+trait Rule<const STATE: usize> {
+    fn apply<S: Simd>(
+        &self,
+        simd: S,
+        weight: S::Vector,
+        gradient: S::Vector,
+        state: [S::Vector; STATE],
+    ) -> (S::Vector, [S::Vector; STATE]);
+}
+
+struct Pass<'a, R, const STATE: usize> {
+    rule: R,
+    weights: &'a mut [f32],
+    gradients: &'a [f32],
+    state: [&'a mut [f32]; STATE],
+}
+
+impl<R: Rule<STATE>, const STATE: usize> Operation for Pass<'_, R, STATE> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(mut self, simd: S) {
+        let len = self.weights.len();
+        let mut i = 0;
+        while i < len {
+            let n = S::LANES.min(len - i);
+            // SAFETY: all slices have `len` elements, checked by the caller; `n` are left.
+            unsafe {
+                let weight = simd.load_n(self.weights.as_ptr().add(i), n);
+                let gradient = simd.load_n(self.gradients.as_ptr().add(i), n);
+                let mut state = [simd.splat(0.0); STATE];
+                for (vector, slice) in state.iter_mut().zip(&self.state) {
+                    *vector = simd.load_n(slice.as_ptr().add(i), n);
+                }
+                let (weight, state) = self.rule.apply(simd, weight, gradient, state);
+                simd.store_n(self.weights.as_mut_ptr().add(i), weight, n);
+                for (vector, slice) in state.into_iter().zip(&mut self.state) {
+                    simd.store_n(slice.as_mut_ptr().add(i), vector, n);
+                }
+            }
+            i += n;
+        }
+    }
+}
+
+struct Sgd {
+    rate: f32,
+}
+
+impl Rule<0> for Sgd {
+    #[inline(always)]
+    fn apply<S: Simd>(
+        &self,
+        s: S,
+        w: S::Vector,
+        g: S::Vector,
+        state: [S::Vector; 0],
+    ) -> (S::Vector, [S::Vector; 0]) {
+        (s.sub(w, s.mul(s.splat(self.rate), g)), state)
+    }
+}
+
+struct Momentum {
+    rate: f32,
+    momentum: f32,
+    nesterov: bool,
+}
+
+impl Rule<1> for Momentum {
+    #[inline(always)]
+    fn apply<S: Simd>(
+        &self,
+        s: S,
+        w: S::Vector,
+        g: S::Vector,
+        [v]: [S::Vector; 1],
+    ) -> (S::Vector, [S::Vector; 1]) {
+        let (momentum, step) = (s.splat(self.momentum), s.mul(s.splat(self.rate), g));
+        let v = s.sub(s.mul(momentum, v), step);
+        let moved = if self.nesterov { s.sub(s.mul(momentum, v), step) } else { v };
+        (s.add(w, moved), [v])
+    }
+}
+
+struct RmsProp {
+    rate: f32,
+    rho: f32,
+    epsilon: f32,
+}
+
+impl Rule<1> for RmsProp {
+    #[inline(always)]
+    fn apply<S: Simd>(
+        &self,
+        s: S,
+        w: S::Vector,
+        g: S::Vector,
+        [square]: [S::Vector; 1],
+    ) -> (S::Vector, [S::Vector; 1]) {
+        let square = s.add(s.mul(s.splat(self.rho), square), s.mul(s.splat(1.0 - self.rho), s.mul(g, g)));
+        let root = s.sqrt(s.add(square, s.splat(self.epsilon)));
+        (s.sub(w, s.div(s.mul(s.splat(self.rate), g), root)), [square])
+    }
+}
+
+struct Adam {
+    rate: f32,
+    beta1: f32,
+    beta2: f32,
+    epsilon: f32,
+}
+
+impl Rule<2> for Adam {
+    #[inline(always)]
+    fn apply<S: Simd>(
+        &self,
+        s: S,
+        w: S::Vector,
+        g: S::Vector,
+        [mean, square]: [S::Vector; 2],
+    ) -> (S::Vector, [S::Vector; 2]) {
+        let mean = s.add(mean, s.mul(s.sub(g, mean), s.splat(1.0 - self.beta1)));
+        let square = s.add(square, s.mul(s.sub(s.mul(g, g), square), s.splat(1.0 - self.beta2)));
+        let root = s.add(s.sqrt(square), s.splat(self.epsilon));
+        (s.sub(w, s.div(s.mul(s.splat(self.rate), mean), root)), [mean, square])
+    }
+}
