@@ -1,0 +1,86 @@
+use crate::tensor::check_len;
+use crate::{Error, Shape, Tensor};
+
+/// Samples to learn from, read one at a time into memory that the reader is given.
+pub trait Dataset {
+    /// How many samples there are.
+    fn len(&self) -> usize;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The shape of one sample.
+    fn input_shape(&self) -> Shape;
+
+    /// Numbers in one sample's target: one for a class label.
+    fn target_len(&self) -> usize;
+
+    /// Writes sample `index`, `index < len()`, and its target.
+    ///
+    /// # Errors
+    /// The sample cannot be read.
+    fn read(&self, index: usize, input: &mut [f32], target: &mut [f32]) -> Result<(), Error>;
+}
+
+/// A data set in memory.
+///
+/// ```
+/// use bantam::{Dataset, Samples, Tensor};
+/// let xor = Samples::new(
+///     Tensor::new(&[4, 2], vec![0., 0., 0., 1., 1., 0., 1., 1.])?,
+///     Tensor::new(&[4, 1], vec![0., 1., 1., 0.])?,
+/// )?;
+/// assert_eq!(xor.len(), 4);
+/// # Ok::<(), bantam::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Samples {
+    inputs: Tensor,
+    targets: Tensor,
+    len: usize,
+    input: Shape,
+    target_len: usize,
+}
+
+impl Samples {
+    /// `inputs` of `[N, …]` and `targets` of `[N, …]`; class labels are `[N, 1]` whole numbers.
+    ///
+    /// # Errors
+    /// The numbers of samples differ.
+    pub fn new(inputs: Tensor, targets: Tensor) -> Result<Samples, Error> {
+        let (Some((len, input)), Some((target_rows, target))) =
+            (inputs.shape().split_batch(), targets.shape().split_batch())
+        else {
+            return Err(Error::Rank { what: "samples", expected: 2, got: inputs.shape() });
+        };
+        if target_rows != len {
+            let expected = target.with_batch(len)?;
+            return Err(Error::Shape { what: "targets", expected, got: targets.shape() });
+        }
+        Ok(Samples { inputs, targets, len, input, target_len: target.elements() })
+    }
+}
+
+impl Dataset for Samples {
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn input_shape(&self) -> Shape {
+        self.input
+    }
+
+    fn target_len(&self) -> usize {
+        self.target_len
+    }
+
+    fn read(&self, index: usize, input: &mut [f32], target: &mut [f32]) -> Result<(), Error> {
+        check_len("sample", input, self.input)?;
+        let elements = self.input.elements();
+        input.copy_from_slice(&self.inputs.data()[index * elements..][..elements]);
+        target.copy_from_slice(&self.targets.data()[index * self.target_len..][..self.target_len]);
+        Ok(())
+    }
+}

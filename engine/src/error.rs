@@ -1,0 +1,226 @@
+use crate::Shape;
+use alloc::string::String;
+use core::fmt;
+
+/// Why something was refused. What the caller had is as it was.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Error {
+    /// A kernel refused its sizes.
+    Kernel(bantam_kernels::Error),
+    /// A shape has too many dimensions.
+    TooManyDimensions {
+        /// The most there may be.
+        max: usize,
+        /// How many came.
+        got: usize,
+    },
+    /// A tensor has the wrong number of dimensions.
+    Rank {
+        /// Which tensor.
+        what: &'static str,
+        /// Dimensions expected.
+        expected: usize,
+        /// The shape that came.
+        got: Shape,
+    },
+    /// A tensor has the wrong shape.
+    Shape {
+        /// Which tensor.
+        what: &'static str,
+        /// The shape expected.
+        expected: Shape,
+        /// The shape that came.
+        got: Shape,
+    },
+    /// A class label is not a class.
+    Label {
+        /// Position of the label.
+        index: usize,
+        /// The label.
+        label: f32,
+        /// How many classes there are: labels run from 0 to one less.
+        classes: usize,
+    },
+    /// A number lies outside its range.
+    OutOfRange {
+        /// Which number.
+        what: &'static str,
+        /// What it should have been.
+        expected: &'static str,
+        /// The number that came.
+        got: f64,
+    },
+    /// A variable belongs to an earlier recording of the tape.
+    StaleVar,
+    /// A gradient was asked for of a variable that has none: only parameters that the loss depends
+    /// on have one.
+    NoGradient,
+    /// The value of a variable was asked for that the tape does not own.
+    NoValue,
+    /// No layer has that name.
+    UnknownLayer {
+        /// The name.
+        name: String,
+    },
+    /// Two layers have the same name.
+    DuplicateLayer {
+        /// The name.
+        name: String,
+    },
+    /// A layer cannot take what the layer before it gives.
+    Layer {
+        /// Its name.
+        name: String,
+        /// Why.
+        cause: alloc::boxed::Box<Error>,
+    },
+    /// A data set has no samples, or a training no batches.
+    Empty {
+        /// What is empty.
+        what: &'static str,
+    },
+    /// The loss is no longer a finite number. The model is as it was before that step.
+    Diverged {
+        /// Epoch, from 1.
+        epoch: usize,
+        /// Batch of the epoch, from 1.
+        batch: usize,
+        /// The loss.
+        loss: f32,
+    },
+    /// A model file cannot be read.
+    ModelFile {
+        /// What was wrong: expected and found.
+        problem: ModelFileProblem,
+    },
+    /// A sample of a data set cannot be read.
+    Sample {
+        /// Its index.
+        index: usize,
+        /// Why.
+        problem: String,
+    },
+    /// The system refused to read or write a file.
+    #[cfg(feature = "std")]
+    File {
+        /// The file.
+        path: String,
+        /// What the system said.
+        problem: String,
+    },
+}
+
+/// What is wrong with the bytes of a model file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ModelFileProblem {
+    /// It does not begin as one.
+    Foreign,
+    /// It is of another version of the format.
+    Version {
+        /// The version that this library reads.
+        expected: u32,
+        /// The version found.
+        got: u32,
+    },
+    /// Its length is not the one that it states.
+    Length {
+        /// The length stated.
+        expected: u64,
+        /// The length found.
+        got: u64,
+    },
+    /// Its contents do not give the checksum that it states.
+    Checksum {
+        /// The checksum stated.
+        expected: u64,
+        /// The checksum of what was found.
+        got: u64,
+    },
+    /// It does not begin at a multiple of so many bytes, so its weights cannot be used in place.
+    Misaligned {
+        /// The multiple.
+        expected: usize,
+    },
+    /// A field has a value that means nothing.
+    Field {
+        /// Which field.
+        what: &'static str,
+    },
+}
+
+impl From<bantam_kernels::Error> for Error {
+    fn from(error: bantam_kernels::Error) -> Error {
+        Error::Kernel(error)
+    }
+}
+
+impl From<ModelFileProblem> for Error {
+    fn from(problem: ModelFileProblem) -> Error {
+        Error::ModelFile { problem }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Kernel(error) => error.fmt(f),
+            Error::TooManyDimensions { max, got } => {
+                write!(f, "shape: expected at most {max} dimensions, got {got}")
+            }
+            Error::Rank { what, expected, got } => {
+                write!(f, "{what}: expected {expected} dimensions, got {got}")
+            }
+            Error::Shape { what, expected, got } => write!(f, "{what}: expected {expected}, got {got}"),
+            Error::Label { index, label, classes } => {
+                write!(f, "label {index}: expected a whole number from 0 to {}, got {label}", classes - 1)
+            }
+            Error::OutOfRange { what, expected, got } => write!(f, "{what}: expected {expected}, got {got}"),
+            Error::StaleVar => {
+                f.write_str("variable: expected one of this recording, got one of an earlier one")
+            }
+            Error::NoGradient => {
+                f.write_str("gradient: expected a parameter that the loss depends on, got another variable")
+            }
+            Error::NoValue => f.write_str("value: expected a computed variable, got a borrowed one"),
+            Error::UnknownLayer { name } => write!(f, "layer: no layer is named {name:?}"),
+            Error::DuplicateLayer { name } => write!(f, "layer: more than one is named {name:?}"),
+            Error::Layer { name, cause } => write!(f, "layer {name:?}: {cause}"),
+            Error::Empty { what } => write!(f, "{what}: expected at least one, got none"),
+            Error::Diverged { epoch, batch, loss } => {
+                write!(f, "loss: expected a finite number, got {loss} in epoch {epoch}, batch {batch}")
+            }
+            Error::ModelFile { problem } => write!(f, "model file: {problem}"),
+            Error::Sample { index, problem } => write!(f, "sample {index}: {problem}"),
+            #[cfg(feature = "std")]
+            Error::File { path, problem } => write!(f, "{path}: {problem}"),
+        }
+    }
+}
+
+impl fmt::Display for ModelFileProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            ModelFileProblem::Foreign => {
+                f.write_str("expected the bytes \"BANTAM\" at its start, found others")
+            }
+            ModelFileProblem::Version { expected, got } => {
+                write!(f, "expected version {expected}, found {got}")
+            }
+            ModelFileProblem::Length { expected, got } => {
+                write!(f, "expected {expected} bytes, found {got}")
+            }
+            ModelFileProblem::Checksum { expected, got } => {
+                write!(f, "expected checksum {expected:016x}, found {got:016x}: it is damaged")
+            }
+            ModelFileProblem::Misaligned { expected } => {
+                write!(f, "expected it at an address that is a multiple of {expected}")
+            }
+            ModelFileProblem::Field { what } => write!(f, "its {what} makes no sense"),
+        }
+    }
+}
+
+impl core::error::Error for Error {}
+impl core::error::Error for ModelFileProblem {}

@@ -1,0 +1,192 @@
+use crate::ops::{self, Op};
+use crate::{Conv2d, Error, Initializer, MaxPool2d, Shape};
+use alloc::borrow::Cow;
+use alloc::string::String;
+use alloc::vec::Vec;
+use bantam_kernels::conv2d::Activation;
+
+/// What a layer does.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum LayerKind {
+    /// Convolution, `[H, W, Cin]` to `[OH, OW, filters]`.
+    Conv2d {
+        /// Output channels.
+        filters: usize,
+        /// Height and width of the kernel.
+        kernel: [usize; 2],
+        /// Stride and padding.
+        how: Conv2d,
+        /// Whether a bias is added.
+        bias: bool,
+    },
+    /// Maximum over windows.
+    MaxPool2d(MaxPool2d),
+    /// All dimensions of a sample in one.
+    Flatten,
+    /// `[In]` to `[units]`.
+    Dense {
+        /// Outputs.
+        units: usize,
+        /// Whether a bias is added.
+        bias: bool,
+    },
+    /// `max(0, x)`.
+    Relu,
+    /// Softmax over the last dimension.
+    Softmax,
+    /// Zeroes elements at random, in training only.
+    Dropout {
+        /// The share of elements that are zeroed.
+        rate: f32,
+    },
+}
+
+impl LayerKind {
+    /// Keras's name of the class, and what a layer is called if it is not given a name.
+    pub(crate) fn names(&self) -> (&'static str, &'static str) {
+        match self {
+            LayerKind::Conv2d { .. } => ("Conv2D", "conv2d"),
+            LayerKind::MaxPool2d(_) => ("MaxPooling2D", "max_pooling2d"),
+            LayerKind::Flatten => ("Flatten", "flatten"),
+            LayerKind::Dense { .. } => ("Dense", "dense"),
+            LayerKind::Relu => ("ReLU", "re_lu"),
+            LayerKind::Softmax => ("Softmax", "softmax"),
+            LayerKind::Dropout { .. } => ("Dropout", "dropout"),
+        }
+    }
+
+    /// Names and shapes of its weights, for a sample of that shape.
+    pub(crate) fn weights(&self, input: Shape) -> Result<Vec<(&'static str, Shape)>, Error> {
+        let (kernel, bias, outputs) = match *self {
+            LayerKind::Conv2d { filters, kernel: [kh, kw], bias, .. } => {
+                let [_, _, channels] = input.array("input")?;
+                (Shape::new(&[kh, kw, channels, filters])?, bias, filters)
+            }
+            LayerKind::Dense { units, bias } => {
+                let [features] = input.array("input")?;
+                (Shape::new(&[features, units])?, bias, units)
+            }
+            _ => return Ok(Vec::new()),
+        };
+        let mut weights = alloc::vec![("kernel", kernel)];
+        if bias {
+            weights.push(("bias", Shape::new(&[outputs])?));
+        }
+        Ok(weights)
+    }
+
+    /// The operation on a batch of that shape; `None` passes it on as it is. A ReLU that follows
+    /// may be taken into the same pass.
+    pub(crate) fn operation(&self, input: Shape, relu: bool, seed: Option<u64>) -> Result<Option<Op>, Error> {
+        Ok(Some(match *self {
+            LayerKind::Conv2d { how, .. } => if relu { how.relu() } else { how }.into(),
+            LayerKind::Dense { .. } => {
+                let activation = if relu { Activation::Relu } else { Activation::None };
+                ops::Dense { activation }.into()
+            }
+            LayerKind::MaxPool2d(pool) => pool.into(),
+            LayerKind::Flatten => {
+                let (batch, sample) = input.split_batch().unwrap_or((1, Shape::SCALAR));
+                ops::Reshape { shape: Shape::new(&[batch, sample.elements()])? }.into()
+            }
+            LayerKind::Relu => ops::Relu.into(),
+            LayerKind::Softmax => ops::Softmax.into(),
+            LayerKind::Dropout { rate } => match seed {
+                Some(seed) => ops::Dropout { rate, seed }.into(),
+                None => return Ok(None),
+            },
+        }))
+    }
+
+    /// Whether a ReLU after it can be done in the same pass.
+    pub(crate) fn takes_relu(&self) -> bool {
+        matches!(self, LayerKind::Conv2d { .. } | LayerKind::Dense { .. })
+    }
+
+    /// Inputs to an output and outputs of an input, for initialisation.
+    pub(crate) fn fans(&self, kernel: Shape) -> (usize, usize) {
+        match *kernel.dims() {
+            [kh, kw, cin, cout] => (kh * kw * cin, kh * kw * cout),
+            [inputs, outputs] => (inputs, outputs),
+            _ => (1, 1),
+        }
+    }
+}
+
+/// A layer of a model: a name, what it does, and its weights.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layer<'m> {
+    pub(crate) name: String,
+    pub(crate) kind: LayerKind,
+    pub(crate) trainable: bool,
+    /// Of one sample.
+    pub(crate) output: Shape,
+    pub(crate) parameters: Vec<Parameter<'m>>,
+}
+
+/// Weights of a layer: its own, or borrowed from the bytes of a model file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter<'m> {
+    pub(crate) name: &'static str,
+    pub(crate) shape: Shape,
+    pub(crate) values: Cow<'m, [f32]>,
+}
+
+impl Layer<'_> {
+    /// Its name, as in Keras: `conv2d_1`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it does.
+    pub fn kind(&self) -> &LayerKind {
+        &self.kind
+    }
+
+    /// Whether training changes it.
+    pub fn is_trainable(&self) -> bool {
+        self.trainable
+    }
+
+    /// The shape of its output for one sample.
+    pub fn output_shape(&self) -> Shape {
+        self.output
+    }
+
+    /// Its weights: kernel and bias, if it has them.
+    pub fn parameters(&self) -> &[Parameter<'_>] {
+        &self.parameters
+    }
+
+    /// How many numbers it has learnt.
+    pub fn parameter_count(&self) -> usize {
+        self.parameters.iter().map(|parameter| parameter.values.len()).sum()
+    }
+}
+
+impl Parameter<'_> {
+    /// `"kernel"` or `"bias"`.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// `[KH, KW, Cin, Cout]`, `[In, Out]` or `[Out]`.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// The numbers.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+}
+
+/// What a layer is made of before it has weights.
+#[derive(Clone, Debug)]
+pub(crate) struct Blueprint {
+    pub name: String,
+    pub kind: LayerKind,
+    pub trainable: bool,
+    pub initializer: Initializer,
+}

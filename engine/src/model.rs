@@ -1,0 +1,249 @@
+use crate::layer::{Blueprint, Parameter};
+use crate::ops::Op;
+use crate::summary::Summary;
+use crate::{Error, Gradients, Layer, LayerKind, Optimizer, Shape, Tape, Var};
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use bantam_kernels::Isa;
+
+/// Layers with weights: a value that can be trained, saved, run and taken to pieces.
+///
+/// Made by [`Sequential`](crate::Sequential) or read from a file. Weights may be borrowed from the
+/// file's bytes for `'m`; training copies those that it changes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model<'m> {
+    input: Shape,
+    layers: Vec<Layer<'m>>,
+}
+
+/// Whether a net is recorded for training or for use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Dropout passes everything.
+    Inference,
+    /// Dropout zeroes elements that this seed chooses.
+    Training {
+        /// Another number in each step.
+        seed: u64,
+    },
+}
+
+/// Some layers as one operation: which, and the shape of their output.
+pub(crate) struct Step {
+    /// `None` passes the input on.
+    pub op: Option<Op>,
+    /// The layer that the operation takes its weights from.
+    pub layer: usize,
+    /// The first layer that comes after.
+    pub next: usize,
+}
+
+impl<'m> Model<'m> {
+    /// Checks the shapes and asks `weights` for each parameter, by its layer, name and shape.
+    pub(crate) fn assemble(
+        input: Shape,
+        blueprints: Vec<Blueprint>,
+        mut weights: impl FnMut(&Blueprint, &str, Shape) -> Result<Cow<'m, [f32]>, Error>,
+    ) -> Result<Model<'m>, Error> {
+        let mut layers: Vec<Layer<'m>> = Vec::new();
+        let mut shape = input;
+        for blueprint in blueprints {
+            if layers.iter().any(|layer| layer.name == blueprint.name) {
+                return Err(Error::DuplicateLayer { name: blueprint.name });
+            }
+            let mut build = || {
+                let kind = blueprint.kind;
+                let names_and_shapes = kind.weights(shape)?;
+                let mut shapes = alloc::vec![shape.with_batch(1)?];
+                shapes.extend(names_and_shapes.iter().map(|&(_, shape)| shape));
+                let output = match kind.operation(shapes[0], false, Some(0))? {
+                    Some(op) => op.get().output_shape(&shapes)?,
+                    None => shapes[0],
+                };
+                let mut parameters = Vec::new();
+                for (name, shape) in names_and_shapes {
+                    let values = weights(&blueprint, name, shape)?;
+                    parameters.push(Parameter { name, shape, values });
+                }
+                Ok((output.split_batch().map_or(output, |(_, sample)| sample), parameters))
+            };
+            let (output, parameters) = build()
+                .map_err(|cause| Error::Layer { name: blueprint.name.clone(), cause: Box::new(cause) })?;
+            shape = output;
+            let Blueprint { name, kind, trainable, .. } = blueprint;
+            layers.push(Layer { name, kind, trainable, output, parameters });
+        }
+        if layers.is_empty() {
+            return Err(Error::Empty { what: "layers" });
+        }
+        Ok(Model { input, layers })
+    }
+
+    /// The shape of a sample.
+    pub fn input_shape(&self) -> Shape {
+        self.input
+    }
+
+    /// The shape of the output for one sample.
+    pub fn output_shape(&self) -> Shape {
+        self.layers.last().map_or(self.input, |layer| layer.output)
+    }
+
+    /// All layers, first to last.
+    pub fn layers(&self) -> &[Layer<'m>] {
+        &self.layers
+    }
+
+    /// The layer of that name.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn layer(&self, name: &str) -> Result<&Layer<'m>, Error> {
+        let found = self.layers.iter().find(|layer| layer.name == name);
+        found.ok_or_else(|| Error::UnknownLayer { name: name.to_string() })
+    }
+
+    /// Whether training changes the layer of that name.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn set_trainable(&mut self, name: &str, trainable: bool) -> Result<(), Error> {
+        let found = self.layers.iter_mut().find(|layer| layer.name == name);
+        found.ok_or_else(|| Error::UnknownLayer { name: name.to_string() })?.trainable = trainable;
+        Ok(())
+    }
+
+    /// How many numbers the model has learnt.
+    pub fn parameter_count(&self) -> usize {
+        self.layers.iter().map(Layer::parameter_count).sum()
+    }
+
+    /// A table of the layers, to be printed.
+    pub fn summary(&self) -> impl core::fmt::Display {
+        Summary(self)
+    }
+
+    /// The same model with weights of its own.
+    pub fn into_owned(self) -> Model<'static> {
+        let own = |parameter: Parameter<'m>| Parameter {
+            name: parameter.name,
+            shape: parameter.shape,
+            values: Cow::Owned(parameter.values.into_owned()),
+        };
+        let layers = self.layers.into_iter().map(|layer| Layer {
+            parameters: layer.parameters.into_iter().map(own).collect(),
+            name: layer.name,
+            kind: layer.kind,
+            trainable: layer.trainable,
+            output: layer.output,
+        });
+        Model { input: self.input, layers: layers.collect() }
+    }
+
+    /// Records the model on a tape, from `input`, `[N, …]`, to its output. One variable for each
+    /// parameter, in order, is added to `parameters`; those of frozen layers get no gradient.
+    ///
+    /// # Errors
+    /// The input has another shape than the model's.
+    pub fn record<'a>(
+        &'a self,
+        tape: &mut Tape<'a>,
+        input: Var,
+        mode: Mode,
+        parameters: &mut Vec<Var>,
+    ) -> Result<Var, Error> {
+        self.record_first(self.layers.len(), tape, input, mode, parameters)
+    }
+
+    /// As [`record`](Model::record), as far as the first `count` layers go.
+    pub(crate) fn record_first<'a>(
+        &'a self,
+        count: usize,
+        tape: &mut Tape<'a>,
+        input: Var,
+        mode: Mode,
+        parameters: &mut Vec<Var>,
+    ) -> Result<Var, Error> {
+        self.check_input(tape.shape(input)?)?;
+        let mut var = input;
+        let mut at = 0;
+        while at < count {
+            let step = self.step(at, count, tape.shape(var)?, mode)?;
+            let layer = &self.layers[step.layer];
+            let mut inputs = [var; crate::ops::MAX_INPUTS];
+            for (slot, parameter) in inputs[1..].iter_mut().zip(&layer.parameters) {
+                *slot = if layer.trainable {
+                    tape.parameter(parameter.shape, &parameter.values)?
+                } else {
+                    tape.input(parameter.shape, &parameter.values)?
+                };
+                parameters.push(*slot);
+            }
+            if let Some(op) = step.op {
+                var = tape.record(op, &inputs[..=layer.parameters.len()])?;
+            }
+            at = step.next;
+        }
+        Ok(var)
+    }
+
+    /// The operation that layer `at` begins, on a batch of that shape, before layer `end`.
+    pub(crate) fn step(&self, at: usize, end: usize, input: Shape, mode: Mode) -> Result<Step, Error> {
+        let kind = self.layers[at].kind;
+        let next_is_relu = at + 1 < end && self.layers[at + 1].kind == LayerKind::Relu;
+        let relu = next_is_relu && kind.takes_relu();
+        let seed = match mode {
+            Mode::Inference => None,
+            // Layers must not zero the same elements.
+            Mode::Training { seed } => Some(seed.wrapping_add((at as u64) << 40)),
+        };
+        Ok(Step { op: kind.operation(input, relu, seed)?, layer: at, next: at + 1 + usize::from(relu) })
+    }
+
+    pub(crate) fn check_input(&self, batch: Shape) -> Result<usize, Error> {
+        match batch.split_batch() {
+            Some((n, sample)) if sample == self.input => Ok(n),
+            _ => Err(Error::Shape {
+                what: "batch of samples",
+                expected: self.input.with_batch(1)?,
+                got: batch,
+            }),
+        }
+    }
+
+    /// Moves every trainable parameter by its gradient. `parameters` are those that
+    /// [`record`](Model::record) gave.
+    ///
+    /// # Errors
+    /// A stale variable. The weights are then as they were.
+    pub fn update(
+        &mut self,
+        isa: Isa,
+        optimizer: &mut Optimizer,
+        parameters: &[Var],
+        gradients: &Gradients,
+    ) -> Result<(), Error> {
+        for (parameter, &var) in self.trainable_parameters().zip(parameters) {
+            if parameter.is_some() {
+                gradients.get(var)?;
+            }
+        }
+        optimizer.begin_step();
+        for (index, (parameter, &var)) in self.trainable_parameters().zip(parameters).enumerate() {
+            if let Some(parameter) = parameter {
+                optimizer.update(isa, index, parameter.values.to_mut(), gradients.get(var)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Each parameter in order; `None` where it is frozen.
+    fn trainable_parameters(&mut self) -> impl Iterator<Item = Option<&mut Parameter<'m>>> {
+        self.layers.iter_mut().flat_map(|layer| {
+            let trainable = layer.trainable;
+            layer.parameters.iter_mut().map(move |parameter| trainable.then_some(parameter))
+        })
+    }
+}

@@ -1,0 +1,58 @@
+use super::{Backward, Forward, Operation, conv2d as convolution};
+use crate::{Error, Shape};
+use bantam_kernels::Isa;
+use bantam_kernels::conv2d::{self, Activation, Geometry};
+
+/// `[N, In]` times `[In, Out]`, plus a bias of `[Out]`: a convolution of one-pixel images, because
+/// that runs on weights that are packed already and allocates nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Dense {
+    pub activation: Activation,
+}
+
+impl Dense {
+    fn geometry(&self, inputs: &[Shape]) -> Result<Geometry, Error> {
+        let [batch, features] = inputs[0].array("input")?;
+        let [_, outputs] = inputs[1].array("weights")?;
+        Shape::new(&[features, outputs])?.expect("weights", inputs[1])?;
+        if let Some(&bias) = inputs.get(2) {
+            Shape::new(&[outputs])?.expect("bias", bias)?;
+        }
+        Ok(Geometry::dense(batch, features, outputs)?)
+    }
+}
+
+impl Operation for Dense {
+    fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, Error> {
+        let [batch, _, _, outputs] = self.geometry(inputs)?.output();
+        Shape::new(&[batch, outputs])
+    }
+
+    fn prepared_len(&self, isa: Isa, inputs: &[Shape]) -> Result<usize, Error> {
+        Ok(conv2d::packed_len(isa, &self.geometry(inputs)?))
+    }
+
+    fn prepare(
+        &self,
+        isa: Isa,
+        shapes: &[Shape],
+        inputs: &[&[f32]],
+        prepared: &mut [f32],
+    ) -> Result<(), Error> {
+        Ok(conv2d::pack(isa, &self.geometry(shapes)?, inputs[1], prepared)?)
+    }
+
+    fn scratch_len(&self, isa: Isa, inputs: &[Shape]) -> Result<usize, Error> {
+        Ok(conv2d::packed_transposed_len(isa, &self.geometry(inputs)?))
+    }
+
+    fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
+        let geometry = self.geometry(run.shapes)?;
+        convolution::forward(&geometry, self.activation, run)
+    }
+
+    fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
+        let geometry = self.geometry(run.shapes)?;
+        convolution::backward(&geometry, self.activation, run)
+    }
+}

@@ -1,0 +1,133 @@
+//! The operations, one file each: shape rule, forward, backward, scratch. The tape and the session
+//! run them without knowing any by name.
+
+mod add;
+mod binary_cross_entropy;
+mod conv2d;
+mod dense;
+mod dropout;
+mod matmul;
+mod max_pool2d;
+mod mean_squared_error;
+mod mul;
+mod relu;
+mod reshape;
+mod softmax;
+mod softmax_cross_entropy;
+mod sum;
+
+pub(crate) use add::Add;
+pub(crate) use binary_cross_entropy::BinaryCrossEntropy;
+pub use conv2d::Conv2d;
+pub(crate) use dense::Dense;
+pub(crate) use dropout::Dropout;
+pub(crate) use matmul::Matmul;
+pub use max_pool2d::MaxPool2d;
+pub(crate) use mean_squared_error::MeanSquaredError;
+pub(crate) use mul::Mul;
+pub(crate) use relu::Relu;
+pub(crate) use reshape::Reshape;
+pub(crate) use softmax::Softmax;
+pub(crate) use softmax_cross_entropy::SoftmaxCrossEntropy;
+pub(crate) use sum::Sum;
+
+use crate::{Error, Shape};
+use bantam_kernels::Isa;
+
+/// The most inputs that an operation has.
+pub(crate) const MAX_INPUTS: usize = 3;
+
+/// What the tape and the session need to know of an operation.
+pub(crate) trait Operation {
+    /// The shape of the output, or why the inputs do not fit.
+    fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, Error>;
+
+    /// Numbers that [`prepare`](Self::prepare) makes, such as packed weights.
+    fn prepared_len(&self, _isa: Isa, _inputs: &[Shape]) -> Result<usize, Error> {
+        Ok(0)
+    }
+
+    /// Turns inputs that stay into a form that is fast to use: once for a session, in each step of
+    /// a tape.
+    fn prepare(
+        &self,
+        _isa: Isa,
+        _shapes: &[Shape],
+        _inputs: &[&[f32]],
+        _prepared: &mut [f32],
+    ) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Bytes that the backward pass needs beside inputs and output.
+    fn kept_len(&self, _inputs: &[Shape]) -> Result<usize, Error> {
+        Ok(0)
+    }
+
+    /// Numbers that the backward pass needs room for.
+    fn scratch_len(&self, _isa: Isa, _inputs: &[Shape]) -> Result<usize, Error> {
+        Ok(0)
+    }
+
+    fn forward(&self, run: Forward<'_>) -> Result<(), Error>;
+    fn backward(&self, run: Backward<'_>) -> Result<(), Error>;
+}
+
+/// A forward pass: `output` and `kept` are overwritten.
+pub(crate) struct Forward<'a> {
+    pub isa: Isa,
+    pub shapes: &'a [Shape],
+    pub inputs: &'a [&'a [f32]],
+    pub prepared: &'a [f32],
+    pub output: &'a mut [f32],
+    /// Nothing is kept in inference.
+    pub kept: Option<&'a mut [u8]>,
+}
+
+/// A backward pass: the gradients that are wanted are overwritten. `d_output` is not needed
+/// afterwards and may be changed.
+pub(crate) struct Backward<'a> {
+    pub isa: Isa,
+    pub shapes: &'a [Shape],
+    pub inputs: &'a [&'a [f32]],
+    pub output: &'a [f32],
+    pub kept: &'a [u8],
+    pub d_output: &'a mut [f32],
+    pub d_inputs: [Option<&'a mut [f32]>; MAX_INPUTS],
+    pub scratch: &'a mut [f32],
+}
+
+macro_rules! operations {
+    ($($name:ident),*) => {
+        /// Any operation.
+        #[derive(Clone, Copy)]
+        pub(crate) enum Op { $($name($name)),* }
+
+        impl Op {
+            pub fn get(&self) -> &dyn Operation {
+                match self { $(Op::$name(op) => op),* }
+            }
+        }
+
+        $(impl From<$name> for Op {
+            fn from(op: $name) -> Op { Op::$name(op) }
+        })*
+    };
+}
+
+operations!(
+    Add,
+    BinaryCrossEntropy,
+    Conv2d,
+    Dense,
+    Dropout,
+    Matmul,
+    MaxPool2d,
+    MeanSquaredError,
+    Mul,
+    Relu,
+    Reshape,
+    Softmax,
+    SoftmaxCrossEntropy,
+    Sum
+);

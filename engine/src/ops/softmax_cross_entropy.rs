@@ -1,0 +1,37 @@
+use super::{Backward, Forward, Operation};
+use crate::{Error, Shape};
+use bantam_kernels::loss;
+
+/// Cross-entropy of the softmax of logits `[N, C]` with targets `[N, C]`, the mean over `N`.
+#[derive(Clone, Copy)]
+pub(crate) struct SoftmaxCrossEntropy;
+
+impl Operation for SoftmaxCrossEntropy {
+    fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, Error> {
+        inputs[0].array::<2>("logits")?;
+        inputs[0].expect("targets", inputs[1])?;
+        Ok(Shape::SCALAR)
+    }
+
+    fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
+        let [rows, columns] = run.shapes[0].array("logits")?;
+        run.output[0] = loss::softmax_cross_entropy(rows, columns, run.inputs[0], run.inputs[1])?;
+        Ok(())
+    }
+
+    /// Targets are data: their gradient is zero by definition.
+    fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
+        let [rows, columns] = run.shapes[0].array("logits")?;
+        let (logits, targets, d) = (run.inputs[0], run.inputs[1], run.d_output[0]);
+        let [d_logits, d_targets, _] = run.d_inputs;
+        if let Some(d_targets) = d_targets {
+            d_targets.fill(0.0);
+        }
+        match d_logits {
+            Some(d_logits) => {
+                Ok(loss::softmax_cross_entropy_grad(rows, columns, logits, targets, d, d_logits)?)
+            }
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,38 @@
+use crate::Error;
+use alloc::vec::Vec;
+use bantam_kernels::{Isa, optimizer};
+
+/// Adaptive moment estimation (Kingma and Ba, arXiv 1412.6980).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Adam {
+    /// Learning rate.
+    pub rate: f32,
+    /// The share of the gradient's mean that is kept in a step.
+    pub beta1: f32,
+    /// The share of its mean square that is kept in a step.
+    pub beta2: f32,
+    /// Added to the root of the mean square.
+    pub epsilon: f32,
+}
+
+impl Default for Adam {
+    fn default() -> Adam {
+        Adam { rate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-7 }
+    }
+}
+
+impl Adam {
+    pub(super) fn update(
+        &self,
+        isa: Isa,
+        step: u64,
+        weights: &mut [f32],
+        [mean, square]: &mut [Vec<f32>; 2],
+        gradients: &[f32],
+    ) -> Result<(), Error> {
+        let Adam { rate, beta1, beta2, epsilon } = *self;
+        let left = |beta: f32| 1.0 - libm::pow(beta.into(), step as f64);
+        let rate = (f64::from(rate) * libm::sqrt(left(beta2)) / left(beta1)) as f32;
+        Ok(optimizer::adam(isa, rate, beta1, beta2, epsilon, weights, mean, square, gradients)?)
+    }
+}

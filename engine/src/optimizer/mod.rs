@@ -1,0 +1,101 @@
+//! Optimisers, with Keras's update rules and defaults.
+
+mod adam;
+mod rmsprop;
+mod sgd;
+
+pub use adam::Adam;
+pub use rmsprop::RmsProp;
+pub use sgd::Sgd;
+
+use crate::Error;
+use alloc::vec::Vec;
+use bantam_kernels::Isa;
+
+/// An optimiser and what it remembers of each parameter.
+///
+/// ```
+/// use bantam::{Isa, Optimizer, Sgd};
+/// let mut optimizer = Optimizer::from(Sgd { rate: 0.5, ..Sgd::default() });
+/// let mut weights = [1.0];
+/// optimizer.begin_step();
+/// optimizer.update(Isa::detect(), 0, &mut weights, &[2.0])?;
+/// assert_eq!(weights, [0.0]);
+/// # Ok::<(), bantam::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Optimizer {
+    rule: Rule,
+    steps: u64,
+    /// For each parameter; empty until it is first updated.
+    memory: Vec<[Vec<f32>; 2]>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Rule {
+    Sgd(Sgd),
+    RmsProp(RmsProp),
+    Adam(Adam),
+}
+
+impl From<Sgd> for Optimizer {
+    fn from(rule: Sgd) -> Optimizer {
+        Optimizer::new(Rule::Sgd(rule))
+    }
+}
+
+impl From<RmsProp> for Optimizer {
+    fn from(rule: RmsProp) -> Optimizer {
+        Optimizer::new(Rule::RmsProp(rule))
+    }
+}
+
+impl From<Adam> for Optimizer {
+    fn from(rule: Adam) -> Optimizer {
+        Optimizer::new(Rule::Adam(rule))
+    }
+}
+
+impl Optimizer {
+    fn new(rule: Rule) -> Optimizer {
+        Optimizer { rule, steps: 0, memory: Vec::new() }
+    }
+
+    /// Begins a step, in which each parameter is updated once.
+    pub fn begin_step(&mut self) {
+        self.steps += 1;
+    }
+
+    /// Moves the weights of parameter `index` by their gradients. The first time, memory for the
+    /// parameter is allocated.
+    ///
+    /// # Errors
+    /// The lengths differ from each other or from those of an earlier step.
+    pub fn update(
+        &mut self,
+        isa: Isa,
+        index: usize,
+        weights: &mut [f32],
+        gradients: &[f32],
+    ) -> Result<(), Error> {
+        if self.memory.len() <= index {
+            self.memory.resize_with(index + 1, Default::default);
+        }
+        let memory = &mut self.memory[index];
+        let arrays = match self.rule {
+            Rule::Sgd(rule) => usize::from(rule.momentum != 0.0),
+            Rule::RmsProp(_) => 1,
+            Rule::Adam(_) => 2,
+        };
+        for array in &mut memory[..arrays] {
+            if array.is_empty() {
+                array.resize(weights.len(), 0.0);
+            }
+        }
+        match self.rule {
+            Rule::Sgd(rule) => rule.update(isa, weights, memory, gradients),
+            Rule::RmsProp(rule) => rule.update(isa, weights, memory, gradients),
+            Rule::Adam(rule) => rule.update(isa, self.steps, weights, memory, gradients),
+        }
+    }
+}

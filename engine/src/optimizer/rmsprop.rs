@@ -1,0 +1,33 @@
+use crate::Error;
+use alloc::vec::Vec;
+use bantam_kernels::{Isa, optimizer};
+
+/// Gradient descent by steps in units of the gradient's recent root mean square (Hinton, Coursera
+/// lecture 6e).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RmsProp {
+    /// Learning rate.
+    pub rate: f32,
+    /// The share of the mean square that is kept in a step.
+    pub rho: f32,
+    /// Added to the mean square before its root is taken.
+    pub epsilon: f32,
+}
+
+impl Default for RmsProp {
+    fn default() -> RmsProp {
+        RmsProp { rate: 1e-3, rho: 0.9, epsilon: 1e-7 }
+    }
+}
+
+impl RmsProp {
+    pub(super) fn update(
+        &self,
+        isa: Isa,
+        weights: &mut [f32],
+        [square, _]: &mut [Vec<f32>; 2],
+        gradients: &[f32],
+    ) -> Result<(), Error> {
+        Ok(optimizer::rmsprop(isa, self.rate, self.rho, self.epsilon, weights, square, gradients)?)
+    }
+}

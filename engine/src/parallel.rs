@@ -1,0 +1,41 @@
+//! Work in parts. How it is parted never changes a result: each part has outputs of its own.
+
+use crate::Error;
+
+/// The size of the parts of `total` that keep every thread busy.
+pub(crate) fn part_of(total: usize) -> usize {
+    #[cfg(feature = "parallel")]
+    return total.div_ceil(rayon::current_num_threads()).max(1);
+    #[cfg(not(feature = "parallel"))]
+    total.max(1)
+}
+
+/// Calls `work` with the index of each chunk of `data` and the chunk.
+pub(crate) fn for_each_chunk<T: Send>(
+    data: &mut [T],
+    chunk: usize,
+    work: impl Fn(usize, &mut [T]) -> Result<(), Error> + Sync + Send,
+) -> Result<(), Error> {
+    #[cfg(feature = "parallel")]
+    if data.len() > chunk {
+        use rayon::prelude::*;
+        return data.par_chunks_mut(chunk).enumerate().try_for_each(|(i, chunk)| work(i, chunk));
+    }
+    data.chunks_mut(chunk).enumerate().try_for_each(|(i, chunk)| work(i, chunk))
+}
+
+/// As [`for_each_chunk`] over two arrays that are parted alike.
+pub(crate) fn for_each_chunk2<T: Send, U: Send>(
+    (a, a_chunk): (&mut [T], usize),
+    (b, b_chunk): (&mut [U], usize),
+    work: impl Fn(usize, &mut [T], &mut [U]) -> Result<(), Error> + Sync + Send,
+) -> Result<(), Error> {
+    #[cfg(feature = "parallel")]
+    if a.len() > a_chunk {
+        use rayon::prelude::*;
+        let chunks = a.par_chunks_mut(a_chunk).zip(b.par_chunks_mut(b_chunk)).enumerate();
+        return chunks.try_for_each(|(i, (a, b))| work(i, a, b));
+    }
+    let mut chunks = a.chunks_mut(a_chunk).zip(b.chunks_mut(b_chunk)).enumerate();
+    chunks.try_for_each(|(i, (a, b))| work(i, a, b))
+}
