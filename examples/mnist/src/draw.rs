@@ -1,0 +1,44 @@
+//! Pictures and figures in a terminal.
+
+use std::fmt::Write;
+
+/// A grey picture of `columns` columns, 0 dark and 1 light, two characters a pixel.
+pub fn picture(pixels: &[f32], columns: usize) -> String {
+    const SHADES: [char; 5] = [' ', '░', '▒', '▓', '█'];
+    let mut out = String::new();
+    for row in pixels.chunks(columns) {
+        for pixel in row {
+            let shade = SHADES[(pixel.clamp(0.0, 1.0) * 4.0).round() as usize];
+            out.extend([shade, shade]);
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// A bar for each class, as long as it is probable.
+pub fn bars(probabilities: &[f32]) -> String {
+    let mut out = String::new();
+    for (class, p) in probabilities.iter().enumerate() {
+        let bar = "█".repeat((p * 40.0).round() as usize);
+        let _ = writeln!(out, "{class} {bar:40} {:5.1} %", p * 100.0);
+    }
+    out
+}
+
+/// How often each class, a row, was read as each, a column.
+pub fn confusion<const N: usize>(counts: &[[usize; N]; N]) -> String {
+    let mut out = String::from("true \\ read");
+    for class in 0..N {
+        let _ = write!(out, "{class:6}");
+    }
+    out.push('\n');
+    for (class, row) in counts.iter().enumerate() {
+        let _ = write!(out, "{class:11}");
+        for &count in row {
+            let _ = if count == 0 { write!(out, "{:>6}", "·") } else { write!(out, "{count:6}") };
+        }
+        out.push('\n');
+    }
+    out
+}

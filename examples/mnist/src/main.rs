@@ -1,0 +1,46 @@
+//! `mnist` trains a digit reader; `mnist predict FILE` reads a digit with it.
+
+mod predict;
+mod train;
+
+use clap::{Parser, Subcommand};
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Trains a small ConvNet to read handwritten digits
+#[derive(Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+struct Options {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    train: train::Options,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Reads a digit from a picture with a trained model
+    Predict {
+        /// The picture, PNG or JPEG
+        file: PathBuf,
+        /// The model
+        #[arg(long, default_value = "mnist.bantam")]
+        model: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let result: Result<(), Box<dyn Error>> = match options.command {
+        None => train::run(&options.train),
+        Some(Command::Predict { file, model }) => predict::run(&file, &model),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
