@@ -76,7 +76,7 @@ impl Operation for Conv2d {
     }
 
     fn scratch_len(&self, isa: Isa, inputs: &[Shape]) -> Result<usize, Error> {
-        Ok(conv2d::packed_transposed_len(isa, &self.geometry(inputs)?))
+        Ok(scratch_len(isa, &self.geometry(inputs)?))
     }
 
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
@@ -105,6 +105,14 @@ pub(super) fn forward(geometry: &Geometry, activation: Activation, run: Forward<
     })
 }
 
+/// A bias's gradient is the sum of so many partial sums, which threads can share.
+const BIAS_PARTS: usize = 16;
+
+/// Room for the turned weights, or before them for the partial sums of the bias.
+pub(super) fn scratch_len(isa: Isa, geometry: &Geometry) -> usize {
+    conv2d::packed_transposed_len(isa, geometry).max(BIAS_PARTS * geometry.output()[3])
+}
+
 /// The gradients of a convolution or dense layer.
 pub(super) fn backward(geometry: &Geometry, activation: Activation, run: Backward<'_>) -> Result<(), Error> {
     let Backward { isa, inputs, output, d_output, d_inputs: [d_input, d_weights, d_bias], scratch, .. } = run;
@@ -120,7 +128,21 @@ pub(super) fn backward(geometry: &Geometry, activation: Activation, run: Backwar
     }
     let d_output = &*d_output;
     if let Some(d_bias) = d_bias {
-        reduce::sum_rows(isa, d_output.len() / cout, cout, d_output, d_bias)?;
+        let rows = d_output.len() / cout;
+        let part = rows.div_ceil(BIAS_PARTS);
+        let parts = rows.div_ceil(part);
+        let sums = &mut scratch[..parts * cout];
+        let together = part_of(parts);
+        for_each_chunk(sums, together * cout, |i, sums| {
+            for (j, sum) in sums.chunks_exact_mut(cout).enumerate() {
+                let first = (i * together + j) * part;
+                let rows = first..rows.min(first + part);
+                let d_output = &d_output[rows.start * cout..rows.end * cout];
+                reduce::sum_rows(isa, rows.len(), cout, d_output, sum)?;
+            }
+            Ok(())
+        })?;
+        reduce::sum_rows(isa, parts, cout, sums, d_bias)?;
     }
     if let Some(d_weights) = d_weights {
         let rows = part_of(d_weights.len() / cout);
@@ -130,8 +152,9 @@ pub(super) fn backward(geometry: &Geometry, activation: Activation, run: Backwar
         })?;
     }
     if let Some(d_input) = d_input {
-        conv2d::pack_transposed(isa, geometry, inputs[1], scratch)?;
-        let packed = &*scratch;
+        let packed = &mut scratch[..conv2d::packed_transposed_len(isa, geometry)];
+        conv2d::pack_transposed(isa, geometry, inputs[1], packed)?;
+        let packed = &*packed;
         for_each_chunk(d_input, images * input_len, |i, d_input| {
             let geometry = geometry.with_batch(d_input.len() / input_len)?;
             let first = i * images * output_len;

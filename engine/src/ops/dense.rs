@@ -43,7 +43,7 @@ impl Operation for Dense {
     }
 
     fn scratch_len(&self, isa: Isa, inputs: &[Shape]) -> Result<usize, Error> {
-        Ok(conv2d::packed_transposed_len(isa, &self.geometry(inputs)?))
+        Ok(convolution::scratch_len(isa, &self.geometry(inputs)?))
     }
 
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
