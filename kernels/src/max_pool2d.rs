@@ -14,7 +14,7 @@ use crate::{Error, Isa};
 pub struct Geometry {
     batch: usize,
     channels: usize,
-    axes: [Axis; 2],
+    pub(crate) axes: [Axis; 2],
 }
 
 impl Geometry {

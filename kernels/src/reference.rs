@@ -1,1 +1,0 @@
-//! The shortest loops that can be true: what every kernel is tested against.

@@ -1,0 +1,75 @@
+//! Convolution and its gradients.
+
+use super::{Expected, Sum, at, indices, pixel};
+use crate::conv2d::Geometry;
+
+/// The outputs `[N, OH, OW, Cout]`, before any activation, from `weights` `[KH, KW, Cin, Cout]`
+/// that are not packed.
+pub fn forward<'a>(
+    geometry: &'a Geometry,
+    input: &'a [f32],
+    weights: &'a [f32],
+    bias: Option<&'a [f32]>,
+) -> impl Iterator<Item = Expected> {
+    let [kh, kw, cin, _] = geometry.weights();
+    indices(geometry.output()).map(move |[n, y, x, feature]| {
+        let mut sum = Sum::default();
+        if let Some(bias) = bias {
+            sum.add(bias[feature], 1.0);
+        }
+        for [_, ky, kx, channel] in indices([1, kh, kw, cin]) {
+            if let Some([row, column]) = pixel(&geometry.axes, [y, x], [ky, kx]) {
+                sum.add(
+                    input[at(geometry.input(), [n, row, column, channel])],
+                    weights[at(geometry.weights(), [ky, kx, channel, feature])],
+                );
+            }
+        }
+        sum.expected()
+    })
+}
+
+/// The gradient to the input, `[N, H, W, Cin]`.
+pub fn grad_input<'a>(
+    geometry: &'a Geometry,
+    d_output: &'a [f32],
+    weights: &'a [f32],
+) -> impl Iterator<Item = Expected> {
+    let [kh, kw, _, cout] = geometry.weights();
+    let [_, height, width, _] = geometry.output();
+    indices(geometry.input()).map(move |[n, row, column, channel]| {
+        let mut sum = Sum::default();
+        for [ky, kx, y, x] in indices([kh, kw, height, width]) {
+            if pixel(&geometry.axes, [y, x], [ky, kx]) == Some([row, column]) {
+                for feature in 0..cout {
+                    sum.add(
+                        d_output[at(geometry.output(), [n, y, x, feature])],
+                        weights[at(geometry.weights(), [ky, kx, channel, feature])],
+                    );
+                }
+            }
+        }
+        sum.expected()
+    })
+}
+
+/// The gradient to the weights, `[KH, KW, Cin, Cout]`.
+pub fn grad_weights<'a>(
+    geometry: &'a Geometry,
+    input: &'a [f32],
+    d_output: &'a [f32],
+) -> impl Iterator<Item = Expected> {
+    let [batch, height, width, _] = geometry.output();
+    indices(geometry.weights()).map(move |[ky, kx, channel, feature]| {
+        let mut sum = Sum::default();
+        for [_, n, y, x] in indices([1, batch, height, width]) {
+            if let Some([row, column]) = pixel(&geometry.axes, [y, x], [ky, kx]) {
+                sum.add(
+                    input[at(geometry.input(), [n, row, column, channel])],
+                    d_output[at(geometry.output(), [n, y, x, feature])],
+                );
+            }
+        }
+        sum.expected()
+    })
+}

@@ -1,0 +1,100 @@
+//! The shortest loops that can be true: what every kernel is tested against.
+//!
+//! Each function takes what the kernel of the same path reads and gives what it must write, element
+//! by element. It computes in `f64` and bounds what rounding to `f32` may do to the result, whatever
+//! the order of the sums (Higham, "Accuracy and Stability of Numerical Algorithms", chapter 3).
+//!
+//! Slices that do not fit their shapes panic: these functions are for tests.
+
+pub mod conv2d;
+pub mod loss;
+pub mod matmul;
+pub mod max_pool2d;
+pub mod optimizer;
+pub mod reduce;
+pub mod softmax;
+
+use crate::conv2d::geometry::Axis;
+
+/// A result, and how far rounding may take an `f32` computation from it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Expected {
+    /// The result, NaN where it must be NaN.
+    pub value: f64,
+    /// The largest difference that rounding can explain.
+    pub error: f64,
+}
+
+impl Expected {
+    /// Whether rounding explains the difference to `got`.
+    ///
+    /// ```
+    /// use bantam_kernels::reference::Expected;
+    /// let third = Expected { value: 1.0 / 3.0, error: 1e-7 };
+    /// assert!(third.admits(1.0 / 3.0));
+    /// assert!(!third.admits(0.3333));
+    /// assert!(!third.admits(f32::NAN));
+    /// ```
+    pub fn admits(&self, got: f32) -> bool {
+        let got = f64::from(got);
+        got == self.value
+            || (got.is_nan() && self.value.is_nan())
+            || libm::fabs(got - self.value) <= self.error
+    }
+
+    /// After a ReLU, which adds no error.
+    pub fn relu(self) -> Expected {
+        Expected { value: if self.value < 0.0 { 0.0 } else { self.value }, ..self }
+    }
+}
+
+/// Bound of the relative error of `roundings` roundings in a row.
+fn gamma(roundings: usize) -> f64 {
+    let sum = roundings as f64 * (f64::from(f32::EPSILON) / 2.0);
+    sum / (1.0 - sum)
+}
+
+/// A sum of products of `f32`s.
+#[derive(Default)]
+struct Sum {
+    value: f64,
+    /// The sum of the terms' magnitudes.
+    magnitude: f64,
+    terms: usize,
+}
+
+impl Sum {
+    fn add(&mut self, a: f32, b: f32) {
+        let term = f64::from(a) * f64::from(b);
+        self.value += term;
+        self.magnitude += libm::fabs(term);
+        self.terms += 1;
+    }
+
+    /// One rounding for a product, and one for each addition that it goes through.
+    fn expected(&self) -> Expected {
+        Expected { value: self.value, error: gamma(self.terms) * self.magnitude }
+    }
+}
+
+/// All indices of an array of four dimensions, row by row.
+fn indices([a, b, c, d]: [usize; 4]) -> impl Iterator<Item = [usize; 4]> {
+    (0..a * b * c * d).map(move |i| [i / d / c / b, i / d / c % b, i / d % c, i % d])
+}
+
+/// Where an index lies in the slice of an array of four dimensions.
+fn at([_, b, c, d]: [usize; 4], [i, j, k, l]: [usize; 4]) -> usize {
+    ((i * b + j) * c + k) * d + l
+}
+
+impl Axis {
+    /// The element that a tap sees at a position, unless it is padding.
+    fn seen(&self, position: usize, tap: usize) -> Option<usize> {
+        (position * self.stride + tap).checked_sub(self.before).filter(|&element| element < self.input)
+    }
+}
+
+/// The pixel that tap `[ky, kx]` of a window sees at position `[y, x]`, unless it is padding.
+fn pixel(axes: &[Axis; 2], position: [usize; 2], tap: [usize; 2]) -> Option<[usize; 2]> {
+    Some([axes[0].seen(position[0], tap[0])?, axes[1].seen(position[1], tap[1])?])
+}
