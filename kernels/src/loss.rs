@@ -22,11 +22,7 @@ pub fn softmax_cross_entropy(
     logits: &[f32],
     targets: &[f32],
 ) -> Result<f32, Error> {
-    check_matrix("logits", rows, columns, logits)?;
-    check_matrix("targets", rows, columns, targets)?;
-    if rows == 0 {
-        return Err(Error::ZeroSize { what: "rows" });
-    }
+    check_rows(rows, columns, logits, targets)?;
     let mut total = 0.0;
     for (x, t) in logits.chunks_exact(columns).zip(targets.chunks_exact(columns)) {
         let log_sum = log_sum_exp(x);
@@ -51,8 +47,7 @@ pub fn softmax_cross_entropy_grad(
     d_loss: f32,
     d_logits: &mut [f32],
 ) -> Result<(), Error> {
-    check_matrix("logits", rows, columns, logits)?;
-    check_matrix("targets", rows, columns, targets)?;
+    check_rows(rows, columns, logits, targets)?;
     check_matrix("logit gradient", rows, columns, d_logits)?;
     let scale = d_loss / rows as f32;
     let rows = logits
@@ -141,6 +136,14 @@ fn log_sum_exp(x: &[f32]) -> f32 {
     let max = row_max(x);
     let sum: f32 = x.iter().map(|&x| libm::expf(x - max)).sum();
     max + libm::logf(sum)
+}
+
+fn check_rows(rows: usize, columns: usize, logits: &[f32], targets: &[f32]) -> Result<(), Error> {
+    if rows == 0 {
+        return Err(Error::ZeroSize { what: "rows" });
+    }
+    check_matrix("logits", rows, columns, logits)?;
+    check_matrix("targets", rows, columns, targets)
 }
 
 fn check_pair(what: &'static str, x: &[f32], targets: &[f32]) -> Result<(), Error> {

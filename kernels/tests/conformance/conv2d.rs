@@ -1,0 +1,226 @@
+use crate::support::{Numbers, bits, shapes, written};
+use bantam_kernels::conv2d::{self, Activation, Geometry, Padding};
+use bantam_kernels::{Isa, reference};
+use proptest::prelude::*;
+
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    input: [usize; 4],
+    kernel: [usize; 2],
+    features: usize,
+    stride: [usize; 2],
+    padding: Padding,
+}
+
+impl Shape {
+    fn geometry(self) -> Option<Geometry> {
+        Geometry::new(self.input, self.kernel, self.features, self.stride, self.padding).ok()
+    }
+}
+
+const fn shape(
+    input: [usize; 4],
+    kernel: [usize; 2],
+    features: usize,
+    stride: [usize; 2],
+    padding: Padding,
+) -> Shape {
+    Shape { input, kernel, features, stride, padding }
+}
+
+/// All sides, all different.
+const UNEVEN: Padding = Padding::Explicit { top: 1, bottom: 3, left: 2, right: 0 };
+/// Windows that see nothing at all.
+const WIDE: Padding = Padding::Explicit { top: 5, bottom: 4, left: 3, right: 6 };
+
+const LISTED: &[Shape] = &[
+    shape([1, 1, 1, 1], [1, 1], 1, [1, 1], Padding::Valid),
+    shape([1, 3, 3, 1], [3, 3], 1, [1, 1], Padding::Valid),
+    shape([2, 7, 5, 3], [3, 3], 7, [1, 1], Padding::Same),
+    shape([1, 6, 6, 8], [3, 3], 16, [1, 1], Padding::Same),
+    shape([1, 5, 5, 7], [3, 3], 15, [1, 1], Padding::Valid),
+    shape([1, 5, 5, 9], [3, 3], 17, [1, 1], Padding::Valid),
+    shape([3, 4, 6, 2], [2, 2], 24, [2, 2], Padding::Same),
+    shape([1, 9, 9, 3], [5, 3], 5, [2, 3], Padding::Same),
+    shape([1, 9, 8, 2], [2, 1], 3, [3, 4], Padding::Valid),
+    shape([2, 4, 3, 2], [7, 5], 3, [1, 1], Padding::Same),
+    shape([1, 5, 6, 4], [3, 2], 33, [2, 1], UNEVEN),
+    shape([1, 3, 2, 5], [2, 3], 9, [1, 2], WIDE),
+    shape([1, 2, 2, 3], [1, 1], 4, [5, 5], Padding::Valid),
+    shape([1, 28, 28, 1], [3, 3], 32, [1, 1], Padding::Valid),
+    shape([1, 5, 5, 64], [3, 3], 64, [1, 1], Padding::Valid),
+    // Dense layers.
+    shape([64, 1, 1, 37], [1, 1], 10, [1, 1], Padding::Valid),
+    shape([1, 1, 1, 131], [1, 1], 67, [1, 1], Padding::Valid),
+    // Weights past the size that a gradient keeps in cache.
+    shape([1, 4, 4, 65], [3, 3], 129, [1, 1], Padding::Same),
+];
+
+fn any_padding() -> impl Strategy<Value = Padding> {
+    prop_oneof![
+        Just(Padding::Valid),
+        Just(Padding::Same),
+        (0..5usize, 0..5usize, 0..5usize, 0..5usize)
+            .prop_map(|(top, bottom, left, right)| { Padding::Explicit { top, bottom, left, right } }),
+    ]
+}
+
+fn any_shape() -> impl Strategy<Value = Shape> {
+    let input = (1..4usize, 1..10usize, 1..10usize, 1..20usize).prop_map(<[usize; 4]>::from);
+    let pair = |most: usize| (1..=most, 1..=most).prop_map(<[usize; 2]>::from);
+    (input, pair(5), 1..36usize, pair(4), any_padding())
+        .prop_map(|(input, kernel, features, stride, padding)| Shape {
+            input,
+            kernel,
+            features,
+            stride,
+            padding,
+        })
+        .prop_filter("the kernel exceeds the input", |shape| shape.geometry().is_some())
+}
+
+fn for_each_shape(check: impl Fn(Shape, &Geometry)) {
+    shapes(LISTED.iter().copied(), any_shape(), |shape| check(shape, &shape.geometry().unwrap()));
+}
+
+fn for_each_geometry(check: impl Fn(&Geometry)) {
+    for_each_shape(|_, geometry| check(geometry));
+}
+
+fn len(shape: [usize; 4]) -> usize {
+    shape.iter().product()
+}
+
+fn packed(isa: Isa, g: &Geometry, weights: &[f32]) -> Vec<f32> {
+    written(conv2d::packed_len(isa, g), |packed| conv2d::pack(isa, g, weights, packed).unwrap())
+}
+
+fn packed_for_grad(isa: Isa, g: &Geometry, weights: &[f32]) -> Vec<f32> {
+    let len = conv2d::packed_transposed_len(isa, g);
+    written(len, |packed| conv2d::pack_transposed(isa, g, weights, packed).unwrap())
+}
+
+pub fn forward(isa: Isa) {
+    for_each_geometry(|g| {
+        for numbers in Numbers::ALL {
+            let input = numbers.take(1, len(g.input()));
+            let weights = numbers.take(2, len(g.weights()));
+            let bias = numbers.take(3, g.output()[3]);
+            let packed = packed(isa, g, &weights);
+            for bias in [None, Some(&*bias)] {
+                let want: Vec<_> = reference::conv2d::forward(g, &input, &weights, bias).collect();
+                for activation in [Activation::None, Activation::Relu] {
+                    let got = written(len(g.output()), |output| {
+                        conv2d::forward(isa, g, &input, &packed, bias, activation, output).unwrap();
+                    });
+                    let want = want.iter().map(|want| match activation {
+                        Activation::None => *want,
+                        Activation::Relu => want.relu(),
+                    });
+                    numbers.compare(&format!("{isa} {g:?}"), &got, want);
+                }
+            }
+        }
+    });
+}
+
+pub fn grad_input(isa: Isa) {
+    for_each_geometry(|g| {
+        for numbers in Numbers::ALL {
+            let d_output = numbers.take(1, len(g.output()));
+            let weights = numbers.take(2, len(g.weights()));
+            let packed = packed_for_grad(isa, g, &weights);
+            let got = written(len(g.input()), |d_input| {
+                conv2d::grad_input(isa, g, &d_output, &packed, d_input).unwrap();
+            });
+            let want = reference::conv2d::grad_input(g, &d_output, &weights);
+            numbers.compare(&format!("{isa} {g:?}"), &got, want);
+        }
+    });
+}
+
+pub fn grad_weights(isa: Isa) {
+    for_each_geometry(|g| {
+        for numbers in Numbers::ALL {
+            let input = numbers.take(1, len(g.input()));
+            let d_output = numbers.take(2, len(g.output()));
+            let [kh, kw, cin, cout] = g.weights();
+            let rows = kh * kw * cin;
+            let part = |rows: std::ops::Range<usize>| {
+                written(rows.len() * cout, |d_weights| {
+                    conv2d::grad_weights(isa, g, &input, &d_output, rows, d_weights).unwrap();
+                })
+            };
+            let whole = part(0..rows);
+            let want = reference::conv2d::grad_weights(g, &input, &d_output);
+            numbers.compare(&format!("{isa} {g:?}"), &whole, want);
+            // However the rows are parted, the bits are the same.
+            for rows_in_part in [rows.div_ceil(2), 5] {
+                let starts = (0..rows).step_by(rows_in_part);
+                let parts = starts.flat_map(|start| part(start..rows.min(start + rows_in_part)));
+                assert_eq!(bits(&whole), bits(&parts.collect::<Vec<_>>()), "{isa} {g:?} {rows_in_part}");
+            }
+        }
+    });
+}
+
+/// The weights 1, 2, 3, …
+fn numbered(g: &Geometry) -> Vec<f32> {
+    (1..=len(g.weights())).map(|i| i as f32).collect()
+}
+
+/// What was packed but zeros for filling up and places that no window reads.
+fn weights_in(packed: Vec<f32>) -> Vec<f32> {
+    let mut weights: Vec<_> =
+        packed.into_iter().filter(|&weight| weight != 0.0 && !weight.is_nan()).collect();
+    weights.sort_by(f32::total_cmp);
+    weights
+}
+
+/// Every weight is there once.
+pub fn pack(isa: Isa) {
+    for_each_geometry(|g| {
+        let weights = numbered(g);
+        assert_eq!(weights_in(packed(isa, g, &weights)), weights, "{isa} {g:?}");
+    });
+}
+
+/// No weight is there twice, and all of them unless a stride is larger than the input.
+pub fn pack_transposed(isa: Isa) {
+    for_each_shape(|shape, g| {
+        let weights = numbered(g);
+        let packed = weights_in(packed_for_grad(isa, g, &weights));
+        assert!(packed.is_sorted_by(|a, b| a < b), "{isa} {g:?}");
+        let [_, height, width, _] = shape.input;
+        if shape.stride[0] <= height && shape.stride[1] <= width {
+            assert_eq!(packed, weights, "{isa} {g:?}");
+        }
+    });
+}
+
+/// Output channels fill whole vectors, and no more than that.
+pub fn packed_len(isa: Isa) {
+    let len = |features| {
+        conv2d::packed_len(
+            isa,
+            &Geometry::new([1, 4, 5, 3], [2, 3], features, [1, 1], Padding::Same).unwrap(),
+        )
+    };
+    let lanes = len(1) / (2 * 3 * 3);
+    assert!([1, 4, 8, 16].contains(&lanes), "{isa}: {lanes} lanes");
+    for features in 1..50 {
+        assert_eq!(len(features), 2 * 3 * 3 * features.next_multiple_of(lanes), "{isa} {features}");
+    }
+}
+
+/// Input channels fill whole vectors, and no more than that.
+pub fn packed_transposed_len(isa: Isa) {
+    let len = |channels| {
+        let g = Geometry::new([1, 4, 5, channels], [2, 3], 3, [1, 1], Padding::Same).unwrap();
+        conv2d::packed_transposed_len(isa, &g)
+    };
+    let lanes = len(1) / (2 * 3 * 3);
+    for channels in 1..50 {
+        assert_eq!(len(channels), 2 * 3 * 3 * channels.next_multiple_of(lanes), "{isa} {channels}");
+    }
+}

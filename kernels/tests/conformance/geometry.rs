@@ -1,0 +1,93 @@
+//! Shapes, and where padding goes: what the reference takes for granted.
+
+use crate::support::{isas, written};
+use bantam_kernels::conv2d::{self, Activation, Geometry, Padding};
+use bantam_kernels::{Error, Isa, max_pool2d};
+use proptest::prelude::*;
+
+/// Convolution of the row 1, 2, 3, … with weights 1, 10, 100, …, so that digits tell what each
+/// output saw.
+fn digits(
+    isa: Isa,
+    width: usize,
+    kernel: usize,
+    stride: usize,
+    padding: Padding,
+    vertical: bool,
+) -> Vec<f32> {
+    let turn = |[a, b]: [usize; 2]| if vertical { [b, a] } else { [a, b] };
+    let [height, width_or_one] = turn([1, width]);
+    let input = [1, height, width_or_one, 1];
+    let g = Geometry::new(input, turn([1, kernel]), 1, turn([1, stride]), padding).unwrap();
+    let row: Vec<f32> = (1..=width).map(|i| i as f32).collect();
+    let weights: Vec<f32> = (0..kernel).map(|i| 10f32.powi(i as i32)).collect();
+    let mut packed = vec![0.0; conv2d::packed_len(isa, &g)];
+    conv2d::pack(isa, &g, &weights, &mut packed).unwrap();
+    written(g.output().iter().product(), |output| {
+        conv2d::forward(isa, &g, &row, &packed, None, Activation::None, output).unwrap();
+    })
+}
+
+#[test]
+fn padding_goes_where_keras_puts_it() {
+    for isa in isas() {
+        for vertical in [false, true] {
+            let same = |width, kernel, stride| digits(isa, width, kernel, stride, Padding::Same, vertical);
+            assert_eq!(same(4, 2, 1), [21.0, 32.0, 43.0, 4.0]);
+            assert_eq!(same(4, 3, 1), [210.0, 321.0, 432.0, 43.0]);
+            assert_eq!(same(4, 3, 2), [321.0, 43.0]);
+            assert_eq!(same(5, 3, 2), [210.0, 432.0, 54.0]);
+            assert_eq!(same(3, 5, 1), [32100.0, 3210.0, 321.0]);
+            assert_eq!(same(5, 1, 3), [1.0, 4.0]);
+            let valid = |width, kernel, stride| digits(isa, width, kernel, stride, Padding::Valid, vertical);
+            assert_eq!(valid(6, 3, 2), [321.0, 543.0]);
+            let (top, bottom) = if vertical { (2, 1) } else { (0, 0) };
+            let (left, right) = if vertical { (0, 0) } else { (2, 1) };
+            let padding = Padding::Explicit { top, bottom, left, right };
+            assert_eq!(digits(isa, 2, 2, 1, padding, vertical), [0.0, 10.0, 21.0, 2.0]);
+        }
+    }
+}
+
+#[test]
+fn max_pool_pads_as_keras_does() {
+    for isa in isas() {
+        let pool = |window, stride| {
+            let g = max_pool2d::Geometry::new([1, 1, 5, 1], [1, window], [1, stride], Padding::Same).unwrap();
+            written(g.output().iter().product(), |output| {
+                max_pool2d::forward(isa, &g, &[-5.0, -4.0, -3.0, -2.0, -1.0], output).unwrap();
+            })
+        };
+        assert_eq!(pool(2, 2), [-4.0, -2.0, -1.0]);
+        assert_eq!(pool(3, 2), [-4.0, -2.0, -1.0]);
+        assert_eq!(pool(2, 1), [-4.0, -3.0, -2.0, -1.0, -1.0]);
+        assert_eq!(pool(4, 1), [-3.0, -2.0, -1.0, -1.0, -1.0]);
+    }
+}
+
+proptest! {
+    /// As many outputs as there are places for the window, and multiply-adds as there are pairs of
+    /// a place and a tap inside the input.
+    #[test]
+    fn outputs_are_the_places_of_the_window(
+        width in 1..30usize, kernel in 1..8usize, stride in 1..6usize, left in 0..9usize, right in 0..9usize,
+    ) {
+        let padding = Padding::Explicit { top: 0, bottom: 0, left, right };
+        let geometry = Geometry::new([1, 1, width, 1], [1, kernel], 1, [1, stride], padding);
+        let places = (0..).step_by(stride).take_while(|place| place + kernel <= left + width + right);
+        let inside = |place: usize| {
+            (place..place + kernel).filter(|at| (left..left + width).contains(at)).count() as u64
+        };
+        match geometry {
+            Ok(g) => {
+                prop_assert_eq!(g.output(), [1, 1, places.clone().count(), 1]);
+                prop_assert_eq!(g.multiply_adds(), places.map(inside).sum::<u64>());
+            }
+            Err(error) => {
+                prop_assert_eq!(places.count(), 0);
+                let padded = left + width + right;
+                prop_assert_eq!(error, Error::WindowExceedsInput { window: kernel, padded });
+            }
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Every kernel on every instruction set of this machine against the reference.
+//!
+//! Outputs are filled with NaN and stand between canaries, inputs have exactly the length that the
+//! shape asks for, and where all numbers are small integers results must agree to the bit.
+//!
+//! `BANTAM_TEST_ISA=avx2` runs that instruction set alone and fails where it is missing.
+
+mod conv2d;
+mod elementwise;
+mod geometry;
+mod loss;
+#[cfg(feature = "matmul")]
+mod matmul;
+mod max_pool2d;
+mod optimizer;
+mod peak;
+mod reduce;
+mod refusal;
+mod softmax;
+mod support;
+
+/// A test for each kernel, named as it is. `kernels_are_listed` finds the ones that are missing.
+macro_rules! conformance {
+    ($($(#[$attribute:meta])* $module:ident { $($kernel:ident),* $(,)? })*) => {
+        const LISTED: &[&str] = &[$($(concat!(stringify!($module), "::", stringify!($kernel)),)*)*];
+
+        mod conforms {
+            $($(#[$attribute])* mod $module {$(
+                #[test]
+                fn $kernel() {
+                    for isa in crate::support::isas() {
+                        crate::$module::$kernel(isa);
+                    }
+                }
+            )*})*
+        }
+    };
+}
+
+conformance! {
+    conv2d { forward, grad_input, grad_weights, pack, pack_transposed, packed_len, packed_transposed_len }
+    elementwise { add, add_assign, mul, relu, relu_grad }
+    loss {
+        softmax_cross_entropy, softmax_cross_entropy_grad,
+        binary_cross_entropy, binary_cross_entropy_grad,
+        mean_squared_error, mean_squared_error_grad,
+    }
+    #[cfg(feature = "matmul")]
+    matmul { matmul }
+    max_pool2d { forward, forward_argmax, grad_input }
+    optimizer { sgd, sgd_momentum, rmsprop, adam }
+    peak { multiply_adds }
+    reduce { sum, sum_rows }
+    softmax { forward, grad }
+}
+
+/// A kernel is a public function at the top of a module; a module may be a folder.
+#[test]
+fn kernels_are_listed() {
+    use std::{fs, path::Path};
+
+    fn kernels(path: &Path, module: &str, found: &mut Vec<String>) {
+        for entry in fs::read_dir(path).unwrap() {
+            let path = entry.unwrap().path();
+            let stem = path.file_stem().unwrap().to_str().unwrap();
+            let module = if module.is_empty() { stem } else { module };
+            if ["simd", "reference"].contains(&module) {
+                continue;
+            }
+            if path.is_dir() {
+                kernels(&path, module, found);
+                continue;
+            }
+            for line in fs::read_to_string(&path).unwrap().lines() {
+                if let Some(signature) = line.strip_prefix("pub fn ") {
+                    let name = signature.split(['(', '<']).next().unwrap();
+                    found.push(format!("{module}::{name}"));
+                }
+            }
+        }
+    }
+
+    let mut found = Vec::new();
+    kernels(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), "", &mut found);
+    found.sort();
+    let mut listed = LISTED.to_vec();
+    listed.sort();
+    assert_eq!(found, listed, "left: the kernels of the crate, right: those of the suite");
+}

@@ -1,0 +1,117 @@
+use crate::support::{Numbers, shapes, written, written_bytes};
+use bantam_kernels::conv2d::Padding;
+use bantam_kernels::max_pool2d::{self, Geometry};
+use bantam_kernels::{Isa, reference};
+use proptest::prelude::*;
+
+type Shape = ([usize; 4], [usize; 2], [usize; 2], Padding);
+
+const UNEVEN: Padding = Padding::Explicit { top: 1, bottom: 0, left: 0, right: 1 };
+
+const LISTED: &[Shape] = &[
+    ([1, 1, 1, 1], [1, 1], [1, 1], Padding::Valid),
+    ([2, 6, 6, 32], [2, 2], [2, 2], Padding::Valid),
+    ([1, 11, 11, 64], [2, 2], [2, 2], Padding::Valid),
+    ([1, 4, 6, 7], [2, 2], [2, 2], Padding::Valid),
+    ([1, 5, 7, 9], [2, 2], [2, 2], Padding::Same),
+    ([3, 5, 5, 8], [3, 3], [1, 1], Padding::Same),
+    ([1, 7, 8, 17], [3, 2], [2, 3], Padding::Same),
+    ([1, 9, 9, 3], [2, 2], [4, 3], Padding::Valid),
+    ([1, 2, 2, 5], [3, 3], [5, 5], Padding::Same),
+    ([1, 6, 4, 16], [3, 2], [2, 2], UNEVEN),
+    ([1, 16, 16, 4], [16, 16], [1, 1], Padding::Valid),
+    ([1, 1, 256, 1], [1, 256], [1, 1], Padding::Same),
+];
+
+fn geometry((input, window, stride, padding): Shape) -> Option<Geometry> {
+    Geometry::new(input, window, stride, padding).ok()
+}
+
+fn any_shape() -> impl Strategy<Value = Shape> {
+    let padding = prop_oneof![
+        Just(Padding::Valid),
+        Just(Padding::Same),
+        (0..3usize, 0..3usize, 0..3usize, 0..3usize)
+            .prop_map(|(top, bottom, left, right)| { Padding::Explicit { top, bottom, left, right } }),
+    ];
+    let input = (1..4usize, 1..10usize, 1..10usize, 1..36usize).prop_map(<[usize; 4]>::from);
+    let pair = || (1..5usize, 1..5usize).prop_map(<[usize; 2]>::from);
+    (input, pair(), pair(), padding)
+        .prop_filter("the window does not fit", |&shape| geometry(shape).is_some())
+}
+
+/// Integers repeat, so that many windows have more than one maximum; every tenth place is NaN
+/// or minus infinity the second time.
+fn for_each_input(check: impl Fn(&Geometry, &[f32])) {
+    shapes(LISTED.iter().copied(), any_shape(), |shape| {
+        let g = geometry(shape).unwrap();
+        let mut input = Numbers::Integers.take(1, g.input().iter().product());
+        check(&g, &input);
+        input.iter_mut().step_by(10).for_each(|x| *x = f32::NAN);
+        input.iter_mut().skip(3).step_by(10).for_each(|x| *x = f32::NEG_INFINITY);
+        check(&g, &input);
+    });
+}
+
+fn assert_same(got: &[f32], want: impl Iterator<Item = f32>, what: &str) {
+    for (i, (&got, want)) in got.iter().zip(want).enumerate() {
+        assert!(got == want || (got.is_nan() && want.is_nan()), "{what} [{i}]: {got}, expected {want}");
+    }
+}
+
+pub fn forward(isa: Isa) {
+    for_each_input(|g, input| {
+        let got = written(g.output().iter().product(), |output| {
+            max_pool2d::forward(isa, g, input, output).unwrap();
+        });
+        let want = reference::max_pool2d::forward_argmax(g, input);
+        assert_same(&got, want.map(|(value, _)| value), &format!("{isa} {g:?}"));
+    });
+}
+
+fn forward_with_argmax(isa: Isa, g: &Geometry, input: &[f32]) -> (Vec<f32>, Vec<u8>) {
+    let len = g.output().iter().product();
+    let mut output = Vec::new();
+    let argmax = written_bytes(len, |argmax| {
+        output = written(len, |output| {
+            max_pool2d::forward_argmax(isa, g, input, output, argmax).unwrap();
+        });
+    });
+    (output, argmax)
+}
+
+pub fn forward_argmax(isa: Isa) {
+    for_each_input(|g, input| {
+        let (output, argmax) = forward_with_argmax(isa, g, input);
+        let want: (Vec<f32>, Vec<u8>) = reference::max_pool2d::forward_argmax(g, input).unzip();
+        assert_same(&output, want.0.into_iter(), &format!("{isa} {g:?}"));
+        assert_eq!(argmax, want.1, "{isa} {g:?}");
+    });
+}
+
+pub fn grad_input(isa: Isa) {
+    for_each_input(|g, input| {
+        let (_, argmax) = forward_with_argmax(isa, g, input);
+        for numbers in Numbers::ALL {
+            let d_output = numbers.take(2, argmax.len());
+            let got = written(input.len(), |d_input| {
+                max_pool2d::grad_input(isa, g, &d_output, &argmax, d_input).unwrap();
+            });
+            let want = reference::max_pool2d::grad_input(g, &d_output, &argmax);
+            numbers.compare(&format!("{isa} {g:?}"), &got, want);
+        }
+    });
+}
+
+/// Argmax bytes are input too: any of them is safe, and those outside the window add nothing.
+#[test]
+fn gradient_ignores_foreign_indices() {
+    for isa in crate::support::isas() {
+        let g = Geometry::new([1, 3, 3, 9], [2, 2], [1, 1], Padding::Same).unwrap();
+        let argmax: Vec<u8> = (0..81).map(|i| if i % 2 == 0 { 200 } else { 4 }).collect();
+        let got = written(81, |d_input| {
+            max_pool2d::grad_input(isa, &g, &[1.0; 81], &argmax, d_input).unwrap();
+        });
+        assert_eq!(got, [0.0; 81], "{isa}");
+    }
+}

@@ -1,0 +1,26 @@
+use crate::support::{LENGTHS, Numbers, bits, shapes, written};
+use bantam_kernels::{Isa, reduce, reference};
+
+pub fn sum(isa: Isa) {
+    for len in LENGTHS.into_iter().chain([4095, 4096, 4097, 100_003]) {
+        for numbers in Numbers::ALL {
+            let x = numbers.take(1, len);
+            let got = reduce::sum(isa, &x);
+            numbers.compare(&format!("{isa} {len}"), &[got], [reference::reduce::sum(&x)].into_iter());
+            assert_eq!(bits(&[got]), bits(&[reduce::sum(isa, &x)]));
+        }
+    }
+    assert!(reduce::sum(isa, &[1.0, f32::NAN, 1.0]).is_nan());
+}
+
+pub fn sum_rows(isa: Isa) {
+    let listed = [(0, 5), (1, 1), (5, 0), (3, 7), (257, 8), (256, 33), (1030, 10), (5000, 1)];
+    shapes(listed, (0..600usize, 0..70usize), |(rows, columns)| {
+        for numbers in Numbers::ALL {
+            let x = numbers.take(1, rows * columns);
+            let got = written(columns, |y| reduce::sum_rows(isa, rows, columns, &x, y).unwrap());
+            let want = reference::reduce::sum_rows(rows, columns, &x);
+            numbers.compare(&format!("{isa} {rows}x{columns}"), &got, want);
+        }
+    });
+}

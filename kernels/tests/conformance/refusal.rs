@@ -1,0 +1,215 @@
+//! Arguments that do not fit are refused with an error that says what was expected and what came,
+//! and nothing is written.
+
+use crate::support::{isas, updated};
+use bantam_kernels::conv2d::{self, Activation, Geometry, Padding};
+use bantam_kernels::{Error, Isa, elementwise, loss, max_pool2d, optimizer, reduce, softmax};
+
+const HUGE: usize = usize::MAX / 2;
+
+fn convolution(
+    input: [usize; 4],
+    kernel: [usize; 2],
+    features: usize,
+    stride: [usize; 2],
+) -> Result<Geometry, Error> {
+    Geometry::new(input, kernel, features, stride, Padding::Valid)
+}
+
+#[test]
+fn shapes_of_a_convolution() {
+    let zero = |what| Err(Error::ZeroSize { what });
+    assert_eq!(convolution([0, 5, 5, 1], [3, 3], 1, [1, 1]), zero("batch"));
+    assert_eq!(convolution([1, 0, 5, 1], [3, 3], 1, [1, 1]), zero("input extent"));
+    assert_eq!(convolution([1, 5, 5, 0], [3, 3], 1, [1, 1]), zero("input channels"));
+    assert_eq!(convolution([1, 5, 5, 1], [3, 0], 1, [1, 1]), zero("window"));
+    assert_eq!(convolution([1, 5, 5, 1], [3, 3], 0, [1, 1]), zero("output channels"));
+    assert_eq!(convolution([1, 5, 5, 1], [3, 3], 1, [0, 1]), zero("stride"));
+    let wide = convolution([1, 5, 5, 1], [3, 6], 1, [1, 1]);
+    assert_eq!(wide, Err(Error::WindowExceedsInput { window: 6, padded: 5 }));
+    assert_eq!(convolution([HUGE, 5, 5, 1], [3, 3], 1, [1, 1]), Err(Error::TooLarge { what: "input" }));
+    assert_eq!(convolution([1, 5, 5, 1], [3, 3], HUGE, [1, 1]), Err(Error::TooLarge { what: "output" }));
+    assert_eq!(
+        convolution([1, 1, 1, 1 << 40], [1, 1], 1 << 40, [1, 1]),
+        Err(Error::TooLarge { what: "weights" })
+    );
+    for far in [usize::MAX, HUGE + 1] {
+        let padding = Padding::Explicit { top: far, bottom: 0, left: 0, right: 0 };
+        let padded = Geometry::new([1, 5, 5, 1], [3, 3], 1, [1, 1], padding);
+        assert_eq!(padded, Err(Error::TooLarge { what: "padded input" }));
+        let same = Geometry::new([1, 5, 5, 1], [far, 3], 1, [1, 1], Padding::Same);
+        assert_eq!(same, Err(Error::TooLarge { what: "padded input" }));
+    }
+    let g = convolution([1, 5, 5, 1], [3, 3], 1, [1, 1]).unwrap();
+    assert_eq!(g.with_batch(0), zero("batch"));
+    assert_eq!(g.with_batch(HUGE), Err(Error::TooLarge { what: "input" }));
+}
+
+#[test]
+fn shapes_of_a_max_pool() {
+    let pool = |window, padding| max_pool2d::Geometry::new([1, 300, 300, 2], window, [1, 1], padding);
+    let cells = |got| Err(Error::OutOfRange { what: "window cells", max: 256, got });
+    assert!(pool([16, 16], Padding::Valid).is_ok());
+    assert_eq!(pool([1, 257], Padding::Valid), cells(257));
+    assert_eq!(pool([257, 257], Padding::Valid), cells(257 * 257));
+    assert_eq!(pool([301, 1], Padding::Valid), Err(Error::WindowExceedsInput { window: 301, padded: 300 }));
+    assert_eq!(pool([0, 1], Padding::Valid), Err(Error::ZeroSize { what: "window" }));
+    // Such a window would see nothing.
+    let padding = Padding::Explicit { top: 1, bottom: 2, left: 0, right: 0 };
+    assert_eq!(pool([2, 2], padding), Err(Error::OutOfRange { what: "padding", max: 1, got: 2 }));
+    let g = pool([2, 2], Padding::Valid).unwrap();
+    assert_eq!(g.with_batch(0), Err(Error::ZeroSize { what: "batch" }));
+    assert_eq!(g.with_batch(HUGE), Err(Error::TooLarge { what: "input" }));
+}
+
+/// `kernel` gets an output that does not fit.
+fn refuses(error: Error, output: usize, kernel: impl FnOnce(&mut [f32]) -> Result<(), Error>) {
+    let mut result = Ok(());
+    let output = updated(&vec![7.0; output], |output| result = kernel(output));
+    assert_eq!(result, Err(error));
+    assert!(output.iter().all(|&x| x == 7.0), "{error}: something was written");
+}
+
+fn length(what: &'static str, expected: usize, got: usize) -> Error {
+    Error::Length { what, expected, got }
+}
+
+#[test]
+fn lengths_of_a_convolution() {
+    for isa in isas() {
+        let g = convolution([1, 4, 4, 2], [3, 3], 3, [1, 1]).unwrap();
+        let (input, output, weights) = ([1.0; 32], [1.0; 12], [1.0; 54]);
+        let (len, turned) = (conv2d::packed_len(isa, &g), conv2d::packed_transposed_len(isa, &g));
+        let (packed, packed_turned) = (vec![1.0; len], vec![1.0; turned]);
+        let forward = |input: &[f32], packed: &[f32], bias: Option<&[f32]>, output: &mut [f32]| {
+            conv2d::forward(isa, &g, input, packed, bias, Activation::None, output)
+        };
+        refuses(length("input", 32, 31), 12, |y| forward(&input[1..], &packed, None, y));
+        refuses(length("packed weights", len, len - 1), 12, |y| forward(&input, &packed[1..], None, y));
+        refuses(length("bias", 3, 2), 12, |y| forward(&input, &packed, Some(&[0.0; 2]), y));
+        refuses(length("output", 12, 13), 13, |y| forward(&input, &packed, None, y));
+
+        let grad = |d: &[f32], packed: &[f32], y: &mut [f32]| conv2d::grad_input(isa, &g, d, packed, y);
+        refuses(length("output gradient", 12, 11), 32, |y| grad(&output[1..], &packed_turned, y));
+        refuses(length("packed weights", turned, 0), 32, |y| grad(&output, &[], y));
+        refuses(length("input gradient", 32, 31), 31, |y| grad(&output, &packed_turned, y));
+
+        let grad = |x: &[f32], d: &[f32], rows, y: &mut [f32]| conv2d::grad_weights(isa, &g, x, d, rows, y);
+        refuses(length("input", 32, 31), 54, |y| grad(&input[1..], &output, 0..18, y));
+        refuses(length("output gradient", 12, 11), 54, |y| grad(&input, &output[1..], 0..18, y));
+        refuses(length("weight gradient", 27, 54), 54, |y| grad(&input, &output, 3..12, y));
+        let rows = Error::OutOfRange { what: "rows", max: 18, got: 19 };
+        refuses(rows, 54, |y| grad(&input, &output, 1..19, y));
+
+        refuses(length("weights", 54, 53), len, |y| conv2d::pack(isa, &g, &weights[1..], y));
+        refuses(length("packed weights", len, 1), 1, |y| conv2d::pack(isa, &g, &weights, y));
+        refuses(length("weights", 54, 53), turned, |y| conv2d::pack_transposed(isa, &g, &weights[1..], y));
+        refuses(length("packed weights", turned, 1), 1, |y| conv2d::pack_transposed(isa, &g, &weights, y));
+    }
+}
+
+#[test]
+fn lengths_of_a_max_pool() {
+    for isa in isas() {
+        let g = max_pool2d::Geometry::new([1, 4, 4, 2], [2, 2], [2, 2], Padding::Valid).unwrap();
+        let (input, output) = ([1.0; 32], [1.0; 8]);
+        refuses(length("input", 32, 31), 8, |y| max_pool2d::forward(isa, &g, &input[1..], y));
+        refuses(length("output", 8, 9), 9, |y| max_pool2d::forward(isa, &g, &input, y));
+        let with_argmax = |input: &[f32], y: &mut [f32], argmax: usize| {
+            let mut bytes = vec![9; argmax];
+            let result = max_pool2d::forward_argmax(isa, &g, input, y, &mut bytes);
+            assert!(bytes.iter().all(|&byte| byte == 9));
+            result
+        };
+        refuses(length("input", 32, 31), 8, |y| with_argmax(&input[1..], y, 8));
+        refuses(length("output", 8, 7), 7, |y| with_argmax(&input, y, 8));
+        refuses(length("argmax", 8, 7), 8, |y| with_argmax(&input, y, 7));
+        let grad = |d: &[f32], argmax, y: &mut [f32]| max_pool2d::grad_input(isa, &g, d, argmax, y);
+        refuses(length("output gradient", 8, 7), 32, |y| grad(&output[1..], &[0; 8], y));
+        refuses(length("argmax", 8, 9), 32, |y| grad(&output, &[0; 9], y));
+        refuses(length("input gradient", 32, 31), 31, |y| grad(&output, &[0; 8], y));
+    }
+}
+
+#[test]
+fn lengths_of_the_rest() {
+    let (four, three) = (&[1.0; 4], &[1.0; 3]);
+    for isa in isas() {
+        for kernel in [elementwise::add, elementwise::mul] {
+            refuses(length("first operand", 4, 3), 4, |y| kernel(isa, three, four, y));
+            refuses(length("second operand", 4, 3), 4, |y| kernel(isa, four, three, y));
+        }
+        refuses(length("operand", 4, 3), 4, |y| elementwise::add_assign(isa, y, three));
+        refuses(length("operand", 4, 3), 4, |y| elementwise::relu(isa, three, y));
+        refuses(length("operand", 4, 3), 4, |y| elementwise::relu_grad(isa, three, y));
+        refuses(length("matrix", 6, 4), 3, |y| reduce::sum_rows(isa, 2, 3, four, y));
+        refuses(length("column sums", 2, 3), 3, |y| reduce::sum_rows(isa, 2, 2, four, y));
+        refuses(Error::TooLarge { what: "matrix" }, 3, |y| reduce::sum_rows(isa, HUGE, 3, four, y));
+        updates(isa);
+    }
+
+    let no_columns = Error::ZeroSize { what: "columns" };
+    refuses(no_columns, 0, |y| softmax::forward(2, 0, &[], y));
+    refuses(length("input", 4, 3), 4, |y| softmax::forward(2, 2, three, y));
+    refuses(length("output", 4, 5), 5, |y| softmax::forward(2, 2, four, y));
+    refuses(Error::TooLarge { what: "input" }, 4, |y| softmax::forward(HUGE, 2, four, y));
+    refuses(length("output", 4, 3), 4, |y| softmax::grad(2, 2, three, four, y));
+    refuses(length("output gradient", 4, 3), 4, |y| softmax::grad(2, 2, four, three, y));
+    refuses(length("input gradient", 4, 3), 3, |y| softmax::grad(2, 2, four, four, y));
+}
+
+fn updates(isa: Isa) {
+    let g = &[1.0; 4];
+    let short = length("gradients", 3, 4);
+    refuses(short, 3, |w| optimizer::sgd(isa, 0.1, w, g));
+    refuses(short, 3, |w| optimizer::sgd_momentum(isa, 0.1, 0.9, false, w, &mut [0.0; 3], g));
+    refuses(length("velocity", 4, 5), 4, |w| {
+        optimizer::sgd_momentum(isa, 0.1, 0.9, false, w, &mut [0.0; 5], g)
+    });
+    refuses(short, 3, |w| optimizer::rmsprop(isa, 0.1, 0.9, 1e-7, w, &mut [0.0; 3], g));
+    refuses(length("mean square", 4, 5), 4, |w| optimizer::rmsprop(isa, 0.1, 0.9, 1e-7, w, &mut [0.0; 5], g));
+    let adam = |w: &mut [f32], mean: usize, square: usize| {
+        optimizer::adam(isa, 0.1, 0.9, 0.999, 1e-7, w, &mut vec![0.0; mean], &mut vec![0.0; square], g)
+    };
+    refuses(short, 3, |w| adam(w, 3, 3));
+    refuses(length("mean", 4, 3), 4, |w| adam(w, 3, 4));
+    refuses(length("mean square", 4, 3), 4, |w| adam(w, 4, 3));
+}
+
+#[test]
+fn lengths_of_losses() {
+    let (four, three) = (&[0.5; 4], &[0.5; 3]);
+    assert_eq!(loss::softmax_cross_entropy(2, 2, three, four), Err(length("logits", 4, 3)));
+    assert_eq!(loss::softmax_cross_entropy(2, 2, four, three), Err(length("targets", 4, 3)));
+    assert_eq!(loss::softmax_cross_entropy(0, 2, &[], &[]), Err(Error::ZeroSize { what: "rows" }));
+    assert_eq!(loss::softmax_cross_entropy(2, 0, &[], &[]), Err(Error::ZeroSize { what: "columns" }));
+    refuses(length("logits", 4, 3), 4, |d| loss::softmax_cross_entropy_grad(2, 2, three, four, 1.0, d));
+    refuses(length("targets", 4, 3), 4, |d| loss::softmax_cross_entropy_grad(2, 2, four, three, 1.0, d));
+    refuses(length("logit gradient", 4, 3), 3, |d| {
+        loss::softmax_cross_entropy_grad(2, 2, four, four, 1.0, d)
+    });
+    refuses(Error::ZeroSize { what: "rows" }, 0, |d| {
+        loss::softmax_cross_entropy_grad(0, 2, &[], &[], 1.0, d)
+    });
+
+    for (kernel, what) in [
+        (loss::binary_cross_entropy as fn(&[f32], &[f32]) -> _, "logits"),
+        (loss::mean_squared_error, "predictions"),
+    ] {
+        assert_eq!(kernel(four, three), Err(length("targets", 4, 3)));
+        assert_eq!(kernel(&[], &[]), Err(Error::ZeroSize { what }));
+    }
+    refuses(length("targets", 4, 3), 4, |d| loss::binary_cross_entropy_grad(four, three, 1.0, d));
+    refuses(length("logit gradient", 4, 3), 3, |d| loss::binary_cross_entropy_grad(four, four, 1.0, d));
+    refuses(length("targets", 4, 3), 4, |d| loss::mean_squared_error_grad(four, three, 1.0, d));
+    refuses(length("prediction gradient", 4, 3), 3, |d| loss::mean_squared_error_grad(four, four, 1.0, d));
+}
+
+#[test]
+fn messages_say_what_was_expected_and_what_came() {
+    assert_eq!(length("input", 32, 31).to_string(), "input: expected 32 elements, got 31");
+    let rows = Error::OutOfRange { what: "rows", max: 18, got: 19 };
+    assert_eq!(rows.to_string(), "rows: expected at most 18, got 19");
+    let window = Error::WindowExceedsInput { window: 6, padded: 5 };
+    assert_eq!(window.to_string(), "window: expected at most the padded input's 5, got 6");
+}
