@@ -28,16 +28,12 @@ fn check(name: &str, shapes: &[&[usize]], function: Function<'_>, recording: Rec
     let exact: Vec<Vec<f64>> = data.iter().map(|x| x.iter().map(|&x| f64::from(x)).collect()).collect();
     let outputs = function(&exact);
     let weights = numbers(outputs.len(), 77);
-    let objective = |x: &[Vec<f64>]| -> f64 {
-        function(x).iter().zip(&weights).map(|(y, &w)| y * f64::from(w)).sum()
-    };
+    let objective =
+        |x: &[Vec<f64>]| -> f64 { function(x).iter().zip(&weights).map(|(y, &w)| y * f64::from(w)).sum() };
     for isa in Isa::available() {
         let mut tape = Tape::new(isa);
-        let parameters: Vec<Var> = shapes
-            .iter()
-            .zip(&data)
-            .map(|(&shape, data)| tape.parameter(shape, data).unwrap())
-            .collect();
+        let parameters: Vec<Var> =
+            shapes.iter().zip(&data).map(|(&shape, data)| tape.parameter(shape, data).unwrap()).collect();
         let y = recording(&mut tape, &parameters).unwrap();
         for (got, want) in tape.value(y).unwrap().iter().zip(&outputs) {
             assert!((f64::from(*got) - want).abs() < 1e-5 * (1.0 + want.abs()), "{name} {isa}: {got} {want}");
@@ -129,7 +125,8 @@ fn conv2d() {
                                             let row = (oy * stride + ky) as isize - top as isize;
                                             let column = (ox * stride + kx) as isize - left as isize;
                                             let pixel = image.at(&x[0], n, row, column, c).unwrap_or(0.0);
-                                            sum += pixel * x[1][((ky * kw + kx) * image.c + c) * features + f];
+                                            sum +=
+                                                pixel * x[1][((ky * kw + kx) * image.c + c) * features + f];
                                         }
                                     }
                                 }

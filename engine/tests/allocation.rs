@@ -1,0 +1,86 @@
+//! After its first step a training loop allocates nothing, and a session's runs never do.
+
+use allocation_counter::measure;
+use bantam::{Dataset, Error, Isa, Loss, Model, RmsProp, Sequential, Session, Shape, Trainer};
+use std::ops::ControlFlow;
+
+/// Noise of the shape of MNIST.
+struct Noise {
+    samples: usize,
+}
+
+impl Dataset for Noise {
+    fn len(&self) -> usize {
+        self.samples
+    }
+    fn input_shape(&self) -> Shape {
+        Shape::new(&[28, 28, 1]).unwrap()
+    }
+    fn target_len(&self) -> usize {
+        1
+    }
+    fn read(&self, index: usize, input: &mut [f32], target: &mut [f32]) -> Result<(), Error> {
+        for (i, x) in input.iter_mut().enumerate() {
+            *x = ((i * 7919 + index * 104_729) % 256) as f32 / 255.0;
+        }
+        target[0] = (index % 10) as f32;
+        Ok(())
+    }
+}
+
+fn network() -> Model<'static> {
+    Sequential::new([28, 28, 1])
+        .conv2d(32, 3)
+        .relu()
+        .max_pool2d(2)
+        .conv2d(64, 3)
+        .relu()
+        .max_pool2d(2)
+        .conv2d(64, 3)
+        .relu()
+        .flatten()
+        .dropout(0.5)
+        .dense(64)
+        .relu()
+        .dense(10)
+        .build(1)
+        .unwrap()
+}
+
+/// Allocations of a training of so many epochs over so many samples, in batches of 8.
+fn allocations(epochs: usize, samples: usize) -> u64 {
+    let mut model = network();
+    let trainer = Trainer::new(RmsProp::default(), Loss::SoftmaxCrossEntropy).epochs(epochs).batch_size(8);
+    let count = || {
+        measure(|| {
+            trainer.fit(&mut model, &Noise { samples }, None, &mut |_| ControlFlow::Continue(())).unwrap();
+        })
+    };
+    // Work that is handed to threads is theirs to allocate for.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    pool.install(count).count_total
+}
+
+#[test]
+fn a_long_training_allocates_no_more_than_its_first_step() {
+    let first_step = allocations(1, 8);
+    assert!(first_step > 0);
+    assert_eq!(allocations(1, 16), first_step, "two steps");
+    assert_eq!(allocations(1, 20), first_step, "two steps and a smaller one");
+    assert_eq!(allocations(4, 20), first_step, "four such epochs");
+}
+
+#[test]
+fn a_session_allocates_nothing_when_it_runs() {
+    let model = network();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    pool.install(|| {
+        let mut session = Session::new(&model, 4, Isa::detect()).unwrap();
+        let images = vec![0.5; 4 * 28 * 28];
+        let runs = measure(|| {
+            session.run(&images).unwrap();
+            session.run(&images[..28 * 28]).unwrap();
+        });
+        assert_eq!(runs.count_total, 0);
+    });
+}
