@@ -1,0 +1,130 @@
+//! The model file: what is written is read, and nothing else is.
+
+use bantam::{Aligned, Conv2d, Error, MaxPool2d, Model, ModelFileProblem, Padding, Sequential, Session};
+
+fn model() -> Model<'static> {
+    let padded = Padding::Explicit { top: 1, bottom: 0, left: 2, right: 1 };
+    let mut model = Sequential::new([5, 6, 2])
+        .conv2d_with(3, [3, 2], Conv2d::same().stride(2))
+        .named("první")
+        .relu()
+        .conv2d_with(2, [1, 1], Conv2d::padded(padded))
+        .max_pool2d_with(MaxPool2d::new(3).stride(1).padding(Padding::Same))
+        .dropout(0.25)
+        .flatten()
+        .dense(4)
+        .softmax()
+        .build(3)
+        .unwrap();
+    model.set_trainable("conv2d", false).unwrap();
+    model
+}
+
+fn problem(bytes: &[u8]) -> ModelFileProblem {
+    // At an address that suits, so that only the bytes are judged.
+    let mut words = vec![0u64; bytes.len().div_ceil(8)];
+    let aligned = &mut bytemuck::cast_slice_mut::<u64, u8>(&mut words)[..bytes.len()];
+    aligned.copy_from_slice(bytes);
+    match Model::from_bytes(aligned) {
+        Err(Error::ModelFile { problem }) => problem,
+        other => panic!("expected a problem, got {other:?}"),
+    }
+}
+
+#[test]
+fn what_is_written_is_read() {
+    let model = model();
+    let bytes = model.to_bytes().unwrap();
+    let read = Model::from_bytes(&bytes).unwrap();
+    assert_eq!(read, model);
+    assert!(!read.layer("conv2d").unwrap().is_trainable());
+    // In place: the weights that are read lie inside the file.
+    let weights = read.layers()[0].parameters()[0].values().as_ptr_range();
+    let file = bytes.as_ptr_range();
+    assert!(file.start <= weights.start.cast() && weights.end.cast() <= file.end);
+    assert_eq!((weights.start as usize - file.start as usize) % 64, 0);
+
+    let image: Vec<f32> = (0..60).map(|i| i as f32 / 60.0).collect();
+    let run = |model: &Model<'_>| -> Vec<u32> {
+        let mut session = Session::new(model, 1, bantam::Isa::detect()).unwrap();
+        session.run(&image).unwrap().iter().map(|y| y.to_bits()).collect()
+    };
+    assert_eq!(run(&read), run(&model));
+}
+
+#[test]
+fn every_flipped_bit_is_noticed() {
+    let bytes = model().to_bytes().unwrap();
+    for at in 0..bytes.len() {
+        for bit in 0..8 {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1 << bit;
+            problem(&damaged);
+        }
+    }
+}
+
+#[test]
+fn every_cut_is_noticed() {
+    let bytes = model().to_bytes().unwrap();
+    for len in 0..bytes.len() {
+        let expected = if len < 8 {
+            ModelFileProblem::Foreign
+        } else {
+            let expected = if len < 64 { 64 } else { bytes.len() as u64 };
+            ModelFileProblem::Length { expected, got: len as u64 }
+        };
+        assert_eq!(problem(&bytes[..len]), expected);
+    }
+    let mut longer = bytes.clone();
+    longer.extend([0; 64]);
+    let (expected, got) = (bytes.len() as u64, longer.len() as u64);
+    assert_eq!(problem(&longer), ModelFileProblem::Length { expected, got });
+}
+
+#[test]
+fn foreign_and_newer_files_are_named() {
+    assert_eq!(
+        problem(b"\x89PNG\r\n\x1a\n and more of a picture than a header has, much more of it"),
+        ModelFileProblem::Foreign
+    );
+    let mut newer = model().to_bytes().unwrap();
+    newer[8] = 2;
+    assert_eq!(problem(&newer), ModelFileProblem::Version { expected: 1, got: 2 });
+    let message = Error::from(problem(&newer)).to_string();
+    assert_eq!(message, "model file: expected version 1, found 2");
+}
+
+#[test]
+fn an_odd_address_is_refused() {
+    let bytes = model().to_bytes().unwrap();
+    let mut words = vec![0u64; bytes.len() / 8 + 1];
+    let shifted = &mut bytemuck::cast_slice_mut::<u64, u8>(&mut words)[1..=bytes.len()];
+    shifted.copy_from_slice(&bytes);
+    let Err(Error::Layer { cause, .. }) = Model::from_bytes(shifted) else { panic!("it was read") };
+    assert_eq!(*cause, Error::ModelFile { problem: ModelFileProblem::Misaligned { expected: 4 } });
+}
+
+#[test]
+fn included_bytes_are_aligned() {
+    static FILE: &[u8] = bantam::include_aligned!("golden/mnist_step.f32");
+    assert_eq!(FILE.as_ptr() as usize % 64, 0);
+    assert_eq!(align_of::<Aligned<u8>>(), 64);
+}
+
+#[test]
+fn saving_replaces_a_file_as_a_whole() {
+    let folder = std::env::temp_dir().join(format!("bantam-model-file-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("model.bantam");
+    let model = model();
+    model.save(&path).unwrap();
+    model.save(&path).unwrap();
+    assert_eq!(Model::load(&path).unwrap(), model);
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "a temporary file was left");
+    std::fs::remove_dir_all(&folder).unwrap();
+
+    let missing = Model::load(&path).unwrap_err();
+    assert!(missing.to_string().contains("model.bantam"), "{missing}");
+    assert!(matches!(model.save(folder.join("no/model.bantam")), Err(Error::File { .. })));
+}

@@ -1,0 +1,290 @@
+//! Training as a whole: it learns, repeats itself to the bit, leaves frozen layers alone, and says
+//! what is wrong.
+
+use bantam::{
+    Adam, Dataset, Error, Event, Isa, Loss, Model, Optimizer, RmsProp, Samples, Sequential, Sgd, Shape, Tape,
+    Tensor, Trainer,
+};
+use std::ops::ControlFlow;
+
+/// Small pictures of a bar, lying or standing.
+fn bars(samples: usize) -> Samples {
+    const SIDE: usize = 6;
+    let mut pixels = Vec::new();
+    let mut labels = Vec::new();
+    for i in 0..samples {
+        let (standing, at) = (i % 2, (i / 2) % SIDE);
+        for y in 0..SIDE {
+            for x in 0..SIDE {
+                let noise = ((i * 31 + y * 17 + x * 7) % 10) as f32 / 50.0;
+                let on = if standing == 1 { x == at } else { y == at };
+                pixels.push(noise + if on { 0.8 } else { 0.0 });
+            }
+        }
+        labels.push(standing as f32);
+    }
+    let pixels = Tensor::new(&[samples, SIDE, SIDE, 1], pixels).unwrap();
+    Samples::new(pixels, Tensor::new(&[samples, 1], labels).unwrap()).unwrap()
+}
+
+fn network(seed: u64) -> Model<'static> {
+    let net = Sequential::new([6, 6, 1]).conv2d(8, 3).relu().max_pool2d(2).dropout(0.1);
+    net.flatten().dense(16).relu().dense(2).build(seed).unwrap()
+}
+
+fn go_on(_: Event) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+fn trainer(optimizer: impl Into<Optimizer>) -> Trainer {
+    Trainer::new(optimizer, Loss::SoftmaxCrossEntropy).epochs(12).batch_size(16).seed(5)
+}
+
+#[test]
+fn every_optimizer_learns() {
+    let optimizers: [Optimizer; 5] = [
+        Sgd { rate: 0.1, ..Sgd::default() }.into(),
+        Sgd { rate: 0.05, momentum: 0.9, nesterov: false }.into(),
+        Sgd { rate: 0.05, momentum: 0.9, nesterov: true }.into(),
+        RmsProp { rate: 0.005, ..RmsProp::default() }.into(),
+        Adam { rate: 0.01, ..Adam::default() }.into(),
+    ];
+    let data = bars(200);
+    for optimizer in optimizers {
+        let name = format!("{optimizer:?}");
+        let mut model = network(1);
+        let history = trainer(optimizer).fit(&mut model, &data, Some(&data), &mut go_on).unwrap();
+        let last = history.epochs.last().unwrap();
+        assert_eq!(last.validation.unwrap().accuracy, Some(1.0), "{name}");
+        assert!(last.training.loss < history.epochs[0].training.loss, "{name}");
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bits_on_any_number_of_threads() {
+    let data = bars(50);
+    let train = |seed: u64, threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let mut model = network(seed);
+        pool.install(|| trainer(RmsProp::default()).fit(&mut model, &data, None, &mut go_on)).unwrap();
+        model.to_bytes().unwrap()
+    };
+    let one = train(3, 1);
+    for threads in [1, 2, 3, 7] {
+        assert!(train(3, threads) == one, "{threads} threads");
+    }
+    assert!(train(4, 1) != one);
+}
+
+#[test]
+fn frozen_layers_stay() {
+    let mut model = network(1);
+    model.set_trainable("conv2d", false).unwrap();
+    let before = model.clone();
+    trainer(Adam::default()).fit(&mut model, &bars(40), None, &mut go_on).unwrap();
+    assert_eq!(model.layer("conv2d"), before.layer("conv2d"));
+    assert_ne!(model.layer("dense"), before.layer("dense"));
+}
+
+#[test]
+fn events_come_in_order_and_may_end_the_training() {
+    let mut seen = Vec::new();
+    let history = trainer(Sgd::default()).fit(&mut network(1), &bars(40), None, &mut |event| {
+        seen.push(match event {
+            Event::Batch { epoch, batch, batches, samples, .. } => {
+                format!("{epoch}: {batch}/{batches} {samples}")
+            }
+            Event::Trained { epoch } => format!("{epoch} trained"),
+            Event::Epoch(epoch) => format!("{} over", epoch.epoch),
+            _ => String::new(),
+        });
+        if matches!(event, Event::Epoch(epoch) if epoch.epoch == 2) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    });
+    assert_eq!(history.unwrap().epochs.len(), 2);
+    let expected = ["1: 1/3 16", "1: 2/3 32", "1: 3/3 40", "1 trained", "1 over"];
+    assert_eq!(seen[..5], expected);
+    assert_eq!(seen.len(), 10);
+}
+
+#[test]
+fn probabilities_and_one_hot_targets_serve_as_well() {
+    let data = bars(200);
+    let mut one_hot = Vec::new();
+    let mut pixels = vec![0.0; 200 * 36];
+    for i in 0..200 {
+        let mut label = [0.0];
+        data.read(i, &mut pixels[i * 36..][..36], &mut label).unwrap();
+        one_hot.extend([1.0 - label[0], label[0]]);
+    }
+    let pixels = Tensor::new(&[200, 6, 6, 1], pixels).unwrap();
+    let one_hot = Samples::new(pixels, Tensor::new(&[200, 2], one_hot).unwrap()).unwrap();
+    // No dropout: its mask depends on the layer's place.
+    let net = || Sequential::new([6, 6, 1]).conv2d(4, 3).relu().flatten().dense(2);
+    let mut logits = net().build(2).unwrap();
+    let mut probabilities = net().softmax().build(2).unwrap();
+    let trainer = trainer(RmsProp::default());
+    let a = trainer.fit(&mut logits, &data, Some(&data), &mut go_on).unwrap();
+    let b = trainer.fit(&mut probabilities, &one_hot, Some(&one_hot), &mut go_on).unwrap();
+    assert_eq!(logits.layers()[0], probabilities.layers()[0]);
+    for (a, b) in a.epochs.iter().zip(&b.epochs) {
+        assert_eq!(a.training, b.training);
+        let (a, b) = (a.validation.unwrap(), b.validation.unwrap());
+        assert_eq!(a.accuracy, b.accuracy);
+        assert!((a.loss - b.loss).abs() < 1e-5, "{a:?} {b:?}");
+    }
+}
+
+#[test]
+fn regression_and_binary_targets_are_learnt() {
+    let x: Vec<f32> = (0..64).map(|i| i as f32 / 32.0 - 1.0).collect();
+    let inputs = || Tensor::new(&[64, 1], x.clone()).unwrap();
+    let square = Tensor::new(&[64, 1], x.iter().map(|x| x * x).collect()).unwrap();
+    let curve = Samples::new(inputs(), square).unwrap();
+    let net = || Sequential::new([1]).dense(16).relu().dense(1).build(1).unwrap();
+    let adam = || Adam { rate: 0.01, ..Adam::default() };
+    let mut model = net();
+    let squares = Trainer::new(adam(), Loss::MeanSquaredError).epochs(200).batch_size(16);
+    squares.fit(&mut model, &curve, None, &mut go_on).unwrap();
+    let result = squares.evaluate(&model, &curve).unwrap();
+    assert!(result.loss < 1e-3 && result.accuracy.is_none(), "{result:?}");
+
+    let inside = x.iter().map(|x| if x.abs() < 0.5 { 1.0 } else { 0.0 }).collect();
+    let interval = Samples::new(inputs(), Tensor::new(&[64, 1], inside).unwrap()).unwrap();
+    let mut model = net();
+    let binary = Trainer::new(adam(), Loss::BinaryCrossEntropy).epochs(400).batch_size(16);
+    binary.fit(&mut model, &interval, None, &mut go_on).unwrap();
+    let accuracy = binary.evaluate(&model, &interval).unwrap().accuracy.unwrap();
+    assert!(accuracy > 0.95, "{accuracy}");
+}
+
+#[test]
+fn the_books_net_has_the_books_summary() {
+    let model = Sequential::new([28, 28, 1])
+        .conv2d(32, 3)
+        .relu()
+        .max_pool2d(2)
+        .conv2d(64, 3)
+        .relu()
+        .max_pool2d(2)
+        .conv2d(64, 3)
+        .relu()
+        .flatten()
+        .dense(64)
+        .relu()
+        .dense(10)
+        .build(1)
+        .unwrap();
+    let summary = model.summary().to_string();
+    for row in [
+        ["conv2d (Conv2D)", "(None, 26, 26, 32)", "320"],
+        ["max_pooling2d_1 (MaxPooling2D)", "(None, 5, 5, 64)", "0"],
+        ["conv2d_2 (Conv2D)", "(None, 3, 3, 64)", "36,928"],
+        ["dense (Dense)", "(None, 64)", "36,928"],
+        ["dense_1 (Dense)", "(None, 10)", "650"],
+    ] {
+        let found = summary.lines().any(|line| row.iter().all(|cell| line.contains(cell)));
+        assert!(found, "{row:?} is not in\n{summary}");
+    }
+    assert!(summary.contains("Total params: 93,322\nTrainable params: 93,322\nNon-trainable params: 0"));
+}
+
+fn data(shape: &[usize], labels: &[f32]) -> Samples {
+    let labels = Tensor::new(&[labels.len(), 1], labels.to_vec()).unwrap();
+    Samples::new(Tensor::zeros(shape).unwrap(), labels).unwrap()
+}
+
+#[test]
+fn bad_data_is_refused_and_the_model_kept() {
+    let mut model = network(1);
+    let before = model.clone();
+    let mut fit = |data: &Samples| {
+        let result = trainer(Sgd::default()).fit(&mut model, data, None, &mut go_on);
+        result.unwrap_err().to_string()
+    };
+    assert_eq!(
+        fit(&data(&[1, 5, 6, 1], &[0.0])),
+        "samples of the data set: expected [6, 6, 1], got [5, 6, 1]"
+    );
+    assert_eq!(fit(&data(&[2, 6, 6, 1], &[0.0, 2.0])), "label 1: expected a whole number from 0 to 1, got 2");
+    assert_eq!(fit(&data(&[1, 6, 6, 1], &[0.5])), "label 0: expected a whole number from 0 to 1, got 0.5");
+    assert_eq!(
+        fit(&data(&[1, 6, 6, 1], &[f32::NAN])),
+        "label 0: expected a whole number from 0 to 1, got NaN"
+    );
+    let nan = Samples::new(
+        Tensor::new(&[1, 6, 6, 1], vec![f32::NAN; 36]).unwrap(),
+        Tensor::new(&[1, 1], vec![0.0]).unwrap(),
+    );
+    assert_eq!(fit(&nan.unwrap()), "loss: expected a finite number, got NaN in epoch 1, batch 1");
+    assert_eq!(model, before);
+
+    let wide = Samples::new(Tensor::zeros(&[1, 6, 6, 1]).unwrap(), Tensor::zeros(&[1, 3]).unwrap()).unwrap();
+    let error = trainer(Sgd::default()).evaluate(&model, &wide).unwrap_err();
+    assert_eq!(error.to_string(), "targets of a sample: expected [2], got [3]");
+    let error = trainer(Sgd::default()).evaluate(&model, &data(&[1, 6, 6, 1], &[-1.0])).unwrap_err();
+    assert_eq!(error, Error::Label { index: 0, label: -1.0, classes: 2 });
+}
+
+#[test]
+fn bad_models_are_refused() {
+    let refused = |net: Sequential| net.build(0).unwrap_err().to_string();
+    let small = refused(Sequential::new([4, 4, 1]).conv2d(8, 5));
+    assert_eq!(small, "layer \"conv2d\": window: expected at most the padded input's 4, got 5");
+    let zero = refused(Sequential::new([4, 4, 1]).conv2d(0, 3));
+    assert_eq!(zero, "layer \"conv2d\": dimension: expected at least 1, got 0");
+    assert_eq!(refused(Sequential::new([4, 0, 1]).flatten()), "dimension: expected at least 1, got 0");
+    let flat = refused(Sequential::new([4]).conv2d(1, 1));
+    assert_eq!(flat, "layer \"conv2d\": input: expected 3 dimensions, got [4]");
+    let image = refused(Sequential::new([4, 4, 1]).dense(3));
+    assert_eq!(image, "layer \"dense\": input: expected 1 dimensions, got [4, 4, 1]");
+    let huge = refused(Sequential::new([usize::MAX / 8]).dense(usize::MAX / 8));
+    assert_eq!(
+        huge,
+        "layer \"dense\": tensor: expected at most isize::MAX bytes, the product of its sizes is larger"
+    );
+    let twice = refused(Sequential::new([4]).dense(2).named("a").dense(2).named("a"));
+    assert_eq!(twice, "layer: more than one is named \"a\"");
+    let rate = refused(Sequential::new([4]).dropout(1.0));
+    assert_eq!(rate, "layer \"dropout\": dropout rate: expected at least 0 and less than 1, got 1");
+    assert_eq!(refused(Sequential::new([4])), "layers: expected at least one, got none");
+    assert!(matches!(network(1).layer("conv9"), Err(Error::UnknownLayer { .. })));
+}
+
+#[test]
+fn misuse_of_a_tape_is_refused() {
+    let numbers = [1.0, 2.0, 3.0, 4.0];
+    let shape = Shape::new(&[2, 2]).unwrap();
+    let mut tape = Tape::new(Isa::detect());
+    assert!(matches!(tape.input(Shape::new(&[5]).unwrap(), &numbers), Err(Error::Kernel(_))));
+    let x = tape.parameter(shape, &numbers).unwrap();
+    let unused = tape.parameter(shape, &numbers).unwrap();
+    let vector = tape.input(Shape::new(&[4]).unwrap(), &numbers).unwrap();
+    let error = tape.add(x, vector).unwrap_err();
+    assert_eq!(error.to_string(), "second operand: expected [2, 2], got [4]");
+    let error = tape.one_hot(&[0.0, 7.0], 7).unwrap_err();
+    assert_eq!(error.to_string(), "label 1: expected a whole number from 0 to 6, got 7");
+    let loss = tape.sum(x).unwrap();
+    let gradients = tape.backward(loss).unwrap();
+    assert_eq!(gradients.get(unused), Err(Error::NoGradient));
+    assert_eq!(gradients.get(vector), Err(Error::NoGradient));
+    assert_eq!(gradients.value(x), Err(Error::NoValue));
+
+    let mut tape = gradients.into_tape();
+    assert_eq!(tape.relu(x), Err(Error::StaleVar));
+    let x = tape.parameter(shape, &numbers).unwrap();
+    let error = tape.backward(x).err().unwrap();
+    assert_eq!(error.to_string(), "loss: expected [], got [2, 2]");
+}
+
+#[test]
+fn overflowing_shapes_are_refused() {
+    let most = usize::MAX;
+    assert!(Shape::new(&[most, most]).is_err());
+    assert!(Shape::new(&[most / 4]).is_err());
+    assert!(Shape::new(&[1, 2, 3, 4, 5, 6]).is_err());
+    assert!(Tensor::new(&[2, 2], vec![0.0; 3]).is_err());
+}
