@@ -111,7 +111,9 @@ struct ReluGrad;
 impl Pairwise for ReluGrad {
     #[inline(always)]
     fn apply<S: Simd>(self, simd: S, d: S::Vector, y: S::Vector) -> S::Vector {
-        simd.select(simd.not_le(y, simd.splat(0.0)), d, simd.splat(0.0))
+        let zero = simd.splat(0.0);
+        // Without the sum the compiler makes this a masked store, which some CPUs run lane by lane.
+        simd.add(simd.select(simd.not_le(y, zero), d, zero), zero)
     }
 }
 

@@ -112,24 +112,35 @@ impl<R: Rule<STATE>, const STATE: usize> Operation for Pass<'_, R, STATE> {
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
         let len = self.weights.len();
-        let mut i = 0;
-        while i < len {
-            let n = S::LANES.min(len - i);
-            // SAFETY: all slices have `len` elements, checked by the caller; `n` are left.
-            unsafe {
-                let weight = simd.load_n(self.weights.as_ptr().add(i), n);
-                let gradient = simd.load_n(self.gradients.as_ptr().add(i), n);
-                let mut state = [simd.splat(0.0); STATE];
-                for (vector, slice) in state.iter_mut().zip(&self.state) {
-                    *vector = simd.load_n(slice.as_ptr().add(i), n);
-                }
-                let (weight, state) = self.rule.apply(simd, weight, gradient, state);
-                simd.store_n(self.weights.as_mut_ptr().add(i), weight, n);
-                for (vector, slice) in state.into_iter().zip(&mut self.state) {
-                    simd.store_n(slice.as_mut_ptr().add(i), vector, n);
-                }
+        let whole = len - len % S::LANES;
+        // SAFETY: all slices have `len` elements, checked by the caller.
+        unsafe {
+            for i in (0..whole).step_by(S::LANES) {
+                self.update(simd, i, S::LANES);
             }
-            i += n;
+            self.update(simd, whole, len - whole);
+        }
+    }
+}
+
+impl<R: Rule<STATE>, const STATE: usize> Pass<'_, R, STATE> {
+    /// # Safety
+    /// `n` weights, at most a vector of them, exist from `i` on, and as much of everything else.
+    #[inline(always)]
+    unsafe fn update<S: Simd>(&mut self, simd: S, i: usize, n: usize) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let weight = simd.load_n(self.weights.as_ptr().add(i), n);
+            let gradient = simd.load_n(self.gradients.as_ptr().add(i), n);
+            let mut state = [simd.splat(0.0); STATE];
+            for (vector, slice) in state.iter_mut().zip(&self.state) {
+                *vector = simd.load_n(slice.as_ptr().add(i), n);
+            }
+            let (weight, state) = self.rule.apply(simd, weight, gradient, state);
+            simd.store_n(self.weights.as_mut_ptr().add(i), weight, n);
+            for (vector, slice) in state.into_iter().zip(&mut self.state) {
+                simd.store_n(slice.as_mut_ptr().add(i), vector, n);
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::error::{check, elements};
 use crate::simd::{Operation, Simd};
 use crate::{Error, Isa};
+use core::ops::Range;
 
 /// The sum of all elements.
 ///
@@ -70,31 +71,69 @@ struct SumRows<'a> {
 impl Operation for SumRows<'_> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
+    fn run<S: Simd>(mut self, simd: S) {
         let columns = self.y.len();
+        let whole = columns / S::LANES;
         self.y.fill(0.0);
         for first in (0..self.rows).step_by(ROWS) {
             let rows = first..self.rows.min(first + ROWS);
-            let mut column = 0;
-            while column < columns {
-                let n = S::LANES.min(columns - column);
-                // Four chains hide the latency of addition.
-                let mut sums = [simd.splat(0.0); 4];
-                for row in rows.clone() {
-                    // SAFETY: `n` elements from this one on are in the same row of the matrix,
-                    // whose length was checked.
-                    let x = unsafe { simd.load_n(self.x.as_ptr().add(row * columns + column), n) };
-                    sums.rotate_left(1);
-                    sums[3] = simd.add(sums[3], x);
+            let mut vector = 0;
+            // SAFETY: these columns exist.
+            unsafe {
+                while vector + 4 <= whole {
+                    self.add::<S, 4, 1>(simd, rows.clone(), vector * S::LANES, S::LANES);
+                    vector += 4;
                 }
-                let [a, b, c, d] = sums;
-                let sum = simd.add(simd.add(a, b), simd.add(c, d));
-                // SAFETY: `n` columns from this one on exist.
-                unsafe {
-                    let slot = self.y.as_mut_ptr().add(column);
-                    simd.store_n(slot, simd.add(simd.load_n(slot, n), sum), n);
+                while vector < whole {
+                    self.add::<S, 1, 4>(simd, rows.clone(), vector * S::LANES, S::LANES);
+                    vector += 1;
                 }
-                column += S::LANES;
+                let rest = columns - whole * S::LANES;
+                if rest > 0 {
+                    self.add::<S, 1, 4>(simd, rows, whole * S::LANES, rest);
+                }
+            }
+        }
+    }
+}
+
+impl SumRows<'_> {
+    /// Adds `rows` of `V` vectors of columns, `n` in each, to their sums, in `R` chains a vector:
+    /// four in all hide the latency of addition.
+    ///
+    /// # Safety
+    /// `V * n` columns from `column` on exist; `n` is `LANES`, or `V` is 1.
+    #[inline(always)]
+    unsafe fn add<S: Simd, const V: usize, const R: usize>(
+        &mut self,
+        simd: S,
+        rows: Range<usize>,
+        column: usize,
+        n: usize,
+    ) {
+        let columns = self.y.len();
+        let mut sums = [[simd.splat(0.0); V]; R];
+        let mut next = rows.start;
+        while next < rows.end {
+            for (row, sums) in (next..rows.end).zip(&mut sums) {
+                for (v, sum) in sums.iter_mut().enumerate() {
+                    // SAFETY: the caller's promise; the length of `x` was checked.
+                    let x =
+                        unsafe { simd.load_n(self.x.as_ptr().add(row * columns + column + v * S::LANES), n) };
+                    *sum = simd.add(*sum, x);
+                }
+            }
+            next += R;
+        }
+        for v in 0..V {
+            let mut sum = sums[0][v];
+            for chain in &sums[1..] {
+                sum = simd.add(sum, chain[v]);
+            }
+            // SAFETY: the caller's promise.
+            unsafe {
+                let slot = self.y.as_mut_ptr().add(column + v * S::LANES);
+                simd.store_n(slot, simd.add(simd.load_n(slot, n), sum), n);
             }
         }
     }
