@@ -93,7 +93,7 @@ impl Geometry {
 pub fn forward(isa: Isa, geometry: &Geometry, input: &[f32], output: &mut [f32]) -> Result<(), Error> {
     check("input", input, geometry.input().iter().product())?;
     check("output", output, geometry.output().iter().product())?;
-    isa.run(Forward { geometry, input, output, argmax: None });
+    isa.run(Sweep { geometry, visitor: Maximum { input, output } });
     Ok(())
 }
 
@@ -112,7 +112,7 @@ pub fn forward_argmax(
     check("input", input, geometry.input().iter().product())?;
     check("output", output, geometry.output().iter().product())?;
     check("argmax", argmax, geometry.output().iter().product())?;
-    isa.run(Forward { geometry, input, output, argmax: Some(argmax) });
+    isa.run(Sweep { geometry, visitor: MaximumAndIndex { input, output, argmax } });
     Ok(())
 }
 
@@ -132,7 +132,19 @@ pub fn grad_input(
     check("output gradient", d_output, geometry.output().iter().product())?;
     check("argmax", argmax, geometry.output().iter().product())?;
     check("input gradient", d_input, geometry.input().iter().product())?;
-    isa.run(GradInput { geometry, d_output, argmax, d_input });
+    let axes = &geometry.axes;
+    let disjoint = axes.iter().all(|axis| axis.stride >= axis.window);
+    let gapless = axes
+        .iter()
+        .all(|axis| axis.stride <= axis.window && axis.output * axis.stride >= axis.before + axis.input);
+    if !(disjoint && gapless) {
+        d_input.fill(0.0);
+    }
+    if disjoint {
+        isa.run(Sweep { geometry, visitor: Distribute::<false> { d_output, argmax, d_input } });
+    } else {
+        isa.run(Sweep { geometry, visitor: Distribute::<true> { d_output, argmax, d_input } });
+    }
     Ok(())
 }
 
@@ -154,58 +166,74 @@ impl Axis {
     }
 }
 
-struct Forward<'a> {
-    geometry: &'a Geometry,
-    input: &'a [f32],
-    output: &'a mut [f32],
-    argmax: Option<&'a mut [u8]>,
+/// The part of one window that lies inside the input, and a vector of its channels.
+#[derive(Clone, Copy)]
+struct Window {
+    /// The first cell's first channel, in the input, and where the output's is.
+    input: usize,
+    output: usize,
+    /// The first cell's index in the window.
+    first: usize,
+    /// Rows and columns.
+    len: [usize; 2],
+    /// From one row to the next, in indices and in the input; from one column to the next there.
+    width: usize,
+    pitch: usize,
+    channels: usize,
 }
 
-impl Operation for Forward<'_> {
-    type Output = ();
+impl Window {
     #[inline(always)]
-    fn run<S: Simd>(mut self, simd: S) {
-        if self.geometry.channels.is_multiple_of(S::LANES) {
-            self.pixels::<S, true>(simd);
-        } else {
-            self.pixels::<S, false>(simd);
-        }
+    fn index<S: Simd>(&self, simd: S, row: usize, column: usize) -> S::Vector {
+        simd.splat(f32::from((self.first + row * self.width + column) as u8))
+    }
+
+    #[inline(always)]
+    fn cell(&self, row: usize, column: usize) -> usize {
+        self.input + row * self.pitch + column * self.channels
     }
 }
 
-impl Forward<'_> {
-    /// `WHOLE`: the channels fill whole vectors.
+/// What is done with `n` channels of each window.
+trait Visitor {
+    /// # Safety
+    /// `n` elements, at most a vector, from the window's output on exist, and in the input from
+    /// each of its cells on.
+    unsafe fn visit<S: Simd>(&mut self, simd: S, window: Window, n: usize);
+}
+
+/// Visits every window, in the order of the output.
+struct Sweep<'a, V> {
+    geometry: &'a Geometry,
+    visitor: V,
+}
+
+impl<V: Visitor> Operation for Sweep<'_, V> {
+    type Output = ();
     #[inline(always)]
-    fn pixels<S: Simd, const WHOLE: bool>(&mut self, simd: S) {
+    fn run<S: Simd>(mut self, simd: S) {
         let Geometry { batch, channels, axes: [vertical, horizontal] } = *self.geometry;
-        let argmax = self.argmax.as_mut().map(|argmax| argmax.as_mut_ptr());
+        let (width, pitch) = (horizontal.window, horizontal.input * channels);
         let mut output = 0;
         for image in 0..batch {
             for y in 0..vertical.output {
                 let rows = vertical.span(y);
                 for x in 0..horizontal.output {
                     let columns = horizontal.span(x);
-                    let pixel = (image * vertical.input + rows.input) * horizontal.input + columns.input;
-                    let mut channel = 0;
-                    while channel < channels {
-                        let n = if WHOLE { S::LANES } else { S::LANES.min(channels - channel) };
-                        // SAFETY: the spans lie inside the input and `n` channels from `channel`
-                        // on exist; outputs follow each other; the lengths were checked.
-                        unsafe {
-                            let cell = self.input.as_ptr().add(pixel * channels + channel);
-                            let at = output + channel;
-                            let slot = self.output.as_mut_ptr().add(at);
-                            let window = Window { cell, channels, rows, columns, axis: &horizontal, n };
-                            match argmax {
-                                None => store::<S, WHOLE>(simd, slot, window.maximum::<S, WHOLE>(simd), n),
-                                Some(argmax) => {
-                                    let (maximum, index) = window.maximum_and_index::<S, WHOLE>(simd);
-                                    store::<S, WHOLE>(simd, slot, maximum, n);
-                                    simd.store_u8(argmax.add(at), index, n);
-                                }
-                            }
+                    let row = image * vertical.input + rows.input;
+                    let input = row * pitch + columns.input * channels;
+                    let first = rows.first * width + columns.first;
+                    let len = [rows.len, columns.len];
+                    let window = Window { input, output, first, len, width, pitch, channels };
+                    // SAFETY: the spans lie inside the input, outputs follow each other, and the
+                    // lengths were checked.
+                    unsafe {
+                        // Twice the same, so that the usual window is unrolled.
+                        if len == [2, 2] {
+                            self.vectors(simd, Window { len: [2, 2], ..window });
+                        } else {
+                            self.vectors(simd, window);
                         }
-                        channel += S::LANES;
                     }
                     output += channels;
                 }
@@ -214,150 +242,105 @@ impl Forward<'_> {
     }
 }
 
-/// # Safety
-/// `p` is valid for reading `n` elements, a whole vector if `WHOLE`.
-#[inline(always)]
-unsafe fn load<S: Simd, const WHOLE: bool>(simd: S, p: *const f32, n: usize) -> S::Vector {
-    // SAFETY: the caller's promise.
-    unsafe { if WHOLE { simd.load(p) } else { simd.load_n(p, n) } }
-}
-
-/// # Safety
-/// `p` is valid for writing `n` elements, a whole vector if `WHOLE`.
-#[inline(always)]
-unsafe fn store<S: Simd, const WHOLE: bool>(simd: S, p: *mut f32, v: S::Vector, n: usize) {
-    // SAFETY: the caller's promise.
-    unsafe { if WHOLE { simd.store(p, v) } else { simd.store_n(p, v, n) } }
-}
-
-/// What one output sees: `n` channels of the cells from `cell` on.
-struct Window<'a> {
-    cell: *const f32,
-    channels: usize,
-    rows: Span,
-    columns: Span,
-    axis: &'a Axis,
-    n: usize,
-}
-
-impl Window<'_> {
+impl<V: Visitor> Sweep<'_, V> {
     /// # Safety
-    /// `row` and `column` lie in the spans, and the window in the input.
+    /// All channels of the window's output exist, and of each of its cells.
     #[inline(always)]
-    unsafe fn load<S: Simd, const WHOLE: bool>(&self, simd: S, row: usize, column: usize) -> S::Vector {
-        let offset = (row * self.axis.input + column) * self.channels;
+    unsafe fn vectors<S: Simd>(&mut self, simd: S, window: Window) {
+        let whole = window.channels - window.channels % S::LANES;
+        let from =
+            |channel| Window { input: window.input + channel, output: window.output + channel, ..window };
         // SAFETY: the caller's promise.
-        unsafe { load::<S, WHOLE>(simd, self.cell.add(offset), self.n) }
+        unsafe {
+            for channel in (0..whole).step_by(S::LANES) {
+                self.visitor.visit(simd, from(channel), S::LANES);
+            }
+            if whole < window.channels {
+                self.visitor.visit(simd, from(whole), window.channels - whole);
+            }
+        }
     }
+}
 
-    /// # Safety
-    /// The window lies in the input.
+struct Maximum<'a> {
+    input: &'a [f32],
+    output: &'a mut [f32],
+}
+
+impl Visitor for Maximum<'_> {
     #[inline(always)]
-    unsafe fn maximum<S: Simd, const WHOLE: bool>(&self, simd: S) -> S::Vector {
-        // SAFETY: the caller's promise.
-        let mut best = unsafe { self.load::<S, WHOLE>(simd, 0, 0) };
-        for row in 0..self.rows.len {
-            for column in 0..self.columns.len {
+    unsafe fn visit<S: Simd>(&mut self, simd: S, window: Window, n: usize) {
+        let mut best = simd.splat(f32::NEG_INFINITY);
+        for row in 0..window.len[0] {
+            for column in 0..window.len[1] {
                 // SAFETY: the caller's promise.
-                let x = unsafe { self.load::<S, WHOLE>(simd, row, column) };
+                let x = unsafe { simd.load_n(self.input.as_ptr().add(window.cell(row, column)), n) };
                 // `max` keeps a NaN of its second argument only.
                 best = simd.select(simd.eq(best, best), simd.max(best, x), best);
             }
         }
-        best
-    }
-
-    /// # Safety
-    /// The window lies in the input.
-    #[inline(always)]
-    unsafe fn maximum_and_index<S: Simd, const WHOLE: bool>(&self, simd: S) -> (S::Vector, S::Vector) {
         // SAFETY: the caller's promise.
-        let mut best = unsafe { self.load::<S, WHOLE>(simd, 0, 0) };
-        let cell = |row: usize, column: usize| (row * self.axis.window + column) as f32;
-        let mut index = simd.splat(cell(self.rows.first, self.columns.first));
-        for row in 0..self.rows.len {
-            for column in 0..self.columns.len {
+        unsafe { simd.store_n(self.output.as_mut_ptr().add(window.output), best, n) };
+    }
+}
+
+struct MaximumAndIndex<'a> {
+    input: &'a [f32],
+    output: &'a mut [f32],
+    argmax: &'a mut [u8],
+}
+
+impl Visitor for MaximumAndIndex<'_> {
+    #[inline(always)]
+    unsafe fn visit<S: Simd>(&mut self, simd: S, window: Window, n: usize) {
+        let mut best = simd.splat(f32::NEG_INFINITY);
+        let mut index = window.index(simd, 0, 0);
+        for row in 0..window.len[0] {
+            for column in 0..window.len[1] {
                 // SAFETY: the caller's promise.
-                let x = unsafe { self.load::<S, WHOLE>(simd, row, column) };
-                let here = simd.splat(cell(self.rows.first + row, self.columns.first + column));
+                let x = unsafe { simd.load_n(self.input.as_ptr().add(window.cell(row, column)), n) };
                 // A larger number or the first NaN takes over; from a NaN nothing does.
                 let takes = simd.not_le(x, best);
                 let number = simd.eq(best, best);
+                let here = window.index(simd, row, column);
                 index = simd.select(number, simd.select(takes, here, index), index);
                 best = simd.select(number, simd.select(takes, x, best), best);
             }
         }
-        (best, index)
+        // SAFETY: the caller's promise.
+        unsafe {
+            simd.store_n(self.output.as_mut_ptr().add(window.output), best, n);
+            simd.store_u8(self.argmax.as_mut_ptr().add(window.output), index, n);
+        }
     }
 }
 
-struct GradInput<'a> {
-    geometry: &'a Geometry,
+/// `ADD`: windows overlap, so that a cell may get more than one output's gradient.
+struct Distribute<'a, const ADD: bool> {
     d_output: &'a [f32],
     argmax: &'a [u8],
     d_input: &'a mut [f32],
 }
 
-impl Operation for GradInput<'_> {
-    type Output = ();
+impl<const ADD: bool> Visitor for Distribute<'_, ADD> {
     #[inline(always)]
-    fn run<S: Simd>(mut self, simd: S) {
-        let Geometry { channels, axes, .. } = *self.geometry;
-        // Where windows part the input without rest, each cell is written once.
-        let parts = axes.iter().all(|axis| {
-            axis.stride == axis.window && axis.before == 0 && axis.output * axis.stride == axis.input
-        });
-        if !parts {
-            self.d_input.fill(0.0);
-        }
-        match (parts, channels.is_multiple_of(S::LANES)) {
-            (true, true) => self.pixels::<S, true, true>(simd),
-            (true, false) => self.pixels::<S, true, false>(simd),
-            (false, true) => self.pixels::<S, false, true>(simd),
-            (false, false) => self.pixels::<S, false, false>(simd),
-        }
-    }
-}
-
-impl GradInput<'_> {
-    /// `PARTS`: windows part the input. `WHOLE`: the channels fill whole vectors.
-    #[inline(always)]
-    fn pixels<S: Simd, const PARTS: bool, const WHOLE: bool>(&mut self, simd: S) {
-        let Geometry { batch, channels, axes: [vertical, horizontal] } = *self.geometry;
-        let zero = simd.splat(0.0);
-        let mut output = 0;
-        for image in 0..batch {
-            for y in 0..vertical.output {
-                let rows = vertical.span(y);
-                for x in 0..horizontal.output {
-                    let columns = horizontal.span(x);
-                    let pixel = (image * vertical.input + rows.input) * horizontal.input + columns.input;
-                    let mut channel = 0;
-                    while channel < channels {
-                        let n = if WHOLE { S::LANES } else { S::LANES.min(channels - channel) };
-                        let at = output + channel;
-                        // SAFETY: outputs follow each other, with `n` channels from `channel` on;
-                        // the lengths were checked.
-                        let (d, index) = unsafe {
-                            let d = load::<S, WHOLE>(simd, self.d_output.as_ptr().add(at), n);
-                            (d, simd.load_u8(self.argmax.as_ptr().add(at), n))
-                        };
-                        for row in 0..rows.len {
-                            for column in 0..columns.len {
-                                let cell = (rows.first + row) * horizontal.window + columns.first + column;
-                                let part = simd.select(simd.eq(index, simd.splat(cell as f32)), d, zero);
-                                let offset = (pixel + row * horizontal.input + column) * channels + channel;
-                                // SAFETY: the spans lie inside the input.
-                                unsafe {
-                                    let slot = self.d_input.as_mut_ptr().add(offset);
-                                    let before = if PARTS { zero } else { load::<S, WHOLE>(simd, slot, n) };
-                                    store::<S, WHOLE>(simd, slot, simd.add(before, part), n);
-                                }
-                            }
-                        }
-                        channel += S::LANES;
+    unsafe fn visit<S: Simd>(&mut self, simd: S, window: Window, n: usize) {
+        // SAFETY: the caller's promise.
+        let (d, index) = unsafe {
+            let d = simd.load_n(self.d_output.as_ptr().add(window.output), n);
+            (d, simd.load_u8(self.argmax.as_ptr().add(window.output), n))
+        };
+        for row in 0..window.len[0] {
+            for column in 0..window.len[1] {
+                let mut sum = simd.splat(0.0);
+                // SAFETY: the caller's promise.
+                unsafe {
+                    let slot = self.d_input.as_mut_ptr().add(window.cell(row, column));
+                    if ADD {
+                        sum = simd.load_n(slot, n);
                     }
-                    output += channels;
+                    let chosen = simd.eq(index, window.index(simd, row, column));
+                    simd.store_n(slot, simd.add(sum, simd.select(chosen, d, simd.splat(0.0))), n);
                 }
             }
         }
