@@ -11,7 +11,7 @@ use std::process::ExitCode;
 /// Trains a small ConvNet to read handwritten digits
 #[derive(Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
-struct Options {
+struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
@@ -31,7 +31,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let options = Options::parse();
+    let options = Arguments::parse();
     let result: Result<(), Box<dyn Error>> = match options.command {
         None => train::run(&options.train),
         Some(Command::Predict { file, model }) => predict::run(&file, &model),
