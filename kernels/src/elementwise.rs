@@ -30,8 +30,10 @@ impl<F: Pairwise> Operation for Map2<'_, F> {
                 i += S::LANES;
             }
             let n = len - i;
-            let (a, b) = (simd.load_n(self.a.as_ptr().add(i), n), simd.load_n(self.b.as_ptr().add(i), n));
-            simd.store_n(self.y.as_mut_ptr().add(i), self.function.apply(simd, a, b), n);
+            if n > 0 {
+                let (a, b) = (simd.load_n(self.a.as_ptr().add(i), n), simd.load_n(self.b.as_ptr().add(i), n));
+                simd.store_n(self.y.as_mut_ptr().add(i), self.function.apply(simd, a, b), n);
+            }
         }
     }
 }
@@ -65,9 +67,11 @@ impl<F: Pairwise> Operation for Update<'_, F> {
                 i += S::LANES;
             }
             let n = len - i;
-            let slot = self.y.as_mut_ptr().add(i);
-            let x = simd.load_n(self.x.as_ptr().add(i), n);
-            simd.store_n(slot, self.function.apply(simd, simd.load_n(slot, n), x), n);
+            if n > 0 {
+                let slot = self.y.as_mut_ptr().add(i);
+                let x = simd.load_n(self.x.as_ptr().add(i), n);
+                simd.store_n(slot, self.function.apply(simd, simd.load_n(slot, n), x), n);
+            }
         }
     }
 }

@@ -118,7 +118,9 @@ impl<R: Rule<STATE>, const STATE: usize> Operation for Pass<'_, R, STATE> {
             for i in (0..whole).step_by(S::LANES) {
                 self.update(simd, i, S::LANES);
             }
-            self.update(simd, whole, len - whole);
+            if whole < len {
+                self.update(simd, whole, len - whole);
+            }
         }
     }
 }
