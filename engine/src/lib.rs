@@ -1,4 +1,13 @@
 //! A tensor engine for small computers.
+//!
+//! - [`Sequential`] describes a net layer by layer and builds a [`Model`], a value that is saved,
+//!   loaded in place, frozen by layers and taken to pieces.
+//! - [`Trainer`] fits it to a [`Dataset`]; [`Session`] runs it, without allocating.
+//! - [`Tape`] records operations on borrowed numbers and walks them backwards, for everything that
+//!   is not a list of layers.
+//!
+//! Everything is `f32` and channels last: `[N, H, W, C]`. Without the feature `std` the crate
+//! needs `alloc` and nothing else.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -43,3 +52,8 @@ pub use shape::Shape;
 pub use tape::{Gradients, Tape, Var};
 pub use tensor::Tensor;
 pub use trainer::{Epoch, Evaluation, Event, History, Trainer};
+
+/// The README's program, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
