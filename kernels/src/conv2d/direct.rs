@@ -1,6 +1,6 @@
 use super::Geometry;
 use super::pack::{packed_len, packed_transposed_len};
-use super::window::{Offsets, Positions, Segment, Sweep, split};
+use super::window::{Offsets, Positions, Residue, Segment, Sweep, split};
 use crate::error::check;
 use crate::simd::{Operation, Simd, Tile};
 use crate::{Error, Isa};
@@ -100,63 +100,6 @@ pub fn grad_input(
         done += len;
     }
     Ok(())
-}
-
-/// The taps `first, first + stride, …` of one axis.
-#[derive(Clone, Copy)]
-pub(super) struct Taps {
-    first: usize,
-    stride: usize,
-    pub count: usize,
-}
-
-impl Taps {
-    /// The tap at `index` from the last.
-    pub fn flipped(&self, index: usize) -> usize {
-        self.first + (self.count - 1 - index) * self.stride
-    }
-}
-
-/// Input pixels that see the same taps of a strided convolution.
-pub(super) struct Residue {
-    /// Of the first such pixel, vertical and horizontal.
-    pixel: [usize; 2],
-    pub taps: [Taps; 2],
-}
-
-impl Residue {
-    /// Every residue that has pixels. Taps of a residue without pixels touch nothing but padding.
-    pub fn all(geometry: &Geometry) -> impl Iterator<Item = Residue> {
-        let [rows, columns] = geometry.axes;
-        let residues = |axis: super::geometry::Axis| {
-            (0..axis.stride.min(axis.input)).map(move |pixel| {
-                let first = (pixel + axis.before) % axis.stride;
-                let count = axis.window.saturating_sub(first).div_ceil(axis.stride);
-                (pixel, Taps { first, stride: axis.stride, count })
-            })
-        };
-        residues(rows).flat_map(move |(y, vertical)| {
-            residues(columns)
-                .map(move |(x, horizontal)| Residue { pixel: [y, x], taps: [vertical, horizontal] })
-        })
-    }
-
-    fn sweeps(&self, geometry: &Geometry) -> [Sweep; 2] {
-        [0, 1].map(|i| {
-            let (axis, taps, pixel) = (geometry.axes[i], self.taps[i], self.pixel[i]);
-            let newest = ((pixel + axis.before) / axis.stride).cast_signed();
-            Sweep {
-                read: axis.output,
-                taps: taps.count,
-                stride: 1,
-                origin: newest + 1 - taps.count.cast_signed(),
-                positions: (axis.input - pixel).div_ceil(axis.stride),
-                written: axis.input,
-                first: pixel,
-                step: axis.stride,
-            }
-        })
-    }
 }
 
 /// Packed weights that are used again and again should stay in the second-level cache.

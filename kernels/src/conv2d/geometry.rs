@@ -1,4 +1,3 @@
-use super::window::Sweep;
 use crate::Error;
 use crate::error::elements;
 
@@ -63,6 +62,17 @@ impl Axis {
             return Err(Error::WindowExceedsInput { window, padded });
         }
         Ok(Axis { input, window, stride, before, output: (padded - window) / stride + 1 })
+    }
+
+    /// How often a tap lies inside the input, over all positions.
+    fn taps_inside(&self) -> u64 {
+        let inside = |position: usize| {
+            let start = position * self.stride;
+            let first = self.before.saturating_sub(start);
+            let end = self.window.min((self.input + self.before).saturating_sub(start));
+            end.saturating_sub(first) as u64
+        };
+        (0..self.output).map(inside).sum()
     }
 
     /// The two axes of an image, `[height, width]`.
@@ -172,10 +182,8 @@ impl Geometry {
 
     /// Multiply-adds of one pass. Those with padding are not made and not counted.
     pub fn multiply_adds(&self) -> u64 {
-        let taps_inside = Sweep::forward(self).map(|sweep| {
-            sweep.segments().map(|segment| segment.len * segment.taps.len()).sum::<usize>() as u64
-        });
+        let taps_inside = self.axes.map(|axis| axis.taps_inside());
         let channels = [self.batch, self.channels_in, self.channels_out].map(|size| size as u64);
-        taps_inside.iter().chain(&channels).product()
+        taps_inside.into_iter().chain(channels).fold(1, u64::saturating_mul)
     }
 }

@@ -1,6 +1,5 @@
 use super::Geometry;
-use super::direct::Residue;
-use super::window::split;
+use super::window::{Residue, split};
 use crate::error::check;
 use crate::simd::{Operation, Simd};
 use crate::{Error, Isa};

@@ -4,7 +4,7 @@
 //! is just a smaller window, so edges need neither padded copies nor tests in the inner loops.
 //! Likewise, a tap is inside the input at a rectangle of positions.
 
-use super::Geometry;
+use super::geometry::{Axis, Geometry};
 use core::ops::Range;
 
 /// A window's positions along one axis.
@@ -107,6 +107,64 @@ impl Sweep {
         let reaching =
             |edge: isize| (edge - tap).max(0).cast_unsigned().div_ceil(self.stride).min(self.positions);
         reaching(0)..reaching(self.read.cast_signed())
+    }
+}
+
+/// The taps `first, first + stride, …` of one axis.
+#[derive(Clone, Copy)]
+pub(super) struct Taps {
+    first: usize,
+    stride: usize,
+    pub count: usize,
+}
+
+impl Taps {
+    /// The tap at `index` from the last.
+    pub fn flipped(&self, index: usize) -> usize {
+        self.first + (self.count - 1 - index) * self.stride
+    }
+}
+
+/// Input pixels that see the same taps of a strided convolution.
+pub(super) struct Residue {
+    /// Of the first such pixel, vertical and horizontal.
+    pixel: [usize; 2],
+    pub taps: [Taps; 2],
+}
+
+impl Residue {
+    /// Every residue that has pixels. Taps of a residue without pixels touch nothing but padding.
+    pub fn all(geometry: &Geometry) -> impl Iterator<Item = Residue> {
+        let [rows, columns] = geometry.axes;
+        let residues = |axis: Axis| {
+            (0..axis.stride.min(axis.input)).map(move |pixel| {
+                let first = (pixel + axis.before) % axis.stride;
+                let count = axis.window.saturating_sub(first).div_ceil(axis.stride);
+                (pixel, Taps { first, stride: axis.stride, count })
+            })
+        };
+        residues(rows).flat_map(move |(y, vertical)| {
+            residues(columns)
+                .map(move |(x, horizontal)| Residue { pixel: [y, x], taps: [vertical, horizontal] })
+        })
+    }
+
+    /// The sweeps over the output's gradient that give the gradient of these pixels.
+    pub fn sweeps(&self, geometry: &Geometry) -> [Sweep; 2] {
+        [0, 1].map(|i| {
+            let (axis, taps, pixel) = (geometry.axes[i], self.taps[i], self.pixel[i]);
+            let newest = ((pixel + axis.before) / axis.stride).cast_signed();
+            Sweep {
+                read: axis.output,
+                taps: taps.count,
+                stride: 1,
+                origin: newest + 1 - taps.count.cast_signed(),
+                positions: (axis.input - pixel).div_ceil(axis.stride),
+                written: axis.input,
+                first: pixel,
+                step: axis.stride,
+            }
+        })
     }
 }
 
