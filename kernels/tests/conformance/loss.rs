@@ -5,22 +5,22 @@ use bantam_kernels::{Isa, loss, reference};
 const MATRICES: [(usize, usize); 6] = [(1, 1), (5, 1), (1, 10), (64, 10), (3, 1000), (1000, 2)];
 const LENGTHS: [usize; 5] = [1, 2, 7, 100, 20_000];
 
-/// Probabilities, or one class a row.
-fn targets(rows: usize, columns: usize, one_hot: bool) -> Vec<f32> {
-    let mut targets: Vec<_> = Numbers::Reals.take(2, rows * columns).iter().map(|x| x.abs()).collect();
-    for (row, targets) in targets.chunks_mut(columns).enumerate() {
-        let sum: f32 = targets.iter().sum();
-        for (class, target) in targets.iter_mut().enumerate() {
-            *target = if one_hot { f32::from(class == row * 7 % columns) } else { *target / sum };
-        }
+/// Weights from 0 to 1 that sum up to anything, probabilities, and one class a row.
+fn targets(rows: usize, columns: usize) -> [Vec<f32>; 3] {
+    let weights: Vec<_> = Numbers::Reals.take(2, rows * columns).iter().map(|x| x.abs()).collect();
+    let mut probabilities = weights.clone();
+    for row in probabilities.chunks_mut(columns) {
+        let sum: f32 = row.iter().sum();
+        row.iter_mut().for_each(|x| *x /= sum);
     }
-    targets
+    let class = |i| f32::from(i % columns == i / columns * 7 % columns);
+    [weights, probabilities, (0..rows * columns).map(class).collect()]
 }
 
 pub fn softmax_cross_entropy(_: Isa) {
     shapes(MATRICES, (1..9usize, 1..40usize), |(rows, columns)| {
         let x = logits(1, rows * columns);
-        for t in [targets(rows, columns, true), targets(rows, columns, false)] {
+        for t in targets(rows, columns) {
             let got = loss::softmax_cross_entropy(rows, columns, &x, &t).unwrap();
             let want = reference::loss::softmax_cross_entropy(rows, columns, &x, &t);
             Numbers::Reals.compare(&format!("{rows}x{columns}"), &[got], [want].into_iter());
@@ -37,7 +37,7 @@ pub fn softmax_cross_entropy(_: Isa) {
 pub fn softmax_cross_entropy_grad(_: Isa) {
     shapes(MATRICES, (1..9usize, 1..40usize), |(rows, columns)| {
         let x = logits(1, rows * columns);
-        for t in [targets(rows, columns, true), targets(rows, columns, false)] {
+        for t in targets(rows, columns) {
             let got = written(x.len(), |d| {
                 loss::softmax_cross_entropy_grad(rows, columns, &x, &t, 0.7, d).unwrap();
             });
@@ -49,7 +49,7 @@ pub fn softmax_cross_entropy_grad(_: Isa) {
 
 pub fn binary_cross_entropy(_: Isa) {
     shapes(LENGTHS, 1..300usize, |len| {
-        let (x, t) = (logits(1, len), targets(1, len, false));
+        let (x, [t, ..]) = (logits(1, len), targets(1, len));
         let got = loss::binary_cross_entropy(&x, &t).unwrap();
         let want = reference::loss::binary_cross_entropy(&x, &t);
         Numbers::Reals.compare(&format!("{len}"), &[got], [want].into_iter());
@@ -61,7 +61,7 @@ pub fn binary_cross_entropy(_: Isa) {
 
 pub fn binary_cross_entropy_grad(_: Isa) {
     shapes(LENGTHS, 1..300usize, |len| {
-        let (x, t) = (logits(1, len), targets(1, len, false));
+        let (x, [t, ..]) = (logits(1, len), targets(1, len));
         let got = written(len, |d| loss::binary_cross_entropy_grad(&x, &t, 0.7, d).unwrap());
         let want = reference::loss::binary_cross_entropy_grad(&x, &t, 0.7);
         Numbers::Reals.compare(&format!("{len}"), &got, want);
