@@ -112,6 +112,7 @@ fn included_bytes_are_aligned() {
     assert_eq!(align_of::<Aligned<u8>>(), 64);
 }
 
+#[cfg(feature = "std")]
 #[test]
 fn saving_replaces_a_file_as_a_whole() {
     let folder = std::env::temp_dir().join(format!("bantam-model-file-{}", std::process::id()));
