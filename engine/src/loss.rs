@@ -21,7 +21,7 @@ impl Loss {
         if classes && outputs > 1 {
             return Ok(());
         }
-        Shape::new(&[outputs])?.expect("targets of a sample", Shape::new(&[target_len])?)
+        Shape::new(&[outputs])?.require("targets of a sample", Shape::new(&[target_len])?)
     }
 
     pub(crate) fn record(self, tape: &mut Tape<'_>, output: Var, targets: Targets<'_>) -> Result<Var, Error> {

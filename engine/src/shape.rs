@@ -82,7 +82,7 @@ impl Shape {
     }
 
     /// Checks that a tensor has this shape.
-    pub(crate) fn expect(&self, what: &'static str, got: Shape) -> Result<(), Error> {
+    pub(crate) fn require(&self, what: &'static str, got: Shape) -> Result<(), Error> {
         if *self == got { Ok(()) } else { Err(Error::Shape { what, expected: *self, got }) }
     }
 }

@@ -231,7 +231,7 @@ impl Trainer {
         if data.is_empty() {
             return Err(Error::Empty { what: "data set" });
         }
-        model.input_shape().expect("samples of the data set", data.input_shape())?;
+        model.input_shape().require("samples of the data set", data.input_shape())?;
         self.loss.check(data.target_len(), model.output_shape().elements())
     }
 }

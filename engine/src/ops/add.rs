@@ -8,7 +8,7 @@ pub(crate) struct Add;
 
 impl Operation for Add {
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, Error> {
-        inputs[0].expect("second operand", inputs[1])?;
+        inputs[0].require("second operand", inputs[1])?;
         Ok(inputs[0])
     }
 

@@ -8,7 +8,7 @@ pub(crate) struct BinaryCrossEntropy;
 
 impl Operation for BinaryCrossEntropy {
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, Error> {
-        inputs[0].expect("targets", inputs[1])?;
+        inputs[0].require("targets", inputs[1])?;
         Ok(Shape::SCALAR)
     }
 

@@ -48,9 +48,9 @@ impl Conv2d {
         let input = inputs[0].array::<4>("input")?;
         let weights = inputs[1].array::<4>("weights")?;
         let [kh, kw, _, cout] = weights;
-        Shape::new(&[kh, kw, input[3], cout])?.expect("weights", inputs[1])?;
+        Shape::new(&[kh, kw, input[3], cout])?.require("weights", inputs[1])?;
         if let Some(&bias) = inputs.get(2) {
-            Shape::new(&[cout])?.expect("bias", bias)?;
+            Shape::new(&[cout])?.require("bias", bias)?;
         }
         Ok(Geometry::new(input, [kh, kw], cout, self.stride, self.padding)?)
     }

@@ -21,7 +21,7 @@ impl Operation for Matmul {
             Ok(if self.transpose[i] { [columns, rows] } else { [rows, columns] })
         };
         let ([m, k], [k2, n]) = (oriented(0)?, oriented(1)?);
-        Shape::new(&[k, n])?.expect("second matrix", Shape::new(&[k2, n])?)?;
+        Shape::new(&[k, n])?.require("second matrix", Shape::new(&[k2, n])?)?;
         Shape::new(&[m, n])
     }
 

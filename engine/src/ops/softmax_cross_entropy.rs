@@ -9,7 +9,7 @@ pub(crate) struct SoftmaxCrossEntropy;
 impl Operation for SoftmaxCrossEntropy {
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, Error> {
         inputs[0].array::<2>("logits")?;
-        inputs[0].expect("targets", inputs[1])?;
+        inputs[0].require("targets", inputs[1])?;
         Ok(Shape::SCALAR)
     }
 
