@@ -104,6 +104,7 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         })
     })?;
     let seconds = start.elapsed().as_secs_f64();
+    watch.bar.finish_and_clear();
     let accuracy = last_accuracy(&history).unwrap_or(0.0);
     model.save(&options.out)?;
     let curves = options.out.with_extension("svg");
