@@ -249,7 +249,7 @@ impl Correlate<'_> {
                     1 => self.tile::<S, 1, V>(simd, input, list, reach, panel),
                     2 => self.tile::<S, 2, V>(simd, input, list, reach, panel),
                     3 => self.tile::<S, 3, V>(simd, input, list, reach, panel),
-                    4 => self.tile::<S, 4, V>(simd, input, list, reach, panel),
+                    4 if R > 4 => self.tile::<S, 4, V>(simd, input, list, reach, panel),
                     5 if R > 5 => self.tile::<S, 5, V>(simd, input, list, reach, panel),
                     6 if R > 6 => self.tile::<S, 6, V>(simd, input, list, reach, panel),
                     7 if R > 7 => self.tile::<S, 7, V>(simd, input, list, reach, panel),
@@ -262,7 +262,7 @@ impl Correlate<'_> {
     /// `R` positions by `V` vectors of features, in registers from bias to activation.
     ///
     /// # Safety
-    /// As [`tiles`](Self::tiles); `list` has `R` elements.
+    /// As [`tiles`](Self::tiles). Of the list the first `R` elements are used.
     #[inline(always)]
     unsafe fn tile<S: Simd, const R: usize, const V: usize>(
         &self,
@@ -272,6 +272,8 @@ impl Correlate<'_> {
         reach: &Reach,
         panel: &Panel,
     ) {
+        // An array, so that all that follows is unrolled and the sums stay in registers.
+        let Some(list) = list.first_chunk::<R>() else { return };
         let mut sums = [[simd.splat(0.0); V]; R];
         if !panel.bias.is_null() {
             for v in 0..V {

@@ -211,9 +211,11 @@ impl<S: Simd, const V: usize> Panel<'_, S, V> {
     /// `R` rows of the weights by `V` vectors of output channels, summed over the positions.
     ///
     /// # Safety
-    /// As [`tiles`](Self::tiles); `rows` has `R` elements.
+    /// As [`tiles`](Self::tiles). Of the rows the first `R` are used.
     #[inline(always)]
     unsafe fn tile<const R: usize>(&self, simd: S, rows: &[Offsets]) {
+        // An array, so that all that follows is unrolled and the sums stay in registers.
+        let Some(rows) = rows.first_chunk::<R>() else { return };
         let mut sums = [[simd.splat(0.0); V]; R];
         let mut inputs = [self.input; R];
         for (input, row) in inputs.iter_mut().zip(rows) {

@@ -25,8 +25,7 @@ pub fn pack(isa: Isa, geometry: &Geometry, weights: &[f32], packed: &mut [f32]) 
     let [kh, kw, cin, cout] = geometry.weights();
     check("weights", weights, kh * kw * cin * cout)?;
     check("packed weights", packed, packed_len(isa, geometry))?;
-    let source = |k: usize, feature: usize| weights[k * cout + feature];
-    isa.run(Pack { depth: kh * kw * cin, features: cout, source, packed });
+    isa.run(Pack { weights, depth: kh * kw * cin, features: cout, stride: 1, start: |k| k * cout, packed });
     Ok(())
 }
 
@@ -50,13 +49,13 @@ pub fn pack_transposed(
         let depth = rows.count * columns.count * cout;
         let (part, tail) = rest.split_at_mut(depth * isa.run(WholeVectors(cin)));
         rest = tail;
-        let source = |k: usize, feature: usize| {
+        let start = |k: usize| {
             let (tap, channel) = (k / cout, k % cout);
             let ky = rows.flipped(tap / columns.count);
             let kx = columns.flipped(tap % columns.count);
-            weights[((ky * kw + kx) * cin + feature) * cout + channel]
+            (ky * kw + kx) * cin * cout + channel
         };
-        isa.run(Pack { depth, features: cin, source, packed: part });
+        isa.run(Pack { weights, depth, features: cin, stride: cout, start, packed: part });
     }
     Ok(())
 }
@@ -73,15 +72,17 @@ impl Operation for WholeVectors {
 }
 
 struct Pack<'a, F> {
+    weights: &'a [f32],
     /// Products that sum up to one output.
     depth: usize,
     features: usize,
-    /// The weight of product `k` and a feature.
-    source: F,
+    /// Where product `k` has the weight of feature 0, and how far apart the features are.
+    start: F,
+    stride: usize,
     packed: &'a mut [f32],
 }
 
-impl<F: Fn(usize, usize) -> f32> Operation for Pack<'_, F> {
+impl<F: Fn(usize) -> usize> Operation for Pack<'_, F> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
@@ -93,9 +94,12 @@ impl<F: Fn(usize, usize) -> f32> Operation for Pack<'_, F> {
             let (panel, tail) = rest.split_at_mut(self.depth * width);
             rest = tail;
             for (k, row) in panel.chunks_exact_mut(width).enumerate() {
-                for (i, slot) in row.iter_mut().enumerate() {
-                    *slot = if i < live { (self.source)(k, first + i) } else { 0.0 };
+                let (row, padding) = row.split_at_mut(live);
+                let source = &self.weights[(self.start)(k) + first * self.stride..];
+                for (slot, &weight) in row.iter_mut().zip(source.iter().step_by(self.stride)) {
+                    *slot = weight;
                 }
+                padding.fill(0.0);
             }
         }
     }
