@@ -194,11 +194,9 @@ impl Correlate<'_> {
         };
         let mut positions = Positions::new(self.batch, &self.sweeps, rectangle, self.channels, self.features);
         let mut list = [Offsets::default(); POSITIONS];
-        loop {
-            let filled = positions.fill(&mut list);
-            if filled == 0 {
-                return;
-            }
+        for part in split(positions.count(), POSITIONS) {
+            let list = &mut list[..part.len()];
+            positions.fill(list);
             for vectors in panels.clone() {
                 let (first, width) = (vectors.start * S::LANES, vectors.len() * S::LANES);
                 // SAFETY: `forward` and `grad_input` checked that the slices have the lengths of
@@ -216,7 +214,6 @@ impl Correlate<'_> {
                 // SAFETY: the offsets come from `Positions` for these arrays, so every window's
                 // reach and every written pixel lies inside them; the panel is `vectors` wide.
                 unsafe {
-                    let list = &list[..filled];
                     match vectors.len() {
                         1 if V > 1 => self.tiles::<S, R, 1>(simd, input, list, &reach, &panel),
                         2 if V > 2 => self.tiles::<S, R, 2>(simd, input, list, &reach, &panel),

@@ -95,12 +95,9 @@ impl GradWeights<'_> {
         let mut list = [Offsets::default(); POSITIONS];
         let mut copy = [[simd.splat(0.0); V]; POSITIONS];
         let copy = copy.as_flattened_mut();
-        loop {
-            let filled = positions.fill(&mut list[..together]);
-            if filled == 0 {
-                return;
-            }
-            let list = &list[..filled];
+        for part in split(positions.count(), together) {
+            let list = &mut list[..part.len()];
+            positions.fill(list);
             for vectors in split(cout.div_ceil(S::LANES), V) {
                 let first = vectors.start * S::LANES;
                 match vectors.len() {

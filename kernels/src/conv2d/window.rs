@@ -231,8 +231,13 @@ impl Positions {
         Positions { at: [0; 3], end: [batch, vertical.len, horizontal.len], next: start, strides, start }
     }
 
-    /// Puts the next positions into `list`, as many as fit; says how many.
-    pub fn fill(&mut self, list: &mut [Offsets]) -> usize {
+    /// How many there are in all.
+    pub fn count(&self) -> usize {
+        self.end.iter().product()
+    }
+
+    /// Puts the next positions into `list`; as many must be left.
+    pub fn fill(&mut self, list: &mut [Offsets]) {
         let mut filled = 0;
         while filled < list.len() && self.at[0] < self.end[0] {
             let run = (self.end[2] - self.at[2]).min(list.len() - filled);
@@ -257,7 +262,6 @@ impl Positions {
                 };
             }
         }
-        filled
     }
 }
 
