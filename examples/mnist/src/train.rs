@@ -27,7 +27,7 @@ pub struct Options {
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
     /// What weights and the order of pictures are drawn from
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 3)]
     seed: u64,
     /// Threads; the result is the same to the bit [default: all cores]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
