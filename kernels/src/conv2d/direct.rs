@@ -103,7 +103,7 @@ pub fn grad_input(
 }
 
 /// Packed weights that are used again and again should stay in the second-level cache.
-const PANELS_BYTES: usize = 256 * 1024;
+const PANELS_BYTES: usize = 640 * 1024;
 /// Positions whose offsets are listed at a time: enough to reuse a panel from the first-level
 /// cache, few enough for a chip's stack.
 const POSITIONS: usize = 48;
@@ -139,6 +139,8 @@ struct Panel {
     bias: *const f32,
     output: *mut f32,
     live: usize,
+    /// From its weights to those of the next panel.
+    pitch: usize,
 }
 
 /// The part of a window that lies inside the input: `rows` runs of `run` contiguous products.
@@ -197,7 +199,8 @@ impl Correlate<'_> {
         for part in split(positions.count(), POSITIONS) {
             let list = &mut list[..part.len()];
             positions.fill(list);
-            for vectors in panels.clone() {
+            let mut panels = panels.clone();
+            while let Some(vectors) = panels.next() {
                 let (first, width) = (vectors.start * S::LANES, vectors.len() * S::LANES);
                 // SAFETY: `forward` and `grad_input` checked that the slices have the lengths of
                 // the geometry. `first` is below `features`; a panel has `depth * width` weights
@@ -208,12 +211,19 @@ impl Correlate<'_> {
                         bias: self.bias.map_or(core::ptr::null(), |bias| bias.as_ptr().add(first)),
                         output: self.output.as_mut_ptr().add(first),
                         live: width.min(self.features - first),
+                        pitch: depth * width,
                     }
                 };
                 let input = self.input.as_ptr();
                 // SAFETY: the offsets come from `Positions` for these arrays, so every window's
                 // reach and every written pixel lies inside them; the panel is `vectors` wide.
                 unsafe {
+                    let fills = |next: Range<usize>| next.len() == V && next.end * S::LANES <= self.features;
+                    if list.len() == 1 && fills(vectors.clone()) && panels.clone().next().is_some_and(fills) {
+                        panels.next();
+                        self.tile::<S, 1, V, 2>(simd, input, list, &reach, &panel);
+                        continue;
+                    }
                     match vectors.len() {
                         1 if V > 1 => self.tiles::<S, R, 1>(simd, input, list, &reach, &panel),
                         2 if V > 2 => self.tiles::<S, R, 2>(simd, input, list, &reach, &panel),
@@ -243,25 +253,27 @@ impl Correlate<'_> {
             // SAFETY: the caller's promise, for a part of the list.
             unsafe {
                 match list.len() {
-                    1 => self.tile::<S, 1, V>(simd, input, list, reach, panel),
-                    2 => self.tile::<S, 2, V>(simd, input, list, reach, panel),
-                    3 => self.tile::<S, 3, V>(simd, input, list, reach, panel),
-                    4 if R > 4 => self.tile::<S, 4, V>(simd, input, list, reach, panel),
-                    5 if R > 5 => self.tile::<S, 5, V>(simd, input, list, reach, panel),
-                    6 if R > 6 => self.tile::<S, 6, V>(simd, input, list, reach, panel),
-                    7 if R > 7 => self.tile::<S, 7, V>(simd, input, list, reach, panel),
-                    _ => self.tile::<S, R, V>(simd, input, list, reach, panel),
+                    1 => self.tile::<S, 1, V, 1>(simd, input, list, reach, panel),
+                    2 => self.tile::<S, 2, V, 1>(simd, input, list, reach, panel),
+                    3 => self.tile::<S, 3, V, 1>(simd, input, list, reach, panel),
+                    4 if R > 4 => self.tile::<S, 4, V, 1>(simd, input, list, reach, panel),
+                    5 if R > 5 => self.tile::<S, 5, V, 1>(simd, input, list, reach, panel),
+                    6 if R > 6 => self.tile::<S, 6, V, 1>(simd, input, list, reach, panel),
+                    7 if R > 7 => self.tile::<S, 7, V, 1>(simd, input, list, reach, panel),
+                    _ => self.tile::<S, R, V, 1>(simd, input, list, reach, panel),
                 }
             }
         }
     }
 
-    /// `R` positions by `V` vectors of features, in registers from bias to activation.
+    /// `R` positions by `P` panels of `V` vectors of features, in registers from bias to
+    /// activation. A single position takes two panels, or its few sums would wait for each other.
     ///
     /// # Safety
-    /// As [`tiles`](Self::tiles). Of the list the first `R` elements are used.
+    /// As [`tiles`](Self::tiles). Of the list the first `R` elements are used. If `P` is more than
+    /// one, as many panels follow each other and have all their features.
     #[inline(always)]
-    unsafe fn tile<S: Simd, const R: usize, const V: usize>(
+    unsafe fn tile<S: Simd, const R: usize, const V: usize, const P: usize>(
         &self,
         simd: S,
         input: *const f32,
@@ -271,14 +283,16 @@ impl Correlate<'_> {
     ) {
         // An array, so that all that follows is unrolled and the sums stay in registers.
         let Some(list) = list.first_chunk::<R>() else { return };
-        let mut sums = [[simd.splat(0.0); V]; R];
+        let mut sums = [[[simd.splat(0.0); V]; P]; R];
         if !panel.bias.is_null() {
-            for v in 0..V {
-                let live = (panel.live - v * S::LANES).min(S::LANES);
-                // SAFETY: the bias has `panel.live` elements.
-                let bias = unsafe { simd.load_n(panel.bias.add(v * S::LANES), live) };
-                for row in &mut sums {
-                    row[v] = bias;
+            for p in 0..P {
+                for v in 0..V {
+                    let live = (panel.live - v * S::LANES).min(S::LANES);
+                    // SAFETY: the bias has `panel.live` elements for each panel.
+                    let bias = unsafe { simd.load_n(panel.bias.add((p * V + v) * S::LANES), live) };
+                    for position in &mut sums {
+                        position[p][v] = bias;
+                    }
                 }
             }
         }
@@ -287,45 +301,54 @@ impl Correlate<'_> {
             // SAFETY: the offset lies inside the input.
             *read = unsafe { input.add(offsets.read) };
         }
-        let mut weights = panel.packed;
+        let mut weights = [panel.packed; P];
+        for (p, weights) in weights.iter_mut().enumerate() {
+            *weights = weights.wrapping_add(p * panel.pitch);
+        }
         for row in 0..reach.rows {
             // SAFETY: the caller's promise: `rows` runs of `run` elements from each position, and
-            // as many weights, `V` vectors each.
+            // as many weights in each panel, `V` vectors each.
             unsafe {
                 let at = row * reach.input_pitch;
                 for k in at..at + reach.run {
-                    let mut w = [simd.splat(0.0); V];
-                    for (v, w) in w.iter_mut().enumerate() {
-                        *w = simd.load(weights.add(v * S::LANES));
+                    let mut w = [[simd.splat(0.0); V]; P];
+                    for (w, weights) in w.iter_mut().zip(&mut weights) {
+                        for (v, w) in w.iter_mut().enumerate() {
+                            *w = simd.load(weights.add(v * S::LANES));
+                        }
+                        *weights = weights.add(V * S::LANES);
                     }
-                    weights = weights.add(V * S::LANES);
                     for r in 0..R {
                         let x = simd.splat(*reads[r].add(k));
-                        for v in 0..V {
-                            sums[r][v] = simd.mul_add(x, w[v], sums[r][v]);
+                        for p in 0..P {
+                            for v in 0..V {
+                                sums[r][p][v] = simd.mul_add(x, w[p][v], sums[r][p][v]);
+                            }
                         }
                     }
                 }
-                weights = weights.wrapping_add((reach.weight_pitch - reach.run) * V * S::LANES);
-            }
-        }
-        if self.activation == Activation::Relu {
-            for row in &mut sums {
-                for sum in row {
-                    *sum = simd.max(simd.splat(0.0), *sum);
+                for weights in &mut weights {
+                    *weights = weights.wrapping_add((reach.weight_pitch - reach.run) * V * S::LANES);
                 }
             }
         }
+        if self.activation == Activation::Relu {
+            for sum in sums.as_flattened_mut().as_flattened_mut() {
+                *sum = simd.max(simd.splat(0.0), *sum);
+            }
+        }
         let whole = panel.live == V * S::LANES;
-        for (row, offsets) in sums.iter().zip(list) {
-            // SAFETY: `panel.live` elements can be written at each position.
-            unsafe {
-                let output = panel.output.add(offsets.write);
-                for (v, &sum) in row.iter().enumerate() {
-                    if whole || v + 1 < V {
-                        simd.store(output.add(v * S::LANES), sum);
-                    } else {
-                        simd.store_n(output.add(v * S::LANES), sum, panel.live - v * S::LANES);
+        for (position, offsets) in sums.iter().zip(list) {
+            for (p, panel_sums) in position.iter().enumerate() {
+                for (v, &sum) in panel_sums.iter().enumerate() {
+                    // SAFETY: `panel.live` elements of each panel can be written at each position.
+                    unsafe {
+                        let output = panel.output.add(offsets.write + (p * V + v) * S::LANES);
+                        if whole || v + 1 < V {
+                            simd.store(output, sum);
+                        } else {
+                            simd.store_n(output, sum, panel.live - v * S::LANES);
+                        }
                     }
                 }
             }
