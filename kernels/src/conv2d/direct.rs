@@ -106,7 +106,9 @@ pub fn grad_input(
 const PANELS_BYTES: usize = 640 * 1024;
 /// Positions whose offsets are listed at a time: enough to reuse a panel from the first-level
 /// cache, few enough for a chip's stack.
-const POSITIONS: usize = 48;
+const POSITIONS: usize = 64;
+/// From so many channels on, padded windows over small maps are summed tap by tap.
+const CHANNELS_BY_TAPS: usize = 256;
 
 /// A window of packed weights slid over an array.
 struct Correlate<'a> {
@@ -119,6 +121,15 @@ struct Correlate<'a> {
     bias: Option<&'a [f32]>,
     activation: Activation,
     output: &'a mut [f32],
+}
+
+/// What a tile does besides multiplying.
+#[derive(Clone, Copy)]
+struct Ends {
+    /// Goes on from the output; else starts from the bias.
+    resume: bool,
+    /// Applies the activation.
+    finish: bool,
 }
 
 impl Operation for Correlate<'_> {
@@ -141,6 +152,7 @@ struct Panel {
     live: usize,
     /// From its weights to those of the next panel.
     pitch: usize,
+    ends: Ends,
 }
 
 /// The part of a window that lies inside the input: `rows` runs of `run` contiguous products.
@@ -162,11 +174,27 @@ impl Correlate<'_> {
         let panels = split(vectors, V);
         for group in split(panels.clone().count(), together) {
             let panels = panels.clone().skip(group.start).take(group.len());
+            // Either every position sums up all its taps at once, or tap by tap: then the edges do
+            // not part the positions, and the weights of a tap serve them all from the
+            // first-level cache, but sums pass through the output.
             let [vertical, horizontal] = self.sweeps;
-            for rows in vertical.segments() {
-                for columns in horizontal.segments() {
-                    self.rectangle::<S, R, V>(simd, [&rows, &columns], depth, panels.clone());
+            let by_taps = self.channels >= CHANNELS_BY_TAPS
+                && vertical.positions * horizontal.positions <= POSITIONS
+                && (vertical.is_cut() || horizontal.is_cut());
+            let all = [vertical.unseeing(), horizontal.unseeing()];
+            if by_taps {
+                let ends = Ends { resume: false, finish: false };
+                self.rectangle::<S, R, V>(simd, all.each_ref(), ends, depth, panels.clone());
+            }
+            for rows in vertical.rectangles(!by_taps) {
+                for columns in horizontal.rectangles(!by_taps) {
+                    let ends = Ends { resume: by_taps, finish: !by_taps };
+                    self.rectangle::<S, R, V>(simd, [&rows, &columns], ends, depth, panels.clone());
                 }
+            }
+            if by_taps && self.activation != Activation::None {
+                let ends = Ends { resume: true, finish: true };
+                self.rectangle::<S, R, V>(simd, all.each_ref(), ends, depth, panels);
             }
         }
     }
@@ -176,6 +204,7 @@ impl Correlate<'_> {
         &mut self,
         simd: S,
         rectangle: [&Segment; 2],
+        ends: Ends,
         depth: usize,
         panels: impl Iterator<Item = Range<usize>> + Clone,
     ) {
@@ -212,6 +241,7 @@ impl Correlate<'_> {
                         output: self.output.as_mut_ptr().add(first),
                         live: width.min(self.features - first),
                         pitch: depth * width,
+                        ends,
                     }
                 };
                 let input = self.input.as_ptr();
@@ -284,7 +314,20 @@ impl Correlate<'_> {
         // An array, so that all that follows is unrolled and the sums stay in registers.
         let Some(list) = list.first_chunk::<R>() else { return };
         let mut sums = [[[simd.splat(0.0); V]; P]; R];
-        if !panel.bias.is_null() {
+        if panel.ends.resume {
+            for (position, offsets) in sums.iter_mut().zip(list) {
+                for (p, panel_sums) in position.iter_mut().enumerate() {
+                    for (v, sum) in panel_sums.iter_mut().enumerate() {
+                        let live = (panel.live - v * S::LANES).min(S::LANES);
+                        // SAFETY: `panel.live` elements of each panel lie at each position.
+                        unsafe {
+                            let output = panel.output.add(offsets.write + (p * V + v) * S::LANES);
+                            *sum = simd.load_n(output, live);
+                        }
+                    }
+                }
+            }
+        } else if !panel.bias.is_null() {
             for p in 0..P {
                 for v in 0..V {
                     let live = (panel.live - v * S::LANES).min(S::LANES);
@@ -332,7 +375,7 @@ impl Correlate<'_> {
                 }
             }
         }
-        if self.activation == Activation::Relu {
+        if panel.ends.finish && self.activation == Activation::Relu {
             for sum in sums.as_flattened_mut().as_flattened_mut() {
                 *sum = simd.max(simd.splat(0.0), *sum);
             }

@@ -41,6 +41,16 @@ impl Sweep {
         })
     }
 
+    /// Whether an edge cuts the window somewhere.
+    pub fn is_cut(&self) -> bool {
+        self.taps_inside(0).len() < self.taps || self.taps_inside(self.positions - 1).len() < self.taps
+    }
+
+    /// All positions and no taps.
+    pub fn unseeing(&self) -> Segment {
+        Segment { start: 0, len: self.positions, taps: 0..0 }
+    }
+
     /// Runs of positions that see the same taps, first to last.
     pub fn segments(self) -> impl Iterator<Item = Segment> {
         let mut start = 0;

@@ -52,6 +52,9 @@ const LISTED: &[Shape] = &[
     // Dense layers.
     shape([64, 1, 1, 37], [1, 1], 10, [1, 1], Padding::Valid),
     shape([1, 1, 1, 131], [1, 1], 67, [1, 1], Padding::Valid),
+    // Summed tap by tap, forward and backward.
+    shape([2, 3, 4, 257], [3, 3], 258, [1, 1], Padding::Same),
+    shape([1, 4, 5, 256], [2, 3], 9, [2, 1], UNEVEN),
     // Weights past the size that a gradient keeps in cache.
     shape([1, 4, 4, 65], [3, 3], 129, [1, 1], Padding::Same),
 ];
