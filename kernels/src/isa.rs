@@ -13,6 +13,8 @@ enum Level {
     Scalar,
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
     #[cfg(target_arch = "aarch64")]
     Neon,
 }
@@ -21,6 +23,8 @@ const LEVELS: &[Level] = &[
     Level::Scalar,
     #[cfg(target_arch = "x86_64")]
     Level::Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Level::Avx512,
     #[cfg(target_arch = "aarch64")]
     Level::Neon,
 ];
@@ -50,12 +54,14 @@ impl Isa {
         Isa::available().find(|isa| isa.name() == name)
     }
 
-    /// `"scalar"`, `"avx2"` or `"neon"`.
+    /// `"scalar"`, `"avx2"`, `"avx512"` or `"neon"`.
     pub fn name(self) -> &'static str {
         match self.0 {
             Level::Scalar => "scalar",
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => "avx512",
             #[cfg(target_arch = "aarch64")]
             Level::Neon => "neon",
         }
@@ -69,6 +75,9 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: an `Isa` of this level exists only if `is_present` saw AVX2 and FMA.
             Level::Avx2 => unsafe { crate::simd::avx2::run(operation) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: an `Isa` of this level exists only if `is_present` saw AVX-512.
+            Level::Avx512 => unsafe { crate::simd::avx512::run(operation) },
             #[cfg(target_arch = "aarch64")]
             // SAFETY: an `Isa` of this level exists only if `is_present` saw NEON.
             Level::Neon => unsafe { crate::simd::neon::run(operation) },
@@ -93,17 +102,19 @@ impl Level {
         match self {
             Level::Scalar => true,
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => has_avx2_and_fma(),
+            Level::Avx2 => x86_64_level() >= Level::Avx2,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => x86_64_level() >= Level::Avx512,
             #[cfg(target_arch = "aarch64")]
             Level::Neon => cfg!(target_feature = "neon"),
         }
     }
 }
 
-/// Intel SDM vol. 1, 14.7.1: the CPU must have the instructions and the system must keep the
-/// registers.
+/// Intel SDM vol. 1, 14.7.1 and 15.2: the CPU must have the instructions and the system must keep
+/// the registers.
 #[cfg(target_arch = "x86_64")]
-fn has_avx2_and_fma() -> bool {
+fn x86_64_level() -> Level {
     use core::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
 
     #[target_feature(enable = "xsave")]
@@ -112,16 +123,23 @@ fn has_avx2_and_fma() -> bool {
         unsafe { _xgetbv(0) }
     }
 
-    const FMA: u32 = 1 << 12;
-    const OSXSAVE: u32 = 1 << 27;
-    const AVX: u32 = 1 << 28;
+    const FMA_OSXSAVE_AVX: u32 = 1 << 12 | 1 << 27 | 1 << 28;
     const AVX2: u32 = 1 << 5;
+    const AVX512_F_DQ_BW_VL: u32 = 1 << 16 | 1 << 17 | 1 << 30 | 1 << 31;
     const XMM_AND_YMM: u64 = 0b110;
+    const MASKS_AND_ZMM: u64 = 0b1110_0000;
 
-    let wanted = FMA | OSXSAVE | AVX;
-    __cpuid(0).eax >= 7
-        && __cpuid(1).ecx & wanted == wanted
-        && __cpuid_count(7, 0).ebx & AVX2 != 0
-        // SAFETY: OSXSAVE says that XGETBV may be executed.
-        && unsafe { saved_registers() } & XMM_AND_YMM == XMM_AND_YMM
+    if __cpuid(0).eax < 7 || __cpuid(1).ecx & FMA_OSXSAVE_AVX != FMA_OSXSAVE_AVX {
+        return Level::Scalar;
+    }
+    let features = __cpuid_count(7, 0).ebx;
+    // SAFETY: OSXSAVE says that XGETBV may be executed.
+    let saved = unsafe { saved_registers() };
+    if features & AVX2 == 0 || saved & XMM_AND_YMM != XMM_AND_YMM {
+        Level::Scalar
+    } else if features & AVX512_F_DQ_BW_VL != AVX512_F_DQ_BW_VL || saved & MASKS_AND_ZMM != MASKS_AND_ZMM {
+        Level::Avx2
+    } else {
+        Level::Avx512
+    }
 }

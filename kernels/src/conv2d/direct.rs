@@ -137,9 +137,10 @@ impl Operation for Correlate<'_> {
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
         match S::TILE {
-            Tile::R4V4 => self.all_panels::<S, 4, 4>(simd),
-            Tile::R6V2 => self.all_panels::<S, 6, 2>(simd),
-            Tile::R8V3 => self.all_panels::<S, 8, 3>(simd),
+            Tile::R4V4 => self.all_panels::<S, 4, 4, 4>(simd),
+            Tile::R6V2 => self.all_panels::<S, 6, 2, 8>(simd),
+            Tile::R6V4 => self.all_panels::<S, 6, 4, 8>(simd),
+            Tile::R8V3 => self.all_panels::<S, 8, 3, 8>(simd),
         }
     }
 }
@@ -165,8 +166,9 @@ struct Reach {
 }
 
 impl Correlate<'_> {
+    /// Tiles of `R` rows by `V` vectors; of `N` rows by fewer vectors.
     #[inline(always)]
-    fn all_panels<S: Simd, const R: usize, const V: usize>(&mut self, simd: S) {
+    fn all_panels<S: Simd, const R: usize, const V: usize, const N: usize>(&mut self, simd: S) {
         let vectors = self.features.div_ceil(S::LANES);
         let depth = self.sweeps[0].taps * self.sweeps[1].taps * self.channels;
         let panel_bytes = size_of::<f32>() * depth * V * S::LANES;
@@ -184,23 +186,23 @@ impl Correlate<'_> {
             let all = [vertical.unseeing(), horizontal.unseeing()];
             if by_taps {
                 let ends = Ends { resume: false, finish: false };
-                self.rectangle::<S, R, V>(simd, all.each_ref(), ends, depth, panels.clone());
+                self.rectangle::<S, R, V, N>(simd, all.each_ref(), ends, depth, panels.clone());
             }
             for rows in vertical.rectangles(!by_taps) {
                 for columns in horizontal.rectangles(!by_taps) {
                     let ends = Ends { resume: by_taps, finish: !by_taps };
-                    self.rectangle::<S, R, V>(simd, [&rows, &columns], ends, depth, panels.clone());
+                    self.rectangle::<S, R, V, N>(simd, [&rows, &columns], ends, depth, panels.clone());
                 }
             }
             if by_taps && self.activation != Activation::None {
                 let ends = Ends { resume: true, finish: true };
-                self.rectangle::<S, R, V>(simd, all.each_ref(), ends, depth, panels);
+                self.rectangle::<S, R, V, N>(simd, all.each_ref(), ends, depth, panels);
             }
         }
     }
 
     #[inline(always)]
-    fn rectangle<S: Simd, const R: usize, const V: usize>(
+    fn rectangle<S: Simd, const R: usize, const V: usize, const N: usize>(
         &mut self,
         simd: S,
         rectangle: [&Segment; 2],
@@ -255,9 +257,9 @@ impl Correlate<'_> {
                         continue;
                     }
                     match vectors.len() {
-                        1 if V > 1 => self.tiles::<S, R, 1>(simd, input, list, &reach, &panel),
-                        2 if V > 2 => self.tiles::<S, R, 2>(simd, input, list, &reach, &panel),
-                        3 if V > 3 => self.tiles::<S, R, 3>(simd, input, list, &reach, &panel),
+                        1 if V > 1 => self.tiles::<S, N, 1>(simd, input, list, &reach, &panel),
+                        2 if V > 2 => self.tiles::<S, N, 2>(simd, input, list, &reach, &panel),
+                        3 if V > 3 => self.tiles::<S, N, 3>(simd, input, list, &reach, &panel),
                         _ => self.tiles::<S, R, V>(simd, input, list, &reach, &panel),
                     }
                 }

@@ -57,16 +57,18 @@ impl Operation for GradWeights<'_> {
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
         match S::TILE {
-            Tile::R4V4 => self.all_rectangles::<S, 4, 4>(simd),
-            Tile::R6V2 => self.all_rectangles::<S, 6, 2>(simd),
-            Tile::R8V3 => self.all_rectangles::<S, 8, 3>(simd),
+            Tile::R4V4 => self.all_rectangles::<S, 4, 4, 4>(simd),
+            Tile::R6V2 => self.all_rectangles::<S, 6, 2, 8>(simd),
+            Tile::R6V4 => self.all_rectangles::<S, 6, 4, 8>(simd),
+            Tile::R8V3 => self.all_rectangles::<S, 8, 3, 8>(simd),
         }
     }
 }
 
 impl GradWeights<'_> {
+    /// Tiles of `R` rows by `V` vectors; of `N` rows by fewer vectors.
     #[inline(always)]
-    fn all_rectangles<S: Simd, const R: usize, const V: usize>(&mut self, simd: S) {
+    fn all_rectangles<S: Simd, const R: usize, const V: usize, const N: usize>(&mut self, simd: S) {
         let sweeps = Sweep::forward(self.geometry);
         let [cin, cout] = [self.geometry.channels_in, self.geometry.channels_out];
         let [kh, kw, ..] = self.geometry.weights();
@@ -75,14 +77,14 @@ impl GradWeights<'_> {
         let small = size_of::<f32>() * kh * kw * cin * cout <= SMALL_GRADIENT_BYTES;
         for vertical in sweeps[0].rectangles(small) {
             for horizontal in sweeps[1].rectangles(small) {
-                self.rectangle::<S, R, V>(simd, &sweeps, [&vertical, &horizontal]);
+                self.rectangle::<S, R, V, N>(simd, &sweeps, [&vertical, &horizontal]);
             }
         }
     }
 
     /// Adds what the positions of a rectangle contribute to its taps.
     #[inline(always)]
-    fn rectangle<S: Simd, const R: usize, const V: usize>(
+    fn rectangle<S: Simd, const R: usize, const V: usize, const N: usize>(
         &mut self,
         simd: S,
         sweeps: &[Sweep; 2],
@@ -101,9 +103,9 @@ impl GradWeights<'_> {
             for vectors in split(cout.div_ceil(S::LANES), V) {
                 let first = vectors.start * S::LANES;
                 match vectors.len() {
-                    1 if V > 1 => self.panel::<S, R, 1>(simd, rectangle, list, first, copy),
-                    2 if V > 2 => self.panel::<S, R, 2>(simd, rectangle, list, first, copy),
-                    3 if V > 3 => self.panel::<S, R, 3>(simd, rectangle, list, first, copy),
+                    1 if V > 1 => self.panel::<S, N, 1>(simd, rectangle, list, first, copy),
+                    2 if V > 2 => self.panel::<S, N, 2>(simd, rectangle, list, first, copy),
+                    3 if V > 3 => self.panel::<S, N, 3>(simd, rectangle, list, first, copy),
                     _ => self.panel::<S, R, V>(simd, rectangle, list, first, copy),
                 }
             }

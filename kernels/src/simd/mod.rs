@@ -9,6 +9,8 @@ pub(crate) use scalar::Scalar;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx512;
 #[cfg(target_arch = "aarch64")]
 pub(crate) mod neon;
 
@@ -24,6 +26,8 @@ pub(crate) trait Operation {
 pub(crate) enum Tile {
     /// Sixteen registers of which two stay free: AVX2.
     R6V2,
+    /// Thirty-two registers of the widest vectors: AVX-512.
+    R6V4,
     /// Thirty-two registers: NEON.
     R8V3,
     /// Thirty-two single registers of a scalar FPU.
@@ -36,7 +40,7 @@ impl Tile {
         match self {
             Tile::R6V2 => 2,
             Tile::R8V3 => 3,
-            Tile::R4V4 => 4,
+            Tile::R6V4 | Tile::R4V4 => 4,
         }
     }
 }
