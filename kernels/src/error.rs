@@ -30,6 +30,8 @@ pub enum Error {
         /// Extent of the input with its padding.
         padded: usize,
     },
+    /// The windows are not 3×3, or do not slide by one pixel.
+    NotWinograd,
     /// A value lies outside the range that the kernel can treat.
     OutOfRange {
         /// Which argument.
@@ -54,6 +56,7 @@ impl fmt::Display for Error {
             Error::WindowExceedsInput { window, padded } => {
                 write!(f, "window: expected at most the padded input's {padded}, got {window}")
             }
+            Error::NotWinograd => f.write_str("Winograd: expected windows of 3×3 and stride 1"),
             Error::OutOfRange { what, max, got } => {
                 write!(f, "{what}: expected at most {max}, got {got}")
             }

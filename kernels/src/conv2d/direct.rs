@@ -111,7 +111,7 @@ const POSITIONS: usize = 64;
 const CHANNELS_BY_TAPS: usize = 256;
 
 /// A window of packed weights slid over an array.
-struct Correlate<'a> {
+pub(super) struct Correlate<'a> {
     batch: usize,
     sweeps: [Sweep; 2],
     channels: usize,
@@ -165,7 +165,30 @@ struct Reach {
     weight_pitch: usize,
 }
 
-impl Correlate<'_> {
+impl<'a> Correlate<'a> {
+    /// `[rows, depth]` times packed weights of `[depth, features]`.
+    pub fn product(
+        [rows, depth, features]: [usize; 3],
+        input: &'a [f32],
+        packed: &'a [f32],
+        output: &'a mut [f32],
+    ) -> Correlate<'a> {
+        assert!(input.len() == rows * depth && output.len() == rows * features);
+        assert!(packed.len() >= depth * features);
+        let sweeps = [Sweep::points(1), Sweep::points(rows)];
+        let activation = Activation::None;
+        Correlate {
+            batch: 1,
+            sweeps,
+            channels: depth,
+            features,
+            input,
+            packed,
+            bias: None,
+            activation,
+            output,
+        }
+    }
     /// Tiles of `R` rows by `V` vectors; of `N` rows by fewer vectors.
     #[inline(always)]
     fn all_panels<S: Simd, const R: usize, const V: usize, const N: usize>(&mut self, simd: S) {

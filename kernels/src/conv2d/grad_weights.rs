@@ -30,7 +30,7 @@ pub fn grad_weights(
     }
     check("weight gradient", d_weights, rows.len() * cout)?;
     d_weights.fill(0.0);
-    isa.run(GradWeights { geometry, input, d_output, rows, d_weights });
+    isa.run(GradWeights { geometry, whole: cin, input, d_output, rows, d_weights });
     Ok(())
 }
 
@@ -44,8 +44,10 @@ const SMALL_GRADIENT_BYTES: usize = 256 * 1024;
 /// Rows of the weights whose offsets are listed at a time.
 const ROWS: usize = 96;
 
-struct GradWeights<'a> {
+pub(super) struct GradWeights<'a> {
     geometry: &'a Geometry,
+    /// Channels of the whole convolution, if this is a part: how sums are parted follows from it.
+    whole: usize,
     input: &'a [f32],
     d_output: &'a [f32],
     rows: Range<usize>,
@@ -65,7 +67,22 @@ impl Operation for GradWeights<'_> {
     }
 }
 
-impl GradWeights<'_> {
+impl<'a> GradWeights<'a> {
+    /// Adds the gradient to `d_weights`, `[KH * KW * Cin, Cout]`.
+    pub fn add(
+        geometry: &'a Geometry,
+        whole: usize,
+        input: &'a [f32],
+        d_output: &'a [f32],
+        d_weights: &'a mut [f32],
+    ) -> GradWeights<'a> {
+        let [kh, kw, cin, cout] = geometry.weights();
+        let rows = 0..kh * kw * cin;
+        assert!(input.len() == geometry.input().iter().product());
+        assert!(d_output.len() == geometry.output().iter().product());
+        assert!(d_weights.len() == rows.len() * cout);
+        GradWeights { geometry, whole, input, d_output, rows, d_weights }
+    }
     /// Tiles of `R` rows by `V` vectors; of `N` rows by fewer vectors.
     #[inline(always)]
     fn all_rectangles<S: Simd, const R: usize, const V: usize, const N: usize>(&mut self, simd: S) {
@@ -91,7 +108,7 @@ impl GradWeights<'_> {
         rectangle: [&Segment; 2],
     ) {
         let [cin, cout] = [self.geometry.channels_in, self.geometry.channels_out];
-        let touched = size_of::<f32>() * (cin.min(ROWS) + V * S::LANES);
+        let touched = size_of::<f32>() * (self.whole.min(ROWS) + V * S::LANES);
         let together = (TOUCHED_BYTES / touched).clamp(FEWEST_POSITIONS, POSITIONS);
         let mut positions = Positions::new(self.geometry.batch, sweeps, rectangle, cin, cout);
         let mut list = [Offsets::default(); POSITIONS];

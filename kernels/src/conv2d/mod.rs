@@ -5,12 +5,15 @@
 //! [`grad_input`] any number of times. [`grad_weights`] reads both operands in place. A dense
 //! layer is the convolution of a one-pixel image, see [`Geometry::dense`].
 
+mod algorithm;
 mod direct;
 pub(crate) mod geometry;
 mod grad_weights;
 mod pack;
 mod window;
+pub mod winograd;
 
+pub use algorithm::Algorithm;
 pub use direct::{Activation, forward, grad_input};
 pub use geometry::{Geometry, Padding};
 pub use grad_weights::grad_weights;

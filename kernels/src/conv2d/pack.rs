@@ -61,7 +61,7 @@ pub fn pack_transposed(
 }
 
 /// Rounds up to whole vectors.
-struct WholeVectors(usize);
+pub(super) struct WholeVectors(pub usize);
 
 impl Operation for WholeVectors {
     type Output = usize;

@@ -41,6 +41,12 @@ impl Sweep {
         })
     }
 
+    /// A window of one tap over so many elements.
+    pub fn points(count: usize) -> Sweep {
+        let (read, positions, written) = (count, count, count);
+        Sweep { read, taps: 1, stride: 1, origin: 0, positions, written, first: 0, step: 1 }
+    }
+
     /// Whether an edge cuts the window somewhere.
     pub fn is_cut(&self) -> bool {
         self.taps_inside(0).len() < self.taps || self.taps_inside(self.positions - 1).len() < self.taps

@@ -18,6 +18,7 @@ mod reduce;
 mod refusal;
 mod softmax;
 mod support;
+mod winograd;
 
 /// A test for each kernel, named as it is. `kernels_are_listed` finds the ones that are missing.
 macro_rules! conformance {

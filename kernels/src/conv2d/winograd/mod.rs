@@ -1,0 +1,428 @@
+//! Convolution of 3×3 windows with stride 1 by Winograd's algorithm F(M×M, 3×3): M×M outputs cost
+//! (M+2)² multiplications a pair of channels instead of 9 M².
+//!
+//! Tiles are worked on in blocks that stay in the second-level cache: the input's transform puts
+//! every point of every tile beside each other, each point is a product of matrices by the same
+//! register tiles as the direct convolution, and the output's transform adds bias and activation.
+
+mod points;
+mod transform;
+
+use super::direct::{Activation, Correlate};
+use super::geometry::Geometry;
+use super::grad_weights::GradWeights;
+use super::pack::WholeVectors;
+use super::window::split;
+use crate::error::check;
+use crate::{Error, Isa};
+use core::ops::Range;
+use transform::{TransformFilter, TransformGradient, TransformOutput, TransformPatches};
+
+/// The outputs of a tile, and with them the algorithm.
+///
+/// A larger tile saves more multiplications and rounds more: see [`Winograd::error_bound`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Tile {
+    /// F(2×2, 3×3): 2.25 times fewer multiplications.
+    F2,
+    /// F(3×3, 3×3): 3.24 times fewer.
+    F3,
+    /// F(4×4, 3×3): 4 times fewer.
+    F4,
+    /// F(6×6, 3×3): 5.06 times fewer.
+    F6,
+}
+
+impl Tile {
+    /// Outputs along a side.
+    pub const fn side(self) -> usize {
+        match self {
+            Tile::F2 => 2,
+            Tile::F3 => 3,
+            Tile::F4 => 4,
+            Tile::F6 => 6,
+        }
+    }
+
+    const fn points(self) -> usize {
+        (self.side() + 2) * (self.side() + 2)
+    }
+}
+
+/// A convolution by Winograd's algorithm, ready to be packed and run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Winograd {
+    isa: Isa,
+    geometry: Geometry,
+    tile: Tile,
+}
+
+/// Where tiles read and write: forward from the input to the output, or backward.
+#[derive(Clone, Copy)]
+struct Map {
+    batch: usize,
+    read: [usize; 2],
+    /// Where tap 0 of position 0 lies; it may lie outside the array.
+    origin: [isize; 2],
+    written: [usize; 2],
+    channels: usize,
+    features: usize,
+    /// Tiles along each axis.
+    tiles: [usize; 2],
+}
+
+/// What a block of tiles takes, all points of all channels, should stay in the second-level cache.
+const BLOCK_BYTES: usize = 512 * 1024;
+/// Fewer tiles at a time would read the packed weights too often.
+const FEWEST_TILES: usize = 48;
+
+/// From one point's array of `len` elements to the next: an odd number of cache lines, or the
+/// points of a tile would fight for the same few.
+fn pitch(len: usize) -> usize {
+    (len.div_ceil(16) | 1) * 16
+}
+
+impl Map {
+    fn all_tiles(&self) -> usize {
+        self.batch * self.tiles[0] * self.tiles[1]
+    }
+
+    /// Tiles that are worked on together.
+    fn block(&self, points: usize) -> usize {
+        let bytes = size_of::<f32>() * points * (self.channels + self.features);
+        (BLOCK_BYTES / bytes).max(FEWEST_TILES).min(self.all_tiles())
+    }
+
+    /// Elements of a row of zeros, the transformed input and the products before their transform.
+    fn scratch(&self, points: usize) -> [usize; 3] {
+        let block = self.block(points);
+        let zeros = self.channels.next_multiple_of(16);
+        [zeros, points * pitch(block * self.channels), points * pitch(block * self.features)]
+    }
+
+    /// One output row of tiles of one image after the other, left to right.
+    fn place(&self, tile: usize) -> [usize; 3] {
+        let [rows, columns] = self.tiles;
+        [tile / (rows * columns), tile / columns % rows, tile % columns]
+    }
+}
+
+impl Winograd {
+    /// For the shape of a convolution with 3×3 windows and stride 1.
+    ///
+    /// # Errors
+    /// The windows are not 3×3, or the stride is not 1.
+    pub fn new(isa: Isa, geometry: &Geometry, tile: Tile) -> Result<Winograd, Error> {
+        if !Winograd::fits(geometry) {
+            return Err(Error::NotWinograd);
+        }
+        Ok(Winograd { isa, geometry: *geometry, tile })
+    }
+
+    /// Whether the windows are 3×3 with stride 1.
+    pub fn fits(geometry: &Geometry) -> bool {
+        geometry.axes.iter().all(|axis| axis.window == 3 && axis.stride == 1)
+    }
+
+    /// The same convolution over another number of images, for work in parts.
+    ///
+    /// # Errors
+    /// As [`Geometry::with_batch`].
+    pub fn with_batch(mut self, batch: usize) -> Result<Winograd, Error> {
+        self.geometry = self.geometry.with_batch(batch)?;
+        Ok(self)
+    }
+
+    /// How far a result may be from the true one, in units of 2⁻²⁴ times the largest sum of
+    /// magnitudes `Σ|x||w|` of the outputs.
+    pub const fn error_bound(tile: Tile) -> f64 {
+        match tile {
+            Tile::F2 => 8.0,
+            Tile::F3 => 16.0,
+            Tile::F4 => 32.0,
+            Tile::F6 => 160.0,
+        }
+    }
+
+    fn forward_map(&self) -> Map {
+        let axes = self.geometry.axes;
+        let written = axes.map(|axis| axis.output);
+        Map {
+            batch: self.geometry.batch,
+            read: axes.map(|axis| axis.input),
+            origin: axes.map(|axis| -axis.before.cast_signed()),
+            written,
+            channels: self.geometry.channels_in,
+            features: self.geometry.channels_out,
+            tiles: written.map(|extent| extent.div_ceil(self.tile.side())),
+        }
+    }
+
+    fn backward_map(&self) -> Map {
+        let axes = self.geometry.axes;
+        let written = axes.map(|axis| axis.input);
+        Map {
+            batch: self.geometry.batch,
+            read: axes.map(|axis| axis.output),
+            origin: axes.map(|axis| axis.before.cast_signed() - 2),
+            written,
+            channels: self.geometry.channels_out,
+            features: self.geometry.channels_in,
+            tiles: written.map(|extent| extent.div_ceil(self.tile.side())),
+        }
+    }
+
+    /// Elements of the packed weights that [`forward`](Self::forward) takes.
+    pub fn packed_len(&self) -> usize {
+        let [_, _, cin, cout] = self.geometry.weights();
+        self.tile.points() * cin * self.isa.run(WholeVectors(cout))
+    }
+
+    /// Elements of the packed weights that [`grad_input`](Self::grad_input) takes.
+    pub fn packed_transposed_len(&self) -> usize {
+        let [_, _, cin, cout] = self.geometry.weights();
+        self.tile.points() * cout * self.isa.run(WholeVectors(cin))
+    }
+
+    /// Elements of scratch that [`forward`](Self::forward) takes.
+    pub fn forward_scratch_len(&self) -> usize {
+        self.forward_map().scratch(self.tile.points()).iter().sum()
+    }
+
+    /// Elements of scratch that [`grad_input`](Self::grad_input) takes.
+    pub fn grad_input_scratch_len(&self) -> usize {
+        self.backward_map().scratch(self.tile.points()).iter().sum()
+    }
+
+    /// Transforms weights `[3, 3, Cin, Cout]` and packs them: `[points, panels, Cin, width]`.
+    ///
+    /// # Errors
+    /// A slice's length differs from the shape's.
+    pub fn pack(&self, weights: &[f32], packed: &mut [f32]) -> Result<(), Error> {
+        let [_, _, cin, cout] = self.geometry.weights();
+        check("weights", weights, 9 * cin * cout)?;
+        check("packed weights", packed, self.packed_len())?;
+        let source = TransformFilter { weights, channels: cin, features: cout, transposed: false, packed };
+        self.transform_filter(source);
+        Ok(())
+    }
+
+    /// As [`pack`](Self::pack), turned by 180° and with the channels' roles exchanged.
+    ///
+    /// # Errors
+    /// A slice's length differs from the shape's.
+    pub fn pack_transposed(&self, weights: &[f32], packed: &mut [f32]) -> Result<(), Error> {
+        let [_, _, cin, cout] = self.geometry.weights();
+        check("weights", weights, 9 * cin * cout)?;
+        check("packed weights", packed, self.packed_transposed_len())?;
+        let source = TransformFilter { weights, channels: cout, features: cin, transposed: true, packed };
+        self.transform_filter(source);
+        Ok(())
+    }
+
+    /// Convolution, bias and activation: `[N, H, W, Cin]` to `[N, OH, OW, Cout]`, with weights from
+    /// [`pack`](Self::pack) and a bias of `[Cout]`. What `scratch` holds does not matter.
+    ///
+    /// # Errors
+    /// A slice's length differs from the shape's.
+    pub fn forward(
+        &self,
+        input: &[f32],
+        packed: &[f32],
+        bias: Option<&[f32]>,
+        activation: Activation,
+        output: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<(), Error> {
+        check("input", input, self.geometry.input().iter().product())?;
+        check("packed weights", packed, self.packed_len())?;
+        check("output", output, self.geometry.output().iter().product())?;
+        check("scratch", scratch, self.forward_scratch_len())?;
+        if let Some(bias) = bias {
+            check("bias", bias, self.geometry.channels_out)?;
+        }
+        self.correlate(&self.forward_map(), input, packed, bias, activation, output, scratch);
+        Ok(())
+    }
+
+    /// Gradient to the input: `[N, OH, OW, Cout]` to `[N, H, W, Cin]`, with weights from
+    /// [`pack_transposed`](Self::pack_transposed). `d_input` is overwritten.
+    ///
+    /// # Errors
+    /// A slice's length differs from the shape's.
+    pub fn grad_input(
+        &self,
+        d_output: &[f32],
+        packed_transposed: &[f32],
+        d_input: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<(), Error> {
+        check("output gradient", d_output, self.geometry.output().iter().product())?;
+        check("packed weights", packed_transposed, self.packed_transposed_len())?;
+        check("input gradient", d_input, self.geometry.input().iter().product())?;
+        check("scratch", scratch, self.grad_input_scratch_len())?;
+        let map = self.backward_map();
+        self.correlate(&map, d_output, packed_transposed, None, Activation::None, d_input, scratch);
+        Ok(())
+    }
+
+    /// Elements of scratch that [`grad_weights`](Self::grad_weights) takes for so many channels.
+    pub fn grad_weights_scratch_len(&self, channels: usize) -> usize {
+        self.grad_weights_scratch(channels).iter().sum()
+    }
+
+    /// Elements of a row of zeros, the transformed input and output's gradient, and their products.
+    fn grad_weights_scratch(&self, channels: usize) -> [usize; 4] {
+        let (map, points) = (self.forward_map(), self.tile.points());
+        let block = map.block(points);
+        let zeros = channels.max(map.features).next_multiple_of(16);
+        let [samples, gradients] = [channels, map.features].map(|len| points * pitch(block * len));
+        [zeros, samples, gradients, points * channels * map.features]
+    }
+
+    /// Gradient to the weights of some input `channels`, `[3, 3, channels, Cout]`, from the input
+    /// `[N, H, W, Cin]` and the output's gradient `[N, OH, OW, Cout]`: the sum over all tiles is
+    /// taken at the points and transformed once. `d_weights` is overwritten.
+    ///
+    /// An element's bits do not depend on which channels are computed with it.
+    ///
+    /// # Errors
+    /// A slice's length differs from the shape's, or `channels` ends past the last.
+    pub fn grad_weights(
+        &self,
+        input: &[f32],
+        d_output: &[f32],
+        channels: Range<usize>,
+        d_weights: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<(), Error> {
+        let (map, points) = (self.forward_map(), self.tile.points());
+        let (max, features) = (map.channels, map.features);
+        check("input", input, self.geometry.input().iter().product())?;
+        check("output gradient", d_output, self.geometry.output().iter().product())?;
+        if channels.end > max {
+            return Err(Error::OutOfRange { what: "channels", max, got: channels.end });
+        }
+        let pairs = channels.len() * features;
+        check("weight gradient", d_weights, 9 * pairs)?;
+        check("scratch", scratch, self.grad_weights_scratch_len(channels.len()))?;
+        if pairs == 0 {
+            return Ok(());
+        }
+        let [zeros, samples, gradients, _] = self.grad_weights_scratch(channels.len());
+        let (zeros, scratch) = scratch.split_at_mut(zeros);
+        let (samples, scratch) = scratch.split_at_mut(samples);
+        let (gradients, sums) = scratch.split_at_mut(gradients);
+        zeros.fill(0.0);
+        sums.fill(0.0);
+        let (sample_pitch, gradient_pitch) = (samples.len() / points, gradients.len() / points);
+        let outputs = Map { read: map.written, origin: [0, 0], channels: features, ..map };
+        for tiles in split(map.all_tiles(), map.block(points)) {
+            let count = tiles.len();
+            self.transform_input(TransformPatches {
+                map: &map,
+                tiles: tiles.clone(),
+                channels: channels.clone(),
+                input,
+                zeros,
+                samples,
+            });
+            self.transform_d_output(TransformPatches {
+                map: &outputs,
+                tiles,
+                channels: 0..features,
+                input: d_output,
+                zeros,
+                samples: gradients,
+            });
+            let arrays = samples.chunks_exact(sample_pitch).zip(gradients.chunks_exact(gradient_pitch));
+            for ((samples, gradients), sums) in arrays.zip(sums.chunks_exact_mut(pairs)) {
+                let (samples, gradients) =
+                    (&samples[..count * channels.len()], &gradients[..count * features]);
+                let geometry = Geometry::dense(count, channels.len(), features)?;
+                self.isa.run(GradWeights::add(&geometry, max, samples, gradients, sums));
+            }
+        }
+        let target = TransformGradient { pairs, sums, d_weights };
+        match self.tile {
+            Tile::F2 => self.isa.run(target.from_points::<4>()),
+            Tile::F3 => self.isa.run(target.from_points::<5>()),
+            Tile::F4 => self.isa.run(target.from_points::<6>()),
+            Tile::F6 => self.isa.run(target.from_points::<8>()),
+        }
+        Ok(())
+    }
+
+    fn transform_filter(&self, filter: TransformFilter<'_>) {
+        match self.tile {
+            Tile::F2 => self.isa.run(filter.to_points::<4>()),
+            Tile::F3 => self.isa.run(filter.to_points::<5>()),
+            Tile::F4 => self.isa.run(filter.to_points::<6>()),
+            Tile::F6 => self.isa.run(filter.to_points::<8>()),
+        }
+    }
+
+    fn transform_input(&self, patches: TransformPatches<'_>) {
+        match self.tile {
+            Tile::F2 => self.isa.run(patches.to_points::<4, 4>()),
+            Tile::F3 => self.isa.run(patches.to_points::<5, 5>()),
+            Tile::F4 => self.isa.run(patches.to_points::<6, 6>()),
+            Tile::F6 => self.isa.run(patches.to_points::<8, 8>()),
+        }
+    }
+
+    fn transform_d_output(&self, patches: TransformPatches<'_>) {
+        match self.tile {
+            Tile::F2 => self.isa.run(patches.to_points::<2, 4>()),
+            Tile::F3 => self.isa.run(patches.to_points::<3, 5>()),
+            Tile::F4 => self.isa.run(patches.to_points::<4, 6>()),
+            Tile::F6 => self.isa.run(patches.to_points::<6, 8>()),
+        }
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "two passes share it")]
+    fn correlate(
+        &self,
+        map: &Map,
+        input: &[f32],
+        packed: &[f32],
+        bias: Option<&[f32]>,
+        activation: Activation,
+        output: &mut [f32],
+        scratch: &mut [f32],
+    ) {
+        let points = self.tile.points();
+        let [zeros, samples, _] = map.scratch(points);
+        let (zeros, scratch) = scratch.split_at_mut(zeros);
+        let (samples, products) = scratch.split_at_mut(samples);
+        zeros.fill(0.0);
+        let (sample_pitch, product_pitch) = (samples.len() / points, products.len() / points);
+        for tiles in split(map.all_tiles(), map.block(points)) {
+            let channels = 0..map.channels;
+            self.transform_input(TransformPatches {
+                map,
+                tiles: tiles.clone(),
+                channels,
+                input,
+                zeros,
+                samples,
+            });
+            let arrays = samples.chunks_exact(sample_pitch).zip(products.chunks_exact_mut(product_pitch));
+            for ((samples, products), weights) in arrays.zip(packed.chunks_exact(packed.len() / points)) {
+                self.isa.run(Correlate::product(
+                    [tiles.len(), map.channels, map.features],
+                    &samples[..tiles.len() * map.channels],
+                    weights,
+                    &mut products[..tiles.len() * map.features],
+                ));
+            }
+            let target = TransformOutput { map, tiles, products, bias, activation, output };
+            match self.tile {
+                Tile::F2 => self.isa.run(target.from_points::<4, 2>()),
+                Tile::F3 => self.isa.run(target.from_points::<5, 3>()),
+                Tile::F4 => self.isa.run(target.from_points::<6, 4>()),
+                Tile::F6 => self.isa.run(target.from_points::<8, 6>()),
+            }
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! The one-dimensional transforms of F(M, 3), for vectors.
+//!
+//! Toom-Cook: a signal of `T = M + 2` samples and a filter of 3 are polynomials, evaluated at `T`
+//! points and multiplied there. The points are pairs `±p`, zero if `T` is even, and infinity, in
+//! this order. Even and odd powers are summed apart, so that a pair costs little more than a point.
+//! Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (2015); points after Alam
+//! et al., "Winograd Convolution for Deep Neural Networks: Efficient Point Selection" (2022).
+
+use crate::simd::Simd;
+use core::f64::consts::{FRAC_1_SQRT_2, SQRT_2};
+
+/// The points of the transforms with `T` of them.
+pub(super) struct Points<const T: usize>;
+
+const MOST_PAIRS: usize = 3;
+
+/// The coefficients, in powers of x², of the product of `x² - p²` over all pairs but `left_out`.
+const fn product(points: &[f64; MOST_PAIRS], pairs: usize, left_out: usize) -> [f64; MOST_PAIRS + 1] {
+    let mut coefficients = [0.0; MOST_PAIRS + 1];
+    coefficients[0] = 1.0;
+    let mut i = 0;
+    while i < pairs {
+        if i != left_out {
+            let square = points[i] * points[i];
+            let mut power = MOST_PAIRS;
+            while power > 0 {
+                coefficients[power] = coefficients[power - 1] - square * coefficients[power];
+                power -= 1;
+            }
+            coefficients[0] *= -square;
+        }
+        i += 1;
+    }
+    coefficients
+}
+
+impl<const T: usize> Points<T> {
+    /// How many pairs there are.
+    const PAIRS: usize = (T - 1) / 2;
+    /// 1 if zero is a point.
+    const ZERO: usize = (T + 1) % 2;
+    const PAIR: [f64; MOST_PAIRS] = match T {
+        4 => [1.0, 0.0, 0.0],
+        5 => [0.5, 1.5, 0.0],
+        6 => [FRAC_1_SQRT_2, SQRT_2, 0.0],
+        8 => [1.0, 2.0, 0.5],
+        _ => panic!("no points were chosen"),
+    };
+    const ALL: [f64; MOST_PAIRS + 1] = product(&Self::PAIR, Self::PAIRS, MOST_PAIRS);
+    const OTHERS: [[f64; MOST_PAIRS + 1]; MOST_PAIRS] = [
+        product(&Self::PAIR, Self::PAIRS, 0),
+        product(&Self::PAIR, Self::PAIRS, 1),
+        product(&Self::PAIR, Self::PAIRS, 2),
+    ];
+
+    /// `1 / N` for a pair: the product of its distances from all other points.
+    const fn scale(pair: usize) -> f64 {
+        let p = Self::PAIR[pair];
+        let square = p * p;
+        let (mut value, mut i) = (0.0, MOST_PAIRS + 1);
+        while i > 0 {
+            i -= 1;
+            value = value * square + Self::OTHERS[pair][i];
+        }
+        if Self::ZERO == 1 { 1.0 / (2.0 * square * value) } else { 1.0 / (2.0 * p * value) }
+    }
+    const SCALE: [f64; MOST_PAIRS] = {
+        let mut scale = [0.0; MOST_PAIRS];
+        let mut i = 0;
+        while i < Self::PAIRS {
+            scale[i] = Self::scale(i);
+            i += 1;
+        }
+        scale
+    };
+    /// The scale of `-p` is that of `p` times this.
+    const MIRRORED: f64 = if Self::ZERO == 1 { 1.0 } else { -1.0 };
+
+    fn power(pair: usize, exponent: usize) -> f32 {
+        let mut power = 1.0;
+        for _ in 0..exponent {
+            power *= Self::PAIR[pair];
+        }
+        power as f32
+    }
+}
+
+/// `Σ coefficients[i] * d[2 i + first]`, the last coefficient, of index `degree`, being 1.
+#[inline(always)]
+fn every_other<S: Simd, const P: usize>(
+    simd: S,
+    coefficients: &[f64; MOST_PAIRS + 1],
+    degree: usize,
+    d: &[S::Vector; P],
+    first: usize,
+) -> S::Vector {
+    let mut sum = d[2 * degree + first];
+    for i in 0..degree {
+        sum = simd.mul_add(simd.splat(coefficients[i] as f32), d[2 * i + first], sum);
+    }
+    sum
+}
+
+/// A patch of the input, `P = T`, or of the output's gradient, `P = M`, to points.
+#[inline(always)]
+pub(super) fn patch<S: Simd, const P: usize, const T: usize>(
+    simd: S,
+    patch: &[S::Vector; P],
+) -> [S::Vector; T] {
+    if P == T { input(simd, patch) } else { output_transposed(simd, patch) }
+}
+
+/// `Bᵀ d`: samples to points. `P` is `T`.
+#[inline(always)]
+fn input<S: Simd, const P: usize, const T: usize>(simd: S, d: &[S::Vector; P]) -> [S::Vector; T] {
+    let (pairs, zero) = (Points::<T>::PAIRS, Points::<T>::ZERO);
+    let mut out = [d[0]; T];
+    for i in 0..pairs {
+        let others = &Points::<T>::OTHERS[i];
+        let even = every_other(simd, others, pairs - 1, d, 1 + zero);
+        let odd = every_other(simd, others, pairs - 1, d, zero);
+        let p = Points::<T>::PAIR[i] as f32;
+        out[2 * i] = simd.mul_add(simd.splat(p), odd, even);
+        out[2 * i + 1] = simd.mul_add(simd.splat(-p), odd, even);
+    }
+    if zero == 1 {
+        out[2 * pairs] = every_other(simd, &Points::<T>::ALL, pairs, d, 0);
+    }
+    out[T - 1] = every_other(simd, &Points::<T>::ALL, pairs, d, zero);
+    out
+}
+
+/// `Aᵀ m`: points to outputs.
+#[inline(always)]
+pub(super) fn output<S: Simd, const T: usize, const M: usize>(simd: S, m: &[S::Vector; T]) -> [S::Vector; M] {
+    let pairs = Points::<T>::PAIRS;
+    let (mut sums, mut differences) = (*m, *m);
+    for i in 0..pairs {
+        sums[i] = simd.add(m[2 * i], m[2 * i + 1]);
+        differences[i] = simd.sub(m[2 * i], m[2 * i + 1]);
+    }
+    let mut out = [m[0]; M];
+    for (k, out) in out.iter_mut().enumerate() {
+        let terms = if k % 2 == 0 { &sums } else { &differences };
+        let mut sum =
+            if k == 0 { terms[0] } else { simd.mul(simd.splat(Points::<T>::power(0, k)), terms[0]) };
+        for i in 1..pairs {
+            sum = simd.mul_add(simd.splat(Points::<T>::power(i, k)), terms[i], sum);
+        }
+        if k == 0 && Points::<T>::ZERO == 1 {
+            sum = simd.add(sum, m[2 * pairs]);
+        }
+        if k == M - 1 {
+            sum = simd.add(sum, m[T - 1]);
+        }
+        *out = sum;
+    }
+    out
+}
+
+/// `A y`: the transpose of [`output`].
+#[inline(always)]
+fn output_transposed<S: Simd, const M: usize, const T: usize>(simd: S, y: &[S::Vector; M]) -> [S::Vector; T] {
+    let pairs = Points::<T>::PAIRS;
+    let mut out = [y[0]; T];
+    for i in 0..pairs {
+        let (mut even, mut odd) = (y[0], simd.mul(simd.splat(Points::<T>::power(i, 1)), y[1]));
+        for (k, &y) in y.iter().enumerate().skip(2) {
+            let power = simd.splat(Points::<T>::power(i, k));
+            if k % 2 == 0 {
+                even = simd.mul_add(power, y, even);
+            } else {
+                odd = simd.mul_add(power, y, odd);
+            }
+        }
+        out[2 * i] = simd.add(even, odd);
+        out[2 * i + 1] = simd.sub(even, odd);
+    }
+    out[T - 1] = y[M - 1];
+    out
+}
+
+/// `G g`: filter taps to points.
+#[inline(always)]
+pub(super) fn filter<S: Simd, const T: usize>(simd: S, g: &[S::Vector; 3]) -> [S::Vector; T] {
+    let pairs = Points::<T>::PAIRS;
+    let mut out = [g[2]; T];
+    for i in 0..pairs {
+        let (p, scale) = (Points::<T>::PAIR[i], Points::<T>::SCALE[i]);
+        let even = simd.mul(simd.splat(scale as f32), g[0]);
+        let even = simd.mul_add(simd.splat((scale * p * p) as f32), g[2], even);
+        let odd = simd.mul(simd.splat((scale * p) as f32), g[1]);
+        out[2 * i] = simd.add(even, odd);
+        let mirrored = simd.sub(even, odd);
+        out[2 * i + 1] = simd.mul(simd.splat(Points::<T>::MIRRORED as f32), mirrored);
+    }
+    if Points::<T>::ZERO == 1 {
+        out[2 * pairs] = simd.mul(simd.splat((1.0 / Points::<T>::ALL[0]) as f32), g[0]);
+    }
+    out
+}
+
+/// `Gᵀ u`: the transpose of [`filter`].
+#[inline(always)]
+pub(super) fn filter_transposed<S: Simd, const T: usize>(simd: S, u: &[S::Vector; T]) -> [S::Vector; 3] {
+    let pairs = Points::<T>::PAIRS;
+    let mut out = [simd.splat(0.0), simd.splat(0.0), u[T - 1]];
+    if Points::<T>::ZERO == 1 {
+        out[0] = simd.mul(simd.splat((1.0 / Points::<T>::ALL[0]) as f32), u[2 * pairs]);
+    }
+    for i in 0..pairs {
+        let (p, scale) = (Points::<T>::PAIR[i], Points::<T>::SCALE[i]);
+        let mirrored = simd.mul(simd.splat(Points::<T>::MIRRORED as f32), u[2 * i + 1]);
+        let (even, odd) = (simd.add(u[2 * i], mirrored), simd.sub(u[2 * i], mirrored));
+        out[0] = simd.mul_add(simd.splat(scale as f32), even, out[0]);
+        out[1] = simd.mul_add(simd.splat((scale * p) as f32), odd, out[1]);
+        out[2] = simd.mul_add(simd.splat((scale * p * p) as f32), even, out[2]);
+    }
+    out
+}

@@ -1,0 +1,325 @@
+use super::super::direct::Activation;
+use super::super::window::split;
+use super::{Map, points};
+use crate::simd::{Operation, Simd};
+use core::ops::Range;
+
+/// The vectors that cover `len` elements: where they start and how many elements they have. The
+/// last overlaps the one before it rather than being cut, if there is one.
+#[inline(always)]
+fn vector<S: Simd>(index: usize, len: usize) -> (usize, usize) {
+    let start = index * S::LANES;
+    if start + S::LANES <= len {
+        (start, S::LANES)
+    } else if len >= S::LANES {
+        (len - S::LANES, S::LANES)
+    } else {
+        (0, len)
+    }
+}
+
+/// # Safety
+/// `p` is valid for reading `n <= LANES` elements.
+#[inline(always)]
+unsafe fn load<S: Simd>(simd: S, p: *const f32, n: usize) -> S::Vector {
+    // SAFETY: the caller's promise.
+    unsafe { if n == S::LANES { simd.load(p) } else { simd.load_n(p, n) } }
+}
+
+/// # Safety
+/// `p` is valid for writing `n <= LANES` elements.
+#[inline(always)]
+unsafe fn store<S: Simd>(simd: S, p: *mut f32, v: S::Vector, n: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { if n == S::LANES { simd.store(p, v) } else { simd.store_n(p, v, n) } }
+}
+
+/// Weights `[3, 3, Cin, Cout]` to points, packed as the direct convolution packs a window of one tap.
+pub(super) struct TransformFilter<'a> {
+    pub weights: &'a [f32],
+    /// Of the convolution that will read `packed`.
+    pub channels: usize,
+    pub features: usize,
+    /// The weights are turned by 180° and the channels of the convolution are their last axis.
+    pub transposed: bool,
+    pub packed: &'a mut [f32],
+}
+
+pub(super) struct FilterToPoints<'a, const T: usize>(TransformFilter<'a>);
+
+impl<'a> TransformFilter<'a> {
+    pub fn to_points<const T: usize>(self) -> FilterToPoints<'a, T> {
+        FilterToPoints(self)
+    }
+
+    /// The weight of tap `tap`, `channel` and the features from `first` on, zeros after the last.
+    ///
+    /// # Safety
+    /// `weights` has nine times `channels` times `features` elements.
+    #[inline(always)]
+    unsafe fn tap<S: Simd>(&self, simd: S, tap: usize, channel: usize, first: usize) -> S::Vector {
+        let live = (self.features - first).min(S::LANES);
+        if !self.transposed {
+            // SAFETY: the features of one tap and channel lie beside each other.
+            return unsafe {
+                let row = (tap * self.channels + channel) * self.features;
+                load(simd, self.weights.as_ptr().add(row + first), live)
+            };
+        }
+        let row = (8 - tap) * self.channels * self.features + channel;
+        let mut lanes = [0.0; 16];
+        for (lane, slot) in lanes[..live].iter_mut().enumerate() {
+            *slot = self.weights[row + (first + lane) * self.channels];
+        }
+        // SAFETY: no vector has more than 16 lanes.
+        unsafe { simd.load(lanes.as_ptr()) }
+    }
+}
+
+impl<const T: usize> Operation for FilterToPoints<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let filter = self.0;
+        let whole = filter.features.next_multiple_of(S::LANES);
+        let point_len = filter.channels * whole;
+        assert!(filter.weights.len() == 9 * filter.channels * filter.features);
+        assert!(filter.packed.len() == T * T * point_len);
+        for panel in split(whole / S::LANES, S::TILE.vectors()) {
+            let width = panel.len() * S::LANES;
+            for channel in 0..filter.channels {
+                for vector in panel.clone() {
+                    let mut columns = [[simd.splat(0.0); 3]; T];
+                    for kx in 0..3 {
+                        let mut taps = [simd.splat(0.0); 3];
+                        for (ky, weight) in taps.iter_mut().enumerate() {
+                            // SAFETY: the length of the weights was checked above.
+                            *weight = unsafe { filter.tap(simd, ky * 3 + kx, channel, vector * S::LANES) };
+                        }
+                        let column = points::filter::<S, T>(simd, &taps);
+                        for (row, &sample) in columns.iter_mut().zip(&column) {
+                            row[kx] = sample;
+                        }
+                    }
+                    let at = panel.start * S::LANES * filter.channels
+                        + channel * width
+                        + (vector - panel.start) * S::LANES;
+                    for (i, row) in columns.iter().enumerate() {
+                        let row = points::filter::<S, T>(simd, row);
+                        for (j, &sample) in row.iter().enumerate() {
+                            // SAFETY: each point has `point_len` elements, in panels of `width`
+                            // for each channel.
+                            unsafe {
+                                let packed = filter.packed.as_mut_ptr();
+                                simd.store(packed.add((i * T + j) * point_len + at), sample);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Patches of an array to points: `[T², tiles, channels]`, each point at a multiple of the pitch.
+pub(super) struct TransformPatches<'a> {
+    pub map: &'a Map,
+    pub tiles: Range<usize>,
+    /// Of the array's channels those to transform.
+    pub channels: Range<usize>,
+    pub input: &'a [f32],
+    /// What is read outside the input: a zero for each channel.
+    pub zeros: &'a [f32],
+    pub samples: &'a mut [f32],
+}
+
+pub(super) struct PatchesToPoints<'a, const P: usize, const T: usize>(TransformPatches<'a>);
+
+impl<'a> TransformPatches<'a> {
+    /// Patches of `P`×`P`.
+    pub fn to_points<const P: usize, const T: usize>(self) -> PatchesToPoints<'a, P, T> {
+        PatchesToPoints(self)
+    }
+}
+
+impl<const P: usize, const T: usize> Operation for PatchesToPoints<'_, P, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let TransformPatches { map, tiles, channels, input, zeros, samples } = self.0;
+        let (pixel_len, first, channels) = (map.channels, channels.start, channels.len());
+        assert!(first + channels <= pixel_len);
+        let pitch = samples.len() / (T * T);
+        assert!(tiles.end <= map.all_tiles() && tiles.len() * channels <= pitch);
+        assert!(input.len() == map.batch * map.read[0] * map.read[1] * pixel_len && zeros.len() >= channels);
+        for (slot, tile) in tiles.enumerate() {
+            let [image, tile_row, tile_column] = map.place(tile);
+            let top = map.origin[0] + (tile_row * (T - 2)).cast_signed();
+            let left = map.origin[1] + (tile_column * (T - 2)).cast_signed();
+            let mut patch = [[zeros.as_ptr(); P]; P];
+            for (i, row) in patch.iter_mut().enumerate() {
+                let y = top + i.cast_signed();
+                if y < 0 || y >= map.read[0].cast_signed() {
+                    continue;
+                }
+                for (j, pixel) in row.iter_mut().enumerate() {
+                    let x = left + j.cast_signed();
+                    if x >= 0 && x < map.read[1].cast_signed() {
+                        let at = (image * map.read[0] + y.cast_unsigned()) * map.read[1] + x.cast_unsigned();
+                        *pixel = input.as_ptr().wrapping_add(at * pixel_len + first);
+                    }
+                }
+            }
+            for index in 0..channels.div_ceil(S::LANES) {
+                let (channel, n) = vector::<S>(index, channels);
+                let mut half = [[simd.splat(0.0); P]; T];
+                for j in 0..P {
+                    let mut column = [simd.splat(0.0); P];
+                    for (i, sample) in column.iter_mut().enumerate() {
+                        // SAFETY: every pixel of the patch has `channels` elements, of which `n`
+                        // follow `channel`.
+                        *sample = unsafe { load(simd, patch[i][j].add(channel), n) };
+                    }
+                    let column = points::patch::<S, P, T>(simd, &column);
+                    for (row, &sample) in half.iter_mut().zip(&column) {
+                        row[j] = sample;
+                    }
+                }
+                for (i, row) in half.iter().enumerate() {
+                    let row = points::patch::<S, P, T>(simd, row);
+                    for (j, &sample) in row.iter().enumerate() {
+                        // SAFETY: a point has `pitch` elements, enough for all tiles.
+                        unsafe {
+                            let at = (i * T + j) * pitch + slot * channels + channel;
+                            store(simd, samples.as_mut_ptr().add(at), sample, n);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Products at the points, `[T², tiles, features]`, to outputs.
+pub(super) struct TransformOutput<'a> {
+    pub map: &'a Map,
+    pub tiles: Range<usize>,
+    pub products: &'a [f32],
+    pub bias: Option<&'a [f32]>,
+    pub activation: Activation,
+    pub output: &'a mut [f32],
+}
+
+pub(super) struct OutputFromPoints<'a, const T: usize, const M: usize>(TransformOutput<'a>);
+
+impl<'a> TransformOutput<'a> {
+    pub fn from_points<const T: usize, const M: usize>(self) -> OutputFromPoints<'a, T, M> {
+        OutputFromPoints(self)
+    }
+}
+
+impl<const T: usize, const M: usize> Operation for OutputFromPoints<'_, T, M> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let TransformOutput { map, tiles, products, bias, activation, output } = self.0;
+        let features = map.features;
+        let pitch = products.len() / (T * T);
+        assert!(tiles.end <= map.all_tiles() && tiles.len() * features <= pitch);
+        assert!(output.len() == map.batch * map.written[0] * map.written[1] * features);
+        assert!(bias.is_none_or(|bias| bias.len() == features));
+        for (slot, tile) in tiles.enumerate() {
+            let [image, tile_row, tile_column] = map.place(tile);
+            let (top, left) = (tile_row * M, tile_column * M);
+            let (rows, columns) = (M.min(map.written[0] - top), M.min(map.written[1] - left));
+            let first = ((image * map.written[0] + top) * map.written[1] + left) * features;
+            for index in 0..features.div_ceil(S::LANES) {
+                let (feature, n) = vector::<S>(index, features);
+                let mut half = [[simd.splat(0.0); T]; M];
+                for j in 0..T {
+                    let mut column = [simd.splat(0.0); T];
+                    for (i, sample) in column.iter_mut().enumerate() {
+                        let at = (i * T + j) * pitch + slot * features + feature;
+                        // SAFETY: a point has `pitch` elements, enough for all tiles.
+                        *sample = unsafe { load(simd, products.as_ptr().add(at), n) };
+                    }
+                    let column: [_; M] = points::output(simd, &column);
+                    for (row, &sample) in half.iter_mut().zip(&column) {
+                        row[j] = sample;
+                    }
+                }
+                let bias = match bias {
+                    // SAFETY: there is a bias for each feature.
+                    Some(bias) => unsafe { load(simd, bias.as_ptr().add(feature), n) },
+                    None => simd.splat(0.0),
+                };
+                for (i, row) in half[..rows].iter().enumerate() {
+                    let row: [_; M] = points::output(simd, row);
+                    for (j, &sum) in row.iter().enumerate() {
+                        if j < columns {
+                            let mut sum = simd.add(sum, bias);
+                            if activation == Activation::Relu {
+                                sum = simd.max(simd.splat(0.0), sum);
+                            }
+                            // SAFETY: row and column lie inside the output.
+                            unsafe {
+                                let at = first + (i * map.written[1] + j) * features + feature;
+                                store(simd, output.as_mut_ptr().add(at), sum, n);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Sums at the points, `[T², channels, features]`, to the gradient of weights
+/// `[3, 3, channels, features]`.
+pub(super) struct TransformGradient<'a> {
+    /// Channels times features.
+    pub pairs: usize,
+    pub sums: &'a [f32],
+    pub d_weights: &'a mut [f32],
+}
+
+pub(super) struct GradientFromPoints<'a, const T: usize>(TransformGradient<'a>);
+
+impl<'a> TransformGradient<'a> {
+    pub fn from_points<const T: usize>(self) -> GradientFromPoints<'a, T> {
+        GradientFromPoints(self)
+    }
+}
+
+impl<const T: usize> Operation for GradientFromPoints<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let TransformGradient { pairs, sums, d_weights } = self.0;
+        assert!(sums.len() == T * T * pairs && d_weights.len() == 9 * pairs);
+        for index in 0..pairs.div_ceil(S::LANES) {
+            let (pair, n) = vector::<S>(index, pairs);
+            let mut half = [[simd.splat(0.0); T]; 3];
+            for j in 0..T {
+                let mut column = [simd.splat(0.0); T];
+                for (i, sum) in column.iter_mut().enumerate() {
+                    // SAFETY: each point has `pairs` elements, of which `n` follow `pair`.
+                    *sum = unsafe { load(simd, sums.as_ptr().add((i * T + j) * pairs + pair), n) };
+                }
+                let column = points::filter_transposed::<S, T>(simd, &column);
+                for (row, &sum) in half.iter_mut().zip(&column) {
+                    row[j] = sum;
+                }
+            }
+            for (ky, row) in half.iter().enumerate() {
+                let row = points::filter_transposed::<S, T>(simd, row);
+                for (kx, &tap) in row.iter().enumerate() {
+                    // SAFETY: each tap has `pairs` elements.
+                    unsafe {
+                        store(simd, d_weights.as_mut_ptr().add((ky * 3 + kx) * pairs + pair), tap, n);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! Winograd's algorithm rounds differently from the definition, so that even integers do not agree
+//! to the bit. It must stay within its stated bound, and within the mean error that follows from
+//! the length of the sum.
+
+use crate::support::{Numbers, bits, isas, shapes, written};
+use bantam_kernels::conv2d::winograd::{Tile, Winograd};
+use bantam_kernels::conv2d::{self, Activation, Algorithm, Geometry, Padding};
+use bantam_kernels::reference::Expected;
+use bantam_kernels::{Error, Isa, reference};
+use proptest::prelude::*;
+
+const TILES: [Tile; 4] = [Tile::F2, Tile::F3, Tile::F4, Tile::F6];
+const UNEVEN: Padding = Padding::Explicit { top: 1, bottom: 3, left: 4, right: 0 };
+
+/// Input `[N, H, W, Cin]`, output channels and padding.
+type Shape = ([usize; 4], usize, Padding);
+
+const LISTED: &[Shape] = &[
+    ([1, 3, 3, 1], 1, Padding::Valid),
+    ([1, 1, 1, 1], 1, Padding::Same),
+    ([2, 5, 4, 7], 9, Padding::Same),
+    ([1, 6, 9, 8], 16, Padding::Same),
+    ([3, 7, 5, 17], 15, UNEVEN),
+    ([1, 13, 13, 32], 64, Padding::Valid),
+    ([5, 5, 5, 64], 64, Padding::Valid),
+    // More tiles than a block takes.
+    ([2, 30, 31, 16], 24, Padding::Same),
+];
+
+fn any_shape() -> impl Strategy<Value = Shape> {
+    let input = (1..4usize, 1..14usize, 1..14usize, 1..40usize).prop_map(<[usize; 4]>::from);
+    let padding = prop_oneof![Just(Padding::Valid), Just(Padding::Same), Just(UNEVEN)];
+    (input, 1..40usize, padding).prop_filter("the kernel exceeds the input", |&shape| geometry(shape).is_ok())
+}
+
+fn geometry((input, features, padding): Shape) -> Result<Geometry, Error> {
+    Geometry::new(input, [3, 3], features, [1, 1], padding)
+}
+
+fn len(shape: [usize; 4]) -> usize {
+    shape.iter().product()
+}
+
+/// Root of the mean square error that a product of one term may have, for the square root of the
+/// number of terms.
+fn mean_error(tile: Tile) -> f64 {
+    match tile {
+        Tile::F2 => 4e-8,
+        Tile::F3 => 6e-8,
+        Tile::F4 => 8e-8,
+        Tile::F6 => 3.5e-7,
+    }
+}
+
+/// `magnitudes` are the sums of the magnitudes of what is summed; `terms` how many these are.
+fn compare(what: &str, tile: Tile, got: &[f32], want: &[Expected], magnitudes: &[Expected], terms: usize) {
+    let largest = magnitudes.iter().map(|sum| sum.value).fold(0.0, f64::max);
+    let bound = Winograd::error_bound(tile) * f64::from(f32::EPSILON) / 2.0 * largest;
+    let (mut errors, mut squares) = (0.0, 0.0);
+    assert_eq!(got.len(), want.len(), "{what}: length");
+    for (i, (&got, want)) in got.iter().zip(want).enumerate() {
+        let error = f64::from(got) - want.value;
+        assert!(error.abs() <= bound, "{what} {tile:?}[{i}]: got {got}, expected {want:?} ± {bound}");
+        errors += error * error;
+        squares += want.value * want.value;
+    }
+    // Of few sums the mean says nothing, and in short ones the transforms round more than the sum.
+    if got.len() > 1000 && terms >= 9 * 32 {
+        let relative = (errors / squares).sqrt();
+        let bound = mean_error(tile) * (terms as f64).sqrt();
+        assert!(relative <= bound, "{what} {tile:?}: mean error {relative}, expected at most {bound}");
+    }
+}
+
+fn for_each_shape(check: impl Fn(&Geometry, Numbers)) {
+    shapes(LISTED.iter().copied(), any_shape(), |shape| {
+        for numbers in Numbers::ALL {
+            check(&geometry(shape).unwrap(), numbers);
+        }
+    });
+}
+
+/// Every way to compute a convolution.
+fn for_each_way(g: &Geometry, check: impl Fn(Winograd, &str, Tile)) {
+    for isa in isas() {
+        for tile in TILES {
+            check(Winograd::new(isa, g, tile).unwrap(), &format!("{isa} {g:?}"), tile);
+        }
+    }
+}
+
+fn magnitudes(numbers: &[f32]) -> Vec<f32> {
+    numbers.iter().map(|x| x.abs()).collect()
+}
+
+#[test]
+fn forward() {
+    for_each_shape(|g, numbers| {
+        let input = numbers.take(1, len(g.input()));
+        let weights = numbers.take(2, len(g.weights()));
+        let bias = numbers.take(3, g.output()[3]);
+        let want: Vec<_> = reference::conv2d::forward(g, &input, &weights, Some(&bias)).collect();
+        let sizes = [&*input, &*weights, &*bias].map(magnitudes);
+        let sums: Vec<_> = reference::conv2d::forward(g, &sizes[0], &sizes[1], Some(&sizes[2])).collect();
+        for_each_way(g, |winograd, what, tile| {
+            let packed = written(winograd.packed_len(), |packed| winograd.pack(&weights, packed).unwrap());
+            let mut scratch = vec![f32::NAN; winograd.forward_scratch_len()];
+            let mut run = |activation| {
+                written(len(g.output()), |output| {
+                    winograd.forward(&input, &packed, Some(&bias), activation, output, &mut scratch).unwrap();
+                })
+            };
+            let got = run(Activation::None);
+            compare(what, tile, &got, &want, &sums, 9 * g.input()[3]);
+            let relu: Vec<_> = got.iter().map(|&x| if x < 0.0 { 0.0 } else { x }).collect();
+            assert_eq!(run(Activation::Relu), relu, "{what} {tile:?}");
+        });
+    });
+}
+
+#[test]
+fn grad_input() {
+    for_each_shape(|g, numbers| {
+        let d_output = numbers.take(1, len(g.output()));
+        let weights = numbers.take(2, len(g.weights()));
+        let want: Vec<_> = reference::conv2d::grad_input(g, &d_output, &weights).collect();
+        let sizes = [&*d_output, &*weights].map(magnitudes);
+        let sums: Vec<_> = reference::conv2d::grad_input(g, &sizes[0], &sizes[1]).collect();
+        for_each_way(g, |winograd, what, tile| {
+            let packed = written(winograd.packed_transposed_len(), |packed| {
+                winograd.pack_transposed(&weights, packed).unwrap();
+            });
+            let mut scratch = vec![f32::NAN; winograd.grad_input_scratch_len()];
+            let got = written(len(g.input()), |d_input| {
+                winograd.grad_input(&d_output, &packed, d_input, &mut scratch).unwrap();
+            });
+            compare(what, tile, &got, &want, &sums, 9 * g.output()[3]);
+        });
+    });
+}
+
+/// The same bits however the images are parted.
+#[test]
+fn parts() {
+    for isa in isas() {
+        for tile in TILES {
+            let g = geometry(([5, 7, 9, 19], 21, Padding::Same)).unwrap();
+            let numbers = Numbers::Reals;
+            let (input, weights) = (numbers.take(1, len(g.input())), numbers.take(2, len(g.weights())));
+            let run = |images: usize, input: &[f32]| {
+                let winograd = Winograd::new(isa, &g, tile).unwrap().with_batch(images).unwrap();
+                let packed =
+                    written(winograd.packed_len(), |packed| winograd.pack(&weights, packed).unwrap());
+                let mut scratch = vec![f32::NAN; winograd.forward_scratch_len()];
+                written(images * len(g.output()) / 5, |output| {
+                    winograd.forward(input, &packed, None, Activation::None, output, &mut scratch).unwrap();
+                })
+            };
+            let whole = run(5, &input);
+            let (first, last) = input.split_at(2 * input.len() / 5);
+            let parts = [run(2, first), run(3, last)].concat();
+            assert_eq!(bits(&whole), bits(&parts), "{isa} {tile:?}");
+        }
+    }
+}
+
+/// What is not a number stays so, at least where it is seen.
+#[test]
+fn nan() {
+    for isa in isas() {
+        let g = geometry(([1, 9, 9, 8], 8, Padding::Valid)).unwrap();
+        let winograd = Winograd::new(isa, &g, Tile::F4).unwrap();
+        let mut input = Numbers::Reals.take(1, len(g.input()));
+        input[(4 * 9 + 4) * 8] = f32::NAN;
+        let weights = Numbers::Reals.take(2, len(g.weights()));
+        let packed = written(winograd.packed_len(), |packed| winograd.pack(&weights, packed).unwrap());
+        let mut scratch = vec![0.0; winograd.forward_scratch_len()];
+        let got = written(len(g.output()), |output| {
+            winograd.forward(&input, &packed, None, Activation::Relu, output, &mut scratch).unwrap();
+        });
+        for (y, x) in [(2, 2), (2, 4), (3, 3), (4, 4)] {
+            assert!(got[(y * 7 + x) * 8].is_nan(), "{isa} {y} {x}");
+        }
+    }
+}
+
+#[test]
+fn refusals() {
+    let winograd = |kernel, stride| Winograd::new(Isa::SCALAR, &other(kernel, stride), Tile::F2).map(|_| ());
+    fn other(kernel: usize, stride: usize) -> Geometry {
+        Geometry::new([1, 9, 9, 2], [kernel; 2], 3, [stride; 2], Padding::Valid).unwrap()
+    }
+    assert_eq!(winograd(3, 1), Ok(()));
+    assert_eq!(winograd(3, 2), Err(Error::NotWinograd));
+    assert_eq!(winograd(5, 1), Err(Error::NotWinograd));
+
+    let winograd = Winograd::new(Isa::SCALAR, &other(3, 1), Tile::F4).unwrap();
+    let refused = |weights: usize, packed: usize| {
+        matches!(winograd.pack(&vec![0.0; weights], &mut vec![0.0; packed]), Err(Error::Length { .. }))
+    };
+    let len = winograd.packed_len();
+    assert!(!refused(54, len) && refused(53, len) && refused(54, len - 1));
+    let forward = |input: usize, packed: usize, bias: usize, output: usize, scratch: usize| {
+        let [input, packed, bias] = [input, packed, bias].map(|len| vec![0.0; len]);
+        let [mut output, mut scratch] = [output, scratch].map(|len| vec![0.0; len]);
+        winograd.forward(&input, &packed, Some(&bias), Activation::None, &mut output, &mut scratch)
+    };
+    let right = [162, len, 3, 147, winograd.forward_scratch_len()];
+    for wrong in 0..6 {
+        let [input, packed, bias, output, scratch] =
+            std::array::from_fn(|i| right[i] + usize::from(i == wrong));
+        assert_eq!(forward(input, packed, bias, output, scratch).is_ok(), wrong == 5, "{wrong}");
+    }
+}
+
+/// The choice is one that can be made, and direct where Winograd's is not.
+#[test]
+fn choice() {
+    let geometry = |input, kernel, features, stride, padding| {
+        Geometry::new(input, [kernel; 2], features, [stride; 2], padding).unwrap()
+    };
+    for isa in isas() {
+        let choose = |g: Geometry| Algorithm::choose(isa, &g);
+        let direct = [
+            geometry([1, 28, 28, 1], 3, 32, 1, Padding::Valid),
+            geometry([1, 5, 5, 64], 3, 64, 1, Padding::Valid),
+            geometry([1, 56, 56, 64], 3, 64, 2, Padding::Same),
+            geometry([1, 56, 56, 64], 5, 64, 1, Padding::Same),
+            geometry([1, 1, 1, 64], 1, 64, 1, Padding::Same),
+        ];
+        for g in direct {
+            assert_eq!(choose(g), Algorithm::Direct, "{isa} {g:?}");
+        }
+        let large = choose(geometry([1, 56, 56, 64], 3, 64, 1, Padding::Same));
+        let exact = choose(geometry([64, 5, 5, 64], 3, 64, 1, Padding::Valid));
+        if isa == Isa::SCALAR {
+            assert_eq!([large, exact], [Algorithm::Direct; 2]);
+        } else {
+            assert_eq!([large, exact], [Tile::F4, Tile::F3].map(Algorithm::Winograd), "{isa}");
+        }
+    }
+    for name in ["direct", "winograd2", "winograd3", "winograd4", "winograd6"] {
+        assert_eq!(conv2d::Algorithm::named(name).map(Algorithm::name), Some(name));
+    }
+    assert_eq!(Algorithm::named("fft"), None);
+}
+
+#[test]
+fn grad_weights() {
+    for_each_shape(|g, numbers| {
+        let input = numbers.take(1, len(g.input()));
+        let d_output = numbers.take(2, len(g.output()));
+        let want: Vec<_> = reference::conv2d::grad_weights(g, &input, &d_output).collect();
+        let sizes = [&*input, &*d_output].map(magnitudes);
+        let sums: Vec<_> = reference::conv2d::grad_weights(g, &sizes[0], &sizes[1]).collect();
+        let [_, _, cin, cout] = g.weights();
+        for_each_way(g, |winograd, what, tile| {
+            let part = |channels: std::ops::Range<usize>| {
+                let mut scratch = vec![f32::NAN; winograd.grad_weights_scratch_len(channels.len())];
+                written(9 * channels.len() * cout, |d_weights| {
+                    winograd.grad_weights(&input, &d_output, channels, d_weights, &mut scratch).unwrap();
+                })
+            };
+            let whole = part(0..cin);
+            let [batch, height, width, _] = g.output();
+            compare(what, tile, &whole, &want, &sums, batch * height * width);
+            // However the channels are parted, the bits are the same.
+            let parts = [part(0..cin / 2), part(cin / 2..cin)];
+            let taps = |part: &[f32], tap: usize| part[tap * part.len() / 9..][..part.len() / 9].to_vec();
+            let joined: Vec<_> =
+                (0..9).flat_map(|tap| [taps(&parts[0], tap), taps(&parts[1], tap)]).collect();
+            assert_eq!(bits(&whole), bits(&joined.concat()), "{what} {tile:?}");
+        });
+    });
+}
