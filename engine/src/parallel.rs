@@ -10,6 +10,14 @@ pub(crate) fn part_of(total: usize) -> usize {
     total.max(1)
 }
 
+/// How many parts there are of `total` or less, at the most.
+pub(crate) fn most_parts(total: usize) -> usize {
+    #[cfg(feature = "parallel")]
+    return total.min(rayon::current_num_threads());
+    #[cfg(not(feature = "parallel"))]
+    total.min(1)
+}
+
 /// Calls `work` with the index of each chunk of `data` and the chunk.
 pub(crate) fn for_each_chunk<T: Send>(
     data: &mut [T],

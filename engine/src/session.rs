@@ -24,6 +24,7 @@ pub struct Session<'m> {
     steps: Vec<PreparedStep<'m>>,
     /// Every step reads one and writes the other.
     values: [Vec<f32>; 2],
+    scratch: Vec<f32>,
 }
 
 struct PreparedStep<'m> {
@@ -43,7 +44,7 @@ impl<'m> Session<'m> {
     /// `batch` is zero, or more than memory can hold.
     pub fn new(model: &'m Model<'m>, batch: usize, isa: Isa) -> Result<Session<'m>, Error> {
         let mut shape = model.input_shape().with_batch(batch)?;
-        let mut largest = shape.elements();
+        let (mut largest, mut scratch_len) = (shape.elements(), 0);
         let mut steps = Vec::new();
         let mut at = 0;
         while at < model.layers().len() {
@@ -61,15 +62,23 @@ impl<'m> Session<'m> {
             let operation = op.get();
             let mut prepared = vec![0.0; operation.prepared_len(isa, &shapes[..inputs])?];
             operation.prepare(isa, &shapes[..inputs], &weights[..inputs], &mut prepared)?;
+            scratch_len = scratch_len.max(operation.forward_scratch_len(isa, &shapes[..inputs])?);
             shape = operation.output_shape(&shapes[..inputs])?;
             largest = largest.max(shape.elements());
             steps.push(PreparedStep { op, shapes, weights, inputs, prepared, output: shape });
         }
-        Ok(Session { model, isa, batch, steps, values: [vec![0.0; largest], vec![0.0; largest]] })
+        Ok(Session {
+            model,
+            isa,
+            batch,
+            steps,
+            values: [vec![0.0; largest], vec![0.0; largest]],
+            scratch: vec![0.0; scratch_len],
+        })
     }
 
     /// Runs the model on samples that follow each other, `[N, …]` with `N` up to the batch, and
-    /// gives their outputs. Allocates nothing.
+    /// gives their outputs. Allocates nothing, unless there are more threads than before.
     ///
     /// # Errors
     /// `input` is not a whole number of samples, or more than the batch.
@@ -93,13 +102,18 @@ impl<'m> Session<'m> {
             };
             let mut inputs = step.weights;
             inputs[0] = &from[..shapes[0].elements()];
+            // Another number of threads than before may want more room.
+            let scratch_len = op.get().forward_scratch_len(self.isa, &step.shapes[..step.inputs])?;
+            self.scratch.resize(self.scratch.len().max(scratch_len), 0.0);
             op.get().forward(Forward {
                 isa: self.isa,
                 shapes: &shapes[..step.inputs],
                 inputs: &inputs[..step.inputs],
                 prepared: &step.prepared,
+                prepared_for: &step.shapes[..step.inputs],
                 output: &mut to[..with_batch(step.output, n)?.elements()],
                 kept: None,
+                scratch: &mut self.scratch,
             })?;
             (from, to) = (to, from);
         }

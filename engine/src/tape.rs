@@ -338,7 +338,7 @@ impl<'a> Tape<'a> {
         let isa = self.memory.isa;
         let mut d_output = mem::take(&mut self.memory.buffers[index].gradient);
         let mut scratch = mem::take(&mut self.memory.scratch);
-        let scratch_len = op.scratch_len(isa, &shapes[..count])?;
+        let scratch_len = op.backward_scratch_len(isa, &shapes[..count])?;
         scratch.resize(scratch.len().max(scratch_len), 0.0);
 
         // A gradient goes straight to its value's buffer, or, if there is one already, past it.
@@ -408,6 +408,7 @@ impl<'a> Tape<'a> {
         let shape = operation.output_shape(shapes)?;
         let isa = self.memory.isa;
         let (prepared_len, kept_len) = (operation.prepared_len(isa, shapes)?, operation.kept_len(shapes)?);
+        let scratch_len = operation.forward_scratch_len(isa, shapes)?;
         let wants_gradient = indices_used.iter().any(|&input| self.nodes[input].wants_gradient);
         let var = self.push(Node {
             shape,
@@ -419,6 +420,8 @@ impl<'a> Tape<'a> {
         own.value.resize(shape.elements(), 0.0);
         own.prepared.resize(prepared_len, 0.0);
         own.kept.resize(kept_len, 0);
+        let mut scratch = mem::take(&mut self.memory.scratch);
+        scratch.resize(scratch.len().max(scratch_len), 0.0);
         let result = {
             let mut data: [&[f32]; MAX_INPUTS] = [&[]; MAX_INPUTS];
             for (data, &input) in data.iter_mut().zip(&indices[..count]) {
@@ -431,12 +434,15 @@ impl<'a> Tape<'a> {
                     shapes,
                     inputs,
                     prepared: &own.prepared,
+                    prepared_for: shapes,
                     output: &mut own.value,
                     kept: Some(&mut own.kept),
+                    scratch: &mut scratch[..scratch_len],
                 })
             })
         };
         self.memory.buffers[var.index] = own;
+        self.memory.scratch = scratch;
         if result.is_err() {
             self.nodes.pop();
         }

@@ -1,8 +1,9 @@
 use super::{Backward, Forward, Operation};
-use crate::parallel::{for_each_chunk, part_of};
+use crate::parallel::{for_each_chunk, for_each_chunk2, most_parts, part_of};
 use crate::{Error, Shape};
 use bantam_kernels::Isa;
-use bantam_kernels::conv2d::{self, Activation, Geometry, Padding};
+use bantam_kernels::conv2d::winograd::Winograd;
+use bantam_kernels::conv2d::{self, Activation, Algorithm, Geometry, Padding};
 use bantam_kernels::{elementwise, reduce};
 
 /// How a convolution slides over its input `[N, H, W, Cin]`.
@@ -62,7 +63,7 @@ impl Operation for Conv2d {
     }
 
     fn prepared_len(&self, isa: Isa, inputs: &[Shape]) -> Result<usize, Error> {
-        Ok(conv2d::packed_len(isa, &self.geometry(inputs)?))
+        prepared_len(isa, &self.geometry(inputs)?)
     }
 
     fn prepare(
@@ -72,16 +73,20 @@ impl Operation for Conv2d {
         inputs: &[&[f32]],
         prepared: &mut [f32],
     ) -> Result<(), Error> {
-        Ok(conv2d::pack(isa, &self.geometry(shapes)?, inputs[1], prepared)?)
+        prepare(isa, &self.geometry(shapes)?, inputs[1], prepared)
     }
 
-    fn scratch_len(&self, isa: Isa, inputs: &[Shape]) -> Result<usize, Error> {
-        Ok(scratch_len(isa, &self.geometry(inputs)?))
+    fn forward_scratch_len(&self, isa: Isa, inputs: &[Shape]) -> Result<usize, Error> {
+        forward_scratch_len(isa, &self.geometry(inputs)?)
+    }
+
+    fn backward_scratch_len(&self, isa: Isa, inputs: &[Shape]) -> Result<usize, Error> {
+        backward_scratch_len(isa, &self.geometry(inputs)?)
     }
 
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
-        let geometry = self.geometry(run.shapes)?;
-        forward(&geometry, self.activation, run)
+        let prepared_for = self.geometry(run.prepared_for)?;
+        forward(&prepared_for, self.activation, run)
     }
 
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
@@ -90,35 +95,119 @@ impl Operation for Conv2d {
     }
 }
 
-/// A convolution or dense layer, parted by images.
-pub(super) fn forward(geometry: &Geometry, activation: Activation, run: Forward<'_>) -> Result<(), Error> {
-    let Forward { isa, inputs, prepared, output, .. } = run;
-    let [batch, h, w, cin] = geometry.input();
-    let (input_len, output_len) = (h * w * cin, output.len() / batch);
+/// Winograd's algorithm, if that is what was chosen.
+fn winograd(isa: Isa, geometry: &Geometry, algorithm: Algorithm) -> Result<Option<Winograd>, Error> {
+    match algorithm {
+        Algorithm::Direct => Ok(None),
+        Algorithm::Winograd(tile) => Ok(Some(Winograd::new(isa, geometry, tile)?)),
+    }
+}
+
+fn forward_winograd(isa: Isa, geometry: &Geometry) -> Result<Option<Winograd>, Error> {
+    winograd(isa, geometry, Algorithm::choose(isa, geometry))
+}
+
+fn grad_input_winograd(isa: Isa, geometry: &Geometry) -> Result<Option<Winograd>, Error> {
+    winograd(isa, geometry, Algorithm::choose_grad_input(isa, geometry))
+}
+
+fn grad_weights_winograd(isa: Isa, geometry: &Geometry) -> Result<Option<Winograd>, Error> {
+    winograd(isa, geometry, Algorithm::choose_grad_weights(isa, geometry))
+}
+
+pub(super) fn prepared_len(isa: Isa, geometry: &Geometry) -> Result<usize, Error> {
+    Ok(match forward_winograd(isa, geometry)? {
+        Some(winograd) => winograd.packed_len(),
+        None => conv2d::packed_len(isa, geometry),
+    })
+}
+
+pub(super) fn prepare(
+    isa: Isa,
+    geometry: &Geometry,
+    weights: &[f32],
+    prepared: &mut [f32],
+) -> Result<(), Error> {
+    match forward_winograd(isa, geometry)? {
+        Some(winograd) => winograd.pack(weights, prepared)?,
+        None => conv2d::pack(isa, geometry, weights, prepared)?,
+    }
+    Ok(())
+}
+
+/// Room for each part of the images, also when there are fewer images than stated.
+pub(super) fn forward_scratch_len(isa: Isa, geometry: &Geometry) -> Result<usize, Error> {
+    let Some(winograd) = forward_winograd(isa, geometry)? else { return Ok(0) };
+    let batch = geometry.input()[0];
     let images = part_of(batch);
+    Ok(most_parts(batch) * winograd.with_batch(images)?.forward_scratch_len())
+}
+
+/// A convolution or dense layer, parted by images. There may be fewer than it was prepared for.
+pub(super) fn forward(
+    prepared_for: &Geometry,
+    activation: Activation,
+    run: Forward<'_>,
+) -> Result<(), Error> {
+    let Forward { isa, inputs, prepared, output, scratch, .. } = run;
+    let [_, h, w, cin] = prepared_for.input();
+    let [_, oh, ow, cout] = prepared_for.output();
+    let (input_len, output_len) = (h * w * cin, oh * ow * cout);
+    let images = part_of(output.len() / output_len);
     let bias = inputs.get(2).copied();
-    for_each_chunk(output, images * output_len, |i, output| {
-        let geometry = geometry.with_batch(output.len() / output_len)?;
+    let part = |i: usize, output: &[f32]| {
         let first = i * images * input_len;
-        let input = &inputs[0][first..first + geometry.input()[0] * input_len];
-        Ok(conv2d::forward(isa, &geometry, input, prepared, bias, activation, output)?)
+        let batch = output.len() / output_len;
+        (batch, &inputs[0][first..first + batch * input_len])
+    };
+    let Some(winograd) = forward_winograd(isa, prepared_for)? else {
+        return for_each_chunk(output, images * output_len, |i, output| {
+            let (batch, input) = part(i, output);
+            let geometry = prepared_for.with_batch(batch)?;
+            Ok(conv2d::forward(isa, &geometry, input, prepared, bias, activation, output)?)
+        });
+    };
+    let scratch_len = winograd.with_batch(images)?.forward_scratch_len();
+    for_each_chunk2((output, images * output_len), (scratch, scratch_len), |i, output, scratch| {
+        let (batch, input) = part(i, output);
+        let winograd = winograd.with_batch(batch)?;
+        let scratch = &mut scratch[..winograd.forward_scratch_len()];
+        Ok(winograd.forward(input, prepared, bias, activation, output, scratch)?)
     })
 }
 
 /// A bias's gradient is the sum of so many partial sums, which threads can share.
 const BIAS_PARTS: usize = 16;
 
-/// Room for the turned weights, or before them for the partial sums of the bias.
-pub(super) fn scratch_len(isa: Isa, geometry: &Geometry) -> usize {
-    conv2d::packed_transposed_len(isa, geometry).max(BIAS_PARTS * geometry.output()[3])
+/// Room for the passes, which follow each other: partial sums of the bias; the weight gradient's
+/// parts; the turned weights and the input gradient's parts.
+pub(super) fn backward_scratch_len(isa: Isa, geometry: &Geometry) -> Result<usize, Error> {
+    let [batch, ..] = geometry.input();
+    let [_, _, cin, cout] = geometry.weights();
+    let bias = BIAS_PARTS * cout;
+    let weights = match grad_weights_winograd(isa, geometry)? {
+        Some(winograd) => {
+            let channels = part_of(cin);
+            cin.div_ceil(channels) * (9 * channels * cout + winograd.grad_weights_scratch_len(channels))
+        }
+        None => 0,
+    };
+    let input = match grad_input_winograd(isa, geometry)? {
+        Some(winograd) => {
+            let images = part_of(batch);
+            let parts = batch.div_ceil(images) * winograd.with_batch(images)?.grad_input_scratch_len();
+            winograd.packed_transposed_len() + parts
+        }
+        None => conv2d::packed_transposed_len(isa, geometry),
+    };
+    Ok(bias.max(weights).max(input))
 }
 
 /// The gradients of a convolution or dense layer.
 pub(super) fn backward(geometry: &Geometry, activation: Activation, run: Backward<'_>) -> Result<(), Error> {
     let Backward { isa, inputs, output, d_output, d_inputs: [d_input, d_weights, d_bias], scratch, .. } = run;
-    let [batch, h, w, cin] = geometry.input();
-    let cout = geometry.output()[3];
-    let (input_len, output_len) = (h * w * cin, d_output.len() / batch);
+    let [batch, ..] = geometry.input();
+    let output_len = d_output.len() / batch;
     let images = part_of(batch);
     if activation == Activation::Relu {
         for_each_chunk(d_output, images * output_len, |i, d| {
@@ -128,39 +217,106 @@ pub(super) fn backward(geometry: &Geometry, activation: Activation, run: Backwar
     }
     let d_output = &*d_output;
     if let Some(d_bias) = d_bias {
-        let rows = d_output.len() / cout;
-        let part = rows.div_ceil(BIAS_PARTS);
-        let parts = rows.div_ceil(part);
-        let sums = &mut scratch[..parts * cout];
-        let together = part_of(parts);
-        for_each_chunk(sums, together * cout, |i, sums| {
-            for (j, sum) in sums.chunks_exact_mut(cout).enumerate() {
-                let first = (i * together + j) * part;
-                let rows = first..rows.min(first + part);
-                let d_output = &d_output[rows.start * cout..rows.end * cout];
-                reduce::sum_rows(isa, rows.len(), cout, d_output, sum)?;
-            }
-            Ok(())
-        })?;
-        reduce::sum_rows(isa, parts, cout, sums, d_bias)?;
+        grad_bias(isa, d_output, d_bias, scratch)?;
     }
     if let Some(d_weights) = d_weights {
-        let rows = part_of(d_weights.len() / cout);
-        for_each_chunk(d_weights, rows * cout, |i, d_weights| {
-            let rows = i * rows..i * rows + d_weights.len() / cout;
-            Ok(conv2d::grad_weights(isa, geometry, inputs[0], d_output, rows, d_weights)?)
-        })?;
+        grad_weights(isa, geometry, inputs[0], d_output, d_weights, scratch)?;
     }
     if let Some(d_input) = d_input {
-        let packed = &mut scratch[..conv2d::packed_transposed_len(isa, geometry)];
-        conv2d::pack_transposed(isa, geometry, inputs[1], packed)?;
-        let packed = &*packed;
-        for_each_chunk(d_input, images * input_len, |i, d_input| {
-            let geometry = geometry.with_batch(d_input.len() / input_len)?;
-            let first = i * images * output_len;
-            let d_output = &d_output[first..first + geometry.output()[0] * output_len];
-            Ok(conv2d::grad_input(isa, &geometry, d_output, packed, d_input)?)
-        })?;
+        grad_input(isa, geometry, inputs[1], d_output, d_input, scratch)?;
     }
     Ok(())
+}
+
+fn grad_bias(isa: Isa, d_output: &[f32], d_bias: &mut [f32], scratch: &mut [f32]) -> Result<(), Error> {
+    let cout = d_bias.len();
+    let rows = d_output.len() / cout;
+    let part = rows.div_ceil(BIAS_PARTS);
+    let parts = rows.div_ceil(part);
+    let sums = &mut scratch[..parts * cout];
+    let together = part_of(parts);
+    for_each_chunk(sums, together * cout, |i, sums| {
+        for (j, sum) in sums.chunks_exact_mut(cout).enumerate() {
+            let first = (i * together + j) * part;
+            let rows = first..rows.min(first + part);
+            let d_output = &d_output[rows.start * cout..rows.end * cout];
+            reduce::sum_rows(isa, rows.len(), cout, d_output, sum)?;
+        }
+        Ok(())
+    })?;
+    Ok(reduce::sum_rows(isa, parts, cout, sums, d_bias)?)
+}
+
+fn grad_weights(
+    isa: Isa,
+    geometry: &Geometry,
+    input: &[f32],
+    d_output: &[f32],
+    d_weights: &mut [f32],
+    scratch: &mut [f32],
+) -> Result<(), Error> {
+    let [_, _, cin, cout] = geometry.weights();
+    let Some(winograd) = grad_weights_winograd(isa, geometry)? else {
+        let rows = part_of(d_weights.len() / cout);
+        return for_each_chunk(d_weights, rows * cout, |i, d_weights| {
+            let rows = i * rows..i * rows + d_weights.len() / cout;
+            Ok(conv2d::grad_weights(isa, geometry, input, d_output, rows, d_weights)?)
+        });
+    };
+    // The channels of a part do not lie beside each other in the weights: each part has its own.
+    let channels = part_of(cin);
+    let part_len = 9 * channels * cout + winograd.grad_weights_scratch_len(channels);
+    let scratch = &mut scratch[..cin.div_ceil(channels) * part_len];
+    let range = |i: usize| i * channels..cin.min((i + 1) * channels);
+    for_each_chunk(scratch, part_len, |i, scratch| {
+        let range = range(i);
+        let (part, scratch) = scratch.split_at_mut(9 * range.len() * cout);
+        let scratch = &mut scratch[..winograd.grad_weights_scratch_len(range.len())];
+        Ok(winograd.grad_weights(input, d_output, range, part, scratch)?)
+    })?;
+    for (i, part) in scratch.chunks(part_len).enumerate() {
+        let range = range(i);
+        let row = range.len() * cout;
+        for (tap, d_weights) in d_weights.chunks_exact_mut(cin * cout).enumerate() {
+            d_weights[range.start * cout..][..row].copy_from_slice(&part[tap * row..][..row]);
+        }
+    }
+    Ok(())
+}
+
+fn grad_input(
+    isa: Isa,
+    geometry: &Geometry,
+    weights: &[f32],
+    d_output: &[f32],
+    d_input: &mut [f32],
+    scratch: &mut [f32],
+) -> Result<(), Error> {
+    let [batch, ..] = geometry.input();
+    let (input_len, output_len) = (d_input.len() / batch, d_output.len() / batch);
+    let images = part_of(batch);
+    let part = |i: usize, d_input: &[f32]| {
+        let first = i * images * output_len;
+        let batch = d_input.len() / input_len;
+        (batch, &d_output[first..first + batch * output_len])
+    };
+    let Some(winograd) = grad_input_winograd(isa, geometry)? else {
+        let packed = &mut scratch[..conv2d::packed_transposed_len(isa, geometry)];
+        conv2d::pack_transposed(isa, geometry, weights, packed)?;
+        let packed = &*packed;
+        return for_each_chunk(d_input, images * input_len, |i, d_input| {
+            let (batch, d_output) = part(i, d_input);
+            Ok(conv2d::grad_input(isa, &geometry.with_batch(batch)?, d_output, packed, d_input)?)
+        });
+    };
+    let (packed, scratch) = scratch.split_at_mut(winograd.packed_transposed_len());
+    winograd.pack_transposed(weights, packed)?;
+    let packed = &*packed;
+    let scratch_len = winograd.with_batch(images)?.grad_input_scratch_len();
+    for_each_chunk2((d_input, images * input_len), (scratch, scratch_len), |i, d_input, scratch| {
+        let (batch, d_output) = part(i, d_input);
+        let winograd = winograd.with_batch(batch)?;
+        let scratch = &mut scratch[..winograd.grad_input_scratch_len()];
+        Ok(winograd.grad_input(d_output, packed, d_input, scratch)?)
+    })
 }

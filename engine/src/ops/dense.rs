@@ -1,7 +1,7 @@
 use super::{Backward, Forward, Operation, conv2d as convolution};
 use crate::{Error, Shape};
 use bantam_kernels::Isa;
-use bantam_kernels::conv2d::{self, Activation, Geometry};
+use bantam_kernels::conv2d::{Activation, Geometry};
 
 /// `[N, In]` times `[In, Out]`, plus a bias of `[Out]`: a convolution of one-pixel images, because
 /// that runs on weights that are packed already and allocates nothing.
@@ -29,7 +29,7 @@ impl Operation for Dense {
     }
 
     fn prepared_len(&self, isa: Isa, inputs: &[Shape]) -> Result<usize, Error> {
-        Ok(conv2d::packed_len(isa, &self.geometry(inputs)?))
+        convolution::prepared_len(isa, &self.geometry(inputs)?)
     }
 
     fn prepare(
@@ -39,16 +39,20 @@ impl Operation for Dense {
         inputs: &[&[f32]],
         prepared: &mut [f32],
     ) -> Result<(), Error> {
-        Ok(conv2d::pack(isa, &self.geometry(shapes)?, inputs[1], prepared)?)
+        convolution::prepare(isa, &self.geometry(shapes)?, inputs[1], prepared)
     }
 
-    fn scratch_len(&self, isa: Isa, inputs: &[Shape]) -> Result<usize, Error> {
-        Ok(convolution::scratch_len(isa, &self.geometry(inputs)?))
+    fn forward_scratch_len(&self, isa: Isa, inputs: &[Shape]) -> Result<usize, Error> {
+        convolution::forward_scratch_len(isa, &self.geometry(inputs)?)
+    }
+
+    fn backward_scratch_len(&self, isa: Isa, inputs: &[Shape]) -> Result<usize, Error> {
+        convolution::backward_scratch_len(isa, &self.geometry(inputs)?)
     }
 
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
-        let geometry = self.geometry(run.shapes)?;
-        convolution::forward(&geometry, self.activation, run)
+        let prepared_for = self.geometry(run.prepared_for)?;
+        convolution::forward(&prepared_for, self.activation, run)
     }
 
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {

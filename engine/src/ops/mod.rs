@@ -64,8 +64,13 @@ pub(crate) trait Operation {
         Ok(0)
     }
 
+    /// Numbers that the forward pass needs room for.
+    fn forward_scratch_len(&self, _isa: Isa, _inputs: &[Shape]) -> Result<usize, Error> {
+        Ok(0)
+    }
+
     /// Numbers that the backward pass needs room for.
-    fn scratch_len(&self, _isa: Isa, _inputs: &[Shape]) -> Result<usize, Error> {
+    fn backward_scratch_len(&self, _isa: Isa, _inputs: &[Shape]) -> Result<usize, Error> {
         Ok(0)
     }
 
@@ -79,9 +84,12 @@ pub(crate) struct Forward<'a> {
     pub shapes: &'a [Shape],
     pub inputs: &'a [&'a [f32]],
     pub prepared: &'a [f32],
+    /// Shapes that were given to [`Operation::prepare`]; the batch may have been larger.
+    pub prepared_for: &'a [Shape],
     pub output: &'a mut [f32],
     /// Nothing is kept in inference.
     pub kept: Option<&'a mut [u8]>,
+    pub scratch: &'a mut [f32],
 }
 
 /// A backward pass: the gradients that are wanted are overwritten. `d_output` is not needed

@@ -21,32 +21,30 @@ const TRANSFORM: usize = 8;
 /// multiply-adds a cycle. Layers of 512 channels and 14×14 pixels come out even, as measured:
 /// 4.3, 3.9 and 3.8 ms for F(2×2), F(3×3) and F(4×4) on AVX-512.
 const READ: usize = 4;
+/// With fewer the transforms, a vector at a time, work on padding.
+const FEWEST_CHANNELS: usize = 8;
 
 impl Algorithm {
-    /// The fastest for that shape, of those whose error stays below that of
+    /// The fastest for a forward pass, of those whose error stays below that of
     /// [`Winograd::error_bound`] for F(4×4, 3×3).
     ///
-    /// It is the one of the lowest cost, in multiply-adds, by the model below. Scalar code stays
+    /// It is the one of the lowest cost, in multiply-adds, by a small model. Scalar code stays
     /// direct: small computers lack the memory that the transforms take.
     pub fn choose(isa: Isa, geometry: &Geometry) -> Algorithm {
-        if isa == Isa::SCALAR || !Winograd::fits(geometry) {
-            return Algorithm::Direct;
-        }
-        let [_, _, channels, features] = geometry.weights();
-        if channels.min(features) < 8 {
-            return Algorithm::Direct;
-        }
         let [batch, height, width, _] = geometry.output();
-        let pairs = channels * isa.run(WholeVectors(features));
-        let cost = |tile: Tile| {
-            let points = (tile.side() + 2) * (tile.side() + 2);
-            let tiles = batch * height.div_ceil(tile.side()) * width.div_ceil(tile.side());
-            points * (tiles * (pairs + TRANSFORM * (channels + features)) + READ * pairs)
-        };
-        let direct = batch * height * width * 9 * pairs;
-        let winograd = [Tile::F2, Tile::F3, Tile::F4].map(|tile| (cost(tile), Algorithm::Winograd(tile)));
-        let all = winograd.into_iter().chain([(direct, Algorithm::Direct)]);
-        all.min_by_key(|&(cost, _)| cost).map_or(Algorithm::Direct, |(_, algorithm)| algorithm)
+        let [_, _, channels, features] = geometry.weights();
+        cheapest(isa, geometry, [batch, height, width], channels, features)
+    }
+
+    /// As [`choose`](Self::choose), for the gradient to the input.
+    pub fn choose_grad_input(isa: Isa, geometry: &Geometry) -> Algorithm {
+        let [batch, height, width, channels] = geometry.input();
+        cheapest(isa, geometry, [batch, height, width], geometry.channels_out, channels)
+    }
+
+    /// As [`choose`](Self::choose), for the gradient to the weights.
+    pub fn choose_grad_weights(isa: Isa, geometry: &Geometry) -> Algorithm {
+        Algorithm::choose(isa, geometry)
     }
 
     /// `"direct"`, `"winograd2"`, `"winograd3"`, `"winograd4"` or `"winograd6"`.
@@ -65,4 +63,26 @@ impl Algorithm {
         let winograd = [Tile::F2, Tile::F3, Tile::F4, Tile::F6].map(Algorithm::Winograd);
         [Algorithm::Direct].into_iter().chain(winograd).find(|algorithm| algorithm.name() == name)
     }
+}
+
+fn cheapest(
+    isa: Isa,
+    geometry: &Geometry,
+    [batch, height, width]: [usize; 3],
+    channels: usize,
+    features: usize,
+) -> Algorithm {
+    if isa == Isa::SCALAR || !Winograd::fits(geometry) || channels.min(features) < FEWEST_CHANNELS {
+        return Algorithm::Direct;
+    }
+    let pairs = channels * isa.run(WholeVectors(features));
+    let cost = |tile: Tile| {
+        let points = (tile.side() + 2) * (tile.side() + 2);
+        let tiles = batch * height.div_ceil(tile.side()) * width.div_ceil(tile.side());
+        points * (tiles * (pairs + TRANSFORM * (channels + features)) + READ * pairs)
+    };
+    let direct = batch * height * width * 9 * pairs;
+    let winograd = [Tile::F2, Tile::F3, Tile::F4].map(|tile| (cost(tile), Algorithm::Winograd(tile)));
+    let all = winograd.into_iter().chain([(direct, Algorithm::Direct)]);
+    all.min_by_key(|&(cost, _)| cost).map_or(Algorithm::Direct, |(_, algorithm)| algorithm)
 }

@@ -345,38 +345,38 @@ impl Winograd {
         }
         let target = TransformGradient { pairs, sums, d_weights };
         match self.tile {
-            Tile::F2 => self.isa.run(target.from_points::<4>()),
-            Tile::F3 => self.isa.run(target.from_points::<5>()),
-            Tile::F4 => self.isa.run(target.from_points::<6>()),
-            Tile::F6 => self.isa.run(target.from_points::<8>()),
+            Tile::F2 => self.isa.run(target.sized::<4>()),
+            Tile::F3 => self.isa.run(target.sized::<5>()),
+            Tile::F4 => self.isa.run(target.sized::<6>()),
+            Tile::F6 => self.isa.run(target.sized::<8>()),
         }
         Ok(())
     }
 
     fn transform_filter(&self, filter: TransformFilter<'_>) {
         match self.tile {
-            Tile::F2 => self.isa.run(filter.to_points::<4>()),
-            Tile::F3 => self.isa.run(filter.to_points::<5>()),
-            Tile::F4 => self.isa.run(filter.to_points::<6>()),
-            Tile::F6 => self.isa.run(filter.to_points::<8>()),
+            Tile::F2 => self.isa.run(filter.sized::<4>()),
+            Tile::F3 => self.isa.run(filter.sized::<5>()),
+            Tile::F4 => self.isa.run(filter.sized::<6>()),
+            Tile::F6 => self.isa.run(filter.sized::<8>()),
         }
     }
 
     fn transform_input(&self, patches: TransformPatches<'_>) {
         match self.tile {
-            Tile::F2 => self.isa.run(patches.to_points::<4, 4>()),
-            Tile::F3 => self.isa.run(patches.to_points::<5, 5>()),
-            Tile::F4 => self.isa.run(patches.to_points::<6, 6>()),
-            Tile::F6 => self.isa.run(patches.to_points::<8, 8>()),
+            Tile::F2 => self.isa.run(patches.sized::<4, 4>()),
+            Tile::F3 => self.isa.run(patches.sized::<5, 5>()),
+            Tile::F4 => self.isa.run(patches.sized::<6, 6>()),
+            Tile::F6 => self.isa.run(patches.sized::<8, 8>()),
         }
     }
 
     fn transform_d_output(&self, patches: TransformPatches<'_>) {
         match self.tile {
-            Tile::F2 => self.isa.run(patches.to_points::<2, 4>()),
-            Tile::F3 => self.isa.run(patches.to_points::<3, 5>()),
-            Tile::F4 => self.isa.run(patches.to_points::<4, 6>()),
-            Tile::F6 => self.isa.run(patches.to_points::<6, 8>()),
+            Tile::F2 => self.isa.run(patches.sized::<2, 4>()),
+            Tile::F3 => self.isa.run(patches.sized::<3, 5>()),
+            Tile::F4 => self.isa.run(patches.sized::<4, 6>()),
+            Tile::F6 => self.isa.run(patches.sized::<6, 8>()),
         }
     }
 
@@ -418,10 +418,10 @@ impl Winograd {
             }
             let target = TransformOutput { map, tiles, products, bias, activation, output };
             match self.tile {
-                Tile::F2 => self.isa.run(target.from_points::<4, 2>()),
-                Tile::F3 => self.isa.run(target.from_points::<5, 3>()),
-                Tile::F4 => self.isa.run(target.from_points::<6, 4>()),
-                Tile::F6 => self.isa.run(target.from_points::<8, 6>()),
+                Tile::F2 => self.isa.run(target.sized::<4, 2>()),
+                Tile::F3 => self.isa.run(target.sized::<5, 3>()),
+                Tile::F4 => self.isa.run(target.sized::<6, 4>()),
+                Tile::F6 => self.isa.run(target.sized::<8, 6>()),
             }
         }
     }

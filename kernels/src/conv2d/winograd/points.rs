@@ -144,8 +144,8 @@ pub(super) fn output<S: Simd, const T: usize, const M: usize>(simd: S, m: &[S::V
         let terms = if k % 2 == 0 { &sums } else { &differences };
         let mut sum =
             if k == 0 { terms[0] } else { simd.mul(simd.splat(Points::<T>::power(0, k)), terms[0]) };
-        for i in 1..pairs {
-            sum = simd.mul_add(simd.splat(Points::<T>::power(i, k)), terms[i], sum);
+        for (i, &term) in terms.iter().enumerate().take(pairs).skip(1) {
+            sum = simd.mul_add(simd.splat(Points::<T>::power(i, k)), term, sum);
         }
         if k == 0 && Points::<T>::ZERO == 1 {
             sum = simd.add(sum, m[2 * pairs]);

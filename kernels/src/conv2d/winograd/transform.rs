@@ -48,7 +48,7 @@ pub(super) struct TransformFilter<'a> {
 pub(super) struct FilterToPoints<'a, const T: usize>(TransformFilter<'a>);
 
 impl<'a> TransformFilter<'a> {
-    pub fn to_points<const T: usize>(self) -> FilterToPoints<'a, T> {
+    pub fn sized<const T: usize>(self) -> FilterToPoints<'a, T> {
         FilterToPoints(self)
     }
 
@@ -137,7 +137,7 @@ pub(super) struct PatchesToPoints<'a, const P: usize, const T: usize>(TransformP
 
 impl<'a> TransformPatches<'a> {
     /// Patches of `P`×`P`.
-    pub fn to_points<const P: usize, const T: usize>(self) -> PatchesToPoints<'a, P, T> {
+    pub fn sized<const P: usize, const T: usize>(self) -> PatchesToPoints<'a, P, T> {
         PatchesToPoints(self)
     }
 }
@@ -213,7 +213,7 @@ pub(super) struct TransformOutput<'a> {
 pub(super) struct OutputFromPoints<'a, const T: usize, const M: usize>(TransformOutput<'a>);
 
 impl<'a> TransformOutput<'a> {
-    pub fn from_points<const T: usize, const M: usize>(self) -> OutputFromPoints<'a, T, M> {
+    pub fn sized<const T: usize, const M: usize>(self) -> OutputFromPoints<'a, T, M> {
         OutputFromPoints(self)
     }
 }
@@ -286,7 +286,7 @@ pub(super) struct TransformGradient<'a> {
 pub(super) struct GradientFromPoints<'a, const T: usize>(TransformGradient<'a>);
 
 impl<'a> TransformGradient<'a> {
-    pub fn from_points<const T: usize>(self) -> GradientFromPoints<'a, T> {
+    pub fn sized<const T: usize>(self) -> GradientFromPoints<'a, T> {
         GradientFromPoints(self)
     }
 }
