@@ -6,6 +6,8 @@
 //! Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (2015); points after Alam
 //! et al., "Winograd Convolution for Deep Neural Networks: Efficient Point Selection" (2022).
 
+#![allow(clippy::needless_range_loop, reason = "ranges of constants are unrolled, iterators not always")]
+
 use crate::simd::Simd;
 use core::f64::consts::{FRAC_1_SQRT_2, SQRT_2};
 
@@ -76,13 +78,21 @@ impl<const T: usize> Points<T> {
     /// The scale of `-p` is that of `p` times this.
     const MIRRORED: f64 = if Self::ZERO == 1 { 1.0 } else { -1.0 };
 
-    fn power(pair: usize, exponent: usize) -> f32 {
-        let mut power = 1.0;
-        for _ in 0..exponent {
-            power *= Self::PAIR[pair];
+    /// Of each pair the powers from 0 on, as many as the largest tile has outputs.
+    const POWERS: [[f32; 6]; MOST_PAIRS] = {
+        let mut powers = [[1.0; 6]; MOST_PAIRS];
+        let (mut i, mut k) = (0, 1);
+        let mut power = [1.0; MOST_PAIRS];
+        while k < 6 {
+            while i < MOST_PAIRS {
+                power[i] *= Self::PAIR[i];
+                powers[i][k] = power[i] as f32;
+                i += 1;
+            }
+            (i, k) = (0, k + 1);
         }
-        power as f32
-    }
+        powers
+    };
 }
 
 /// `Σ coefficients[i] * d[2 i + first]`, the last coefficient, of index `degree`, being 1.
@@ -140,12 +150,12 @@ pub(super) fn output<S: Simd, const T: usize, const M: usize>(simd: S, m: &[S::V
         differences[i] = simd.sub(m[2 * i], m[2 * i + 1]);
     }
     let mut out = [m[0]; M];
-    for (k, out) in out.iter_mut().enumerate() {
+    for k in 0..M {
+        let powers = &Points::<T>::POWERS;
         let terms = if k % 2 == 0 { &sums } else { &differences };
-        let mut sum =
-            if k == 0 { terms[0] } else { simd.mul(simd.splat(Points::<T>::power(0, k)), terms[0]) };
-        for (i, &term) in terms.iter().enumerate().take(pairs).skip(1) {
-            sum = simd.mul_add(simd.splat(Points::<T>::power(i, k)), term, sum);
+        let mut sum = simd.mul(simd.splat(powers[0][k]), terms[0]);
+        for i in 1..pairs {
+            sum = simd.mul_add(simd.splat(powers[i][k]), terms[i], sum);
         }
         if k == 0 && Points::<T>::ZERO == 1 {
             sum = simd.add(sum, m[2 * pairs]);
@@ -153,7 +163,7 @@ pub(super) fn output<S: Simd, const T: usize, const M: usize>(simd: S, m: &[S::V
         if k == M - 1 {
             sum = simd.add(sum, m[T - 1]);
         }
-        *out = sum;
+        out[k] = sum;
     }
     out
 }
@@ -164,13 +174,13 @@ fn output_transposed<S: Simd, const M: usize, const T: usize>(simd: S, y: &[S::V
     let pairs = Points::<T>::PAIRS;
     let mut out = [y[0]; T];
     for i in 0..pairs {
-        let (mut even, mut odd) = (y[0], simd.mul(simd.splat(Points::<T>::power(i, 1)), y[1]));
-        for (k, &y) in y.iter().enumerate().skip(2) {
-            let power = simd.splat(Points::<T>::power(i, k));
+        let powers = &Points::<T>::POWERS[i];
+        let (mut even, mut odd) = (y[0], simd.mul(simd.splat(powers[1]), y[1]));
+        for k in 2..M {
             if k % 2 == 0 {
-                even = simd.mul_add(power, y, even);
+                even = simd.mul_add(simd.splat(powers[k]), y[k], even);
             } else {
-                odd = simd.mul_add(power, y, odd);
+                odd = simd.mul_add(simd.splat(powers[k]), y[k], odd);
             }
         }
         out[2 * i] = simd.add(even, odd);
