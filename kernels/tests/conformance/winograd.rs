@@ -52,8 +52,10 @@ fn mean_error(tile: Tile) -> f64 {
     }
 }
 
-/// `magnitudes` are the sums of the magnitudes of what is summed; `terms` how many these are.
-fn compare(what: &str, tile: Tile, got: &[f32], want: &[Expected], magnitudes: &[Expected], terms: usize) {
+/// `magnitudes` are the sums of the magnitudes of what is summed.
+fn compare(g: &Geometry, isa: Isa, tile: Tile, got: &[f32], want: &[Expected], magnitudes: &[Expected]) {
+    let what = format!("{isa} {g:?}");
+    let terms = g.multiply_adds() as usize / got.len();
     let largest = magnitudes.iter().map(|sum| sum.value).fold(0.0, f64::max);
     let bound = Winograd::error_bound(tile) * f64::from(f32::EPSILON) / 2.0 * largest;
     let (mut errors, mut squares) = (0.0, 0.0);
@@ -81,10 +83,10 @@ fn for_each_shape(check: impl Fn(&Geometry, Numbers)) {
 }
 
 /// Every way to compute a convolution.
-fn for_each_way(g: &Geometry, check: impl Fn(Winograd, &str, Tile)) {
+fn for_each_way(g: &Geometry, check: impl Fn(Winograd, Isa, Tile)) {
     for isa in isas() {
         for tile in TILES {
-            check(Winograd::new(isa, g, tile).unwrap(), &format!("{isa} {g:?}"), tile);
+            check(Winograd::new(isa, g, tile).unwrap(), isa, tile);
         }
     }
 }
@@ -102,7 +104,7 @@ fn forward() {
         let want: Vec<_> = reference::conv2d::forward(g, &input, &weights, Some(&bias)).collect();
         let sizes = [&*input, &*weights, &*bias].map(magnitudes);
         let sums: Vec<_> = reference::conv2d::forward(g, &sizes[0], &sizes[1], Some(&sizes[2])).collect();
-        for_each_way(g, |winograd, what, tile| {
+        for_each_way(g, |winograd, isa, tile| {
             let packed = written(winograd.packed_len(), |packed| winograd.pack(&weights, packed).unwrap());
             let mut scratch = vec![f32::NAN; winograd.forward_scratch_len()];
             let mut run = |activation| {
@@ -111,9 +113,9 @@ fn forward() {
                 })
             };
             let got = run(Activation::None);
-            compare(what, tile, &got, &want, &sums, 9 * g.input()[3]);
+            compare(g, isa, tile, &got, &want, &sums);
             let relu: Vec<_> = got.iter().map(|&x| if x < 0.0 { 0.0 } else { x }).collect();
-            assert_eq!(run(Activation::Relu), relu, "{what} {tile:?}");
+            assert_eq!(run(Activation::Relu), relu, "{isa} {g:?} {tile:?}");
         });
     });
 }
@@ -126,7 +128,7 @@ fn grad_input() {
         let want: Vec<_> = reference::conv2d::grad_input(g, &d_output, &weights).collect();
         let sizes = [&*d_output, &*weights].map(magnitudes);
         let sums: Vec<_> = reference::conv2d::grad_input(g, &sizes[0], &sizes[1]).collect();
-        for_each_way(g, |winograd, what, tile| {
+        for_each_way(g, |winograd, isa, tile| {
             let packed = written(winograd.packed_transposed_len(), |packed| {
                 winograd.pack_transposed(&weights, packed).unwrap();
             });
@@ -134,7 +136,7 @@ fn grad_input() {
             let got = written(len(g.input()), |d_input| {
                 winograd.grad_input(&d_output, &packed, d_input, &mut scratch).unwrap();
             });
-            compare(what, tile, &got, &want, &sums, 9 * g.output()[3]);
+            compare(g, isa, tile, &got, &want, &sums);
         });
     });
 }
@@ -254,7 +256,7 @@ fn grad_weights() {
         let sizes = [&*input, &*d_output].map(magnitudes);
         let sums: Vec<_> = reference::conv2d::grad_weights(g, &sizes[0], &sizes[1]).collect();
         let [_, _, cin, cout] = g.weights();
-        for_each_way(g, |winograd, what, tile| {
+        for_each_way(g, |winograd, isa, tile| {
             let part = |channels: std::ops::Range<usize>| {
                 let mut scratch = vec![f32::NAN; winograd.grad_weights_scratch_len(channels.len())];
                 written(9 * channels.len() * cout, |d_weights| {
@@ -262,14 +264,13 @@ fn grad_weights() {
                 })
             };
             let whole = part(0..cin);
-            let [batch, height, width, _] = g.output();
-            compare(what, tile, &whole, &want, &sums, batch * height * width);
+            compare(g, isa, tile, &whole, &want, &sums);
             // However the channels are parted, the bits are the same.
             let parts = [part(0..cin / 2), part(cin / 2..cin)];
             let taps = |part: &[f32], tap: usize| part[tap * part.len() / 9..][..part.len() / 9].to_vec();
             let joined: Vec<_> =
                 (0..9).flat_map(|tap| [taps(&parts[0], tap), taps(&parts[1], tap)]).collect();
-            assert_eq!(bits(&whole), bits(&joined.concat()), "{what} {tile:?}");
+            assert_eq!(bits(&whole), bits(&joined.concat()), "{isa} {g:?} {tile:?}");
         });
     });
 }
