@@ -13,7 +13,7 @@ fn dense(c: &mut Criterion) {
         let geometry = Geometry::dense(batch, inputs, outputs).expect("a legal shape");
         let mut group = c.benchmark_group(format!("dense/{batch}x{inputs}x{outputs}"));
         group.throughput(Throughput::Elements(geometry.multiply_adds()));
-        let mut layer = Convolution::new(Isa::detect(), geometry).expect("a legal shape");
+        let mut layer = Convolution::new(Isa::detect(), geometry, None).expect("a legal shape");
         group.bench_function("forward/packed", |b| b.iter(|| layer.forward()));
         group.bench_function("grad_input/packed", |b| b.iter(|| layer.grad_input()));
         group.bench_function("grad_weights/packed", |b| b.iter(|| layer.grad_weights()));

@@ -1,57 +1,89 @@
 //! Layers of well-known nets, as a benchmark's list.
 
-use bantam_kernels::conv2d::{Geometry, Padding};
-use bantam_kernels::{Error, Isa, conv2d};
+use bantam_kernels::conv2d::winograd::Winograd;
+use bantam_kernels::conv2d::{self, Activation, Algorithm, Geometry, Padding};
+use bantam_kernels::max_pool2d;
+use bantam_kernels::{Error, Isa};
+use serde_json::{Map, Value};
 
-/// A square convolution: name, `[N, Cin, H, W, Cout, KH, KW, stride, padding]`.
-type Row = (&'static str, [usize; 9]);
+/// The layers that are timed unless others are given.
+pub const BUILT_IN: &str = include_str!("../layers.json");
 
-const CONVOLUTIONS: &[Row] = &[
-    ("mnist1", [1, 1, 28, 28, 32, 3, 3, 1, 0]),
-    ("mnist2", [1, 32, 13, 13, 64, 3, 3, 1, 0]),
-    ("mnist3", [1, 64, 5, 5, 64, 3, 3, 1, 0]),
-    ("mnist1-b64", [64, 1, 28, 28, 32, 3, 3, 1, 0]),
-    ("mnist2-b64", [64, 32, 13, 13, 64, 3, 3, 1, 0]),
-    ("mnist3-b64", [64, 64, 5, 5, 64, 3, 3, 1, 0]),
-    ("vgg1_1", [1, 3, 224, 224, 64, 3, 3, 1, 1]),
-    ("vgg1_2", [1, 64, 224, 224, 64, 3, 3, 1, 1]),
-    ("vgg2_2", [1, 128, 112, 112, 128, 3, 3, 1, 1]),
-    ("vgg3_2", [1, 256, 56, 56, 256, 3, 3, 1, 1]),
-    ("vgg4_2", [1, 512, 28, 28, 512, 3, 3, 1, 1]),
-    ("vgg5_2", [1, 512, 14, 14, 512, 3, 3, 1, 1]),
-    ("resnet-stem", [1, 3, 224, 224, 64, 7, 7, 2, 3]),
-    ("resnet-3x3a", [1, 64, 56, 56, 64, 3, 3, 1, 1]),
-    ("resnet-3x3b", [1, 128, 28, 28, 128, 3, 3, 1, 1]),
-    ("resnet-3x3d", [1, 512, 7, 7, 512, 3, 3, 1, 1]),
-    ("resnet-3x3s2", [1, 128, 56, 56, 128, 3, 3, 2, 1]),
-    ("resnet-1x1a", [1, 256, 56, 56, 64, 1, 1, 1, 0]),
-    ("resnet-1x1b", [1, 64, 56, 56, 256, 1, 1, 1, 0]),
-    ("resnet-1x1c", [1, 1024, 14, 14, 256, 1, 1, 1, 0]),
-    ("resnet-1x1d", [1, 512, 7, 7, 2048, 1, 1, 1, 0]),
-    ("mobile-stem", [1, 3, 224, 224, 32, 3, 3, 2, 1]),
-    ("mobile-pw1", [1, 32, 112, 112, 64, 1, 1, 1, 0]),
-    ("mobile-pw2", [1, 512, 14, 14, 512, 1, 1, 1, 0]),
-    ("mobile-pw3", [1, 1024, 7, 7, 1024, 1, 1, 1, 0]),
-];
+/// What a list holds, in its order.
+pub struct Layer {
+    /// As in the list.
+    pub name: String,
+    /// What it does.
+    pub kind: Kind,
+}
 
-/// Every layer of the list whose name contains `filter`.
+/// A convolution or a pool.
+pub enum Kind {
+    /// A convolution of one group.
+    Convolution(Geometry),
+    /// A convolution of so many groups, which no kernel computes yet.
+    Grouped(usize),
+    /// A max-pool.
+    MaxPool(max_pool2d::Geometry),
+}
+
+/// Reads `{"convs": {"name": [n, cin, h, w, cout, kh, kw, stride, pad, groups]}, "pools": {"name":
+/// [n, c, h, w, k, stride, pad]}}`.
 ///
 /// # Errors
-/// Never for this list: its shapes are legal.
-pub fn convolutions(filter: &str) -> Result<Vec<(&'static str, Geometry)>, Error> {
-    let chosen = CONVOLUTIONS.iter().filter(|(name, _)| name.contains(filter));
-    chosen
-        .map(|&(name, [n, cin, h, w, cout, kh, kw, stride, pad])| {
-            let padding = Padding::Explicit { top: pad, bottom: pad, left: pad, right: pad };
-            Ok((name, Geometry::new([n, h, w, cin], [kh, kw], cout, [stride; 2], padding)?))
-        })
-        .collect()
+/// Says which layer is not as expected, and what was found.
+pub fn parse(json: &str) -> Result<Vec<Layer>, String> {
+    let list: Value = serde_json::from_str(json).map_err(|error| error.to_string())?;
+    let list = list.as_object().ok_or("expected an object with \"convs\" and \"pools\"")?;
+    if let Some(key) = list.keys().find(|&key| key != "convs" && key != "pools") {
+        return Err(format!("expected \"convs\" and \"pools\", found {key:?}"));
+    }
+    let section = |key: &str| match list.get(key) {
+        None => Ok(Map::new()),
+        Some(Value::Object(layers)) => Ok(layers.clone()),
+        Some(other) => Err(format!("{key}: expected an object, found {other}")),
+    };
+    let mut layers = Vec::new();
+    for (name, value) in section("convs")? {
+        let [n, cin, h, w, cout, kh, kw, stride, pad, groups] = sizes(&name, &value)?;
+        let shape = Geometry::new([n, h, w, cin], [kh, kw], cout, [stride; 2], all_sides(pad));
+        let kind = if groups == 1 {
+            Kind::Convolution(shape.map_err(|error| format!("{name}: {error}"))?)
+        } else if groups > 0 && cin % groups == 0 && cout % groups == 0 {
+            Kind::Grouped(groups)
+        } else {
+            return Err(format!(
+                "{name}: expected groups that part {cin} and {cout} channels, found {groups}"
+            ));
+        };
+        layers.push(Layer { name, kind });
+    }
+    for (name, value) in section("pools")? {
+        let [n, c, h, w, k, stride, pad] = sizes(&name, &value)?;
+        let shape = max_pool2d::Geometry::new([n, h, w, c], [k; 2], [stride; 2], all_sides(pad));
+        let kind = Kind::MaxPool(shape.map_err(|error| format!("{name}: {error}"))?);
+        layers.push(Layer { name, kind });
+    }
+    Ok(layers)
+}
+
+fn sizes<const N: usize>(name: &str, value: &Value) -> Result<[usize; N], String> {
+    let wrong = || format!("{name}: expected {N} whole numbers, found {value}");
+    let sizes = value.as_array().ok_or_else(wrong)?;
+    let sizes = sizes.iter().map(|size| size.as_u64().and_then(|size| size.try_into().ok()));
+    sizes.collect::<Option<Vec<usize>>>().and_then(|sizes| sizes.try_into().ok()).ok_or_else(wrong)
+}
+
+fn all_sides(pad: usize) -> Padding {
+    Padding::Explicit { top: pad, bottom: pad, left: pad, right: pad }
 }
 
 /// A convolution with everything that its three passes need, ready to run.
 pub struct Convolution {
     isa: Isa,
     geometry: Geometry,
+    /// Of the forward pass and of the gradients to input and weights; direct without one.
+    winograd: [Option<Winograd>; 3],
     input: Vec<f32>,
     output: Vec<f32>,
     bias: Vec<f32>,
@@ -59,23 +91,61 @@ pub struct Convolution {
     packed_transposed: Vec<f32>,
     d_input: Vec<f32>,
     d_weights: Vec<f32>,
+    scratch: [Vec<f32>; 3],
 }
 
 impl Convolution {
-    /// Fills the arrays and packs the weights.
+    /// Fills the arrays and packs the weights. Without an algorithm, that of the automatic choice;
+    /// one that does not fit the shape gives way to the direct one.
     ///
     /// # Errors
     /// Those of packing.
-    pub fn new(isa: Isa, geometry: Geometry) -> Result<Convolution, Error> {
+    pub fn new(isa: Isa, geometry: Geometry, algorithm: Option<Algorithm>) -> Result<Convolution, Error> {
         let len = |shape: [usize; 4]| shape.iter().product();
         let weights = crate::numbers(len(geometry.weights()));
-        let mut packed = vec![0.0; conv2d::packed_len(isa, &geometry)];
-        let mut packed_transposed = vec![0.0; conv2d::packed_transposed_len(isa, &geometry)];
-        conv2d::pack(isa, &geometry, &weights, &mut packed)?;
-        conv2d::pack_transposed(isa, &geometry, &weights, &mut packed_transposed)?;
+        let choices = [
+            Algorithm::choose(isa, &geometry),
+            Algorithm::choose_grad_input(isa, &geometry),
+            Algorithm::choose_grad_weights(isa, &geometry),
+        ];
+        let winograd = choices.map(|choice| match algorithm.unwrap_or(choice) {
+            Algorithm::Direct => None,
+            Algorithm::Winograd(tile) => Winograd::new(isa, &geometry, tile).ok(),
+        });
+        let packed = match winograd[0] {
+            Some(winograd) => {
+                let mut packed = vec![0.0; winograd.packed_len()];
+                winograd.pack(&weights, &mut packed)?;
+                packed
+            }
+            None => {
+                let mut packed = vec![0.0; conv2d::packed_len(isa, &geometry)];
+                conv2d::pack(isa, &geometry, &weights, &mut packed)?;
+                packed
+            }
+        };
+        let packed_transposed = match winograd[1] {
+            Some(winograd) => {
+                let mut packed = vec![0.0; winograd.packed_transposed_len()];
+                winograd.pack_transposed(&weights, &mut packed)?;
+                packed
+            }
+            None => {
+                let mut packed = vec![0.0; conv2d::packed_transposed_len(isa, &geometry)];
+                conv2d::pack_transposed(isa, &geometry, &weights, &mut packed)?;
+                packed
+            }
+        };
+        let channels = geometry.input()[3];
+        let scratch = [
+            winograd[0].map_or(0, |winograd| winograd.forward_scratch_len()),
+            winograd[1].map_or(0, |winograd| winograd.grad_input_scratch_len()),
+            winograd[2].map_or(0, |winograd| winograd.grad_weights_scratch_len(channels)),
+        ];
         Ok(Convolution {
             isa,
             geometry,
+            winograd,
             input: crate::numbers(len(geometry.input())),
             output: crate::numbers(len(geometry.output())),
             bias: crate::numbers(geometry.output()[3]),
@@ -83,25 +153,112 @@ impl Convolution {
             packed_transposed,
             d_input: vec![0.0; len(geometry.input())],
             d_weights: weights,
+            scratch: scratch.map(|len| vec![0.0; len]),
         })
+    }
+
+    /// What the forward pass runs.
+    pub fn algorithm(&self) -> Algorithm {
+        self.winograd[0].map_or(Algorithm::Direct, |winograd| Algorithm::Winograd(winograd.tile()))
+    }
+
+    /// Bytes of scratch of the forward pass.
+    pub fn scratch_bytes(&self) -> usize {
+        size_of_val(&*self.scratch[0])
     }
 
     /// Convolution, bias and ReLU.
     pub fn forward(&mut self) -> Result<(), Error> {
-        let Convolution { isa, geometry, input, packed, bias, output, .. } = self;
-        conv2d::forward(*isa, geometry, input, packed, Some(bias), conv2d::Activation::Relu, output)
+        let Convolution { isa, geometry, winograd, input, packed, bias, output, scratch, .. } = self;
+        let (bias, activation) = (Some(&**bias), Activation::Relu);
+        match winograd[0] {
+            Some(winograd) => winograd.forward(input, packed, bias, activation, output, &mut scratch[0]),
+            None => conv2d::forward(*isa, geometry, input, packed, bias, activation, output),
+        }
     }
 
     /// Gradient to the input.
     pub fn grad_input(&mut self) -> Result<(), Error> {
-        let Convolution { isa, geometry, output, packed_transposed, d_input, .. } = self;
-        conv2d::grad_input(*isa, geometry, output, packed_transposed, d_input)
+        let Convolution { isa, geometry, winograd, output, packed_transposed, d_input, scratch, .. } = self;
+        match winograd[1] {
+            Some(winograd) => winograd.grad_input(output, packed_transposed, d_input, &mut scratch[1]),
+            None => conv2d::grad_input(*isa, geometry, output, packed_transposed, d_input),
+        }
     }
 
     /// Gradient to the weights.
     pub fn grad_weights(&mut self) -> Result<(), Error> {
-        let Convolution { isa, geometry, input, output, d_weights, .. } = self;
-        let rows = d_weights.len() / geometry.output()[3];
-        conv2d::grad_weights(*isa, geometry, input, output, 0..rows, d_weights)
+        let Convolution { isa, geometry, winograd, input, output, d_weights, scratch, .. } = self;
+        let [_, _, cin, cout] = geometry.weights();
+        match winograd[2] {
+            Some(winograd) => winograd.grad_weights(input, output, 0..cin, d_weights, &mut scratch[2]),
+            None => {
+                let rows = d_weights.len() / cout;
+                conv2d::grad_weights(*isa, geometry, input, output, 0..rows, d_weights)
+            }
+        }
+    }
+}
+
+/// A max-pool, ready to run.
+pub struct MaxPool {
+    isa: Isa,
+    geometry: max_pool2d::Geometry,
+    input: Vec<f32>,
+    output: Vec<f32>,
+}
+
+impl MaxPool {
+    /// Fills the arrays.
+    pub fn new(isa: Isa, geometry: max_pool2d::Geometry) -> MaxPool {
+        let input = crate::numbers(geometry.input().iter().product());
+        MaxPool { isa, geometry, input, output: vec![0.0; geometry.output().iter().product()] }
+    }
+
+    /// Bytes that are read and written.
+    pub fn bytes(&self) -> usize {
+        size_of_val(&*self.input) + size_of_val(&*self.output)
+    }
+
+    /// The maxima.
+    pub fn forward(&mut self) -> Result<(), Error> {
+        max_pool2d::forward(self.isa, &self.geometry, &self.input, &mut self.output)
+    }
+
+    /// Reads the input and writes the output: what the memory asks for at the least.
+    pub fn floor(&mut self) -> Result<(), Error> {
+        std::hint::black_box(bantam_kernels::reduce::sum(self.isa, &self.input));
+        self.output.fill(std::hint::black_box(1.0));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    fn refused(json: &str) -> String {
+        parse(json).err().expect("it was accepted")
+    }
+
+    #[test]
+    fn built_in() {
+        let layers = parse(super::BUILT_IN).unwrap();
+        assert!(layers.len() > 30);
+    }
+
+    #[test]
+    fn refusals() {
+        assert!(parse(r#"{"convs": {"a": [1, 2, 9, 9, 3, 3, 3, 1, 1, 1]}}"#).is_ok());
+        assert!(refused("[]").contains("\"convs\" and \"pools\""));
+        assert!(refused(r#"{"conv": {}}"#).contains("found \"conv\""));
+        assert!(refused(r#"{"convs": 3}"#).contains("convs: expected an object, found 3"));
+        assert!(refused(r#"{"convs": {"a": [1, 2, 3]}}"#).starts_with("a: expected 10 whole numbers"));
+        assert!(refused(r#"{"pools": {"b": [1, 2, 9, 9, 2, 2, -1]}}"#).starts_with("b: expected 7 whole"));
+        assert!(refused(r#"{"convs": {"a": [1, 2, 2, 2, 3, 3, 3, 1, 0, 1]}}"#).starts_with("a: window"));
+        assert!(
+            refused(r#"{"convs": {"a": [1, 2, 9, 9, 3, 3, 3, 1, 0, 2]}}"#).starts_with("a: expected groups")
+        );
+        assert!(refused(r#"{"pools": {"b": [1, 0, 9, 9, 2, 2, 0]}}"#).starts_with("b: "));
     }
 }

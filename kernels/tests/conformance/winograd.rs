@@ -52,26 +52,39 @@ fn mean_error(tile: Tile) -> f64 {
     }
 }
 
-/// `magnitudes` are the sums of the magnitudes of what is summed.
-fn compare(g: &Geometry, isa: Isa, tile: Tile, got: &[f32], want: &[Expected], magnitudes: &[Expected]) {
-    let what = format!("{isa} {g:?}");
-    let terms = g.multiply_adds() as usize / got.len();
-    let largest = magnitudes.iter().map(|sum| sum.value).fold(0.0, f64::max);
-    let bound = Winograd::error_bound(tile) * f64::from(f32::EPSILON) / 2.0 * largest;
+/// `terms` and `scale` are those of [`Winograd::error_bound`].
+fn compare(g: &Geometry, (isa, tile): (Isa, Tile), got: &[f32], want: &[Expected], terms: usize, scale: f64) {
+    let what = format!("{isa} {g:?} {tile:?}");
+    let bound = Winograd::error_bound(tile, terms) * f64::from(f32::EPSILON) / 2.0 * scale;
     let (mut errors, mut squares) = (0.0, 0.0);
     assert_eq!(got.len(), want.len(), "{what}: length");
     for (i, (&got, want)) in got.iter().zip(want).enumerate() {
         let error = f64::from(got) - want.value;
-        assert!(error.abs() <= bound, "{what} {tile:?}[{i}]: got {got}, expected {want:?} ± {bound}");
+        assert!(error.abs() <= bound, "{what}[{i}]: got {got}, expected {want:?} ± {bound}");
         errors += error * error;
         squares += want.value * want.value;
     }
     // Of few sums the mean says nothing, and in short ones the transforms round more than the sum.
-    if got.len() > 1000 && terms >= 9 * 32 {
+    let products = g.multiply_adds() as usize / got.len();
+    if got.len() > 1000 && products >= 9 * 32 {
         let relative = (errors / squares).sqrt();
-        let bound = mean_error(tile) * (terms as f64).sqrt();
-        assert!(relative <= bound, "{what} {tile:?}: mean error {relative}, expected at most {bound}");
+        let bound = mean_error(tile) * (products as f64).sqrt();
+        assert!(relative <= bound, "{what}: mean error {relative}, expected at most {bound}");
     }
+}
+
+/// The largest magnitude.
+fn largest(numbers: &[f32]) -> f64 {
+    numbers.iter().map(|&x| f64::from(x.abs())).fold(0.0, f64::max)
+}
+
+/// The largest sum of magnitudes over all axes but the one of `len`, which is `stride` apart.
+fn largest_sum(numbers: &[f32], len: usize, stride: usize) -> f64 {
+    let sum = |i| {
+        let one = numbers.iter().enumerate().filter(move |(at, _)| at / stride % len == i);
+        one.map(|(_, &x)| f64::from(x.abs())).sum()
+    };
+    (0..len).map(sum).fold(0.0, f64::max)
 }
 
 fn for_each_shape(check: impl Fn(&Geometry, Numbers)) {
@@ -91,10 +104,6 @@ fn for_each_way(g: &Geometry, check: impl Fn(Winograd, Isa, Tile)) {
     }
 }
 
-fn magnitudes(numbers: &[f32]) -> Vec<f32> {
-    numbers.iter().map(|x| x.abs()).collect()
-}
-
 #[test]
 fn forward() {
     for_each_shape(|g, numbers| {
@@ -102,8 +111,8 @@ fn forward() {
         let weights = numbers.take(2, len(g.weights()));
         let bias = numbers.take(3, g.output()[3]);
         let want: Vec<_> = reference::conv2d::forward(g, &input, &weights, Some(&bias)).collect();
-        let sizes = [&*input, &*weights, &*bias].map(magnitudes);
-        let sums: Vec<_> = reference::conv2d::forward(g, &sizes[0], &sizes[1], Some(&sizes[2])).collect();
+        let [_, _, cin, cout] = g.weights();
+        let scale = largest(&input) * largest_sum(&weights, cout, 1) + largest(&bias);
         for_each_way(g, |winograd, isa, tile| {
             let packed = written(winograd.packed_len(), |packed| winograd.pack(&weights, packed).unwrap());
             let mut scratch = vec![f32::NAN; winograd.forward_scratch_len()];
@@ -113,7 +122,7 @@ fn forward() {
                 })
             };
             let got = run(Activation::None);
-            compare(g, isa, tile, &got, &want, &sums);
+            compare(g, (isa, tile), &got, &want, cin, scale);
             let relu: Vec<_> = got.iter().map(|&x| if x < 0.0 { 0.0 } else { x }).collect();
             assert_eq!(run(Activation::Relu), relu, "{isa} {g:?} {tile:?}");
         });
@@ -126,8 +135,8 @@ fn grad_input() {
         let d_output = numbers.take(1, len(g.output()));
         let weights = numbers.take(2, len(g.weights()));
         let want: Vec<_> = reference::conv2d::grad_input(g, &d_output, &weights).collect();
-        let sizes = [&*d_output, &*weights].map(magnitudes);
-        let sums: Vec<_> = reference::conv2d::grad_input(g, &sizes[0], &sizes[1]).collect();
+        let [_, _, cin, cout] = g.weights();
+        let scale = largest(&d_output) * largest_sum(&weights, cin, cout);
         for_each_way(g, |winograd, isa, tile| {
             let packed = written(winograd.packed_transposed_len(), |packed| {
                 winograd.pack_transposed(&weights, packed).unwrap();
@@ -136,7 +145,7 @@ fn grad_input() {
             let got = written(len(g.input()), |d_input| {
                 winograd.grad_input(&d_output, &packed, d_input, &mut scratch).unwrap();
             });
-            compare(g, isa, tile, &got, &want, &sums);
+            compare(g, (isa, tile), &got, &want, cout, scale);
         });
     });
 }
@@ -253,9 +262,9 @@ fn grad_weights() {
         let input = numbers.take(1, len(g.input()));
         let d_output = numbers.take(2, len(g.output()));
         let want: Vec<_> = reference::conv2d::grad_weights(g, &input, &d_output).collect();
-        let sizes = [&*input, &*d_output].map(magnitudes);
-        let sums: Vec<_> = reference::conv2d::grad_weights(g, &sizes[0], &sizes[1]).collect();
         let [_, _, cin, cout] = g.weights();
+        let scale = largest(&input) * largest_sum(&d_output, cout, 1);
+        let [batch, height, width, _] = g.output();
         for_each_way(g, |winograd, isa, tile| {
             let part = |channels: std::ops::Range<usize>| {
                 let mut scratch = vec![f32::NAN; winograd.grad_weights_scratch_len(channels.len())];
@@ -264,7 +273,8 @@ fn grad_weights() {
                 })
             };
             let whole = part(0..cin);
-            compare(g, isa, tile, &whole, &want, &sums);
+            let tiles = batch * height.div_ceil(tile.side()) * width.div_ceil(tile.side());
+            compare(g, (isa, tile), &whole, &want, tiles, scale);
             // However the channels are parted, the bits are the same.
             let parts = [part(0..cin / 2), part(cin / 2..cin)];
             let taps = |part: &[f32], tap: usize| part[tap * part.len() / 9..][..part.len() / 9].to_vec();

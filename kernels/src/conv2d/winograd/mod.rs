@@ -44,6 +44,17 @@ impl Tile {
         }
     }
 
+    /// The most that the transforms enlarge a rounding error: the square, for two dimensions, of the
+    /// largest `Σₚ |Aᵢₚ| |Gₚⱼ| Σₖ |Bₚₖ|` over outputs `i` and taps `j`.
+    const fn growth(self) -> f64 {
+        match self {
+            Tile::F2 => 16.0,
+            Tile::F3 => 93.0,
+            Tile::F4 => 158.0,
+            Tile::F6 => 1565.0,
+        }
+    }
+
     const fn points(self) -> usize {
         (self.side() + 2) * (self.side() + 2)
     }
@@ -124,6 +135,11 @@ impl Winograd {
         geometry.axes.iter().all(|axis| axis.window == 3 && axis.stride == 1)
     }
 
+    /// The outputs of a tile.
+    pub fn tile(&self) -> Tile {
+        self.tile
+    }
+
     /// The same convolution over another number of images, for work in parts.
     ///
     /// # Errors
@@ -133,15 +149,17 @@ impl Winograd {
         Ok(self)
     }
 
-    /// How far a result may be from the true one, in units of 2⁻²⁴ times the largest sum of
-    /// magnitudes `Σ|x||w|` of the outputs.
-    pub const fn error_bound(tile: Tile) -> f64 {
-        match tile {
-            Tile::F2 => 8.0,
-            Tile::F3 => 16.0,
-            Tile::F4 => 32.0,
-            Tile::F6 => 160.0,
-        }
+    /// How far a result of any pass may be from the true one, in units of 2⁻²⁴ times the largest
+    /// sample times the sum of the magnitudes of a filter over taps and channels; of the weight
+    /// gradient, the sum over the map of the output's gradient. `terms` is how many products are
+    /// summed at a point: channels, or tiles for the weight gradient.
+    ///
+    /// It holds for every input. Random ones err far less: over 32 channels the root of the mean
+    /// square error is 2, 4, 6 and 23 times 10⁻⁷ of the result's for the four tiles.
+    pub const fn error_bound(tile: Tile, terms: usize) -> f64 {
+        // Roundings along a path through the three transforms, in both dimensions, at the most.
+        const TRANSFORMS: usize = 64;
+        tile.growth() * (terms + TRANSFORMS) as f64
     }
 
     fn forward_map(&self) -> Map {

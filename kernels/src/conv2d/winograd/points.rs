@@ -228,3 +228,44 @@ pub(super) fn filter_transposed<S: Simd, const T: usize>(simd: S, u: &[S::Vector
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{filter, input, output};
+    use crate::conv2d::winograd::Tile;
+    use crate::simd::Scalar;
+
+    fn unit<const N: usize>(at: usize) -> [f32; N] {
+        core::array::from_fn(|i| f32::from(u8::from(i == at)))
+    }
+
+    /// The square of the largest `Σₚ |Aᵢₚ| |Gₚⱼ| Σₖ |Bₚₖ|`.
+    fn growth<const T: usize, const M: usize>() -> f64 {
+        let mut rows = [0.0f64; T];
+        for sample in 0..T {
+            let b: [f32; T] = input(Scalar, &unit::<T>(sample));
+            rows.iter_mut().zip(b).for_each(|(row, b)| *row += f64::from(b.abs()));
+        }
+        let (mut largest, mut sums) = (0.0f64, [[0.0f64; 3]; M]);
+        for point in 0..T {
+            let a: [f32; M] = output(Scalar, &unit::<T>(point));
+            for (sums, a) in sums.iter_mut().zip(a) {
+                for (tap, sum) in sums.iter_mut().enumerate() {
+                    let g: [f32; T] = filter(Scalar, &unit::<3>(tap));
+                    *sum += f64::from(a.abs()) * f64::from(g[point].abs()) * rows[point];
+                    largest = largest.max(*sum);
+                }
+            }
+        }
+        largest * largest
+    }
+
+    #[test]
+    fn growth_is_as_stated() {
+        let computed = [growth::<4, 2>(), growth::<5, 3>(), growth::<6, 4>(), growth::<8, 6>()];
+        for (tile, computed) in [Tile::F2, Tile::F3, Tile::F4, Tile::F6].into_iter().zip(computed) {
+            let stated = tile.growth();
+            assert!(computed <= stated && stated < computed + 1.0, "{tile:?}: {computed}, stated {stated}");
+        }
+    }
+}
