@@ -21,6 +21,10 @@ const TRANSFORM: usize = 8;
 /// multiply-adds a cycle. Layers of 512 channels and 14×14 pixels come out even, as measured:
 /// 4.3, 3.9 and 3.8 ms for F(2×2), F(3×3) and F(4×4) on AVX-512.
 const READ: usize = 4;
+/// What the weight gradient's sums at the points cost for each block of tiles, and once more to
+/// clear and transform them, in multiply-adds: 16 MFLOP layers of 64 channels lose 40 in all, where
+/// the sums exceed the second-level cache it is 40 to 55 a block.
+const SUMS: usize = 30;
 /// With fewer the transforms, a vector at a time, work on padding.
 const FEWEST_CHANNELS: usize = 8;
 
@@ -31,20 +35,23 @@ impl Algorithm {
     /// It is the one of the lowest cost, in multiply-adds, by a small model. Scalar code stays
     /// direct: small computers lack the memory that the transforms take.
     pub fn choose(isa: Isa, geometry: &Geometry) -> Algorithm {
-        let [batch, height, width, _] = geometry.output();
-        let [_, _, channels, features] = geometry.weights();
-        cheapest(isa, geometry, [batch, height, width], channels, features)
+        let [batch, height, width, features] = geometry.output();
+        let weights = |_| READ;
+        cheapest(isa, geometry, [batch, height, width], [geometry.channels_in, features], weights)
     }
 
     /// As [`choose`](Self::choose), for the gradient to the input.
     pub fn choose_grad_input(isa: Isa, geometry: &Geometry) -> Algorithm {
         let [batch, height, width, channels] = geometry.input();
-        cheapest(isa, geometry, [batch, height, width], geometry.channels_out, channels)
+        let weights = |_| READ;
+        cheapest(isa, geometry, [batch, height, width], [geometry.channels_out, channels], weights)
     }
 
     /// As [`choose`](Self::choose), for the gradient to the weights.
     pub fn choose_grad_weights(isa: Isa, geometry: &Geometry) -> Algorithm {
-        Algorithm::choose(isa, geometry)
+        let [batch, height, width, features] = geometry.output();
+        let sums = |winograd: Winograd| SUMS * (1 + winograd.grad_weights_blocks());
+        cheapest(isa, geometry, [batch, height, width], [geometry.channels_in, features], sums)
     }
 
     /// `"direct"`, `"winograd2"`, `"winograd3"`, `"winograd4"` or `"winograd6"`.
@@ -65,24 +72,28 @@ impl Algorithm {
     }
 }
 
+/// `pair_once` is what each pair of channels costs at each point apart from its products.
 fn cheapest(
     isa: Isa,
     geometry: &Geometry,
     [batch, height, width]: [usize; 3],
-    channels: usize,
-    features: usize,
+    [channels, features]: [usize; 2],
+    pair_once: impl Fn(Winograd) -> usize,
 ) -> Algorithm {
-    if isa == Isa::SCALAR || !Winograd::fits(geometry) || channels.min(features) < FEWEST_CHANNELS {
+    if isa == Isa::SCALAR || channels.min(features) < FEWEST_CHANNELS {
         return Algorithm::Direct;
     }
-    let pairs = channels * isa.run(WholeVectors(features));
-    let cost = |tile: Tile| {
-        let points = (tile.side() + 2) * (tile.side() + 2);
-        let tiles = batch * height.div_ceil(tile.side()) * width.div_ceil(tile.side());
-        points * (tiles * (pairs + TRANSFORM * (channels + features)) + READ * pairs)
-    };
-    let direct = batch * height * width * 9 * pairs;
-    let winograd = [Tile::F2, Tile::F3, Tile::F4].map(|tile| (cost(tile), Algorithm::Winograd(tile)));
-    let all = winograd.into_iter().chain([(direct, Algorithm::Direct)]);
-    all.min_by_key(|&(cost, _)| cost).map_or(Algorithm::Direct, |(_, algorithm)| algorithm)
+    let pairs = (channels * isa.run(WholeVectors(features))) as u64;
+    let transforms = (TRANSFORM * (channels + features)) as u64;
+    let (mut best, mut algorithm) = (geometry.positions_and_taps() * pairs, Algorithm::Direct);
+    for tile in [Tile::F2, Tile::F3, Tile::F4] {
+        let Ok(winograd) = Winograd::new(isa, geometry, tile) else { return Algorithm::Direct };
+        let points = ((tile.side() + 2) * (tile.side() + 2)) as u64;
+        let tiles = (batch * height.div_ceil(tile.side()) * width.div_ceil(tile.side())) as u64;
+        let cost = points * (tiles * (pairs + transforms) + pair_once(winograd) as u64 * pairs);
+        if cost < best {
+            (best, algorithm) = (cost, Algorithm::Winograd(tile));
+        }
+    }
+    algorithm
 }

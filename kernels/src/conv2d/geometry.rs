@@ -182,8 +182,13 @@ impl Geometry {
 
     /// Multiply-adds of one pass. Those with padding are not made and not counted.
     pub fn multiply_adds(&self) -> u64 {
-        let taps_inside = self.axes.map(|axis| axis.taps_inside());
-        let channels = [self.batch, self.channels_in, self.channels_out].map(|size| size as u64);
-        taps_inside.into_iter().chain(channels).fold(1, u64::saturating_mul)
+        let pairs = (self.channels_in as u64).saturating_mul(self.channels_out as u64);
+        self.positions_and_taps().saturating_mul(pairs)
+    }
+
+    /// How often a tap lies inside the input, over all positions of all images.
+    pub(super) fn positions_and_taps(&self) -> u64 {
+        let [rows, columns] = self.axes.map(|axis| axis.taps_inside());
+        (self.batch as u64).saturating_mul(rows).saturating_mul(columns)
     }
 }

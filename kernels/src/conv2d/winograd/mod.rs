@@ -289,6 +289,12 @@ impl Winograd {
         self.grad_weights_scratch(channels).iter().sum()
     }
 
+    /// How often the weight gradient's sums are passed over.
+    pub(super) fn grad_weights_blocks(&self) -> usize {
+        let map = self.forward_map();
+        map.all_tiles().div_ceil(map.block(self.tile.points()))
+    }
+
     /// Elements of a row of zeros, the transformed input and output's gradient, and their products.
     fn grad_weights_scratch(&self, channels: usize) -> [usize; 4] {
         let (map, points) = (self.forward_map(), self.tile.points());
