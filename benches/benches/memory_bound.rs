@@ -1,7 +1,7 @@
 //! Kernels that wait for memory: bytes read and written a second.
 
 use bantam_benches::numbers;
-use bantam_kernels::conv2d::Padding;
+use bantam_kernels::conv2d::{Activation, Padding};
 use bantam_kernels::{Isa, elementwise, max_pool2d, optimizer, reduce};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
@@ -20,9 +20,11 @@ fn max_pool2d(c: &mut Criterion) {
         let isa = Isa::detect();
         let mut group = c.benchmark_group(format!("max_pool2d/{name}"));
         group.throughput(Throughput::Bytes(4 * (input_len + output_len) as u64));
-        group.bench_function("forward", |b| b.iter(|| max_pool2d::forward(isa, &geometry, &x, &mut y)));
+        group.bench_function("forward", |b| {
+            b.iter(|| max_pool2d::forward(isa, &geometry, Activation::None, &x, &mut y))
+        });
         group.bench_function("forward_argmax", |b| {
-            b.iter(|| max_pool2d::forward_argmax(isa, &geometry, &x, &mut y, &mut argmax))
+            b.iter(|| max_pool2d::forward_argmax(isa, &geometry, Activation::None, &x, &mut y, &mut argmax))
         });
         group.bench_function("grad_input", |b| {
             b.iter(|| max_pool2d::grad_input(isa, &geometry, &dy, &argmax, &mut dx))

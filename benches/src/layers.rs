@@ -222,7 +222,7 @@ impl MaxPool {
 
     /// The maxima.
     pub fn forward(&mut self) -> Result<(), Error> {
-        max_pool2d::forward(self.isa, &self.geometry, &self.input, &mut self.output)
+        max_pool2d::forward(self.isa, &self.geometry, Activation::None, &self.input, &mut self.output)
     }
 
     /// Reads the input and writes the output: what the memory asks for at the least.

@@ -85,7 +85,7 @@ impl LayerKind {
                 let activation = if relu { Activation::Relu } else { Activation::None };
                 ops::Dense { activation }.into()
             }
-            LayerKind::MaxPool2d(pool) => pool.into(),
+            LayerKind::MaxPool2d(pool) => if relu { pool.relu() } else { pool }.into(),
             LayerKind::Flatten => {
                 let (batch, sample) = input.split_batch().unwrap_or((1, Shape::SCALAR));
                 ops::Reshape { shape: Shape::new(&[batch, sample.elements()])? }.into()
@@ -101,7 +101,7 @@ impl LayerKind {
 
     /// Whether a ReLU after it can be done in the same pass.
     pub(crate) fn takes_relu(&self) -> bool {
-        matches!(self, LayerKind::Conv2d { .. } | LayerKind::Dense { .. })
+        matches!(self, LayerKind::Conv2d { .. } | LayerKind::Dense { .. } | LayerKind::MaxPool2d(_))
     }
 
     /// Inputs to an output and outputs of an input, for initialisation.

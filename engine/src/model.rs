@@ -1,7 +1,7 @@
 use crate::layer::{Blueprint, Parameter};
-use crate::ops::Op;
+use crate::ops::{Op, Operation};
 use crate::summary::Summary;
-use crate::{Error, Gradients, Layer, LayerKind, Optimizer, Shape, Tape, Var};
+use crate::{Conv2d, Error, Gradients, Layer, LayerKind, Optimizer, Shape, Tape, Var};
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::ToString;
@@ -191,15 +191,34 @@ impl<'m> Model<'m> {
 
     /// The operation that layer `at` begins, on a batch of that shape, before layer `end`.
     pub(crate) fn step(&self, at: usize, end: usize, input: Shape, mode: Mode) -> Result<Step, Error> {
-        let kind = self.layers[at].kind;
-        let next_is_relu = at + 1 < end && self.layers[at + 1].kind == LayerKind::Relu;
-        let relu = next_is_relu && kind.takes_relu();
+        let kind = |index: usize| self.layers[..end].get(index).map(|layer| layer.kind);
+        let Some(this) = kind(at) else { return Err(Error::Empty { what: "layers" }) };
+        // A ReLU moves behind the max-pool that follows: the same numbers for less work.
+        if let (LayerKind::Relu, Some(LayerKind::MaxPool2d(pool))) = (this, kind(at + 1)) {
+            return Ok(Step { op: Some(pool.relu().into()), layer: at, next: at + 2 });
+        }
+        let next_is_relu = kind(at + 1) == Some(LayerKind::Relu);
+        let pool = match kind(at + 1 + usize::from(next_is_relu)) {
+            Some(LayerKind::MaxPool2d(pool)) => Some(pool),
+            _ => None,
+        };
+        let relu = next_is_relu && pool.is_none() && this.takes_relu();
         let seed = match mode {
             Mode::Inference => None,
             // Layers must not zero the same elements.
             Mode::Training { seed } => Some(seed.wrapping_add((at as u64) << 40)),
         };
-        Ok(Step { op: kind.operation(input, relu, seed)?, layer: at, next: at + 1 + usize::from(relu) })
+        let mut op = this.operation(input, relu, seed)?;
+        if let (LayerKind::Conv2d { how, .. }, Some(pool)) = (this, pool) {
+            let mut shapes = [input; crate::ops::MAX_INPUTS];
+            let parameters = &self.layers[at].parameters;
+            for (slot, parameter) in shapes[1..].iter_mut().zip(parameters) {
+                *slot = parameter.shape;
+            }
+            let output = how.output_shape(&shapes[..=parameters.len()])?;
+            op = Some(Conv2d { crop: pool.seen(output)?, ..how }.into());
+        }
+        Ok(Step { op, layer: at, next: at + 1 + usize::from(relu) })
     }
 
     pub(crate) fn check_input(&self, batch: Shape) -> Result<usize, Error> {

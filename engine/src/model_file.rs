@@ -247,7 +247,7 @@ fn put_kind(file: &mut Vec<u8>, kind: &LayerKind) -> Result<(), ModelFileProblem
             put_padding(file, how.padding)?;
             file.push(u8::from(bias));
         }
-        LayerKind::MaxPool2d(MaxPool2d { window, stride, padding }) => {
+        LayerKind::MaxPool2d(MaxPool2d { window, stride, padding, .. }) => {
             file.push(2);
             for size in [window[0], window[1], stride[0], stride[1]] {
                 put_size(file, size)?;
@@ -351,7 +351,8 @@ impl<'a> Reader<'a> {
             2 => {
                 let [h, w, vertical, horizontal] = self.sizes("max-pool")?;
                 let padding = self.padding()?;
-                LayerKind::MaxPool2d(MaxPool2d { window: [h, w], stride: [vertical, horizontal], padding })
+                let how = MaxPool2d { window: [h, w], stride: [vertical, horizontal], ..MaxPool2d::new(1) };
+                LayerKind::MaxPool2d(how.padding(padding))
             }
             3 => LayerKind::Flatten,
             4 => {

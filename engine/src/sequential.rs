@@ -5,6 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
+use bantam_kernels::conv2d::Activation;
 use rand_core::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
@@ -77,11 +78,19 @@ impl Sequential {
         self.layer(LayerKind::Dropout { rate })
     }
 
-    /// Any layer.
-    pub fn layer(mut self, kind: LayerKind) -> Sequential {
+    /// Any layer. A ReLU that a convolution or max-pool has of its own becomes a layer after it.
+    pub fn layer(mut self, mut kind: LayerKind) -> Sequential {
+        let activation = match &mut kind {
+            LayerKind::Conv2d { how, .. } => core::mem::take(&mut how.activation),
+            LayerKind::MaxPool2d(how) => core::mem::take(&mut how.activation),
+            _ => Activation::None,
+        };
         let initializer = Initializer::default();
         self.layers.push(Blueprint { name: String::new(), kind, trainable: true, initializer });
-        self
+        match activation {
+            Activation::None => self,
+            Activation::Relu => self.relu(),
+        }
     }
 
     /// Names the last layer. Without a name it is called as in Keras: `conv2d`, `conv2d_1`, …

@@ -7,8 +7,10 @@
 
 mod error;
 mod isa;
+mod pool2d;
 mod simd;
 
+pub mod avg_pool2d;
 pub mod conv2d;
 pub mod elementwise;
 pub mod loss;

@@ -17,12 +17,14 @@ pub struct Conv2d {
     pub(crate) stride: [usize; 2],
     pub(crate) padding: Padding,
     pub(crate) activation: Activation,
+    /// Rows and columns of the output that are computed, if not all.
+    pub(crate) crop: Option<[usize; 2]>,
 }
 
 impl Conv2d {
     /// Stride 1 and that padding.
     pub const fn padded(padding: Padding) -> Conv2d {
-        Conv2d { stride: [1, 1], padding, activation: Activation::None }
+        Conv2d { stride: [1, 1], padding, activation: Activation::None, crop: None }
     }
 
     /// Stride 1, no padding.
@@ -53,7 +55,11 @@ impl Conv2d {
         if let Some(&bias) = inputs.get(2) {
             Shape::new(&[cout])?.require("bias", bias)?;
         }
-        Ok(Geometry::new(input, [kh, kw], cout, self.stride, self.padding)?)
+        let geometry = Geometry::new(input, [kh, kw], cout, self.stride, self.padding)?;
+        Ok(match self.crop {
+            Some(extents) => geometry.cropped(extents)?,
+            None => geometry,
+        })
     }
 }
 

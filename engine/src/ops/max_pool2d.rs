@@ -1,7 +1,8 @@
 use super::{Backward, Forward, Operation};
 use crate::parallel::{for_each_chunk, for_each_chunk2, part_of};
 use crate::{Error, Shape};
-use bantam_kernels::conv2d::Padding;
+use bantam_kernels::conv2d::{Activation, Padding};
+use bantam_kernels::elementwise;
 use bantam_kernels::max_pool2d::{self, Geometry};
 
 /// How a max-pool slides over its input `[N, H, W, C]`.
@@ -10,12 +11,18 @@ pub struct MaxPool2d {
     pub(crate) window: [usize; 2],
     pub(crate) stride: [usize; 2],
     pub(crate) padding: Padding,
+    pub(crate) activation: Activation,
 }
 
 impl MaxPool2d {
     /// A square window that moves by its own size, without padding.
     pub const fn new(window: usize) -> MaxPool2d {
-        MaxPool2d { window: [window, window], stride: [window, window], padding: Padding::Valid }
+        MaxPool2d {
+            window: [window, window],
+            stride: [window, window],
+            padding: Padding::Valid,
+            activation: Activation::None,
+        }
     }
 
     /// With that stride in both directions.
@@ -26,6 +33,20 @@ impl MaxPool2d {
     /// With that padding; padded places are never the maximum.
     pub const fn padding(self, padding: Padding) -> MaxPool2d {
         MaxPool2d { padding, ..self }
+    }
+
+    /// With a ReLU after the maximum, in the same pass. It is the same as one before, for less work.
+    pub const fn relu(self) -> MaxPool2d {
+        MaxPool2d { activation: Activation::Relu, ..self }
+    }
+
+    /// Rows and columns of an input of that shape that its windows see, if that can be less than
+    /// there are.
+    pub(crate) fn seen(&self, input: Shape) -> Result<Option<[usize; 2]>, Error> {
+        Ok(match self.padding {
+            Padding::Valid => Some(self.geometry(&[input])?.seen()),
+            _ => None,
+        })
     }
 
     fn geometry(&self, inputs: &[Shape]) -> Result<Geometry, Error> {
@@ -40,7 +61,7 @@ impl Operation for MaxPool2d {
 
     /// The index of each maximum in its window.
     fn kept_len(&self, inputs: &[Shape]) -> Result<usize, Error> {
-        Ok(self.output_shape(inputs)?.elements())
+        Ok(max_pool2d::argmax_len(&self.geometry(inputs)?)?)
     }
 
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
@@ -58,18 +79,21 @@ impl Operation for MaxPool2d {
         match kept {
             None => for_each_chunk(output, chunk, |i, output| {
                 let (geometry, input) = part(i, output)?;
-                Ok(max_pool2d::forward(isa, &geometry, input, output)?)
+                Ok(max_pool2d::forward(isa, &geometry, self.activation, input, output)?)
             }),
             Some(argmax) => for_each_chunk2((output, chunk), (argmax, chunk), |i, output, argmax| {
                 let (geometry, input) = part(i, output)?;
-                Ok(max_pool2d::forward_argmax(isa, &geometry, input, output, argmax)?)
+                Ok(max_pool2d::forward_argmax(isa, &geometry, self.activation, input, output, argmax)?)
             }),
         }
     }
 
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
-        let Backward { isa, shapes, kept: argmax, d_output, d_inputs: [d_input, ..], .. } = run;
+        let Backward { isa, shapes, kept: argmax, output, d_output, d_inputs: [d_input, ..], .. } = run;
         let Some(d_input) = d_input else { return Ok(()) };
+        if self.activation == Activation::Relu {
+            elementwise::relu_grad(isa, output, d_output)?;
+        }
         let d_output = &*d_output;
         let geometry = self.geometry(shapes)?;
         let batch = geometry.input()[0];

@@ -42,7 +42,8 @@ impl Algorithm {
 
     /// As [`choose`](Self::choose), for the gradient to the input.
     pub fn choose_grad_input(isa: Isa, geometry: &Geometry) -> Algorithm {
-        let [batch, height, width, channels] = geometry.input();
+        let [batch, _, _, channels] = geometry.input();
+        let [height, width] = geometry.axes.map(|axis| axis.seen_end());
         let weights = |_| READ;
         cheapest(isa, geometry, [batch, height, width], [geometry.channels_out, channels], weights)
     }

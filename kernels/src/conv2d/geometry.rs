@@ -64,6 +64,11 @@ impl Axis {
         Ok(Axis { input, window, stride, before, output: (padded - window) / stride + 1 })
     }
 
+    /// The input elements before this one are all that the windows see.
+    pub fn seen_end(&self) -> usize {
+        ((self.output - 1) * self.stride + self.window).saturating_sub(self.before).min(self.input)
+    }
+
     /// How often a tap lies inside the input, over all positions.
     fn taps_inside(&self) -> u64 {
         let inside = |position: usize| {
@@ -165,6 +170,21 @@ impl Geometry {
         Ok(self)
     }
 
+    /// The same convolution without the outputs from row `height` and column `width` on: those that
+    /// a following pool drops are neither computed nor differentiated.
+    ///
+    /// # Errors
+    /// One of the two is zero.
+    pub fn cropped(mut self, [height, width]: [usize; 2]) -> Result<Geometry, Error> {
+        for (axis, extent) in self.axes.iter_mut().zip([height, width]) {
+            if extent == 0 {
+                return Err(Error::ZeroSize { what: "output extent" });
+            }
+            axis.output = axis.output.min(extent);
+        }
+        Ok(self)
+    }
+
     /// `[N, H, W, Cin]`.
     pub fn input(&self) -> [usize; 4] {
         [self.batch, self.axes[0].input, self.axes[1].input, self.channels_in]
@@ -190,5 +210,19 @@ impl Geometry {
     pub(super) fn positions_and_taps(&self) -> u64 {
         let [rows, columns] = self.axes.map(|axis| axis.taps_inside());
         (self.batch as u64).saturating_mul(rows).saturating_mul(columns)
+    }
+}
+
+/// Zeroes all of `[N, H, W, C]` from row `height` and from column `width` on.
+pub(crate) fn clear_beyond([height, width]: [usize; 2], shape: [usize; 4], array: &mut [f32]) {
+    let [_, rows, columns, channels] = shape;
+    for image in array.chunks_exact_mut(rows * columns * channels) {
+        let (kept, rest) = image.split_at_mut(height * columns * channels);
+        rest.fill(0.0);
+        if width < columns {
+            for row in kept.chunks_exact_mut(columns * channels) {
+                row[width * channels..].fill(0.0);
+            }
+        }
     }
 }

@@ -6,6 +6,7 @@
 //!
 //! Slices that do not fit their shapes panic: these functions are for tests.
 
+pub mod avg_pool2d;
 pub mod conv2d;
 pub mod loss;
 pub mod matmul;

@@ -54,7 +54,8 @@ fn max_pool_pads_as_keras_does() {
         let pool = |window, stride| {
             let g = max_pool2d::Geometry::new([1, 1, 5, 1], [1, window], [1, stride], Padding::Same).unwrap();
             written(g.output().iter().product(), |output| {
-                max_pool2d::forward(isa, &g, &[-5.0, -4.0, -3.0, -2.0, -1.0], output).unwrap();
+                max_pool2d::forward(isa, &g, Activation::None, &[-5.0, -4.0, -3.0, -2.0, -1.0], output)
+                    .unwrap();
             })
         };
         assert_eq!(pool(2, 2), [-4.0, -2.0, -1.0]);

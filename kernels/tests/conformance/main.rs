@@ -5,6 +5,7 @@
 //!
 //! `BANTAM_TEST_ISA=avx2` runs that instruction set alone and fails where it is missing.
 
+mod avg_pool2d;
 mod conv2d;
 mod elementwise;
 mod geometry;
@@ -39,6 +40,7 @@ macro_rules! conformance {
 }
 
 conformance! {
+    avg_pool2d { forward, grad_input }
     conv2d { forward, grad_input, grad_weights, pack, pack_transposed, packed_len, packed_transposed_len }
     elementwise { add, add_assign, mul, relu, relu_grad }
     loss {
@@ -48,7 +50,7 @@ conformance! {
     }
     #[cfg(feature = "matmul")]
     matmul { matmul }
-    max_pool2d { forward, forward_argmax, grad_input }
+    max_pool2d { argmax_len, forward, forward_argmax, grad_input }
     optimizer { sgd, sgd_momentum, rmsprop, adam }
     peak { multiply_adds }
     reduce { sum, sum_rows }

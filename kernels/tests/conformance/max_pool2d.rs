@@ -1,7 +1,7 @@
 use crate::support::{Numbers, shapes, written, written_bytes};
-use bantam_kernels::conv2d::Padding;
+use bantam_kernels::conv2d::{Activation, Padding};
 use bantam_kernels::max_pool2d::{self, Geometry};
-use bantam_kernels::{Isa, reference};
+use bantam_kernels::{Error, Isa, reference};
 use proptest::prelude::*;
 
 type Shape = ([usize; 4], [usize; 2], [usize; 2], Padding);
@@ -40,16 +40,19 @@ fn any_shape() -> impl Strategy<Value = Shape> {
         .prop_filter("the window does not fit", |&shape| geometry(shape).is_some())
 }
 
+pub fn for_each_geometry(check: impl Fn(&Geometry)) {
+    shapes(LISTED.iter().copied(), any_shape(), |shape| check(&geometry(shape).unwrap()));
+}
+
 /// Integers repeat, so that many windows have more than one maximum; every tenth place is NaN
 /// or minus infinity the second time.
 fn for_each_input(check: impl Fn(&Geometry, &[f32])) {
-    shapes(LISTED.iter().copied(), any_shape(), |shape| {
-        let g = geometry(shape).unwrap();
+    for_each_geometry(|g| {
         let mut input = Numbers::Integers.take(1, g.input().iter().product());
-        check(&g, &input);
+        check(g, &input);
         input.iter_mut().step_by(10).for_each(|x| *x = f32::NAN);
         input.iter_mut().skip(3).step_by(10).for_each(|x| *x = f32::NEG_INFINITY);
-        check(&g, &input);
+        check(g, &input);
     });
 }
 
@@ -62,11 +65,27 @@ fn assert_same(got: &[f32], want: impl Iterator<Item = f32>, what: &str) {
 pub fn forward(isa: Isa) {
     for_each_input(|g, input| {
         let got = written(g.output().iter().product(), |output| {
-            max_pool2d::forward(isa, g, input, output).unwrap();
+            max_pool2d::forward(isa, g, Activation::None, input, output).unwrap();
         });
-        let want = reference::max_pool2d::forward_argmax(g, input);
-        assert_same(&got, want.map(|(value, _)| value), &format!("{isa} {g:?}"));
+        let want = || reference::max_pool2d::forward_argmax(g, input).map(|(value, _)| value);
+        assert_same(&got, want(), &format!("{isa} {g:?}"));
+        let got = written(g.output().iter().product(), |output| {
+            max_pool2d::forward(isa, g, Activation::Relu, input, output).unwrap();
+        });
+        let relu = |x: f32| if x < 0.0 { 0.0 } else { x };
+        assert_same(&got, want().map(relu), &format!("{isa} {g:?}, ReLU"));
     });
+}
+
+pub fn argmax_len(_: Isa) {
+    let len = |window| {
+        let g = Geometry::new([1, 300, 300, 2], window, [1, 1], Padding::Valid).unwrap();
+        max_pool2d::argmax_len(&g)
+    };
+    let cells = |got| Err(Error::OutOfRange { what: "window cells", max: 256, got });
+    assert_eq!(len([16, 16]), Ok(285 * 285 * 2));
+    assert_eq!(len([1, 257]), cells(257));
+    assert_eq!(len([257, 257]), cells(257 * 257));
 }
 
 fn forward_with_argmax(isa: Isa, g: &Geometry, input: &[f32]) -> (Vec<f32>, Vec<u8>) {
@@ -74,7 +93,7 @@ fn forward_with_argmax(isa: Isa, g: &Geometry, input: &[f32]) -> (Vec<f32>, Vec<
     let mut output = Vec::new();
     let argmax = written_bytes(len, |argmax| {
         output = written(len, |output| {
-            max_pool2d::forward_argmax(isa, g, input, output, argmax).unwrap();
+            max_pool2d::forward_argmax(isa, g, Activation::None, input, output, argmax).unwrap();
         });
     });
     (output, argmax)
@@ -86,6 +105,13 @@ pub fn forward_argmax(isa: Isa) {
         let want: (Vec<f32>, Vec<u8>) = reference::max_pool2d::forward_argmax(g, input).unzip();
         assert_same(&output, want.0.into_iter(), &format!("{isa} {g:?}"));
         assert_eq!(argmax, want.1, "{isa} {g:?}");
+        let mut kept = vec![0; argmax.len()];
+        let got = written(argmax.len(), |output| {
+            max_pool2d::forward_argmax(isa, g, Activation::Relu, input, output, &mut kept).unwrap();
+        });
+        let relu = |&x: &f32| if x < 0.0 { 0.0 } else { x };
+        assert_same(&got, output.iter().map(relu), &format!("{isa} {g:?}, ReLU"));
+        assert_eq!(kept, argmax, "{isa} {g:?}");
     });
 }
 

@@ -21,7 +21,7 @@ fn blur_and_pool() -> Result<bool, Error> {
     conv2d::forward(isa, &g, &image, packed, Some(&[-30.0]), Activation::Relu, &mut sums)?;
     let pool = max_pool2d::Geometry::new([1, 4, 4, 1], [2, 2], [2, 2], Padding::Valid)?;
     let mut maxima = [0.0; 4];
-    max_pool2d::forward(isa, &pool, &sums, &mut maxima)?;
+    max_pool2d::forward(isa, &pool, Activation::None, &sums, &mut maxima)?;
     Ok(maxima == [15.0, 24.0, 51.0, 60.0])
 }
 

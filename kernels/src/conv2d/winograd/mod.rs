@@ -9,7 +9,7 @@ mod points;
 mod transform;
 
 use super::direct::{Activation, Correlate};
-use super::geometry::Geometry;
+use super::geometry::{Geometry, clear_beyond};
 use super::grad_weights::GradWeights;
 use super::pack::WholeVectors;
 use super::window::split;
@@ -76,6 +76,8 @@ struct Map {
     /// Where tap 0 of position 0 lies; it may lie outside the array.
     origin: [isize; 2],
     written: [usize; 2],
+    /// Extents of what is computed of it.
+    computed: [usize; 2],
     channels: usize,
     features: usize,
     /// Tiles along each axis.
@@ -170,6 +172,7 @@ impl Winograd {
             read: axes.map(|axis| axis.input),
             origin: axes.map(|axis| -axis.before.cast_signed()),
             written,
+            computed: written,
             channels: self.geometry.channels_in,
             features: self.geometry.channels_out,
             tiles: written.map(|extent| extent.div_ceil(self.tile.side())),
@@ -178,15 +181,16 @@ impl Winograd {
 
     fn backward_map(&self) -> Map {
         let axes = self.geometry.axes;
-        let written = axes.map(|axis| axis.input);
+        let computed = axes.map(|axis| axis.seen_end());
         Map {
             batch: self.geometry.batch,
             read: axes.map(|axis| axis.output),
             origin: axes.map(|axis| axis.before.cast_signed() - 2),
-            written,
+            written: axes.map(|axis| axis.input),
+            computed,
             channels: self.geometry.channels_out,
             features: self.geometry.channels_in,
-            tiles: written.map(|extent| extent.div_ceil(self.tile.side())),
+            tiles: computed.map(|extent| extent.div_ceil(self.tile.side())),
         }
     }
 
@@ -280,6 +284,7 @@ impl Winograd {
         check("input gradient", d_input, self.geometry.input().iter().product())?;
         check("scratch", scratch, self.grad_input_scratch_len())?;
         let map = self.backward_map();
+        clear_beyond(map.computed, self.geometry.input(), d_input);
         self.correlate(&map, d_output, packed_transposed, None, Activation::None, d_input, scratch);
         Ok(())
     }

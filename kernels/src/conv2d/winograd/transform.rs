@@ -231,7 +231,7 @@ impl<const T: usize, const M: usize> Operation for OutputFromPoints<'_, T, M> {
         for (slot, tile) in tiles.enumerate() {
             let [image, tile_row, tile_column] = map.place(tile);
             let (top, left) = (tile_row * M, tile_column * M);
-            let (rows, columns) = (M.min(map.written[0] - top), M.min(map.written[1] - left));
+            let (rows, columns) = (M.min(map.computed[0] - top), M.min(map.computed[1] - left));
             let first = ((image * map.written[0] + top) * map.written[1] + left) * features;
             for index in 0..features.div_ceil(S::LANES) {
                 let (feature, n) = vector::<S>(index, features);

@@ -1,0 +1,100 @@
+//! Mean over windows of an image `[N, H, W, C]`, channel by channel, padding left out. A window as
+//! large as the image gives the global average pool.
+
+use crate::error::check;
+use crate::pool2d::{Sweep, Visitor, Window, live};
+use crate::simd::Simd;
+use crate::{Error, Isa};
+
+pub use crate::pool2d::Geometry;
+
+/// The mean of each window: `[N, H, W, C]` to `[N, OH, OW, C]`.
+///
+/// # Errors
+/// A slice's length differs from the geometry's.
+pub fn forward(isa: Isa, geometry: &Geometry, input: &[f32], output: &mut [f32]) -> Result<(), Error> {
+    check("input", input, geometry.input().iter().product())?;
+    check("output", output, geometry.output().iter().product())?;
+    isa.run(Sweep { geometry, visitor: Mean { input, output } });
+    Ok(())
+}
+
+/// Gradient of the pool to its input: each output's gradient in equal shares to the cells of its
+/// window. `d_input` is overwritten.
+///
+/// # Errors
+/// A slice's length differs from the geometry's.
+pub fn grad_input(isa: Isa, geometry: &Geometry, d_output: &[f32], d_input: &mut [f32]) -> Result<(), Error> {
+    check("output gradient", d_output, geometry.output().iter().product())?;
+    check("input gradient", d_input, geometry.input().iter().product())?;
+    geometry.clear_unseen(d_input);
+    if geometry.overlaps() {
+        isa.run(Sweep { geometry, visitor: Share::<true> { d_output, d_input } });
+    } else {
+        isa.run(Sweep { geometry, visitor: Share::<false> { d_output, d_input } });
+    }
+    Ok(())
+}
+
+#[inline(always)]
+fn cells(window: &Window) -> f32 {
+    (window.len[0] * window.len[1]) as f32
+}
+
+struct Mean<'a> {
+    input: &'a [f32],
+    output: &'a mut [f32],
+}
+
+impl Visitor for Mean<'_> {
+    #[inline(always)]
+    unsafe fn visit<S: Simd, const V: usize>(&mut self, simd: S, window: Window, last: usize) {
+        let mut sums = [simd.splat(0.0); V];
+        for row in 0..window.len[0] {
+            for column in 0..window.len[1] {
+                let cell = self.input.as_ptr().wrapping_add(window.cell(row, column));
+                for (v, sum) in sums.iter_mut().enumerate() {
+                    // SAFETY: the caller's promise.
+                    let x = unsafe { simd.load_n(cell.add(v * S::LANES), live::<S, V>(v, last)) };
+                    *sum = simd.add(*sum, x);
+                }
+            }
+        }
+        for (v, &sum) in sums.iter().enumerate() {
+            let mean = simd.div(sum, simd.splat(cells(&window)));
+            // SAFETY: the caller's promise.
+            unsafe {
+                let output = self.output.as_mut_ptr().add(window.output + v * S::LANES);
+                simd.store_n(output, mean, live::<S, V>(v, last));
+            }
+        }
+    }
+}
+
+/// `ADD`: windows overlap, so that a cell may get more than one output's gradient.
+struct Share<'a, const ADD: bool> {
+    d_output: &'a [f32],
+    d_input: &'a mut [f32],
+}
+
+impl<const ADD: bool> Visitor for Share<'_, ADD> {
+    #[inline(always)]
+    unsafe fn visit<S: Simd, const V: usize>(&mut self, simd: S, window: Window, last: usize) {
+        for v in 0..V {
+            let n = live::<S, V>(v, last);
+            // SAFETY: the caller's promise.
+            let d = unsafe { simd.load_n(self.d_output.as_ptr().add(window.output + v * S::LANES), n) };
+            let share = simd.div(d, simd.splat(cells(&window)));
+            for row in 0..window.len[0] {
+                for column in 0..window.len[1] {
+                    // SAFETY: the caller's promise.
+                    unsafe {
+                        let slot = self.d_input.as_mut_ptr().add(window.cell(row, column) + v * S::LANES);
+                        let sum = if ADD { simd.add(simd.load_n(slot, n), share) } else { share };
+                        simd.store_n(slot, sum, n);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Windows over images `[N, H, W, C]`, channel by channel: what the pools share.
+
+use crate::Error;
+use crate::conv2d::Padding;
+use crate::conv2d::geometry::{Axis, clear_beyond};
+use crate::error::elements;
+use crate::simd::{Operation, Simd};
+
+/// The checked shape of a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Geometry {
+    batch: usize,
+    channels: usize,
+    pub(crate) axes: [Axis; 2],
+}
+
+impl Geometry {
+    /// `input` is `[N, H, W, C]`; `window` and `stride` are `[vertical, horizontal]`.
+    ///
+    /// # Errors
+    /// A size is zero, the window exceeds the padded input, padding is as wide as the window (a
+    /// window could then see nothing), or an array would not fit memory.
+    ///
+    /// ```
+    /// use bantam_kernels::{conv2d::Padding, max_pool2d::Geometry};
+    /// let g = Geometry::new([1, 5, 5, 64], [2, 2], [2, 2], Padding::Valid)?;
+    /// assert_eq!(g.output(), [1, 2, 2, 64]);
+    /// # Ok::<(), bantam_kernels::Error>(())
+    /// ```
+    pub fn new(
+        input: [usize; 4],
+        window: [usize; 2],
+        stride: [usize; 2],
+        padding: Padding,
+    ) -> Result<Geometry, Error> {
+        let [batch, height, width, channels] = input;
+        for (what, size) in [("batch", batch), ("channels", channels)] {
+            if size == 0 {
+                return Err(Error::ZeroSize { what });
+            }
+        }
+        let axes = Axis::pair([height, width], window, stride, padding)?;
+        if let Padding::Explicit { top, bottom, left, right } = padding {
+            for (pad, window) in [(top.max(bottom), window[0]), (left.max(right), window[1])] {
+                if pad >= window {
+                    return Err(Error::OutOfRange { what: "padding", max: window - 1, got: pad });
+                }
+            }
+        }
+        let geometry = Geometry { batch, channels, axes };
+        elements("input", &geometry.input())?;
+        elements("output", &geometry.output())?;
+        Ok(geometry)
+    }
+
+    /// The same pool over another number of images, for work in parts.
+    ///
+    /// # Errors
+    /// As [`Geometry::new`].
+    pub fn with_batch(mut self, batch: usize) -> Result<Geometry, Error> {
+        if batch == 0 {
+            return Err(Error::ZeroSize { what: "batch" });
+        }
+        self.batch = batch;
+        elements("input", &self.input())?;
+        elements("output", &self.output())?;
+        Ok(self)
+    }
+
+    /// `[N, H, W, C]`.
+    pub fn input(&self) -> [usize; 4] {
+        [self.batch, self.axes[0].input, self.axes[1].input, self.channels]
+    }
+
+    /// `[N, OH, OW, C]`.
+    pub fn output(&self) -> [usize; 4] {
+        [self.batch, self.axes[0].output, self.axes[1].output, self.channels]
+    }
+
+    /// Rows and columns of the input, from the first on, that the windows reach.
+    pub fn seen(&self) -> [usize; 2] {
+        self.axes.map(|axis| axis.seen_end())
+    }
+
+    /// Whether windows overlap, so that a cell may get more than one output's gradient.
+    pub(crate) fn overlaps(&self) -> bool {
+        self.axes.iter().any(|axis| axis.stride < axis.window)
+    }
+
+    /// Zeroes what no window sees of an array as large as the input; all of it, unless the windows
+    /// lie side by side.
+    pub(crate) fn clear_unseen(&self, d_input: &mut [f32]) {
+        if self.axes.iter().all(|axis| axis.stride == axis.window) {
+            clear_beyond(self.seen(), self.input(), d_input);
+        } else {
+            d_input.fill(0.0);
+        }
+    }
+}
+
+/// The part of one window along one axis that lies inside the input.
+#[derive(Clone, Copy)]
+pub(crate) struct Span {
+    /// The first cell that is inside, and where it reads.
+    first: usize,
+    input: usize,
+    len: usize,
+}
+
+impl Axis {
+    pub(crate) fn span(&self, position: usize) -> Span {
+        let start = position * self.stride;
+        let first = self.before.saturating_sub(start);
+        let input = start + first - self.before;
+        Span { first, input, len: (self.window - first).min(self.input - input) }
+    }
+}
+
+/// The part of one window that lies inside the input, and some of its channels.
+#[derive(Clone, Copy)]
+pub(crate) struct Window {
+    /// The first cell's first channel, in the input, and where the output's is.
+    input: usize,
+    pub output: usize,
+    /// The first cell's index in the window.
+    first: usize,
+    /// Rows and columns.
+    pub len: [usize; 2],
+    /// From one row to the next, in indices and in the input; from one column to the next there.
+    width: usize,
+    pitch: usize,
+    channels: usize,
+}
+
+impl Window {
+    /// The index of a cell in the window, padding included.
+    #[inline(always)]
+    pub fn index(&self, row: usize, column: usize) -> usize {
+        self.first + row * self.width + column
+    }
+
+    /// Where a cell lies in the input.
+    #[inline(always)]
+    pub fn cell(&self, row: usize, column: usize) -> usize {
+        self.input + row * self.pitch + column * self.channels
+    }
+}
+
+/// What is done with some channels of each window.
+pub(crate) trait Visitor {
+    /// # Safety
+    /// `V` vectors of channels, of the last one `last` elements, exist from the window's output on,
+    /// and in the input from each of its cells on.
+    unsafe fn visit<S: Simd, const V: usize>(&mut self, simd: S, window: Window, last: usize);
+}
+
+/// Elements of vector `v` of `V`.
+#[inline(always)]
+pub(crate) fn live<S: Simd, const V: usize>(v: usize, last: usize) -> usize {
+    if v + 1 < V { S::LANES } else { last }
+}
+
+/// Visits every window, in the order of the output.
+pub(crate) struct Sweep<'a, V> {
+    pub geometry: &'a Geometry,
+    pub visitor: V,
+}
+
+impl<V: Visitor> Operation for Sweep<'_, V> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(mut self, simd: S) {
+        let Geometry { batch, channels, axes: [vertical, horizontal] } = *self.geometry;
+        let (width, pitch) = (horizontal.window, horizontal.input * channels);
+        let mut output = 0;
+        for image in 0..batch {
+            for y in 0..vertical.output {
+                let rows = vertical.span(y);
+                let row = (image * vertical.input + rows.input) * pitch;
+                for x in 0..horizontal.output {
+                    let columns = horizontal.span(x);
+                    let input = row + columns.input * channels;
+                    let first = rows.first * width + columns.first;
+                    let len = [rows.len, columns.len];
+                    let window = Window { input, output, first, len, width, pitch, channels };
+                    // SAFETY: the spans lie inside the input, outputs follow each other, and the
+                    // lengths were checked.
+                    unsafe {
+                        // The same thrice, so that the usual windows are unrolled.
+                        match len {
+                            [2, 2] => self.vectors(simd, Window { len: [2, 2], ..window }),
+                            [3, 3] => self.vectors(simd, Window { len: [3, 3], ..window }),
+                            _ => self.vectors(simd, window),
+                        }
+                    }
+                    output += channels;
+                }
+            }
+        }
+    }
+}
+
+impl<V: Visitor> Sweep<'_, V> {
+    /// # Safety
+    /// All channels of the window's output exist, and of each of its cells.
+    #[inline(always)]
+    unsafe fn vectors<S: Simd>(&mut self, simd: S, window: Window) {
+        let mut from = window;
+        let mut rest = window.channels;
+        // SAFETY: the caller's promise; `rest` channels are left.
+        unsafe {
+            while rest >= 2 * S::LANES {
+                self.visitor.visit::<S, 2>(simd, from, S::LANES);
+                from.input += 2 * S::LANES;
+                from.output += 2 * S::LANES;
+                rest -= 2 * S::LANES;
+            }
+            if rest >= S::LANES {
+                self.visitor.visit::<S, 1>(simd, from, S::LANES);
+                from.input += S::LANES;
+                from.output += S::LANES;
+                rest -= S::LANES;
+            }
+            if rest > 0 {
+                self.visitor.visit::<S, 1>(simd, from, rest);
+            }
+        }
+    }
+}
