@@ -5,6 +5,7 @@ use crate::conv2d::Padding;
 use crate::conv2d::geometry::{Axis, clear_beyond};
 use crate::error::elements;
 use crate::simd::{Operation, Simd};
+use core::ops::Range;
 
 /// The checked shape of a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -114,6 +115,13 @@ impl Axis {
         let input = start + first - self.before;
         Span { first, input, len: (self.window - first).min(self.input - input) }
     }
+
+    /// The positions whose windows lie inside the input.
+    fn inner(&self) -> Range<usize> {
+        let start = self.before.div_ceil(self.stride);
+        let end = (self.input + self.before).checked_sub(self.window);
+        start..end.map_or(0, |last| (last / self.stride + 1).min(self.output))
+    }
 }
 
 /// The part of one window that lies inside the input, and some of its channels.
@@ -172,28 +180,32 @@ impl<V: Visitor> Operation for Sweep<'_, V> {
     fn run<S: Simd>(mut self, simd: S) {
         let Geometry { batch, channels, axes: [vertical, horizontal] } = *self.geometry;
         let (width, pitch) = (horizontal.window, horizontal.input * channels);
+        let (inner, step) = (horizontal.inner(), horizontal.stride * channels);
         let mut output = 0;
         for image in 0..batch {
             for y in 0..vertical.output {
                 let rows = vertical.span(y);
                 let row = (image * vertical.input + rows.input) * pitch;
-                for x in 0..horizontal.output {
+                let mut x = 0;
+                while x < horizontal.output {
                     let columns = horizontal.span(x);
                     let input = row + columns.input * channels;
                     let first = rows.first * width + columns.first;
                     let len = [rows.len, columns.len];
                     let window = Window { input, output, first, len, width, pitch, channels };
+                    let count = if inner.contains(&x) { inner.end - x } else { 1 };
                     // SAFETY: the spans lie inside the input, outputs follow each other, and the
                     // lengths were checked.
                     unsafe {
                         // The same thrice, so that the usual windows are unrolled.
                         match len {
-                            [2, 2] => self.vectors(simd, Window { len: [2, 2], ..window }),
-                            [3, 3] => self.vectors(simd, Window { len: [3, 3], ..window }),
-                            _ => self.vectors(simd, window),
+                            [2, 2] => self.windows(simd, Window { len: [2, 2], ..window }, count, step),
+                            [3, 3] => self.windows(simd, Window { len: [3, 3], ..window }, count, step),
+                            _ => self.windows(simd, window, count, step),
                         }
                     }
-                    output += channels;
+                    x += count;
+                    output += count * channels;
                 }
             }
         }
@@ -201,6 +213,20 @@ impl<V: Visitor> Operation for Sweep<'_, V> {
 }
 
 impl<V: Visitor> Sweep<'_, V> {
+    /// So many windows, from one to the next `step` further in the input.
+    ///
+    /// # Safety
+    /// All channels of each window's output exist, and of each of its cells.
+    #[inline(always)]
+    unsafe fn windows<S: Simd>(&mut self, simd: S, mut window: Window, count: usize, step: usize) {
+        for _ in 0..count {
+            // SAFETY: the caller's promise.
+            unsafe { self.vectors(simd, window) };
+            window.input += step;
+            window.output += window.channels;
+        }
+    }
+
     /// # Safety
     /// All channels of the window's output exist, and of each of its cells.
     #[inline(always)]
