@@ -3,6 +3,7 @@ use super::window::{Offsets, Positions, Segment, Sweep, split};
 use crate::error::check;
 use crate::simd::{Operation, Simd, Tile};
 use crate::{Error, Isa};
+use core::mem::MaybeUninit;
 use core::ops::Range;
 
 /// Gradient of a convolution to its weights, from its input `[N, H, W, Cin]` and its output's
@@ -112,8 +113,10 @@ impl<'a> GradWeights<'a> {
         let together = (TOUCHED_BYTES / touched).clamp(FEWEST_POSITIONS, POSITIONS);
         let mut positions = Positions::new(self.geometry.batch, sweeps, rectangle, cin, cout);
         let mut list = [Offsets::default(); POSITIONS];
-        let mut copy = [[simd.splat(0.0); V]; POSITIONS];
-        let copy = copy.as_flattened_mut();
+        let mut copy = [const { MaybeUninit::<[S::Vector; V]>::uninit() }; POSITIONS];
+        let copy = copy.as_mut_ptr().cast::<MaybeUninit<S::Vector>>();
+        // SAFETY: the same memory, vector by vector.
+        let copy = unsafe { core::slice::from_raw_parts_mut(copy, POSITIONS * V) };
         for part in split(positions.count(), together) {
             let list = &mut list[..part.len()];
             positions.fill(list);
@@ -138,7 +141,7 @@ impl<'a> GradWeights<'a> {
         rectangle: [&Segment; 2],
         positions: &[Offsets],
         first: usize,
-        copy: &mut [S::Vector],
+        copy: &mut [MaybeUninit<S::Vector>],
     ) {
         let [vertical, horizontal] = rectangle;
         let [_, kw, cin, cout] = self.geometry.weights();
@@ -146,22 +149,26 @@ impl<'a> GradWeights<'a> {
         // A copy of the output's gradient, because every row of the weights reads it, and channels
         // that are a power of two would fight for a few lines of the cache.
         let (d_output, _) = copy.as_chunks_mut::<V>();
+        let d_output = &mut d_output[..positions.len()];
         let whole = live == V * S::LANES;
         for (d, position) in d_output.iter_mut().zip(positions) {
             for (v, d) in d.iter_mut().enumerate() {
                 let lane = v * S::LANES;
                 // SAFETY: `position.write` is a pixel of the output's gradient, whose length was
                 // checked; it has `live` channels from `first` on, filling all vectors but the last.
-                *d = unsafe {
+                d.write(unsafe {
                     let source = self.d_output.as_ptr().add(position.write + first + lane);
                     if whole { simd.load(source) } else { simd.load_n(source, (live - lane).min(S::LANES)) }
-                };
+                });
             }
         }
+        // SAFETY: the loop has written all of it, one for each position.
+        let d_output: &[[S::Vector; V]] =
+            unsafe { core::slice::from_raw_parts(d_output.as_ptr().cast(), positions.len()) };
         let panel = Panel {
             input: self.input.as_ptr(),
             positions,
-            d_output: &d_output[..positions.len()],
+            d_output,
             d_weights: self.d_weights.as_mut_ptr().wrapping_add(first),
             live,
         };

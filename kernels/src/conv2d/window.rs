@@ -66,8 +66,13 @@ impl Sweep {
             }
             let taps = self.taps_inside(start);
             let mut end = start + 1;
-            while end < self.positions && self.taps_inside(end) == taps {
-                end += 1;
+            if taps.len() == self.taps && self.taps > 0 {
+                // Up to where the last tap leaves the array.
+                end = self.positions_inside(self.taps - 1).end;
+            } else {
+                while end < self.positions && self.taps_inside(end) == taps {
+                    end += 1;
+                }
             }
             let segment = Segment { start, len: end - start, taps };
             start = end;

@@ -253,7 +253,11 @@ impl<const T: usize, const M: usize> Operation for OutputFromPoints<'_, T, M> {
                     Some(bias) => unsafe { load(simd, bias.as_ptr().add(feature), n) },
                     None => simd.splat(0.0),
                 };
-                for (i, row) in half[..rows].iter().enumerate() {
+                for (i, row) in half.iter().enumerate() {
+                    // Not a shorter loop, which would keep the rows in memory.
+                    if i >= rows {
+                        break;
+                    }
                     let row: [_; M] = points::output(simd, row);
                     for (j, &sum) in row.iter().enumerate() {
                         if j < columns {
