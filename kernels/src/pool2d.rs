@@ -83,6 +83,13 @@ impl Geometry {
         self.axes.map(|axis| axis.seen_end())
     }
 
+    /// As [`conv2d::Geometry::rows`](crate::conv2d::Geometry::rows).
+    pub fn rows(mut self, rows: Range<usize>) -> Option<(Geometry, Range<usize>)> {
+        let (axis, seen) = self.axes[0].part(rows)?;
+        (self.batch, self.axes[0]) = (1, axis);
+        Some((self, seen))
+    }
+
     /// Whether windows overlap, so that a cell may get more than one output's gradient.
     pub(crate) fn overlaps(&self) -> bool {
         self.axes.iter().any(|axis| axis.stride < axis.window)

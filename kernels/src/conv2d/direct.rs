@@ -1,6 +1,6 @@
 use super::Geometry;
 use super::pack::{packed_len, packed_transposed_len};
-use super::window::{Offsets, Positions, Residue, Segment, Sweep, split};
+use super::window::{Offsets, Order, Positions, Residue, Segment, Sweep, split};
 use crate::error::check;
 use crate::simd::{Operation, Simd, Tile};
 use crate::{Error, Isa};
@@ -201,7 +201,8 @@ impl<'a> Correlate<'a> {
             let panels = panels.clone().skip(group.start).take(group.len());
             // Either every position sums up all its taps at once, or tap by tap: then the edges do
             // not part the positions, and the weights of a tap serve them all from the
-            // first-level cache, but sums pass through the output.
+            // first-level cache, but sums pass through the output. The order is the same, and with
+            // it the bits.
             let [vertical, horizontal] = self.sweeps;
             let by_taps = self.channels >= CHANNELS_BY_TAPS
                 && vertical.positions * horizontal.positions <= POSITIONS
@@ -211,8 +212,9 @@ impl<'a> Correlate<'a> {
                 let ends = Ends { resume: false, finish: false };
                 self.rectangle::<S, R, V, N>(simd, all.each_ref(), ends, depth, panels.clone());
             }
-            for rows in vertical.rectangles(!by_taps) {
-                for columns in horizontal.rectangles(!by_taps) {
+            let order = if by_taps { Order::Taps } else { Order::Positions };
+            for rows in vertical.rectangles(order) {
+                for columns in horizontal.rectangles(order) {
                     let ends = Ends { resume: by_taps, finish: !by_taps };
                     self.rectangle::<S, R, V, N>(simd, [&rows, &columns], ends, depth, panels.clone());
                 }

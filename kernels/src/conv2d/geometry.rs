@@ -1,5 +1,6 @@
 use crate::Error;
 use crate::error::elements;
+use core::ops::Range;
 
 /// How far the window reaches past the input's edges. Padded places count as zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -67,6 +68,22 @@ impl Axis {
     /// The input elements before this one are all that the windows see.
     pub fn seen_end(&self) -> usize {
         ((self.output - 1) * self.stride + self.window).saturating_sub(self.before).min(self.input)
+    }
+
+    /// The same axis for some positions, and the part of the input that they see; `None` if they see
+    /// nothing, or there are none.
+    pub fn part(&self, positions: Range<usize>) -> Option<(Axis, Range<usize>)> {
+        if positions.is_empty() || positions.end > self.output {
+            return None;
+        }
+        let last = (positions.end - 1) * self.stride;
+        let first = positions.start * self.stride;
+        if first >= self.before + self.input || last + self.window <= self.before {
+            return None;
+        }
+        let seen = first.saturating_sub(self.before)..(last + self.window - self.before).min(self.input);
+        let before = self.before.saturating_sub(first);
+        Some((Axis { input: seen.len(), before, output: positions.len(), ..*self }, seen))
     }
 
     /// How often a tap lies inside the input, over all positions.
@@ -183,6 +200,23 @@ impl Geometry {
             axis.output = axis.output.min(extent);
         }
         Ok(self)
+    }
+
+    /// The same convolution for some rows of the output of one image, and the rows of the input that
+    /// they see, for work in parts: the bits are those of the whole. `None` if they see
+    /// padding alone, or are not rows of the output.
+    ///
+    /// ```
+    /// use bantam_kernels::conv2d::{Geometry, Padding};
+    /// let g = Geometry::new([1, 8, 8, 3], [3, 3], 16, [1, 1], Padding::Same)?;
+    /// let (lower, seen) = g.rows(4..8).unwrap();
+    /// assert_eq!((lower.output(), seen), ([1, 4, 8, 16], 3..8));
+    /// # Ok::<(), bantam_kernels::Error>(())
+    /// ```
+    pub fn rows(mut self, rows: Range<usize>) -> Option<(Geometry, Range<usize>)> {
+        let (axis, seen) = self.axes[0].part(rows)?;
+        (self.batch, self.axes[0]) = (1, axis);
+        Some((self, seen))
     }
 
     /// `[N, H, W, Cin]`.

@@ -1,5 +1,5 @@
 use super::Geometry;
-use super::window::{Offsets, Positions, Segment, Sweep, split};
+use super::window::{Offsets, Order, Positions, Segment, Sweep, split};
 use crate::error::check;
 use crate::simd::{Operation, Simd, Tile};
 use crate::{Error, Isa};
@@ -93,8 +93,9 @@ impl<'a> GradWeights<'a> {
         // Either all taps are summed at once, and the gradient is passed over once for every few
         // positions, or tap by tap, and the arrays are passed over once for every tap.
         let small = size_of::<f32>() * kh * kw * cin * cout <= SMALL_GRADIENT_BYTES;
-        for vertical in sweeps[0].rectangles(small) {
-            for horizontal in sweeps[1].rectangles(small) {
+        let order = if small { Order::Positions } else { Order::TapGroups };
+        for vertical in sweeps[0].rectangles(order) {
+            for horizontal in sweeps[1].rectangles(order) {
                 self.rectangle::<S, R, V, N>(simd, &sweeps, [&vertical, &horizontal]);
             }
         }

@@ -7,6 +7,17 @@
 use super::geometry::{Axis, Geometry};
 use core::ops::Range;
 
+/// What comes first, and lasts longest.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// All taps of a position before the next position.
+    Positions,
+    /// All positions of a tap before the next tap.
+    Taps,
+    /// As `Taps`, for runs of taps that are seen at the same positions.
+    TapGroups,
+}
+
 /// A window's positions along one axis.
 #[derive(Clone, Copy)]
 pub(super) struct Sweep {
@@ -80,9 +91,9 @@ impl Sweep {
         })
     }
 
-    /// Runs of taps that are seen at the same positions, first to last. A tap that is seen nowhere
-    /// is left out.
-    pub fn tap_groups(self) -> impl Iterator<Item = Segment> {
+    /// Runs of up to `most` taps that are seen at the same positions, first to last. A tap that is
+    /// seen nowhere is left out.
+    pub fn tap_groups(self, most: usize) -> impl Iterator<Item = Segment> {
         let mut start = 0;
         core::iter::from_fn(move || {
             while start < self.taps && self.positions_inside(start).is_empty() {
@@ -93,7 +104,7 @@ impl Sweep {
             }
             let positions = self.positions_inside(start);
             let mut end = start + 1;
-            while end < self.taps && self.positions_inside(end) == positions {
+            while end < self.taps.min(start + most) && self.positions_inside(end) == positions {
                 end += 1;
             }
             let group = Segment { start: positions.start, len: positions.len(), taps: start..end };
@@ -102,11 +113,11 @@ impl Sweep {
         })
     }
 
-    /// Every tap at every position at which it is inside, once: by [`segments`](Self::segments) or
-    /// by [`tap_groups`](Self::tap_groups).
-    pub fn rectangles(self, by_segments: bool) -> impl Iterator<Item = Segment> {
-        let mut segments = by_segments.then(|| self.segments());
-        let mut groups = (!by_segments).then(|| self.tap_groups());
+    /// Every tap at every position at which it is inside, once.
+    pub fn rectangles(self, order: Order) -> impl Iterator<Item = Segment> {
+        let most = if order == Order::Taps { 1 } else { self.taps };
+        let mut segments = (order == Order::Positions).then(|| self.segments());
+        let mut groups = (order != Order::Positions).then(|| self.tap_groups(most));
         core::iter::from_fn(move || match (&mut segments, &mut groups) {
             (Some(segments), _) => segments.next(),
             (_, Some(groups)) => groups.next(),

@@ -1,4 +1,4 @@
-use crate::support::{Numbers, bits, shapes, written};
+use crate::support::{Numbers, bits, isas, shapes, written};
 use bantam_kernels::conv2d::{self, Activation, Geometry, Padding};
 use bantam_kernels::{Isa, reference};
 use proptest::prelude::*;
@@ -225,5 +225,47 @@ pub fn packed_transposed_len(isa: Isa) {
     let lanes = len(1) / (2 * 3 * 3);
     for channels in 1..50 {
         assert_eq!(len(channels), 2 * 3 * 3 * channels.next_multiple_of(lanes), "{isa} {channels}");
+    }
+}
+
+/// Parts of the map have the bits of the whole.
+#[test]
+fn rows() {
+    for isa in isas() {
+        for_each_geometry(|g| {
+            let (input, weights) =
+                (Numbers::Reals.take(1, len(g.input())), Numbers::Reals.take(2, len(g.weights())));
+            let packed = packed(isa, g, &weights);
+            let run = |g: &Geometry, input: &[f32]| {
+                written(len(g.output()), |output| {
+                    conv2d::forward(isa, g, input, &packed, None, Activation::Relu, output).unwrap();
+                })
+            };
+            let whole = run(g, &input);
+            let [_, height, width, channels] = g.input();
+            let [batch, rows, ..] = g.output();
+            let Some(parts) = [0..rows / 2, rows / 2..rows]
+                .into_iter()
+                .filter(|rows| !rows.is_empty())
+                .map(|rows| g.rows(rows))
+                .collect::<Option<Vec<_>>>()
+            else {
+                return;
+            };
+            let mut joined = Vec::new();
+            for image in 0..batch {
+                for (part, seen) in &parts {
+                    let row = width * channels;
+                    let first = image * height * row;
+                    joined.extend(run(part, &input[first + seen.start * row..first + seen.end * row]));
+                }
+            }
+            assert_eq!(bits(&whole), bits(&joined), "{isa} {g:?}");
+        });
+        let g = Geometry::new([1, 3, 3, 1], [2, 2], 1, [1, 1], WIDE).unwrap();
+        // Rows 4 to 7 see the input.
+        assert!(g.rows(0..11).is_some() && g.rows(0..5).is_some() && g.rows(7..11).is_some());
+        assert!(g.rows(0..4).is_none() && g.rows(8..11).is_none());
+        assert!(g.rows(5..5).is_none() && g.rows(7..12).is_none());
     }
 }
