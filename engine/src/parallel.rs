@@ -2,20 +2,22 @@
 
 use crate::Error;
 
+/// How many threads there are.
+pub(crate) fn threads() -> usize {
+    #[cfg(feature = "parallel")]
+    return rayon::current_num_threads();
+    #[cfg(not(feature = "parallel"))]
+    1
+}
+
 /// The size of the parts of `total` that keep every thread busy.
 pub(crate) fn part_of(total: usize) -> usize {
-    #[cfg(feature = "parallel")]
-    return total.div_ceil(rayon::current_num_threads()).max(1);
-    #[cfg(not(feature = "parallel"))]
-    total.max(1)
+    total.div_ceil(threads()).max(1)
 }
 
 /// How many parts there are of `total` or less, at the most.
 pub(crate) fn most_parts(total: usize) -> usize {
-    #[cfg(feature = "parallel")]
-    return total.min(rayon::current_num_threads());
-    #[cfg(not(feature = "parallel"))]
-    total.min(1)
+    total.min(threads())
 }
 
 /// Calls `work` with the index of each chunk of `data` and the chunk.
@@ -46,4 +48,16 @@ pub(crate) fn for_each_chunk2<T: Send, U: Send>(
     }
     let mut chunks = a.chunks_mut(a_chunk).zip(b.chunks_mut(b_chunk)).enumerate();
     chunks.try_for_each(|(i, (a, b))| work(i, a, b))
+}
+
+/// As [`for_each_chunk`], with scratch of so many elements for each chunk.
+pub(crate) fn for_each_chunk_with(
+    data: (&mut [f32], usize),
+    (scratch, len): (&mut [f32], usize),
+    work: impl Fn(usize, &mut [f32], &mut [f32]) -> Result<(), Error> + Sync + Send,
+) -> Result<(), Error> {
+    if len == 0 {
+        return for_each_chunk(data.0, data.1, |i, chunk| work(i, chunk, &mut []));
+    }
+    for_each_chunk2(data, (scratch, len), work)
 }

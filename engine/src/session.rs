@@ -22,7 +22,7 @@ pub struct Session<'m> {
     isa: Isa,
     batch: usize,
     steps: Vec<PreparedStep<'m>>,
-    /// Every step reads one and writes the other.
+    /// The first step reads the input; each writes one of these, and the next reads it.
     values: [Vec<f32>; 2],
     scratch: Vec<f32>,
 }
@@ -86,10 +86,11 @@ impl<'m> Session<'m> {
         let sample = self.model.input_shape();
         let n = (input.len() / sample.elements()).clamp(1, self.batch);
         check_len("samples", input, sample.with_batch(n)?)?;
-        let [from, to] = &mut self.values;
-        let (mut from, mut to) = (from, to);
-        from[..input.len()].copy_from_slice(input);
-        for step in &self.steps {
+        let output_len = self.model.output_shape().with_batch(n)?.elements();
+        let [even, odd] = &mut self.values;
+        for (index, step) in self.steps.iter().enumerate() {
+            let (from, to) = if index % 2 == 0 { (&mut *odd, &mut *even) } else { (&mut *even, &mut *odd) };
+            let from = if index == 0 { input } else { &*from };
             let mut shapes = step.shapes;
             shapes[0] = with_batch(shapes[0], n)?;
             let op = match step.op {
@@ -115,9 +116,12 @@ impl<'m> Session<'m> {
                 kept: None,
                 scratch: &mut self.scratch,
             })?;
-            (from, to) = (to, from);
         }
-        Ok(&from[..self.model.output_shape().with_batch(n)?.elements()])
+        if self.steps.is_empty() {
+            odd[..input.len()].copy_from_slice(input);
+        }
+        let last = if self.steps.len().is_multiple_of(2) { odd } else { even };
+        Ok(&last[..output_len])
     }
 }
 

@@ -2,8 +2,8 @@
 //! what is wrong.
 
 use bantam::{
-    Adam, Dataset, Error, Event, Isa, Loss, Model, Optimizer, RmsProp, Samples, Sequential, Sgd, Shape, Tape,
-    Tensor, Trainer,
+    Adam, Conv2d, Dataset, Error, Event, Isa, Loss, Model, Optimizer, Padding, RmsProp, Samples, Sequential,
+    Session, Sgd, Shape, Tape, Tensor, Trainer,
 };
 use std::ops::ControlFlow;
 
@@ -287,4 +287,29 @@ fn overflowing_shapes_are_refused() {
     assert!(Shape::new(&[most / 4]).is_err());
     assert!(Shape::new(&[1, 2, 3, 4, 5, 6]).is_err());
     assert!(Tensor::new(&[2, 2], vec![0.0; 3]).is_err());
+}
+
+/// One large image is parted by rows, or by pixels if the window is one: the bits stay.
+#[test]
+fn one_image_has_the_same_bits_on_any_number_of_threads() {
+    let net = Sequential::new([31, 33, 24])
+        .conv2d_with(40, [3, 3], Conv2d::same())
+        .relu()
+        .conv2d_with(96, [5, 3], Conv2d::same().stride(2))
+        .conv2d(200, 1)
+        .conv2d_with(300, [3, 3], Conv2d::padded(Padding::Explicit { top: 9, bottom: 8, left: 1, right: 2 }))
+        .max_pool2d(3);
+    let model = net.build(5).unwrap();
+    let image: Vec<f32> = (0..31 * 33 * 24).map(|i| ((i * 37) % 101) as f32 / 50.0 - 1.0).collect();
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let mut session = Session::new(&model, 2, Isa::detect()).unwrap();
+            session.run(&image).unwrap().iter().map(|x| x.to_bits()).collect::<Vec<_>>()
+        })
+    };
+    let one = run(1);
+    for threads in [2, 3, 5, 16] {
+        assert!(run(threads) == one, "{threads} threads");
+    }
 }

@@ -1,8 +1,8 @@
 use super::{Backward, Forward, Operation};
-use crate::parallel::{for_each_chunk, for_each_chunk2, most_parts, part_of};
+use crate::parallel::{for_each_chunk, for_each_chunk_with, most_parts, part_of, threads};
 use crate::{Error, Shape};
 use bantam_kernels::Isa;
-use bantam_kernels::conv2d::winograd::Winograd;
+use bantam_kernels::conv2d::winograd::{Tile, Winograd};
 use bantam_kernels::conv2d::{self, Activation, Algorithm, Geometry, Padding};
 use bantam_kernels::{elementwise, reduce};
 
@@ -141,45 +141,115 @@ pub(super) fn prepare(
     Ok(())
 }
 
-/// Room for each part of the images, also when there are fewer images than stated.
-pub(super) fn forward_scratch_len(isa: Isa, geometry: &Geometry) -> Result<usize, Error> {
-    let Some(winograd) = forward_winograd(isa, geometry)? else { return Ok(0) };
-    let batch = geometry.input()[0];
-    let images = part_of(batch);
-    Ok(most_parts(batch) * winograd.with_batch(images)?.forward_scratch_len())
+/// From so many multiply-adds on, an image alone is worth the threads' time.
+const WORTH_PARTING: u64 = 4_000_000;
+
+/// How a forward pass is parted.
+#[derive(Clone, Copy)]
+struct Parts {
+    /// Of one image, or of one pixel if the window is a single one: then pixels are parted.
+    one: Geometry,
+    winograd: Option<Tile>,
+    /// Rows of a part, if the images are too few for the threads.
+    rows: Option<usize>,
 }
 
-/// A convolution or dense layer, parted by images. There may be fewer than it was prepared for.
+impl Parts {
+    /// For `batch` images; `prepared_for` says what the weights are prepared for.
+    fn new(isa: Isa, prepared_for: &Geometry, batch: usize) -> Result<Parts, Error> {
+        let winograd = forward_winograd(isa, prepared_for)?.map(|winograd| winograd.tile());
+        let one = prepared_for.with_batch(1)?;
+        let ([_, h, w, cin], [kh, kw, _, cout], [_, oh, ow, _]) = (one.input(), one.weights(), one.output());
+        if batch >= threads() || one.multiply_adds() < WORTH_PARTING {
+            return Ok(Parts { one, winograd, rows: None });
+        }
+        if [kh, kw, oh, ow] == [1, 1, h, w] {
+            return Ok(Parts { one: Geometry::dense(1, cin, cout)?, winograd, rows: None });
+        }
+        // Tiles stay whole, so that the bits stay the same.
+        let rows = part_of(oh).next_multiple_of(winograd.map_or(1, Tile::side)).min(oh);
+        let seeing = (0..oh).step_by(rows).all(|row| one.rows(row..oh.min(row + rows)).is_some());
+        Ok(Parts { one, winograd, rows: seeing.then_some(rows) })
+    }
+
+    /// Elements of an input and of an output.
+    fn lens(&self) -> [usize; 2] {
+        [self.one.input(), self.one.output()].map(|shape| shape.iter().product())
+    }
+
+    /// Elements of scratch of one part, the largest, and of all parts.
+    fn scratch_lens(&self, isa: Isa, count: usize) -> Result<[usize; 2], Error> {
+        let (largest, parts) = match self.rows {
+            None => (Some(self.one.with_batch(part_of(count))?), most_parts(count)),
+            Some(rows) => {
+                let height = self.one.output()[1];
+                (self.one.rows(0..rows).map(|(part, _)| part), height.div_ceil(rows))
+            }
+        };
+        let (Some(tile), Some(largest)) = (self.winograd, largest) else { return Ok([0, 0]) };
+        let len = Winograd::new(isa, &largest, tile)?.forward_scratch_len();
+        Ok([len, len * parts])
+    }
+}
+
+/// Room for all parts, also when there are fewer images than stated.
+pub(super) fn forward_scratch_len(isa: Isa, geometry: &Geometry) -> Result<usize, Error> {
+    let batch = geometry.input()[0];
+    let mut most = 0;
+    for batch in [1, batch] {
+        let parts = Parts::new(isa, geometry, batch)?;
+        let count = geometry.with_batch(batch)?.output().iter().product::<usize>() / parts.lens()[1];
+        most = most.max(parts.scratch_lens(isa, count)?[1]);
+    }
+    Ok(most)
+}
+
+/// A convolution or dense layer, parted by images, rows or pixels. There may be fewer images than it
+/// was prepared for.
 pub(super) fn forward(
     prepared_for: &Geometry,
     activation: Activation,
     run: Forward<'_>,
 ) -> Result<(), Error> {
     let Forward { isa, inputs, prepared, output, scratch, .. } = run;
-    let [_, h, w, cin] = prepared_for.input();
-    let [_, oh, ow, cout] = prepared_for.output();
-    let (input_len, output_len) = (h * w * cin, oh * ow * cout);
-    let images = part_of(output.len() / output_len);
     let bias = inputs.get(2).copied();
-    let part = |i: usize, output: &[f32]| {
-        let first = i * images * input_len;
-        let batch = output.len() / output_len;
-        (batch, &inputs[0][first..first + batch * input_len])
+    let convolve = |geometry: &Geometry, tile, input: &[f32], output: &mut [f32], scratch: &mut [f32]| {
+        let Some(tile) = tile else {
+            return conv2d::forward(isa, geometry, input, prepared, bias, activation, output);
+        };
+        let winograd = Winograd::new(isa, geometry, tile)?;
+        let scratch = &mut scratch[..winograd.forward_scratch_len()];
+        winograd.forward(input, prepared, bias, activation, output, scratch)
     };
-    let Some(winograd) = forward_winograd(isa, prepared_for)? else {
-        return for_each_chunk(output, images * output_len, |i, output| {
-            let (batch, input) = part(i, output);
-            let geometry = prepared_for.with_batch(batch)?;
-            Ok(conv2d::forward(isa, &geometry, input, prepared, bias, activation, output)?)
+
+    let batch = output.len() / prepared_for.with_batch(1)?.output().iter().product::<usize>();
+    let parts = Parts::new(isa, prepared_for, batch)?;
+    let Parts { one, winograd, rows } = parts;
+    let [input_len, output_len] = parts.lens();
+    let count = output.len() / output_len;
+    let [scratch_len, _] = parts.scratch_lens(isa, count)?;
+    let Some(rows) = rows else {
+        let images = part_of(count);
+        let chunks = (output, images * output_len);
+        return for_each_chunk_with(chunks, (scratch, scratch_len), |i, output, scratch| {
+            let images_here = output.len() / output_len;
+            let input = &inputs[0][i * images * input_len..][..images_here * input_len];
+            Ok(convolve(&one.with_batch(images_here)?, winograd, input, output, scratch)?)
         });
     };
-    let scratch_len = winograd.with_batch(images)?.forward_scratch_len();
-    for_each_chunk2((output, images * output_len), (scratch, scratch_len), |i, output, scratch| {
-        let (batch, input) = part(i, output);
-        let winograd = winograd.with_batch(batch)?;
-        let scratch = &mut scratch[..winograd.forward_scratch_len()];
-        Ok(winograd.forward(input, prepared, bias, activation, output, scratch)?)
-    })
+    let ([_, height, ..], [_, output_height, ..]) = (one.input(), one.output());
+    let (input_row, output_row) = (input_len / height, output_len / output_height);
+    let images = inputs[0].chunks_exact(input_len).zip(output.chunks_exact_mut(output_len));
+    for (input, output) in images {
+        let chunks = (output, rows * output_row);
+        for_each_chunk_with(chunks, (&mut *scratch, scratch_len), |i, output, scratch| {
+            let rows = i * rows..i * rows + output.len() / output_row;
+            let Some((part, seen)) = one.rows(rows) else { return Ok(()) };
+            let input = &input[seen.start * input_row..seen.end * input_row];
+            Ok(convolve(&part, winograd, input, output, scratch)?)
+        })?;
+    }
+    Ok(())
 }
 
 /// A bias's gradient is the sum of so many partial sums, which threads can share.
@@ -319,7 +389,7 @@ fn grad_input(
     winograd.pack_transposed(weights, packed)?;
     let packed = &*packed;
     let scratch_len = winograd.with_batch(images)?.grad_input_scratch_len();
-    for_each_chunk2((d_input, images * input_len), (scratch, scratch_len), |i, d_input, scratch| {
+    for_each_chunk_with((d_input, images * input_len), (scratch, scratch_len), |i, d_input, scratch| {
         let (batch, d_output) = part(i, d_input);
         let winograd = winograd.with_batch(batch)?;
         let scratch = &mut scratch[..winograd.grad_input_scratch_len()];
