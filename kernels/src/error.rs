@@ -30,7 +30,14 @@ pub enum Error {
         /// Extent of the input with its padding.
         padded: usize,
     },
-    /// The windows are not 3×3, or do not slide by one pixel.
+    /// Channels that cannot be parted into so many groups.
+    Groups {
+        /// Into how many.
+        groups: usize,
+        /// Input or output channels.
+        channels: usize,
+    },
+    /// The windows are not 3×3, do not slide by one pixel, are dilated or see a group of channels.
     NotWinograd,
     /// A value lies outside the range that the kernel can treat.
     OutOfRange {
@@ -56,7 +63,12 @@ impl fmt::Display for Error {
             Error::WindowExceedsInput { window, padded } => {
                 write!(f, "window: expected at most the padded input's {padded}, got {window}")
             }
-            Error::NotWinograd => f.write_str("Winograd: expected windows of 3×3 and stride 1"),
+            Error::Groups { groups, channels } => {
+                write!(f, "groups: expected a divisor of {channels} channels, got {groups}")
+            }
+            Error::NotWinograd => {
+                f.write_str("Winograd: expected windows of 3×3, stride 1, no dilation and one group")
+            }
             Error::OutOfRange { what, max, got } => {
                 write!(f, "{what}: expected at most {max}, got {got}")
             }

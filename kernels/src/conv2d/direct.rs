@@ -49,17 +49,22 @@ pub fn forward(
     if let Some(bias) = bias {
         check("bias", bias, geometry.channels_out)?;
     }
-    isa.run(Correlate {
-        batch: geometry.batch,
-        sweeps: Sweep::forward(geometry),
-        channels: geometry.channels_in,
-        features: geometry.channels_out,
-        input,
-        packed,
-        bias,
-        activation,
-        output,
-    });
+    let [channels, features] = geometry.group();
+    let packed = packed.chunks_exact(packed.len() / geometry.groups);
+    for (group, packed) in packed.enumerate() {
+        isa.run(Correlate {
+            batch: geometry.batch,
+            sweeps: Sweep::forward(geometry),
+            has_runs: geometry.has_runs(),
+            channels: Channels { all: geometry.channels_in, first: group * channels, count: channels },
+            features: Channels { all: geometry.channels_out, first: group * features, count: features },
+            input,
+            packed,
+            bias,
+            activation,
+            output: &mut *output,
+        });
+    }
     Ok(())
 }
 
@@ -82,22 +87,27 @@ pub fn grad_input(
     check("packed weights", packed_transposed, packed_transposed_len(isa, geometry))?;
     check("input gradient", d_input, geometry.input().iter().product())?;
     let taps = geometry.axes[0].window * geometry.axes[1].window;
-    let per_tap = packed_transposed.len() / taps;
-    let mut done = 0;
-    for residue in Residue::all(geometry) {
-        let len = residue.taps[0].count * residue.taps[1].count * per_tap;
-        isa.run(Correlate {
-            batch: geometry.batch,
-            sweeps: residue.sweeps(geometry),
-            channels: geometry.channels_out,
-            features: geometry.channels_in,
-            input: d_output,
-            packed: &packed_transposed[done..done + len],
-            bias: None,
-            activation: Activation::None,
-            output: &mut *d_input,
-        });
-        done += len;
+    let [features, channels] = geometry.group();
+    let groups = packed_transposed.chunks_exact(packed_transposed.len() / geometry.groups);
+    for (group, packed) in groups.enumerate() {
+        let mut rest = packed;
+        for residue in Residue::all(geometry) {
+            let len = residue.taps[0].count * residue.taps[1].count * (packed.len() / taps);
+            let (packed, tail) = rest.split_at(len);
+            rest = tail;
+            isa.run(Correlate {
+                batch: geometry.batch,
+                sweeps: residue.sweeps(geometry),
+                has_runs: geometry.has_runs(),
+                channels: Channels { all: geometry.channels_out, first: group * channels, count: channels },
+                features: Channels { all: geometry.channels_in, first: group * features, count: features },
+                input: d_output,
+                packed,
+                bias: None,
+                activation: Activation::None,
+                output: &mut *d_input,
+            });
+        }
     }
     Ok(())
 }
@@ -110,12 +120,28 @@ const POSITIONS: usize = 64;
 /// From so many channels on, padded windows over small maps are summed tap by tap.
 const CHANNELS_BY_TAPS: usize = 256;
 
+/// Channels of a group, and of all groups together.
+#[derive(Clone, Copy)]
+struct Channels {
+    all: usize,
+    first: usize,
+    count: usize,
+}
+
+impl Channels {
+    fn all(count: usize) -> Channels {
+        Channels { all: count, first: 0, count }
+    }
+}
+
 /// A window of packed weights slid over an array.
 pub(super) struct Correlate<'a> {
     batch: usize,
     sweeps: [Sweep; 2],
-    channels: usize,
-    features: usize,
+    /// Whether each row of the window is one run of numbers.
+    has_runs: bool,
+    channels: Channels,
+    features: Channels,
     input: &'a [f32],
     packed: &'a [f32],
     bias: Option<&'a [f32]>,
@@ -180,8 +206,9 @@ impl<'a> Correlate<'a> {
         Correlate {
             batch: 1,
             sweeps,
-            channels: depth,
-            features,
+            has_runs: true,
+            channels: Channels::all(depth),
+            features: Channels::all(features),
             input,
             packed,
             bias: None,
@@ -192,8 +219,8 @@ impl<'a> Correlate<'a> {
     /// Tiles of `R` rows by `V` vectors; of `N` rows by fewer vectors.
     #[inline(always)]
     fn all_panels<S: Simd, const R: usize, const V: usize, const N: usize>(&mut self, simd: S) {
-        let vectors = self.features.div_ceil(S::LANES);
-        let depth = self.sweeps[0].taps * self.sweeps[1].taps * self.channels;
+        let vectors = self.features.count.div_ceil(S::LANES);
+        let depth = self.sweeps[0].taps * self.sweeps[1].taps * self.channels.count;
         let panel_bytes = size_of::<f32>() * depth * V * S::LANES;
         let together = (PANELS_BYTES / panel_bytes.max(1)).max(1);
         let panels = split(vectors, V);
@@ -204,9 +231,10 @@ impl<'a> Correlate<'a> {
             // first-level cache, but sums pass through the output. The order is the same, and with
             // it the bits.
             let [vertical, horizontal] = self.sweeps;
-            let by_taps = self.channels >= CHANNELS_BY_TAPS
-                && vertical.positions * horizontal.positions <= POSITIONS
-                && (vertical.is_cut() || horizontal.is_cut());
+            let by_taps = !self.has_runs
+                || self.channels.count >= CHANNELS_BY_TAPS
+                    && vertical.positions * horizontal.positions <= POSITIONS
+                    && (vertical.is_cut() || horizontal.is_cut());
             let all = [vertical.unseeing(), horizontal.unseeing()];
             if by_taps {
                 let ends = Ends { resume: false, finish: false };
@@ -236,21 +264,22 @@ impl<'a> Correlate<'a> {
         panels: impl Iterator<Item = Range<usize>> + Clone,
     ) {
         let [vertical, horizontal] = rectangle;
-        let weight_pitch = self.sweeps[1].taps * self.channels;
-        let run = horizontal.taps.len() * self.channels;
+        let Correlate { channels, features, .. } = *self;
+        let weight_pitch = self.sweeps[1].taps * channels.count;
+        let run = horizontal.taps.len() * channels.count;
         let reach = Reach {
             rows: if run == 0 { 0 } else { vertical.taps.len() },
             run,
-            input_pitch: self.sweeps[1].read * self.channels,
+            input_pitch: self.sweeps[0].dilation * self.sweeps[1].read * channels.all,
             weight_pitch,
         };
         // Of a window that sees nothing no weight is read, so that any start will do.
         let first_weight = if reach.rows == 0 {
             0
         } else {
-            vertical.taps.start * weight_pitch + horizontal.taps.start * self.channels
+            vertical.taps.start * weight_pitch + horizontal.taps.start * channels.count
         };
-        let mut positions = Positions::new(self.batch, &self.sweeps, rectangle, self.channels, self.features);
+        let mut positions = Positions::new(self.batch, &self.sweeps, rectangle, channels.all, features.all);
         let mut list = [Offsets::default(); POSITIONS];
         for part in split(positions.count(), POSITIONS) {
             let list = &mut list[..part.len()];
@@ -259,23 +288,26 @@ impl<'a> Correlate<'a> {
             while let Some(vectors) = panels.next() {
                 let (first, width) = (vectors.start * S::LANES, vectors.len() * S::LANES);
                 // SAFETY: `forward` and `grad_input` checked that the slices have the lengths of
-                // the geometry. `first` is below `features`; a panel has `depth * width` weights
-                // and those before it `depth * first`.
+                // the geometry. `first` is below `features.count`; a panel has `depth * width`
+                // weights and those before it `depth * first`.
                 let panel = unsafe {
                     Panel {
                         packed: self.packed.as_ptr().add(depth * first + first_weight * width),
-                        bias: self.bias.map_or(core::ptr::null(), |bias| bias.as_ptr().add(first)),
-                        output: self.output.as_mut_ptr().add(first),
-                        live: width.min(self.features - first),
+                        bias: match self.bias {
+                            Some(bias) => bias.as_ptr().add(features.first + first),
+                            None => core::ptr::null(),
+                        },
+                        output: self.output.as_mut_ptr().add(features.first + first),
+                        live: width.min(features.count - first),
                         pitch: depth * width,
                         ends,
                     }
                 };
-                let input = self.input.as_ptr();
+                let input = self.input.as_ptr().wrapping_add(channels.first);
                 // SAFETY: the offsets come from `Positions` for these arrays, so every window's
                 // reach and every written pixel lies inside them; the panel is `vectors` wide.
                 unsafe {
-                    let fills = |next: Range<usize>| next.len() == V && next.end * S::LANES <= self.features;
+                    let fills = |next: Range<usize>| next.len() == V && next.end * S::LANES <= features.count;
                     if list.len() == 1 && fills(vectors.clone()) && panels.clone().next().is_some_and(fills) {
                         panels.next();
                         self.tile::<S, 1, V, 2>(simd, input, list, &reach, &panel);

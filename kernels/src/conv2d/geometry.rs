@@ -30,6 +30,8 @@ pub(crate) struct Axis {
     pub input: usize,
     pub window: usize,
     pub stride: usize,
+    /// From one tap to the next.
+    pub dilation: usize,
     /// Padding before the first element.
     pub before: usize,
     pub output: usize,
@@ -41,33 +43,46 @@ impl Axis {
         input: usize,
         window: usize,
         stride: usize,
+        dilation: usize,
         pad: Option<(usize, usize)>,
     ) -> Result<Axis, Error> {
-        for (what, size) in [("input extent", input), ("window", window), ("stride", stride)] {
+        let sizes = [("input extent", input), ("window", window), ("stride", stride), ("dilation", dilation)];
+        for (what, size) in sizes {
             if size == 0 {
                 return Err(Error::ZeroSize { what });
             }
         }
+        if stride > 1 && dilation > 1 {
+            return Err(Error::OutOfRange { what: "dilation of a strided window", max: 1, got: dilation });
+        }
+        let extent = (window - 1).checked_mul(dilation).and_then(|span| span.checked_add(1));
+        let extent = extent.ok_or(Error::TooLarge { what: "window" })?;
         let Some((before, after)) = pad else {
             let output = input.div_ceil(stride);
             // The product is below `input`.
-            let reach = ((output - 1) * stride).checked_add(window);
+            let reach = ((output - 1) * stride).checked_add(extent);
             let reach = reach.filter(|&reach| reach <= isize::MAX as usize);
             let reach = reach.ok_or(Error::TooLarge { what: "padded input" })?;
-            return Ok(Axis { input, window, stride, before: reach.saturating_sub(input) / 2, output });
+            let before = reach.saturating_sub(input) / 2;
+            return Ok(Axis { input, window, stride, dilation, before, output });
         };
         let padded = input.checked_add(before).and_then(|sum| sum.checked_add(after));
         let padded = padded.filter(|&padded| padded <= isize::MAX as usize);
         let padded = padded.ok_or(Error::TooLarge { what: "padded input" })?;
-        if window > padded {
-            return Err(Error::WindowExceedsInput { window, padded });
+        if extent > padded {
+            return Err(Error::WindowExceedsInput { window: extent, padded });
         }
-        Ok(Axis { input, window, stride, before, output: (padded - window) / stride + 1 })
+        Ok(Axis { input, window, stride, dilation, before, output: (padded - extent) / stride + 1 })
+    }
+
+    /// Elements from the first tap to the last.
+    pub fn extent(&self) -> usize {
+        (self.window - 1) * self.dilation + 1
     }
 
     /// The input elements before this one are all that the windows see.
     pub fn seen_end(&self) -> usize {
-        ((self.output - 1) * self.stride + self.window).saturating_sub(self.before).min(self.input)
+        ((self.output - 1) * self.stride + self.extent()).saturating_sub(self.before).min(self.input)
     }
 
     /// The same axis for some positions, and the part of the input that they see; `None` if they see
@@ -78,10 +93,11 @@ impl Axis {
         }
         let last = (positions.end - 1) * self.stride;
         let first = positions.start * self.stride;
-        if first >= self.before + self.input || last + self.window <= self.before {
+        let end = last + self.extent();
+        if first >= self.before + self.input || end <= self.before {
             return None;
         }
-        let seen = first.saturating_sub(self.before)..(last + self.window - self.before).min(self.input);
+        let seen = first.saturating_sub(self.before)..(end - self.before).min(self.input);
         let before = self.before.saturating_sub(first);
         Some((Axis { input: seen.len(), before, output: positions.len(), ..*self }, seen))
     }
@@ -90,8 +106,9 @@ impl Axis {
     fn taps_inside(&self) -> u64 {
         let inside = |position: usize| {
             let start = position * self.stride;
-            let first = self.before.saturating_sub(start);
-            let end = self.window.min((self.input + self.before).saturating_sub(start));
+            let first = self.before.saturating_sub(start).div_ceil(self.dilation);
+            let end = (self.input + self.before).saturating_sub(start).div_ceil(self.dilation);
+            let end = end.min(self.window);
             end.saturating_sub(first) as u64
         };
         (0..self.output).map(inside).sum()
@@ -104,14 +121,24 @@ impl Axis {
         stride: [usize; 2],
         padding: Padding,
     ) -> Result<[Axis; 2], Error> {
+        Axis::dilated_pair(input, window, stride, padding, [1, 1])
+    }
+
+    fn dilated_pair(
+        input: [usize; 2],
+        window: [usize; 2],
+        stride: [usize; 2],
+        padding: Padding,
+        dilation: [usize; 2],
+    ) -> Result<[Axis; 2], Error> {
         let [vertical, horizontal] = match padding {
             Padding::Valid => [Some((0, 0)); 2],
             Padding::Same => [None; 2],
             Padding::Explicit { top, bottom, left, right } => [Some((top, bottom)), Some((left, right))],
         };
         Ok([
-            Axis::new(input[0], window[0], stride[0], vertical)?,
-            Axis::new(input[1], window[1], stride[1], horizontal)?,
+            Axis::new(input[0], window[0], stride[0], dilation[0], vertical)?,
+            Axis::new(input[1], window[1], stride[1], dilation[1], horizontal)?,
         ])
     }
 }
@@ -122,6 +149,7 @@ pub struct Geometry {
     pub(crate) batch: usize,
     pub(crate) channels_in: usize,
     pub(crate) channels_out: usize,
+    pub(crate) groups: usize,
     /// Vertical, horizontal.
     pub(crate) axes: [Axis; 2],
 }
@@ -146,21 +174,56 @@ impl Geometry {
         stride: [usize; 2],
         padding: Padding,
     ) -> Result<Geometry, Error> {
+        Geometry::with_groups(input, kernel, channels_out, stride, padding, [1, 1], 1)
+    }
+
+    /// As [`new`](Geometry::new), with `dilation` pixels from one tap to the next, `[vertical,
+    /// horizontal]`, and with input and output channels parted into `groups` that see nothing of
+    /// each other; `channels_out` is that of all groups together. Weights are `[KH, KW, Cin / groups,
+    /// Cout]`.
+    ///
+    /// # Errors
+    /// As [`new`](Geometry::new); or a stride and a dilation are both more than one, or the channels
+    /// cannot be parted into so many groups.
+    ///
+    /// ```
+    /// use bantam_kernels::conv2d::{Geometry, Padding};
+    /// let g = Geometry::with_groups([1, 28, 28, 8], [3, 3], 16, [1, 1], Padding::Valid, [2, 2], 4)?;
+    /// assert_eq!((g.output(), g.weights()), ([1, 24, 24, 16], [3, 3, 2, 16]));
+    /// # Ok::<(), bantam_kernels::Error>(())
+    /// ```
+    pub fn with_groups(
+        input: [usize; 4],
+        kernel: [usize; 2],
+        channels_out: usize,
+        stride: [usize; 2],
+        padding: Padding,
+        dilation: [usize; 2],
+        groups: usize,
+    ) -> Result<Geometry, Error> {
         let [batch, height, width, channels_in] = input;
-        for (what, size) in
-            [("batch", batch), ("input channels", channels_in), ("output channels", channels_out)]
-        {
+        for (what, size) in [
+            ("batch", batch),
+            ("input channels", channels_in),
+            ("output channels", channels_out),
+            ("groups", groups),
+        ] {
             if size == 0 {
                 return Err(Error::ZeroSize { what });
             }
         }
-        let axes = Axis::pair([height, width], kernel, stride, padding)?;
-        let geometry = Geometry { batch, channels_in, channels_out, axes };
+        for channels in [channels_in, channels_out] {
+            if !channels.is_multiple_of(groups) {
+                return Err(Error::Groups { groups, channels });
+            }
+        }
+        let axes = Axis::dilated_pair([height, width], kernel, stride, padding, dilation)?;
+        let geometry = Geometry { batch, channels_in, channels_out, groups, axes };
         elements("input", &geometry.input())?;
         elements("output", &geometry.output())?;
         // Packed weights round a side up to whole vectors; 16 lanes are the widest there are.
-        let [kh, kw, cin, cout] = geometry.weights();
-        elements("weights", &[kh, kw, cin.max(16) * 2, cout.max(16) * 2])?;
+        let ([kh, kw, ..], [cin, cout]) = (geometry.weights(), geometry.group());
+        elements("weights", &[groups, kh, kw, cin.max(16) * 2, cout.max(16) * 2])?;
         Ok(geometry)
     }
 
@@ -224,9 +287,20 @@ impl Geometry {
         [self.batch, self.axes[0].input, self.axes[1].input, self.channels_in]
     }
 
-    /// `[KH, KW, Cin, Cout]`.
+    /// `[KH, KW, Cin / groups, Cout]`.
     pub fn weights(&self) -> [usize; 4] {
-        [self.axes[0].window, self.axes[1].window, self.channels_in, self.channels_out]
+        [self.axes[0].window, self.axes[1].window, self.channels_in / self.groups, self.channels_out]
+    }
+
+    /// Input and output channels of a group.
+    pub(crate) fn group(&self) -> [usize; 2] {
+        [self.channels_in / self.groups, self.channels_out / self.groups]
+    }
+
+    /// Whether each row of a window is one run of numbers: the taps lie beside each other, and a pixel
+    /// has no channels of other groups.
+    pub(super) fn has_runs(&self) -> bool {
+        self.groups == 1 && (self.axes[1].dilation == 1 || self.axes[1].window == 1)
     }
 
     /// `[N, OH, OW, Cout]`.
@@ -236,7 +310,8 @@ impl Geometry {
 
     /// Multiply-adds of one pass. Those with padding are not made and not counted.
     pub fn multiply_adds(&self) -> u64 {
-        let pairs = (self.channels_in as u64).saturating_mul(self.channels_out as u64);
+        let [_, _, channels, features] = self.weights();
+        let pairs = (channels as u64).saturating_mul(features as u64);
         self.positions_and_taps().saturating_mul(pairs)
     }
 

@@ -9,7 +9,7 @@ use core::ops::Range;
 /// Gradient of a convolution to its weights, from its input `[N, H, W, Cin]` and its output's
 /// gradient `[N, OH, OW, Cout]`, both read in place.
 ///
-/// Seen as a matrix, the weights are `[KH * KW * Cin, Cout]`; `rows` of it are computed and
+/// Seen as a matrix, the weights are `[KH * KW * Cin / groups, Cout]`; `rows` of it are computed and
 /// overwrite `d_weights`, so that threads can share the work. An element's bits do not depend on
 /// how the rows are parted.
 ///
@@ -31,7 +31,10 @@ pub fn grad_weights(
     }
     check("weight gradient", d_weights, rows.len() * cout)?;
     d_weights.fill(0.0);
-    isa.run(GradWeights { geometry, whole: cin, input, d_output, rows, d_weights });
+    for group in 0..geometry.groups {
+        let (rows, d_weights) = (rows.clone(), &mut *d_weights);
+        isa.run(GradWeights { geometry, group, whole: cin, input, d_output, rows, d_weights });
+    }
     Ok(())
 }
 
@@ -47,6 +50,7 @@ const ROWS: usize = 96;
 
 pub(super) struct GradWeights<'a> {
     geometry: &'a Geometry,
+    group: usize,
     /// Channels of the whole convolution, if this is a part: how sums are parted follows from it.
     whole: usize,
     input: &'a [f32],
@@ -82,18 +86,21 @@ impl<'a> GradWeights<'a> {
         assert!(input.len() == geometry.input().iter().product());
         assert!(d_output.len() == geometry.output().iter().product());
         assert!(d_weights.len() == rows.len() * cout);
-        GradWeights { geometry, whole, input, d_output, rows, d_weights }
+        GradWeights { geometry, group: 0, whole, input, d_output, rows, d_weights }
     }
     /// Tiles of `R` rows by `V` vectors; of `N` rows by fewer vectors.
     #[inline(always)]
     fn all_rectangles<S: Simd, const R: usize, const V: usize, const N: usize>(&mut self, simd: S) {
         let sweeps = Sweep::forward(self.geometry);
-        let [cin, cout] = [self.geometry.channels_in, self.geometry.channels_out];
-        let [kh, kw, ..] = self.geometry.weights();
+        let [kh, kw, cin, cout] = self.geometry.weights();
         // Either all taps are summed at once, and the gradient is passed over once for every few
         // positions, or tap by tap, and the arrays are passed over once for every tap.
         let small = size_of::<f32>() * kh * kw * cin * cout <= SMALL_GRADIENT_BYTES;
-        let order = if small { Order::Positions } else { Order::TapGroups };
+        let order = match self.geometry.has_runs() {
+            false => Order::Taps,
+            true if small => Order::Positions,
+            true => Order::TapGroups,
+        };
         for vertical in sweeps[0].rectangles(order) {
             for horizontal in sweeps[1].rectangles(order) {
                 self.rectangle::<S, R, V, N>(simd, &sweeps, [&vertical, &horizontal]);
@@ -109,10 +116,11 @@ impl<'a> GradWeights<'a> {
         sweeps: &[Sweep; 2],
         rectangle: [&Segment; 2],
     ) {
-        let [cin, cout] = [self.geometry.channels_in, self.geometry.channels_out];
+        let (Geometry { channels_in, channels_out, .. }, [_, features]) =
+            (*self.geometry, self.geometry.group());
         let touched = size_of::<f32>() * (self.whole.min(ROWS) + V * S::LANES);
         let together = (TOUCHED_BYTES / touched).clamp(FEWEST_POSITIONS, POSITIONS);
-        let mut positions = Positions::new(self.geometry.batch, sweeps, rectangle, cin, cout);
+        let mut positions = Positions::new(self.geometry.batch, sweeps, rectangle, channels_in, channels_out);
         let mut list = [Offsets::default(); POSITIONS];
         let mut copy = [const { MaybeUninit::<[S::Vector; V]>::uninit() }; POSITIONS];
         let copy = copy.as_mut_ptr().cast::<MaybeUninit<S::Vector>>();
@@ -121,7 +129,7 @@ impl<'a> GradWeights<'a> {
         for part in split(positions.count(), together) {
             let list = &mut list[..part.len()];
             positions.fill(list);
-            for vectors in split(cout.div_ceil(S::LANES), V) {
+            for vectors in split(features.div_ceil(S::LANES), V) {
                 let first = vectors.start * S::LANES;
                 match vectors.len() {
                     1 if V > 1 => self.panel::<S, N, 1>(simd, rectangle, list, first, copy),
@@ -134,7 +142,7 @@ impl<'a> GradWeights<'a> {
     }
 
     /// Adds what the listed positions contribute to the taps of a rectangle and the `V` vectors
-    /// of output channels from `first` on.
+    /// of the group's output channels from `first` on.
     #[inline(always)]
     fn panel<S: Simd, const R: usize, const V: usize>(
         &mut self,
@@ -145,8 +153,9 @@ impl<'a> GradWeights<'a> {
         copy: &mut [MaybeUninit<S::Vector>],
     ) {
         let [vertical, horizontal] = rectangle;
-        let [_, kw, cin, cout] = self.geometry.weights();
-        let live = (V * S::LANES).min(cout - first);
+        let ([_, kw, cin, cout], [_, features]) = (self.geometry.weights(), self.geometry.group());
+        let live = (V * S::LANES).min(features - first);
+        let first = first + self.group * features;
         // A copy of the output's gradient, because every row of the weights reads it, and channels
         // that are a power of two would fight for a few lines of the cache.
         let (d_output, _) = copy.as_chunks_mut::<V>();
@@ -167,7 +176,7 @@ impl<'a> GradWeights<'a> {
         let d_output: &[[S::Vector; V]] =
             unsafe { core::slice::from_raw_parts(d_output.as_ptr().cast(), positions.len()) };
         let panel = Panel {
-            input: self.input.as_ptr(),
+            input: self.input.as_ptr().wrapping_add(self.group * cin),
             positions,
             d_output,
             d_weights: self.d_weights.as_mut_ptr().wrapping_add(first),
@@ -176,7 +185,8 @@ impl<'a> GradWeights<'a> {
 
         let mut rows = [Offsets::default(); ROWS];
         let mut filled = 0;
-        let input_row = self.geometry.axes[1].input * cin;
+        let [vertical_axis, horizontal_axis] = self.geometry.axes;
+        let input_row = vertical_axis.dilation * horizontal_axis.input * self.geometry.channels_in;
         for ky in vertical.taps.clone() {
             // In one row of the window, taps and channels are contiguous in input and weights.
             let start = (ky * kw + horizontal.taps.start) * cin;

@@ -6,18 +6,18 @@ use crate::{Error, Isa};
 
 /// Elements of the packed weights that [`forward`](super::forward) takes.
 pub fn packed_len(isa: Isa, geometry: &Geometry) -> usize {
-    let [kh, kw, cin, cout] = geometry.weights();
-    kh * kw * cin * isa.run(WholeVectors(cout))
+    let ([kh, kw, ..], [cin, cout]) = (geometry.weights(), geometry.group());
+    geometry.groups * kh * kw * cin * isa.run(WholeVectors(cout))
 }
 
 /// Elements of the packed weights that [`grad_input`](super::grad_input) takes.
 pub fn packed_transposed_len(isa: Isa, geometry: &Geometry) -> usize {
-    let [kh, kw, cin, cout] = geometry.weights();
-    kh * kw * cout * isa.run(WholeVectors(cin))
+    let ([kh, kw, ..], [cin, cout]) = (geometry.weights(), geometry.group());
+    geometry.groups * kh * kw * cout * isa.run(WholeVectors(cin))
 }
 
 /// Packs weights `[KH, KW, Cin, Cout]` for [`forward`](super::forward): panels of a register
-/// tile's width, each `[KH, KW, Cin, width]`, filled up with zeros to whole vectors.
+/// tile's width, each `[KH, KW, Cin, width]`, filled up with zeros to whole vectors, group by group.
 ///
 /// # Errors
 /// A slice's length differs from the geometry's.
@@ -25,7 +25,11 @@ pub fn pack(isa: Isa, geometry: &Geometry, weights: &[f32], packed: &mut [f32]) 
     let [kh, kw, cin, cout] = geometry.weights();
     check("weights", weights, kh * kw * cin * cout)?;
     check("packed weights", packed, packed_len(isa, geometry))?;
-    isa.run(Pack { weights, depth: kh * kw * cin, features: cout, stride: 1, start: |k| k * cout, packed });
+    let (depth, features) = (kh * kw * cin, cout / geometry.groups);
+    for (group, packed) in packed.chunks_exact_mut(packed.len() / geometry.groups).enumerate() {
+        let start = |k| k * cout + group * features;
+        isa.run(Pack { weights, depth, features, stride: 1, start, packed });
+    }
     Ok(())
 }
 
@@ -43,19 +47,21 @@ pub fn pack_transposed(
     let [kh, kw, cin, cout] = geometry.weights();
     check("weights", weights, kh * kw * cin * cout)?;
     check("packed weights", packed, packed_transposed_len(isa, geometry))?;
-    let mut rest = packed;
-    for residue in Residue::all(geometry) {
-        let [rows, columns] = residue.taps;
-        let depth = rows.count * columns.count * cout;
-        let (part, tail) = rest.split_at_mut(depth * isa.run(WholeVectors(cin)));
-        rest = tail;
-        let start = |k: usize| {
-            let (tap, channel) = (k / cout, k % cout);
-            let ky = rows.flipped(tap / columns.count);
-            let kx = columns.flipped(tap % columns.count);
-            (ky * kw + kx) * cin * cout + channel
-        };
-        isa.run(Pack { weights, depth, features: cin, stride: cout, start, packed: part });
+    let [_, features] = geometry.group();
+    for (group, mut rest) in packed.chunks_exact_mut(packed.len() / geometry.groups).enumerate() {
+        for residue in Residue::all(geometry) {
+            let [rows, columns] = residue.taps;
+            let depth = rows.count * columns.count * features;
+            let (part, tail) = rest.split_at_mut(depth * isa.run(WholeVectors(cin)));
+            rest = tail;
+            let start = |k: usize| {
+                let (tap, channel) = (k / features, k % features);
+                let ky = rows.flipped(tap / columns.count);
+                let kx = columns.flipped(tap % columns.count);
+                (ky * kw + kx) * cin * cout + group * features + channel
+            };
+            isa.run(Pack { weights, depth, features: cin, stride: cout, start, packed: part });
+        }
     }
     Ok(())
 }

@@ -24,8 +24,9 @@ pub(super) struct Sweep {
     /// Extent of the array that is read.
     pub read: usize,
     pub taps: usize,
-    /// From one position to the next in the array that is read.
+    /// From one position to the next in the array that is read, and from one tap to the next.
     pub stride: usize,
+    pub dilation: usize,
     /// Where tap 0 of position 0 lies; it may lie outside the array.
     pub origin: isize,
     pub positions: usize,
@@ -44,6 +45,7 @@ impl Sweep {
             read: axis.input,
             taps: axis.window,
             stride: axis.stride,
+            dilation: axis.dilation,
             origin: -axis.before.cast_signed(),
             positions: axis.output,
             written: axis.output,
@@ -55,7 +57,7 @@ impl Sweep {
     /// A window of one tap over so many elements.
     pub fn points(count: usize) -> Sweep {
         let (read, positions, written) = (count, count, count);
-        Sweep { read, taps: 1, stride: 1, origin: 0, positions, written, first: 0, step: 1 }
+        Sweep { read, taps: 1, stride: 1, dilation: 1, origin: 0, positions, written, first: 0, step: 1 }
     }
 
     /// Whether an edge cuts the window somewhere.
@@ -127,14 +129,16 @@ impl Sweep {
 
     fn taps_inside(&self, position: usize) -> Range<usize> {
         let tap0 = self.origin + (position * self.stride).cast_signed();
-        let start = (-tap0).clamp(0, self.taps.cast_signed());
-        let end = (self.read.cast_signed() - tap0).clamp(start, self.taps.cast_signed());
-        start.cast_unsigned()..end.cast_unsigned()
+        // The first tap that is at least at `edge`.
+        let reaching =
+            |edge: isize| (edge - tap0).max(0).cast_unsigned().div_ceil(self.dilation).min(self.taps);
+        let start = reaching(0);
+        start..reaching(self.read.cast_signed()).max(start)
     }
 
     /// Positions at which `tap` lies inside the array that is read.
     fn positions_inside(&self, tap: usize) -> Range<usize> {
-        let tap = self.origin + tap.cast_signed();
+        let tap = self.origin + (tap * self.dilation).cast_signed();
         // The first position at which the tap is at least at `edge`.
         let reaching =
             |edge: isize| (edge - tap).max(0).cast_unsigned().div_ceil(self.stride).min(self.positions);
@@ -190,7 +194,8 @@ impl Residue {
                 read: axis.output,
                 taps: taps.count,
                 stride: 1,
-                origin: newest + 1 - taps.count.cast_signed(),
+                dilation: axis.dilation,
+                origin: newest - (taps.count.saturating_sub(1) * axis.dilation).cast_signed(),
                 positions: (axis.input - pixel).div_ceil(axis.stride),
                 written: axis.input,
                 first: pixel,
@@ -244,7 +249,8 @@ impl Positions {
         let [vertical, horizontal] = rectangle;
         let sees_nothing = vertical.taps.is_empty() || horizontal.taps.is_empty();
         let read = |sweep: &Sweep, segment: &Segment| {
-            let first = sweep.origin + (segment.start * sweep.stride + segment.taps.start).cast_signed();
+            let steps = segment.start * sweep.stride + segment.taps.start * sweep.dilation;
+            let first = sweep.origin + steps.cast_signed();
             first.cast_unsigned()
         };
         let write = |sweep: &Sweep, segment: &Segment| sweep.first + segment.start * sweep.step;

@@ -3,15 +3,15 @@
 use super::{Expected, Sum, at, indices, pixel};
 use crate::conv2d::Geometry;
 
-/// The outputs `[N, OH, OW, Cout]`, before any activation, from `weights` `[KH, KW, Cin, Cout]`
-/// that are not packed.
+/// The outputs `[N, OH, OW, Cout]`, before any activation, from `weights`
+/// `[KH, KW, Cin / groups, Cout]` that are not packed.
 pub fn forward<'a>(
     geometry: &'a Geometry,
     input: &'a [f32],
     weights: &'a [f32],
     bias: Option<&'a [f32]>,
 ) -> impl Iterator<Item = Expected> {
-    let [kh, kw, cin, _] = geometry.weights();
+    let ([kh, kw, cin, _], [_, features]) = (geometry.weights(), geometry.group());
     indices(geometry.output()).map(move |[n, y, x, feature]| {
         let mut sum = Sum::default();
         if let Some(bias) = bias {
@@ -20,7 +20,7 @@ pub fn forward<'a>(
         for [_, ky, kx, channel] in indices([1, kh, kw, cin]) {
             if let Some([row, column]) = pixel(&geometry.axes, [y, x], [ky, kx]) {
                 sum.add(
-                    input[at(geometry.input(), [n, row, column, channel])],
+                    input[at(geometry.input(), [n, row, column, feature / features * cin + channel])],
                     weights[at(geometry.weights(), [ky, kx, channel, feature])],
                 );
             }
@@ -35,16 +35,17 @@ pub fn grad_input<'a>(
     d_output: &'a [f32],
     weights: &'a [f32],
 ) -> impl Iterator<Item = Expected> {
-    let [kh, kw, _, cout] = geometry.weights();
+    let ([kh, kw, cin, _], [_, features]) = (geometry.weights(), geometry.group());
     let [_, height, width, _] = geometry.output();
     indices(geometry.input()).map(move |[n, row, column, channel]| {
         let mut sum = Sum::default();
         for [ky, kx, y, x] in indices([kh, kw, height, width]) {
             if pixel(&geometry.axes, [y, x], [ky, kx]) == Some([row, column]) {
-                for feature in 0..cout {
+                let first = channel / cin * features;
+                for feature in first..first + features {
                     sum.add(
                         d_output[at(geometry.output(), [n, y, x, feature])],
-                        weights[at(geometry.weights(), [ky, kx, channel, feature])],
+                        weights[at(geometry.weights(), [ky, kx, channel % cin, feature])],
                     );
                 }
             }
@@ -53,19 +54,20 @@ pub fn grad_input<'a>(
     })
 }
 
-/// The gradient to the weights, `[KH, KW, Cin, Cout]`.
+/// The gradient to the weights, `[KH, KW, Cin / groups, Cout]`.
 pub fn grad_weights<'a>(
     geometry: &'a Geometry,
     input: &'a [f32],
     d_output: &'a [f32],
 ) -> impl Iterator<Item = Expected> {
     let [batch, height, width, _] = geometry.output();
+    let [cin, features] = geometry.group();
     indices(geometry.weights()).map(move |[ky, kx, channel, feature]| {
         let mut sum = Sum::default();
         for [_, n, y, x] in indices([1, batch, height, width]) {
             if let Some([row, column]) = pixel(&geometry.axes, [y, x], [ky, kx]) {
                 sum.add(
-                    input[at(geometry.input(), [n, row, column, channel])],
+                    input[at(geometry.input(), [n, row, column, feature / features * cin + channel])],
                     d_output[at(geometry.output(), [n, y, x, feature])],
                 );
             }

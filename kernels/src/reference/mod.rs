@@ -91,7 +91,9 @@ fn at([_, b, c, d]: [usize; 4], [i, j, k, l]: [usize; 4]) -> usize {
 impl Axis {
     /// The element that a tap sees at a position, unless it is padding.
     fn seen(&self, position: usize, tap: usize) -> Option<usize> {
-        (position * self.stride + tap).checked_sub(self.before).filter(|&element| element < self.input)
+        (position * self.stride + tap * self.dilation)
+            .checked_sub(self.before)
+            .filter(|&element| element < self.input)
     }
 }
 

@@ -10,11 +10,22 @@ struct Shape {
     features: usize,
     stride: [usize; 2],
     padding: Padding,
+    dilation: [usize; 2],
+    groups: usize,
 }
 
 impl Shape {
     fn geometry(self) -> Option<Geometry> {
-        Geometry::new(self.input, self.kernel, self.features, self.stride, self.padding).ok()
+        let Shape { input, kernel, features, stride, padding, dilation, groups } = self;
+        Geometry::with_groups(input, kernel, features, stride, padding, dilation, groups).ok()
+    }
+
+    const fn dilated(self, dilation: [usize; 2]) -> Shape {
+        Shape { dilation, ..self }
+    }
+
+    const fn grouped(self, groups: usize) -> Shape {
+        Shape { groups, ..self }
     }
 }
 
@@ -25,7 +36,7 @@ const fn shape(
     stride: [usize; 2],
     padding: Padding,
 ) -> Shape {
-    Shape { input, kernel, features, stride, padding }
+    Shape { input, kernel, features, stride, padding, dilation: [1, 1], groups: 1 }
 }
 
 /// All sides, all different.
@@ -55,6 +66,12 @@ const LISTED: &[Shape] = &[
     // Summed tap by tap, forward and backward.
     shape([2, 3, 4, 257], [3, 3], 258, [1, 1], Padding::Same),
     shape([1, 4, 5, 256], [2, 3], 9, [2, 1], UNEVEN),
+    shape([2, 9, 8, 3], [3, 3], 17, [1, 1], Padding::Same).dilated([2, 3]),
+    shape([1, 11, 7, 5], [2, 3], 4, [1, 1], UNEVEN).dilated([4, 1]),
+    shape([1, 5, 5, 2], [3, 3], 3, [1, 1], Padding::Same).dilated([6, 7]),
+    shape([2, 6, 7, 8], [3, 3], 12, [2, 1], Padding::Same).grouped(4),
+    shape([1, 5, 5, 34], [3, 3], 34, [1, 1], Padding::Same).grouped(2),
+    shape([1, 7, 6, 6], [3, 2], 9, [1, 1], WIDE).grouped(3).dilated([2, 2]),
     // Weights past the size that a gradient keeps in cache.
     shape([1, 4, 4, 65], [3, 3], 129, [1, 1], Padding::Same),
 ];
@@ -71,15 +88,19 @@ fn any_padding() -> impl Strategy<Value = Padding> {
 fn any_shape() -> impl Strategy<Value = Shape> {
     let input = (1..4usize, 1..10usize, 1..10usize, 1..20usize).prop_map(<[usize; 4]>::from);
     let pair = |most: usize| (1..=most, 1..=most).prop_map(<[usize; 2]>::from);
-    (input, pair(5), 1..36usize, pair(4), any_padding())
-        .prop_map(|(input, kernel, features, stride, padding)| Shape {
-            input,
-            kernel,
-            features,
-            stride,
-            padding,
-        })
-        .prop_filter("the kernel exceeds the input", |shape| shape.geometry().is_some())
+    let any = (input, pair(5), 1..36usize, pair(4), any_padding(), pair(3), 1..4usize, 0..4usize);
+    any.prop_map(|(mut input, kernel, features, stride, padding, dilation, groups, kind)| {
+        let any = shape(input, kernel, features, stride, padding);
+        input[3] = input[3].div_ceil(groups) * groups;
+        let grouped = Shape { input, features: features.div_ceil(groups) * groups, groups, ..any };
+        match kind {
+            0 => Shape { stride: [1, 1], dilation, ..any },
+            1 => grouped,
+            2 => Shape { stride: [1, 1], dilation, ..grouped },
+            _ => any,
+        }
+    })
+    .prop_filter("the kernel exceeds the input", |shape| shape.geometry().is_some())
 }
 
 fn for_each_shape(check: impl Fn(Shape, &Geometry)) {

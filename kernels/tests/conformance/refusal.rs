@@ -2,6 +2,7 @@
 //! and nothing is written.
 
 use crate::support::{isas, updated};
+use bantam_kernels::conv2d::winograd::{Tile, Winograd};
 use bantam_kernels::conv2d::{self, Activation, Geometry, Padding};
 use bantam_kernels::{Error, Isa, avg_pool2d, elementwise, loss, max_pool2d, optimizer, reduce, softmax};
 
@@ -43,6 +44,27 @@ fn shapes_of_a_convolution() {
     let g = convolution([1, 5, 5, 1], [3, 3], 1, [1, 1]).unwrap();
     assert_eq!(g.with_batch(0), zero("batch"));
     assert_eq!(g.with_batch(HUGE), Err(Error::TooLarge { what: "input" }));
+}
+
+#[test]
+fn groups_and_dilation() {
+    let geometry = |cin, cout, stride, dilation, groups| {
+        let shape = ([1, 9, 9, cin], [3, 3], cout, [1, stride], Padding::Valid);
+        Geometry::with_groups(shape.0, shape.1, shape.2, shape.3, shape.4, [1, dilation], groups)
+    };
+    assert!(geometry(6, 4, 1, 4, 2).is_ok() && geometry(6, 4, 2, 1, 2).is_ok());
+    assert_eq!(geometry(6, 4, 1, 1, 3), Err(Error::Groups { groups: 3, channels: 4 }));
+    assert_eq!(geometry(6, 4, 1, 1, 4), Err(Error::Groups { groups: 4, channels: 6 }));
+    assert_eq!(geometry(6, 4, 1, 1, 0), Err(Error::ZeroSize { what: "groups" }));
+    assert_eq!(geometry(6, 4, 1, 0, 1), Err(Error::ZeroSize { what: "dilation" }));
+    assert_eq!(geometry(6, 4, 1, 5, 1), Err(Error::WindowExceedsInput { window: 11, padded: 9 }));
+    assert_eq!(geometry(6, 4, 1, usize::MAX, 1), Err(Error::TooLarge { what: "window" }));
+    let both = Error::OutOfRange { what: "dilation of a strided window", max: 1, got: 2 };
+    assert_eq!(geometry(6, 4, 2, 2, 1), Err(both));
+    for (dilation, groups) in [(2, 1), (1, 2)] {
+        let g = geometry(6, 4, 1, dilation, groups).unwrap();
+        assert_eq!(Winograd::new(Isa::SCALAR, &g, Tile::F2), Err(Error::NotWinograd));
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ mod points;
 mod transform;
 
 use super::direct::{Activation, Correlate};
-use super::geometry::{Geometry, clear_beyond};
+use super::geometry::{Axis, Geometry, clear_beyond};
 use super::grad_weights::GradWeights;
 use super::pack::WholeVectors;
 use super::window::split;
@@ -124,7 +124,7 @@ impl Winograd {
     /// For the shape of a convolution with 3×3 windows and stride 1.
     ///
     /// # Errors
-    /// The windows are not 3×3, or the stride is not 1.
+    /// The windows are not 3×3, the stride or dilation is not 1, or there are groups.
     pub fn new(isa: Isa, geometry: &Geometry, tile: Tile) -> Result<Winograd, Error> {
         if !Winograd::fits(geometry) {
             return Err(Error::NotWinograd);
@@ -132,9 +132,10 @@ impl Winograd {
         Ok(Winograd { isa, geometry: *geometry, tile })
     }
 
-    /// Whether the windows are 3×3 with stride 1.
+    /// Whether the windows are 3×3 with stride 1, without dilation and groups.
     pub fn fits(geometry: &Geometry) -> bool {
-        geometry.axes.iter().all(|axis| axis.window == 3 && axis.stride == 1)
+        let plain = |axis: &Axis| [axis.window, axis.stride, axis.dilation] == [3, 1, 1];
+        geometry.groups == 1 && geometry.axes.iter().all(plain)
     }
 
     /// The outputs of a tile.
