@@ -17,7 +17,12 @@ pub fn numbers(n: usize) -> Vec<f32> {
 
 /// Seconds of one call of `work`: the best of seven rounds, each of as many calls as take about
 /// `seconds_per_round`.
-pub fn best_seconds(seconds_per_round: f64, mut work: impl FnMut()) -> f64 {
+pub fn best_seconds(seconds_per_round: f64, work: impl FnMut()) -> f64 {
+    best_of(7, seconds_per_round, work)
+}
+
+/// As [`best_seconds`], of so many rounds.
+pub fn best_of(rounds: u32, seconds_per_round: f64, mut work: impl FnMut()) -> f64 {
     let mut round = |calls: u32| {
         let start = Instant::now();
         for _ in 0..calls {
@@ -27,7 +32,7 @@ pub fn best_seconds(seconds_per_round: f64, mut work: impl FnMut()) -> f64 {
     };
     round(1);
     let calls = (seconds_per_round / round(1)).clamp(1.0, 1e6) as u32;
-    (0..7).map(|_| round(calls)).fold(f64::INFINITY, f64::min)
+    (0..rounds).map(|_| round(calls)).fold(f64::INFINITY, f64::min)
 }
 
 /// Multiply-adds a second that this core reaches on registers alone.

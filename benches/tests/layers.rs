@@ -16,6 +16,10 @@ fn table_and_json() {
     let json = layers(&["--only", "mnist3", "--json", "--algorithm", "winograd4"]);
     let seconds: serde_json::Value = serde_json::from_slice(&json.stdout).expect("it is JSON");
     assert!(seconds["mnist3"].as_f64().is_some_and(|seconds| seconds > 0.0), "{seconds}");
+
+    let json = layers(&["--exact", "mnist3", "--json", "--rounds", "1"]);
+    let seconds: serde_json::Value = serde_json::from_slice(&json.stdout).expect("it is JSON");
+    assert!(seconds.as_object().is_some_and(|seconds| seconds.keys().eq(["mnist3"])), "{seconds}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! `cargo run --release -p bantam-benches --bin layers -- --help`.
 
 use bantam_benches::layers::{self, Convolution, Kind, MaxPool};
-use bantam_benches::{best_seconds, peak_multiply_adds};
+use bantam_benches::{best_of, best_seconds, peak_multiply_adds};
 use bantam_kernels::Isa;
 use bantam_kernels::conv2d::{Algorithm, Geometry};
 use clap::Parser;
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Times convolutions and pools: f32, channels last, bias and ReLU included, weights packed before
-/// the clock starts, one thread, best of seven rounds.
+/// the clock starts, one thread, best of several rounds.
 #[derive(Parser)]
 struct Options {
     /// Instruction set (default: the widest of this CPU)
@@ -26,6 +26,12 @@ struct Options {
     /// Only layers whose name contains this
     #[arg(long, default_value = "", value_name = "TEXT")]
     only: String,
+    /// Only the layer of this name
+    #[arg(long, value_name = "NAME", conflicts_with = "only")]
+    exact: Option<String>,
+    /// Rounds that the best is taken of
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
     /// Time the gradients too
     #[arg(long)]
     backward: bool,
@@ -78,7 +84,11 @@ fn run(options: &Options) -> Result<(), String> {
         println!("layer                µs  GFLOP/s      %  algorithm  scratch KiB{backward}");
     }
     let mut seconds = Map::new();
-    for layer in list.iter().filter(|layer| layer.name.contains(&options.only)) {
+    let asked = |name: &str| match &options.exact {
+        Some(exact) => name == exact,
+        None => name.contains(&options.only),
+    };
+    for layer in list.iter().filter(|layer| asked(&layer.name)) {
         let name = &layer.name;
         let best = match &layer.kind {
             Kind::Convolution(geometry) => convolution(options, isa, *geometry, algorithm, name),
@@ -106,11 +116,13 @@ fn convolution(
     let work = geometry.multiply_adds() as f64;
     let mut layer = Convolution::new(isa, geometry, algorithm)?;
     layer.forward()?;
-    let peak = peak_multiply_adds(isa);
-    let forward = best_seconds(ROUND, || layer.forward().expect("it ran before"));
+    let run =
+        |layer: &mut Convolution| best_of(options.rounds, ROUND, || layer.forward().expect("it ran before"));
     if options.json {
-        return Ok(forward);
+        return Ok(run(&mut layer));
     }
+    let peak = peak_multiply_adds(isa);
+    let forward = run(&mut layer);
     let percent = |seconds: f64| 100.0 * work / seconds / peak;
     let scratch = layer.scratch_bytes() as f64 / 1024.0;
     print!(
@@ -124,8 +136,8 @@ fn convolution(
         layer.grad_input()?;
         layer.grad_weights()?;
         for seconds in [
-            best_seconds(ROUND, || layer.grad_input().expect("it ran before")),
-            best_seconds(ROUND, || layer.grad_weights().expect("it ran before")),
+            best_of(options.rounds, ROUND, || layer.grad_input().expect("it ran before")),
+            best_of(options.rounds, ROUND, || layer.grad_weights().expect("it ran before")),
         ] {
             print!("  {:9.1} {:6.1}", seconds * 1e6, percent(seconds));
         }
@@ -136,7 +148,7 @@ fn convolution(
 
 fn pool(options: &Options, mut layer: MaxPool, name: &str) -> Result<f64, bantam_kernels::Error> {
     layer.forward()?;
-    let forward = best_seconds(ROUND, || layer.forward().expect("it ran before"));
+    let forward = best_of(options.rounds, ROUND, || layer.forward().expect("it ran before"));
     if !options.json {
         let floor = best_seconds(ROUND, || layer.floor().expect("it ran before"));
         let bytes = layer.bytes() as f64;

@@ -1,0 +1,42 @@
+"""What the two programs' command lines share."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+
+import engines
+from layers import BadList
+from rounds import Unavailable
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """With the options that both have."""
+    made = argparse.ArgumentParser(description=description)
+    made.add_argument(
+        "--engines", metavar="NAMES",
+        help=f"engines with commas between (default: all installed of {','.join(engines.NEEDS)})",
+    )  # fmt: skip
+    made.add_argument("--threads", type=_positive, default=1, metavar="N", help="threads (default: 1)")
+    made.add_argument("--json", action="store_true", help="print JSON instead of the table")
+    return made
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected 1 or more, found {number}")
+    return number
+
+
+def main(run: Callable[[], None]) -> int:
+    """The exit status; an error that a user can mend is told without a traceback."""
+    try:
+        run()
+    except (BadList, Unavailable) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0

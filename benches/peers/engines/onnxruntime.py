@@ -1,0 +1,144 @@
+"""ONNX Runtime, with pictures channel by channel and, where it can, in its own blocked layout."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
+from engines import Candidate
+from nets import Conv, Dense, Flatten, MaxPool, Net
+
+
+def candidates(net: Net, threads: int) -> list[Candidate]:
+    """The net as any application runs it, and without the turns into the blocked layout and back."""
+    model = _model(net)
+    found = [_candidate("contiguous", _session(model, threads), {"input": net.pictures})]
+    blocked = _blocked(model, net.pictures, threads)
+    return found + ([blocked] if blocked else [])
+
+
+def _candidate(
+    label: str,
+    session: onnxruntime.InferenceSession,
+    inputs: dict[str, np.ndarray],
+    after: onnxruntime.InferenceSession | None = None,
+) -> Candidate:
+    """Input and output stay where they are from call to call; `after` makes the output readable."""
+    binding = session.io_binding()
+    for name, values in inputs.items():
+        binding.bind_ortvalue_input(name, onnxruntime.OrtValue.ortvalue_from_numpy(values))
+    output = onnxruntime.OrtValue.ortvalue_from_numpy(session.run(None, inputs)[0])
+    binding.bind_ortvalue_output(session.get_outputs()[0].name, output)
+
+    def result() -> np.ndarray:
+        values = output.numpy()
+        return after.run(None, {after.get_inputs()[0].name: values})[0] if after else values
+
+    return Candidate(label, lambda: session.run_with_iobinding(binding), result)
+
+
+def _session(
+    model: onnx.ModelProto, threads: int, write_to: Path | None = None
+) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    if write_to:
+        options.optimized_model_filepath = str(write_to)
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+
+
+def _blocked(model: onnx.ModelProto, pictures: np.ndarray, threads: int) -> Candidate | None:
+    """The optimised model between its first and its last step, if these only turn the layout.
+
+    ONNX Runtime convolves in a layout of its own and turns its input into that and its output back.
+    In a net of many layers that happens once; timed with each layer, it would weigh too much.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "optimised.onnx")
+        _session(model, threads, path)
+        optimised = onnx.load(path)
+    nodes = list(optimised.graph.node)
+    before = nodes.pop(0) if nodes[0].op_type == "ReorderInput" else None
+    after = nodes.pop() if nodes[-1].op_type == "ReorderOutput" else None
+    if not nodes or (before is None and after is None):
+        return None
+    inputs = {"input": pictures}
+    if before:
+        turn = _session(_part(optimised, [before], pictures.shape), threads)
+        inputs = {before.output[0]: turn.run(None, inputs)[0]}
+    [shape] = [values.shape for values in inputs.values()]
+    core = _session(_part(optimised, nodes, shape), threads)
+    turn_back = None
+    if after:
+        core_output = core.run(None, inputs)[0]
+        turn_back = _session(_part(optimised, [after], core_output.shape), threads)
+    return _candidate("blocked", core, inputs, turn_back)
+
+
+def _part(whole: onnx.ModelProto, nodes: list[onnx.NodeProto], shape: tuple[int, ...]) -> onnx.ModelProto:
+    """A model of some steps of another one that follow each other."""
+    read = {name for node in nodes for name in node.input}
+    graph = helper.make_graph(
+        nodes,
+        "part",
+        [helper.make_tensor_value_info(nodes[0].input[0], TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info(nodes[-1].output[0], TensorProto.FLOAT, None)],
+        [values for values in whole.graph.initializer if values.name in read],
+    )
+    part = helper.make_model(graph, opset_imports=whole.opset_import)
+    part.ir_version = whole.ir_version
+    return part
+
+
+def _model(net: Net) -> onnx.ModelProto:
+    nodes: list[onnx.NodeProto] = []
+    constants: list[onnx.TensorProto] = []
+    value = "input"
+
+    def add(operator: str, *parameters: np.ndarray, **attributes: object) -> None:
+        nonlocal value
+        at = len(nodes)
+        names = [f"parameter{at}_{i}" for i in range(len(parameters))]
+        constants.extend(numpy_helper.from_array(*pair) for pair in zip(parameters, names))
+        nodes.append(helper.make_node(operator, [value, *names], [f"value{at}"], **attributes))
+        value = f"value{at}"
+
+    for step in net.steps:
+        match step:
+            case Conv():
+                add(
+                    "Conv", step.weights, step.bias,
+                    strides=[step.stride] * 2, pads=[step.pad] * 4, group=step.groups,
+                )  # fmt: skip
+                add("Relu")
+            case MaxPool():
+                add(
+                    "MaxPool",
+                    kernel_shape=[step.window] * 2, strides=[step.stride] * 2, pads=[step.pad] * 4,
+                )  # fmt: skip
+            case Flatten():
+                add("Flatten")
+            case Dense():
+                add("Gemm", step.weights, step.bias, transB=1)
+                if step.relu:
+                    add("Relu")
+    graph = helper.make_graph(
+        nodes,
+        "net",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, net.pictures.shape)],
+        [helper.make_tensor_value_info(value, TensorProto.FLOAT, None)],
+        constants,
+    )
+    # Versions that every ONNX Runtime since 1.13 reads.
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    return model

@@ -1,0 +1,237 @@
+"""Rounds of timing, by turns: each engine in a process of its own, and our programs beside them."""
+
+from __future__ import annotations
+
+import gc
+import json
+import multiprocessing
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import repeat
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy as np
+
+import engines
+from nets import Net, expected
+
+ROUNDS = 7
+SECONDS_PER_ROUND = 0.03
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+class Unavailable(Exception):
+    """An engine or a program of ours that cannot do what is asked."""
+
+
+@dataclass(frozen=True)
+class Best:
+    """Seconds of a call, and of which of the engine's ways."""
+
+    seconds: float
+    how: str
+
+
+def _calls_per_round(run: Callable[[], object]) -> int:
+    """As many calls as take a round; found by doubling, for a single call is too short to time."""
+    run()
+    calls = 1
+    while True:
+        seconds = _seconds(run, calls)
+        if seconds * calls >= SECONDS_PER_ROUND / 4:
+            return max(1, round(SECONDS_PER_ROUND / seconds))
+        calls *= 2
+
+
+def _seconds(run: Callable[[], object], calls: int) -> float:
+    start = time.perf_counter()
+    for _ in repeat(None, calls):
+        run()
+    return (time.perf_counter() - start) / calls
+
+
+def _checked(candidate: engines.Candidate, values: np.ndarray, tolerance: float) -> engines.Candidate:
+    candidate.run()
+    result = candidate.result()
+    if result.shape != values.shape:
+        raise Unavailable(f"{candidate.label}: gives {result.shape}, not {values.shape}")
+    error = float(np.abs(result - values).max())
+    # Turned round, so that NaN fails too.
+    if not error <= tolerance:
+        raise Unavailable(f"{candidate.label}: off by {error:.2g}, more than {tolerance:.2g}")
+    return candidate
+
+
+def _serve(connection: Connection, engine: str, threads: int, log: str) -> None:
+    """What an engine's process does: prepares a net when it gets one, times a round when asked."""
+    # Engines print a lot; it is of use only when one of them dies.
+    with open(log, "wb") as file:
+        for output in (sys.stdout, sys.stderr):
+            os.dup2(file.fileno(), output.fileno())
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    gc.disable()
+    prepared: list[tuple[engines.Candidate, int]] = []
+    for net, values, tolerance in iter(connection.recv, None):
+        if net is not None:
+            prepared = []
+            gc.collect()
+            # Engines raise errors of their own kinds. Whatever it is, the others go on.
+            try:
+                found = [
+                    _checked(candidate, values, tolerance)
+                    for candidate in engines.load(engine).candidates(net, threads)
+                ]
+                prepared = [(candidate, _calls_per_round(candidate.run)) for candidate in found]
+            except Exception as error:  # noqa: BLE001
+                connection.send(f"{type(error).__name__}: {error}")
+                continue
+            connection.send(None)
+        else:
+            times = {}
+            for candidate, calls in prepared:
+                # The others have emptied the caches since.
+                candidate.run()
+                times[candidate.label] = _seconds(candidate.run, calls)
+            connection.send(times)
+
+
+class Peer:
+    """An engine in its process."""
+
+    def __init__(self, engine: str, threads: int) -> None:
+        self.name = engine
+        self.folder = tempfile.TemporaryDirectory()
+        self.log = Path(self.folder.name, "log")
+        context = multiprocessing.get_context("spawn")
+        self.connection, other = context.Pipe()
+        arguments = (other, engine, threads, str(self.log))
+        self.process = context.Process(target=_serve, args=arguments, daemon=True)
+        self.process.start()
+        other.close()
+
+    def _ask(self, *message: object) -> object:
+        try:
+            self.connection.send(message)
+            return self.connection.recv()
+        except (EOFError, BrokenPipeError, ConnectionResetError) as error:
+            self.process.join()
+            said = self.log.read_text(errors="replace").strip() if self.log.exists() else ""
+            last = said.splitlines()[-1] if said else "without a word"
+            raise Unavailable(f"its process ended with status {self.process.exitcode}: {last}") from error
+
+    def prepare(self, net: Net, values: np.ndarray, tolerance: float) -> None:
+        """Builds the net and checks what it computes."""
+        problem = self._ask(net, values, tolerance)
+        if problem:
+            raise Unavailable(str(problem).strip().splitlines()[0])
+
+    def round(self) -> dict[str, float]:
+        """Seconds of a call in each of the engine's ways."""
+        return self._ask(None, None, None)
+
+    def stop(self) -> None:
+        """Ends the process."""
+        if self.process.is_alive():
+            self.connection.send(None)
+        self.process.join()
+        self.folder.cleanup()
+
+
+@contextmanager
+def started(names: list[str], threads: int) -> Iterator[list[Peer]]:
+    """Those engines, each in its process."""
+    peers = [Peer(name, threads) for name in names]
+    try:
+        yield peers
+    finally:
+        for peer in peers:
+            peer.stop()
+
+
+class Ours:
+    """A program of this repository that prints `{"name": seconds}`."""
+
+    def __init__(self, command: list[str]) -> None:
+        self.command = command
+
+    def round(self, name: str) -> float | None:
+        """Seconds of one round; none if the program leaves that name out."""
+        lines = run([*self.command, "--exact", name, "--rounds", "1", "--json"]).splitlines()
+        try:
+            return json.loads(lines[-1]).get(name)
+        except (IndexError, ValueError, AttributeError) as error:
+            raise Unavailable(f"{shlex.join(self.command)}: did not print JSON") from error
+
+
+def run(command: list[str]) -> str:
+    """What a command prints."""
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=True)
+    except OSError as error:
+        raise Unavailable(f"{command[0]}: {error.strerror}") from error
+    except subprocess.CalledProcessError as error:
+        raise Unavailable(f"{shlex.join(command)}:\n{error.stderr.strip()}") from error
+    return done.stdout
+
+
+def built(package: str, program: str) -> list[str]:
+    """The path to a program of this repository, compiled if it is not yet."""
+    print(f"building {program}", file=sys.stderr)
+    command = ["cargo", "build", "--release", "-p", package, "--bin", program]
+    manifest = ["--manifest-path", str(REPOSITORY / "Cargo.toml")]
+    output = run([*command, *manifest, "--message-format=json-render-diagnostics"])
+    for message in map(json.loads, output.splitlines()):
+        if message.get("target", {}).get("name") == program and message.get("executable"):
+            return [message["executable"]]
+    raise Unavailable(f"cargo did not tell where it put {program}")
+
+
+def side_by_side(
+    peers: list[Peer], ours: Ours | None, name: str, net: Net
+) -> tuple[float | None, dict[str, Best]]:
+    """Seconds of a call: ours and each engine's, the best of the rounds, in which all take turns."""
+    values, tolerance = expected(net)
+    ready = []
+    for peer in peers:
+        try:
+            peer.prepare(net, values, tolerance)
+            ready.append(peer)
+        except Unavailable as error:
+            print(f"{name}: without {peer.name}: {error}", file=sys.stderr)
+    our_best: float | None = None
+    best: dict[str, Best] = {}
+    for _ in range(ROUNDS):
+        seconds = ours.round(name) if ours else None
+        if seconds is not None:
+            our_best = min(seconds, our_best or seconds)
+        for peer in ready:
+            for how, seconds in peer.round().items():
+                if peer.name not in best or seconds < best[peer.name].seconds:
+                    best[peer.name] = Best(seconds, how)
+    return our_best, best
+
+
+def chosen(asked: str | None) -> list[str]:
+    """The engines of a list with commas, or all; those that are not installed are told and left out."""
+    names = list(engines.NEEDS) if asked is None else [name for name in asked.split(",") if name]
+    for name in names:
+        if name not in engines.NEEDS:
+            raise Unavailable(f"--engines: expected {', '.join(engines.NEEDS)}, found {name}")
+    found = []
+    for name in dict.fromkeys(names):
+        missing = engines.missing(name)
+        if missing:
+            print(f"{name}: left out, not installed: {', '.join(missing)}", file=sys.stderr)
+        else:
+            found.append(name)
+    if not found:
+        raise Unavailable("no engine to compare with: see requirements.txt")
+    return found
