@@ -2,8 +2,7 @@
 
 use bantam_kernels::conv2d::winograd::Winograd;
 use bantam_kernels::conv2d::{self, Activation, Algorithm, Geometry, Padding};
-use bantam_kernels::max_pool2d;
-use bantam_kernels::{Error, Isa};
+use bantam_kernels::{Error, Isa, depthwise_conv2d, max_pool2d};
 use serde_json::{Map, Value};
 
 /// The layers that are timed unless others are given.
@@ -21,7 +20,9 @@ pub struct Layer {
 pub enum Kind {
     /// A convolution of one group.
     Convolution(Geometry),
-    /// A convolution of so many groups, which no kernel computes yet.
+    /// A convolution of as many groups as input channels.
+    Depthwise(depthwise_conv2d::Geometry),
+    /// A convolution of another number of groups, which no kernel computes yet.
     Grouped(usize),
     /// A max-pool.
     MaxPool(max_pool2d::Geometry),
@@ -49,6 +50,11 @@ pub fn parse(json: &str) -> Result<Vec<Layer>, String> {
         let shape = Geometry::new([n, h, w, cin], [kh, kw], cout, [stride; 2], all_sides(pad));
         let kind = if groups == 1 {
             Kind::Convolution(shape.map_err(|error| format!("{name}: {error}"))?)
+        } else if groups > 0 && groups == cin && cout % groups == 0 {
+            let (input, multiplier) = ([n, h, w, cin], cout / groups);
+            let shape =
+                depthwise_conv2d::Geometry::new(input, [kh, kw], multiplier, [stride; 2], all_sides(pad));
+            Kind::Depthwise(shape.map_err(|error| format!("{name}: {error}"))?)
         } else if groups > 0 && cin % groups == 0 && cout % groups == 0 {
             Kind::Grouped(groups)
         } else {
@@ -200,6 +206,71 @@ impl Convolution {
     }
 }
 
+/// A depthwise convolution with everything that its three passes need, ready to run.
+pub struct Depthwise {
+    isa: Isa,
+    geometry: depthwise_conv2d::Geometry,
+    input: Vec<f32>,
+    output: Vec<f32>,
+    bias: Vec<f32>,
+    weights: Vec<f32>,
+    d_input: Vec<f32>,
+    d_weights: Vec<f32>,
+}
+
+impl Depthwise {
+    /// Fills the arrays.
+    pub fn new(isa: Isa, geometry: depthwise_conv2d::Geometry) -> Depthwise {
+        let len = |shape: [usize; 4]| shape.iter().product();
+        Depthwise {
+            isa,
+            geometry,
+            input: crate::numbers(len(geometry.input())),
+            output: crate::numbers(len(geometry.output())),
+            bias: crate::numbers(geometry.output()[3]),
+            weights: crate::numbers(len(geometry.weights())),
+            d_input: vec![0.0; len(geometry.input())],
+            d_weights: vec![0.0; len(geometry.weights())],
+        }
+    }
+
+    /// Multiply-adds of a pass.
+    pub fn multiply_adds(&self) -> u64 {
+        self.geometry.multiply_adds()
+    }
+
+    /// Convolution, bias and ReLU.
+    pub fn forward(&mut self) -> Result<(), Error> {
+        let Depthwise { isa, geometry, input, weights, bias, output, .. } = self;
+        let (bias, activation) = (Some(&**bias), Activation::Relu);
+        depthwise_conv2d::forward(*isa, geometry, input, weights, bias, activation, output)
+    }
+
+    /// Gradient to the input.
+    pub fn grad_input(&mut self) -> Result<(), Error> {
+        let Depthwise { isa, geometry, output, weights, d_input, .. } = self;
+        depthwise_conv2d::grad_input(*isa, geometry, output, weights, d_input)
+    }
+
+    /// Gradient to the weights.
+    pub fn grad_weights(&mut self) -> Result<(), Error> {
+        let Depthwise { isa, geometry, input, output, d_weights, .. } = self;
+        let channels = 0..geometry.input()[3];
+        depthwise_conv2d::grad_weights(*isa, geometry, input, output, channels, d_weights)
+    }
+
+    /// Reads the input and writes the output: what the memory asks for at the least.
+    pub fn floor(&mut self) {
+        read_and_write(self.isa, &self.input, &mut self.output);
+    }
+}
+
+/// Reads one array and writes another, as fast as they come.
+fn read_and_write(isa: Isa, input: &[f32], output: &mut [f32]) {
+    std::hint::black_box(bantam_kernels::reduce::sum(isa, input));
+    output.fill(std::hint::black_box(1.0));
+}
+
 /// A max-pool, ready to run.
 pub struct MaxPool {
     isa: Isa,
@@ -226,16 +297,14 @@ impl MaxPool {
     }
 
     /// Reads the input and writes the output: what the memory asks for at the least.
-    pub fn floor(&mut self) -> Result<(), Error> {
-        std::hint::black_box(bantam_kernels::reduce::sum(self.isa, &self.input));
-        self.output.fill(std::hint::black_box(1.0));
-        Ok(())
+    pub fn floor(&mut self) {
+        read_and_write(self.isa, &self.input, &mut self.output);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{Kind, parse};
 
     fn refused(json: &str) -> String {
         parse(json).err().expect("it was accepted")
@@ -245,6 +314,8 @@ mod tests {
     fn built_in() {
         let layers = parse(super::BUILT_IN).unwrap();
         assert!(layers.len() > 30);
+        let depthwise = layers.iter().filter(|layer| matches!(layer.kind, Kind::Depthwise(_)));
+        assert!(depthwise.count() > 3);
     }
 
     #[test]

@@ -13,6 +13,10 @@ fn table_and_json() {
     let rows: Vec<_> = text.lines().filter(|line| line.starts_with("mnist3")).collect();
     assert!(table.status.success() && rows.len() == 2, "{table:?}");
 
+    let table = layers(&["--only", "mobile-dw3", "--backward"]);
+    let text = String::from_utf8_lossy(&table.stdout);
+    assert!(table.status.success() && text.contains("  depthwise  "), "{table:?}");
+
     let json = layers(&["--only", "mnist3", "--json", "--algorithm", "winograd4"]);
     let seconds: serde_json::Value = serde_json::from_slice(&json.stdout).expect("it is JSON");
     assert!(seconds["mnist3"].as_f64().is_some_and(|seconds| seconds > 0.0), "{seconds}");

@@ -87,10 +87,7 @@ impl Sequential {
         };
         let initializer = Initializer::default();
         self.layers.push(Blueprint { name: String::new(), kind, trainable: true, initializer });
-        match activation {
-            Activation::None => self,
-            Activation::Relu => self.relu(),
-        }
+        if activation == Activation::Relu { self.relu() } else { self }
     }
 
     /// Names the last layer. Without a name it is called as in Keras: `conv2d`, `conv2d_1`, …

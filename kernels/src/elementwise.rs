@@ -121,6 +121,19 @@ impl Pairwise for ReluGrad {
     }
 }
 
+/// `d` where the ReLU6 let its input through.
+#[derive(Clone, Copy)]
+struct Relu6Grad;
+impl Pairwise for Relu6Grad {
+    #[inline(always)]
+    fn apply<S: Simd>(self, simd: S, d: S::Vector, y: S::Vector) -> S::Vector {
+        let zero = simd.splat(0.0);
+        let below = simd.select(simd.not_le(simd.splat(6.0), y), d, zero);
+        // As in `ReluGrad`.
+        simd.add(simd.select(simd.not_le(y, zero), below, zero), zero)
+    }
+}
+
 /// `y = a + b`.
 ///
 /// # Errors
@@ -168,4 +181,13 @@ pub fn relu(isa: Isa, x: &[f32], y: &mut [f32]) -> Result<(), Error> {
 /// The lengths differ.
 pub fn relu_grad(isa: Isa, y: &[f32], d: &mut [f32]) -> Result<(), Error> {
     update(isa, ReluGrad, d, y)
+}
+
+/// Turns the gradient `d` to the output `y` of [`Relu6`](crate::conv2d::Activation::Relu6) into the
+/// one to its input: it is zero where the output is 0 or 6.
+///
+/// # Errors
+/// The lengths differ.
+pub fn relu6_grad(isa: Isa, y: &[f32], d: &mut [f32]) -> Result<(), Error> {
+    update(isa, Relu6Grad, d, y)
 }

@@ -1,8 +1,9 @@
 //! Kernels that turn slices into slices, as fast as the processor can.
 //!
 //! Everything is `f32`, channels last: activations `[N, H, W, C]`, convolution weights
-//! `[KH, KW, Cin, Cout]`. Nothing here allocates. Each function takes an [`Isa`], which says how
-//! wide the vectors are, checks its slices once and returns an [`Error`] if one does not fit.
+//! `[KH, KW, Cin, Cout]`, depthwise ones `[KH, KW, C, M]`. Nothing here allocates. Each function
+//! takes an [`Isa`], which says how wide the vectors are, checks its slices once and returns an
+//! [`Error`] if one does not fit.
 #![no_std]
 
 mod error;
@@ -12,6 +13,7 @@ mod simd;
 
 pub mod avg_pool2d;
 pub mod conv2d;
+pub mod depthwise_conv2d;
 pub mod elementwise;
 pub mod loss;
 #[cfg(feature = "matmul")]

@@ -86,14 +86,6 @@ pub fn grad_input(
 }
 
 #[inline(always)]
-fn activate<S: Simd>(simd: S, activation: Activation, x: S::Vector) -> S::Vector {
-    match activation {
-        Activation::None => x,
-        Activation::Relu => simd.max(simd.splat(0.0), x),
-    }
-}
-
-#[inline(always)]
 fn index<S: Simd>(simd: S, window: &Window, row: usize, column: usize) -> S::Vector {
     simd.splat(f32::from(window.index(row, column) as u8))
 }
@@ -119,8 +111,8 @@ impl Visitor for Maximum<'_> {
                 }
             }
         }
+        self.activation.apply(simd, &mut best);
         for (v, &best) in best.iter().enumerate() {
-            let best = activate(simd, self.activation, best);
             // SAFETY: the caller's promise.
             unsafe {
                 let output = self.output.as_mut_ptr().add(window.output + v * S::LANES);
@@ -157,12 +149,12 @@ impl Visitor for MaximumAndIndex<'_> {
                 }
             }
         }
+        self.activation.apply(simd, &mut best);
         for v in 0..V {
             let n = live::<S, V>(v, last);
-            let best = activate(simd, self.activation, best[v]);
             // SAFETY: the caller's promise.
             unsafe {
-                simd.store_n(self.output.as_mut_ptr().add(window.output + v * S::LANES), best, n);
+                simd.store_n(self.output.as_mut_ptr().add(window.output + v * S::LANES), best[v], n);
                 simd.store_u8(self.argmax.as_mut_ptr().add(window.output + v * S::LANES), chosen[v], n);
             }
         }

@@ -1,8 +1,8 @@
 //! Times every layer of a list on one thread, beside what the core reaches at best in the same run:
 //! `cargo run --release -p bantam-benches --bin layers -- --help`.
 
-use bantam_benches::layers::{self, Convolution, Kind, MaxPool};
-use bantam_benches::{best_of, best_seconds, peak_multiply_adds};
+use bantam_benches::layers::{self, Convolution, Depthwise, Kind, MaxPool};
+use bantam_benches::{best_of, peak_multiply_adds};
 use bantam_kernels::Isa;
 use bantam_kernels::conv2d::{Algorithm, Geometry};
 use clap::Parser;
@@ -79,7 +79,9 @@ fn run(options: &Options) -> Result<(), String> {
 
     if !options.json {
         println!("{isa}, one thread; % is of the multiply-add peak measured beside the layer,");
-        println!("for pools of the speed of reading the input and writing the output");
+        println!(
+            "for pools and depthwise convolutions of the speed of reading the input and writing the output"
+        );
         let backward = if options.backward { "   input gradient   weight gradient" } else { "" };
         println!("layer                µs  GFLOP/s      %  algorithm  scratch KiB{backward}");
     }
@@ -92,6 +94,7 @@ fn run(options: &Options) -> Result<(), String> {
         let name = &layer.name;
         let best = match &layer.kind {
             Kind::Convolution(geometry) => convolution(options, isa, *geometry, algorithm, name),
+            Kind::Depthwise(geometry) => depthwise(options, Depthwise::new(isa, *geometry), name),
             Kind::MaxPool(geometry) => pool(options, MaxPool::new(isa, *geometry), name),
             Kind::Grouped(groups) => {
                 eprintln!("{name}: left out, no kernel for {groups} groups yet");
@@ -146,11 +149,41 @@ fn convolution(
     Ok(forward)
 }
 
+fn depthwise(options: &Options, mut layer: Depthwise, name: &str) -> Result<f64, bantam_kernels::Error> {
+    layer.forward()?;
+    let forward = best_of(options.rounds, ROUND, || layer.forward().expect("it ran before"));
+    if options.json {
+        return Ok(forward);
+    }
+    let floor = best_of(options.rounds, ROUND, || layer.floor());
+    let percent = |seconds: f64| 100.0 * floor / seconds;
+    print!(
+        "{name:13} {:9.1} {:8.1} {:6.1}  {:9} {:12.0}",
+        forward * 1e6,
+        2e-9 * layer.multiply_adds() as f64 / forward,
+        percent(forward),
+        "depthwise",
+        0.0
+    );
+    if options.backward {
+        layer.grad_input()?;
+        layer.grad_weights()?;
+        for seconds in [
+            best_of(options.rounds, ROUND, || layer.grad_input().expect("it ran before")),
+            best_of(options.rounds, ROUND, || layer.grad_weights().expect("it ran before")),
+        ] {
+            print!("  {:9.1} {:6.1}", seconds * 1e6, percent(seconds));
+        }
+    }
+    println!();
+    Ok(forward)
+}
+
 fn pool(options: &Options, mut layer: MaxPool, name: &str) -> Result<f64, bantam_kernels::Error> {
     layer.forward()?;
     let forward = best_of(options.rounds, ROUND, || layer.forward().expect("it ran before"));
     if !options.json {
-        let floor = best_seconds(ROUND, || layer.floor().expect("it ran before"));
+        let floor = best_of(options.rounds, ROUND, || layer.floor());
         let bytes = layer.bytes() as f64;
         println!(
             "{name:13} {:9.1} {:8.1} {:6.1}  GB/s read and written",

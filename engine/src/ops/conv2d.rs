@@ -285,10 +285,16 @@ pub(super) fn backward(geometry: &Geometry, activation: Activation, run: Backwar
     let [batch, ..] = geometry.input();
     let output_len = d_output.len() / batch;
     let images = part_of(batch);
-    if activation == Activation::Relu {
+    if activation != Activation::None {
         for_each_chunk(d_output, images * output_len, |i, d| {
             let first = i * images * output_len;
-            Ok(elementwise::relu_grad(isa, &output[first..first + d.len()], d)?)
+            let output = &output[first..first + d.len()];
+            match activation {
+                Activation::None => {}
+                Activation::Relu => elementwise::relu_grad(isa, output, d)?,
+                Activation::Relu6 => elementwise::relu6_grad(isa, output, d)?,
+            }
+            Ok(())
         })?;
     }
     let d_output = &*d_output;

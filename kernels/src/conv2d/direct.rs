@@ -14,6 +14,25 @@ pub enum Activation {
     None,
     /// `max(0, x)`; NaN stays NaN.
     Relu,
+    /// `min(max(0, x), 6)`; NaN stays NaN.
+    Relu6,
+}
+
+impl Activation {
+    /// Puts each of `sums` through it.
+    #[inline(always)]
+    pub(crate) fn apply<S: Simd>(self, simd: S, sums: &mut [S::Vector]) {
+        if self != Activation::None {
+            for sum in &mut *sums {
+                *sum = simd.max(simd.splat(0.0), *sum);
+            }
+        }
+        if self == Activation::Relu6 {
+            for sum in sums {
+                *sum = simd.min(simd.splat(6.0), *sum);
+            }
+        }
+    }
 }
 
 /// Convolution, bias and activation in one pass: `[N, H, W, Cin]` to `[N, OH, OW, Cout]`, with
@@ -54,7 +73,7 @@ pub fn forward(
     for (group, packed) in packed.enumerate() {
         isa.run(Correlate {
             batch: geometry.batch,
-            sweeps: Sweep::forward(geometry),
+            sweeps: Sweep::forward(geometry.axes),
             has_runs: geometry.has_runs(),
             channels: Channels { all: geometry.channels_in, first: group * channels, count: channels },
             features: Channels { all: geometry.channels_out, first: group * features, count: features },
@@ -91,13 +110,13 @@ pub fn grad_input(
     let groups = packed_transposed.chunks_exact(packed_transposed.len() / geometry.groups);
     for (group, packed) in groups.enumerate() {
         let mut rest = packed;
-        for residue in Residue::all(geometry) {
+        for residue in Residue::all(geometry.axes) {
             let len = residue.taps[0].count * residue.taps[1].count * (packed.len() / taps);
             let (packed, tail) = rest.split_at(len);
             rest = tail;
             isa.run(Correlate {
                 batch: geometry.batch,
-                sweeps: residue.sweeps(geometry),
+                sweeps: residue.sweeps(geometry.axes),
                 has_runs: geometry.has_runs(),
                 channels: Channels { all: geometry.channels_out, first: group * channels, count: channels },
                 features: Channels { all: geometry.channels_in, first: group * features, count: features },
@@ -434,10 +453,8 @@ impl<'a> Correlate<'a> {
                 }
             }
         }
-        if panel.ends.finish && self.activation == Activation::Relu {
-            for sum in sums.as_flattened_mut().as_flattened_mut() {
-                *sum = simd.max(simd.splat(0.0), *sum);
-            }
+        if panel.ends.finish {
+            self.activation.apply(simd, sums.as_flattened_mut().as_flattened_mut());
         }
         let whole = panel.live == V * S::LANES;
         for (position, offsets) in sums.iter().zip(list) {

@@ -103,7 +103,7 @@ impl Axis {
     }
 
     /// How often a tap lies inside the input, over all positions.
-    fn taps_inside(&self) -> u64 {
+    pub fn taps_inside(&self) -> u64 {
         let inside = |position: usize| {
             let start = position * self.stride;
             let first = self.before.saturating_sub(start).div_ceil(self.dilation);

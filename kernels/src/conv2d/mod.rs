@@ -10,7 +10,7 @@ mod direct;
 pub(crate) mod geometry;
 mod grad_weights;
 mod pack;
-mod window;
+pub(crate) mod window;
 pub mod winograd;
 
 pub use algorithm::Algorithm;

@@ -49,7 +49,7 @@ pub fn pack_transposed(
     check("packed weights", packed, packed_transposed_len(isa, geometry))?;
     let [_, features] = geometry.group();
     for (group, mut rest) in packed.chunks_exact_mut(packed.len() / geometry.groups).enumerate() {
-        for residue in Residue::all(geometry) {
+        for residue in Residue::all(geometry.axes) {
             let [rows, columns] = residue.taps;
             let depth = rows.count * columns.count * features;
             let (part, tail) = rest.split_at_mut(depth * isa.run(WholeVectors(cin)));

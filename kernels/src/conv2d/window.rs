@@ -4,12 +4,13 @@
 //! is just a smaller window, so edges need neither padded copies nor tests in the inner loops.
 //! Likewise, a tap is inside the input at a rectangle of positions.
 
-use super::geometry::{Axis, Geometry};
+use super::geometry::Axis;
+use crate::simd::Simd;
 use core::ops::Range;
 
 /// What comes first, and lasts longest.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Order {
+pub(crate) enum Order {
     /// All taps of a position before the next position.
     Positions,
     /// All positions of a tap before the next tap.
@@ -20,7 +21,7 @@ pub(super) enum Order {
 
 /// A window's positions along one axis.
 #[derive(Clone, Copy)]
-pub(super) struct Sweep {
+pub(crate) struct Sweep {
     /// Extent of the array that is read.
     pub read: usize,
     pub taps: usize,
@@ -40,8 +41,8 @@ pub(super) struct Sweep {
 
 impl Sweep {
     /// The sweeps of a forward convolution, vertical and horizontal.
-    pub fn forward(geometry: &Geometry) -> [Sweep; 2] {
-        geometry.axes.map(|axis| Sweep {
+    pub fn forward(axes: [Axis; 2]) -> [Sweep; 2] {
+        axes.map(|axis| Sweep {
             read: axis.input,
             taps: axis.window,
             stride: axis.stride,
@@ -148,7 +149,7 @@ impl Sweep {
 
 /// The taps `first, first + stride, …` of one axis.
 #[derive(Clone, Copy)]
-pub(super) struct Taps {
+pub(crate) struct Taps {
     first: usize,
     stride: usize,
     pub count: usize,
@@ -162,7 +163,7 @@ impl Taps {
 }
 
 /// Input pixels that see the same taps of a strided convolution.
-pub(super) struct Residue {
+pub(crate) struct Residue {
     /// Of the first such pixel, vertical and horizontal.
     pixel: [usize; 2],
     pub taps: [Taps; 2],
@@ -170,8 +171,7 @@ pub(super) struct Residue {
 
 impl Residue {
     /// Every residue that has pixels. Taps of a residue without pixels touch nothing but padding.
-    pub fn all(geometry: &Geometry) -> impl Iterator<Item = Residue> {
-        let [rows, columns] = geometry.axes;
+    pub fn all([rows, columns]: [Axis; 2]) -> impl Iterator<Item = Residue> {
         let residues = |axis: Axis| {
             (0..axis.stride.min(axis.input)).map(move |pixel| {
                 let first = (pixel + axis.before) % axis.stride;
@@ -186,9 +186,9 @@ impl Residue {
     }
 
     /// The sweeps over the output's gradient that give the gradient of these pixels.
-    pub fn sweeps(&self, geometry: &Geometry) -> [Sweep; 2] {
+    pub fn sweeps(&self, axes: [Axis; 2]) -> [Sweep; 2] {
         [0, 1].map(|i| {
-            let (axis, taps, pixel) = (geometry.axes[i], self.taps[i], self.pixel[i]);
+            let (axis, taps, pixel) = (axes[i], self.taps[i], self.pixel[i]);
             let newest = ((pixel + axis.before) / axis.stride).cast_signed();
             Sweep {
                 read: axis.output,
@@ -207,7 +207,7 @@ impl Residue {
 
 /// Positions `start..start + len`, which all see the taps `taps` and no others.
 #[derive(Clone)]
-pub(super) struct Segment {
+pub(crate) struct Segment {
     pub start: usize,
     pub len: usize,
     pub taps: Range<usize>,
@@ -215,13 +215,13 @@ pub(super) struct Segment {
 
 /// Where one position reads its first visible tap and writes its result, in elements.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Offsets {
+pub(crate) struct Offsets {
     pub read: usize,
     pub write: usize,
 }
 
 /// The positions of a rectangle in every image, in order.
-pub(super) struct Positions {
+pub(crate) struct Positions {
     /// At `[image, row, column]`, next to be given.
     at: [usize; 3],
     end: [usize; 3],
@@ -304,11 +304,25 @@ impl Positions {
 }
 
 /// `total` in the fewest parts of at most `largest`, as even as can be: 9 by 8 is 5 and 4.
-pub(super) fn split(total: usize, largest: usize) -> impl Iterator<Item = Range<usize>> + Clone {
+pub(crate) fn split(total: usize, largest: usize) -> impl Iterator<Item = Range<usize>> + Clone {
     let parts = total.div_ceil(largest);
     (0..parts).map(move |part| {
         let (even, longer) = (total / parts, total % parts);
         let start = part * even + part.min(longer);
         start..start + even + usize::from(part < longer)
     })
+}
+
+/// The vectors that cover `len` elements: where they start and how many elements they have. The
+/// last overlaps the one before it rather than being cut, if there is one.
+#[inline(always)]
+pub(crate) fn vector<S: Simd>(index: usize, len: usize) -> (usize, usize) {
+    let start = index * S::LANES;
+    if start + S::LANES <= len {
+        (start, S::LANES)
+    } else if len >= S::LANES {
+        (len - S::LANES, S::LANES)
+    } else {
+        (0, len)
+    }
 }

@@ -8,6 +8,7 @@
 
 pub mod avg_pool2d;
 pub mod conv2d;
+pub mod depthwise_conv2d;
 pub mod loss;
 pub mod matmul;
 pub mod max_pool2d;
@@ -46,6 +47,12 @@ impl Expected {
     /// After a ReLU, which adds no error.
     pub fn relu(self) -> Expected {
         Expected { value: if self.value < 0.0 { 0.0 } else { self.value }, ..self }
+    }
+
+    /// After a ReLU6, which adds no error.
+    pub fn relu6(self) -> Expected {
+        let relu = self.relu();
+        Expected { value: if relu.value > 6.0 { 6.0 } else { relu.value }, ..self }
     }
 }
 

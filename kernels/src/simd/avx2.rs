@@ -110,6 +110,10 @@ impl Simd for Avx2 {
         avx2!(_mm256_max_ps(a, b))
     }
     #[inline(always)]
+    fn min(self, a: __m256, b: __m256) -> __m256 {
+        avx2!(_mm256_min_ps(a, b))
+    }
+    #[inline(always)]
     fn not_le(self, a: __m256, b: __m256) -> __m256 {
         avx2!(_mm256_cmp_ps(a, b, _CMP_NLE_UQ))
     }

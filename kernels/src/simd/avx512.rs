@@ -98,6 +98,10 @@ impl Simd for Avx512 {
         avx512!(_mm512_max_ps(a, b))
     }
     #[inline(always)]
+    fn min(self, a: __m512, b: __m512) -> __m512 {
+        avx512!(_mm512_min_ps(a, b))
+    }
+    #[inline(always)]
     fn not_le(self, a: __m512, b: __m512) -> __mmask16 {
         avx512!(_mm512_cmp_ps_mask(a, b, _CMP_NLE_UQ))
     }

@@ -89,6 +89,8 @@ pub(crate) trait Simd: Copy {
     fn sqrt(self, a: Self::Vector) -> Self::Vector;
     /// The larger of the two. A NaN in `b` gives NaN; one in `a` may be lost.
     fn max(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// The smaller of the two. A NaN in `b` gives NaN; one in `a` may be lost.
+    fn min(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// Where `a > b` or either is NaN.
     fn not_le(self, a: Self::Vector, b: Self::Vector) -> Self::Mask;
     /// Where `a == b`; a NaN equals nothing.

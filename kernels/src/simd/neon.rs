@@ -118,6 +118,10 @@ impl Simd for Neon {
         neon!(vmaxq_f32(a, b))
     }
     #[inline(always)]
+    fn min(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        neon!(vminq_f32(a, b))
+    }
+    #[inline(always)]
     fn not_le(self, a: float32x4_t, b: float32x4_t) -> uint32x4_t {
         neon!(vmvnq_u32(vcleq_f32(a, b)))
     }

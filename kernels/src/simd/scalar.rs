@@ -79,6 +79,10 @@ impl Simd for Scalar {
         if a > b { a } else { b }
     }
     #[inline(always)]
+    fn min(self, a: f32, b: f32) -> f32 {
+        if a < b { a } else { b }
+    }
+    #[inline(always)]
     #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "true where either is NaN")]
     fn not_le(self, a: f32, b: f32) -> bool {
         !(a <= b)

@@ -133,13 +133,14 @@ pub fn forward(isa: Isa) {
             let packed = packed(isa, g, &weights);
             for bias in [None, Some(&*bias)] {
                 let want: Vec<_> = reference::conv2d::forward(g, &input, &weights, bias).collect();
-                for activation in [Activation::None, Activation::Relu] {
+                for activation in [Activation::None, Activation::Relu, Activation::Relu6] {
                     let got = written(len(g.output()), |output| {
                         conv2d::forward(isa, g, &input, &packed, bias, activation, output).unwrap();
                     });
                     let want = want.iter().map(|want| match activation {
                         Activation::None => *want,
                         Activation::Relu => want.relu(),
+                        Activation::Relu6 => want.relu6(),
                     });
                     numbers.compare(&format!("{isa} {g:?}"), &got, want);
                 }

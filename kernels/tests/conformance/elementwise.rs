@@ -56,3 +56,13 @@ pub fn relu_grad(isa: Isa) {
         assert_same(isa, &got, y, d, |y, d| if y <= 0.0 { 0.0 } else { d });
     });
 }
+
+pub fn relu6_grad(isa: Isa) {
+    let check = |y: &[f32], d: &[f32]| {
+        let got = updated(d, |d| elementwise::relu6_grad(isa, y, d).unwrap());
+        assert_same(isa, &got, y, d, |y, d| if y <= 0.0 || y >= 6.0 { 0.0 } else { d });
+    };
+    for_each_pair(check);
+    let around_six = [5.0, 5.999_999_5, 6.0, 6.000_000_5, 7.0];
+    check(&around_six, &[1.0, 2.0, 3.0, 4.0, f32::NAN]);
+}

@@ -7,6 +7,7 @@
 
 mod avg_pool2d;
 mod conv2d;
+mod depthwise_conv2d;
 mod elementwise;
 mod geometry;
 mod loss;
@@ -42,7 +43,8 @@ macro_rules! conformance {
 conformance! {
     avg_pool2d { forward, grad_input }
     conv2d { forward, grad_input, grad_weights, pack, pack_transposed, packed_len, packed_transposed_len }
-    elementwise { add, add_assign, mul, relu, relu_grad }
+    depthwise_conv2d { forward, grad_input, grad_weights }
+    elementwise { add, add_assign, mul, relu, relu_grad, relu6_grad }
     loss {
         softmax_cross_entropy, softmax_cross_entropy_grad,
         binary_cross_entropy, binary_cross_entropy_grad,

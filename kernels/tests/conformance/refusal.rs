@@ -4,7 +4,9 @@
 use crate::support::{isas, updated};
 use bantam_kernels::conv2d::winograd::{Tile, Winograd};
 use bantam_kernels::conv2d::{self, Activation, Geometry, Padding};
-use bantam_kernels::{Error, Isa, avg_pool2d, elementwise, loss, max_pool2d, optimizer, reduce, softmax};
+use bantam_kernels::{
+    Error, Isa, avg_pool2d, depthwise_conv2d, elementwise, loss, max_pool2d, optimizer, reduce, softmax,
+};
 
 const HUGE: usize = usize::MAX / 2;
 
@@ -68,6 +70,29 @@ fn groups_and_dilation() {
 }
 
 #[test]
+fn shapes_of_a_depthwise_convolution() {
+    let new = |input, kernel, multiplier, stride| {
+        depthwise_conv2d::Geometry::new(input, kernel, multiplier, stride, Padding::Valid)
+    };
+    let zero = |what| Err(Error::ZeroSize { what });
+    assert_eq!(new([0, 5, 5, 1], [3, 3], 1, [1, 1]), zero("batch"));
+    assert_eq!(new([1, 5, 5, 0], [3, 3], 1, [1, 1]), zero("channels"));
+    assert_eq!(new([1, 5, 5, 1], [3, 3], 0, [1, 1]), zero("multiplier"));
+    assert_eq!(new([1, 5, 5, 1], [3, 0], 1, [1, 1]), zero("window"));
+    assert_eq!(new([1, 5, 5, 1], [3, 3], 1, [0, 1]), zero("stride"));
+    let wide = new([1, 5, 5, 1], [3, 6], 1, [1, 1]);
+    assert_eq!(wide, Err(Error::WindowExceedsInput { window: 6, padded: 5 }));
+    let large = |what| Err(Error::TooLarge { what });
+    assert_eq!(new([HUGE, 5, 5, 1], [3, 3], 1, [1, 1]), large("input"));
+    assert_eq!(new([1, 5, 5, 4], [3, 3], HUGE, [1, 1]), large("output"));
+    assert_eq!(new([1, 5, 5, 1 << 30], [5, 5], 1 << 29, [1, 1]), large("weights"));
+    let g = new([1, 5, 5, 1], [3, 3], 1, [1, 1]).unwrap();
+    assert_eq!(g.with_batch(0), zero("batch"));
+    assert_eq!(g.with_batch(HUGE), large("input"));
+    assert_eq!(g.multiply_adds(), 81);
+}
+
+#[test]
 fn shapes_of_a_max_pool() {
     let pool = |window, padding| max_pool2d::Geometry::new([1, 300, 300, 2], window, [1, 1], padding);
     assert_eq!(pool([301, 1], Padding::Valid), Err(Error::WindowExceedsInput { window: 301, padded: 300 }));
@@ -127,6 +152,35 @@ fn lengths_of_a_convolution() {
 }
 
 #[test]
+fn lengths_of_a_depthwise_convolution() {
+    for isa in isas() {
+        let g = depthwise_conv2d::Geometry::new([1, 4, 4, 2], [3, 3], 3, [1, 1], Padding::Valid).unwrap();
+        let (input, output, weights) = ([1.0; 32], [1.0; 24], [1.0; 54]);
+        let forward = |input: &[f32], weights: &[f32], bias: Option<&[f32]>, output: &mut [f32]| {
+            depthwise_conv2d::forward(isa, &g, input, weights, bias, Activation::None, output)
+        };
+        refuses(length("input", 32, 31), 24, |y| forward(&input[1..], &weights, None, y));
+        refuses(length("weights", 54, 53), 24, |y| forward(&input, &weights[1..], None, y));
+        refuses(length("bias", 6, 2), 24, |y| forward(&input, &weights, Some(&[0.0; 2]), y));
+        refuses(length("output", 24, 23), 23, |y| forward(&input, &weights, None, y));
+
+        let grad = |d: &[f32], w: &[f32], y: &mut [f32]| depthwise_conv2d::grad_input(isa, &g, d, w, y);
+        refuses(length("output gradient", 24, 23), 32, |y| grad(&output[1..], &weights, y));
+        refuses(length("weights", 54, 53), 32, |y| grad(&output, &weights[1..], y));
+        refuses(length("input gradient", 32, 33), 33, |y| grad(&output, &weights, y));
+
+        let grad = |x: &[f32], d: &[f32], channels, y: &mut [f32]| {
+            depthwise_conv2d::grad_weights(isa, &g, x, d, channels, y)
+        };
+        refuses(length("input", 32, 31), 54, |y| grad(&input[1..], &output, 0..2, y));
+        refuses(length("output gradient", 24, 23), 54, |y| grad(&input, &output[1..], 0..2, y));
+        refuses(length("weight gradient", 27, 54), 54, |y| grad(&input, &output, 1..2, y));
+        let channels = Error::OutOfRange { what: "channels", max: 2, got: 3 };
+        refuses(channels, 54, |y| grad(&input, &output, 1..3, y));
+    }
+}
+
+#[test]
 fn lengths_of_a_max_pool() {
     for isa in isas() {
         let g = max_pool2d::Geometry::new([1, 4, 4, 2], [2, 2], [2, 2], Padding::Valid).unwrap();
@@ -174,6 +228,7 @@ fn lengths_of_the_rest() {
         refuses(length("operand", 4, 3), 4, |y| elementwise::add_assign(isa, y, three));
         refuses(length("operand", 4, 3), 4, |y| elementwise::relu(isa, three, y));
         refuses(length("operand", 4, 3), 4, |y| elementwise::relu_grad(isa, three, y));
+        refuses(length("operand", 4, 3), 4, |y| elementwise::relu6_grad(isa, three, y));
         refuses(length("matrix", 6, 4), 3, |y| reduce::sum_rows(isa, 2, 3, four, y));
         refuses(length("column sums", 2, 3), 3, |y| reduce::sum_rows(isa, 2, 2, four, y));
         refuses(Error::TooLarge { what: "matrix" }, 3, |y| reduce::sum_rows(isa, HUGE, 3, four, y));

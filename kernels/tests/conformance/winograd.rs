@@ -125,6 +125,8 @@ fn forward() {
             compare(g, (isa, tile), &got, &want, cin, scale);
             let relu: Vec<_> = got.iter().map(|&x| if x < 0.0 { 0.0 } else { x }).collect();
             assert_eq!(run(Activation::Relu), relu, "{isa} {g:?} {tile:?}");
+            let relu6: Vec<_> = relu.iter().map(|&x| if x > 6.0 { 6.0 } else { x }).collect();
+            assert_eq!(run(Activation::Relu6), relu6, "{isa} {g:?} {tile:?}");
         });
     });
 }
@@ -186,11 +188,13 @@ fn nan() {
         let weights = Numbers::Reals.take(2, len(g.weights()));
         let packed = written(winograd.packed_len(), |packed| winograd.pack(&weights, packed).unwrap());
         let mut scratch = vec![0.0; winograd.forward_scratch_len()];
-        let got = written(len(g.output()), |output| {
-            winograd.forward(&input, &packed, None, Activation::Relu, output, &mut scratch).unwrap();
-        });
-        for (y, x) in [(2, 2), (2, 4), (3, 3), (4, 4)] {
-            assert!(got[(y * 7 + x) * 8].is_nan(), "{isa} {y} {x}");
+        for activation in [Activation::Relu, Activation::Relu6] {
+            let got = written(len(g.output()), |output| {
+                winograd.forward(&input, &packed, None, activation, output, &mut scratch).unwrap();
+            });
+            for (y, x) in [(2, 2), (2, 4), (3, 3), (4, 4)] {
+                assert!(got[(y * 7 + x) * 8].is_nan(), "{isa} {activation:?} {y} {x}");
+            }
         }
     }
 }

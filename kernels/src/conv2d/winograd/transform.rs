@@ -1,22 +1,9 @@
 use super::super::direct::Activation;
-use super::super::window::split;
+use super::super::window::{split, vector};
 use super::{Map, points};
 use crate::simd::{Operation, Simd};
 use core::ops::Range;
-
-/// The vectors that cover `len` elements: where they start and how many elements they have. The
-/// last overlaps the one before it rather than being cut, if there is one.
-#[inline(always)]
-fn vector<S: Simd>(index: usize, len: usize) -> (usize, usize) {
-    let start = index * S::LANES;
-    if start + S::LANES <= len {
-        (start, S::LANES)
-    } else if len >= S::LANES {
-        (len - S::LANES, S::LANES)
-    } else {
-        (0, len)
-    }
-}
+use core::slice::from_mut;
 
 /// # Safety
 /// `p` is valid for reading `n <= LANES` elements.
@@ -262,9 +249,7 @@ impl<const T: usize, const M: usize> Operation for OutputFromPoints<'_, T, M> {
                     for (j, &sum) in row.iter().enumerate() {
                         if j < columns {
                             let mut sum = simd.add(sum, bias);
-                            if activation == Activation::Relu {
-                                sum = simd.max(simd.splat(0.0), sum);
-                            }
+                            activation.apply(simd, from_mut(&mut sum));
                             // SAFETY: row and column lie inside the output.
                             unsafe {
                                 let at = first + (i * map.written[1] + j) * features + feature;

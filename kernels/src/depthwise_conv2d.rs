@@ -1,0 +1,703 @@
+//! Depthwise convolution, channels last: each channel is convolved by itself with `M` windows.
+//! Input `[N, H, W, C]`, weights `[KH, KW, C, M]`, output `[N, OH, OW, C * M]`, in which channel
+//! `c * M + m` comes from input channel `c`, as in Keras.
+//!
+//! Weights are read in place. Vectors run along the channels; where `M` is more than one, which is
+//! rare, everything goes one element at a time.
+
+use crate::conv2d::geometry::Axis;
+use crate::conv2d::window::{Offsets, Positions, Residue, Segment, Sweep, split, vector};
+use crate::conv2d::{Activation, Padding};
+use crate::error::{check, elements};
+use crate::simd::{Operation, Simd, Tile};
+use crate::{Error, Isa};
+use core::ops::Range;
+
+/// The checked shape of a depthwise convolution: every array that it names can exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Geometry {
+    batch: usize,
+    channels: usize,
+    multiplier: usize,
+    /// Vertical, horizontal.
+    pub(crate) axes: [Axis; 2],
+}
+
+impl Geometry {
+    /// `input` is `[N, H, W, C]`, `kernel` is `[KH, KW]`, `multiplier` is `M`, `stride` is
+    /// `[vertical, horizontal]`.
+    ///
+    /// # Errors
+    /// A size is zero, the kernel exceeds the padded input, or an array would not fit memory.
+    ///
+    /// ```
+    /// use bantam_kernels::{conv2d::Padding, depthwise_conv2d::Geometry};
+    /// let g = Geometry::new([1, 112, 112, 32], [3, 3], 2, [2, 2], Padding::Same)?;
+    /// assert_eq!(g.output(), [1, 56, 56, 64]);
+    /// assert_eq!(g.weights(), [3, 3, 32, 2]);
+    /// # Ok::<(), bantam_kernels::Error>(())
+    /// ```
+    pub fn new(
+        input: [usize; 4],
+        kernel: [usize; 2],
+        multiplier: usize,
+        stride: [usize; 2],
+        padding: Padding,
+    ) -> Result<Geometry, Error> {
+        let [batch, height, width, channels] = input;
+        for (what, size) in [("batch", batch), ("channels", channels), ("multiplier", multiplier)] {
+            if size == 0 {
+                return Err(Error::ZeroSize { what });
+            }
+        }
+        let axes = Axis::pair([height, width], kernel, stride, padding)?;
+        let geometry = Geometry { batch, channels, multiplier, axes };
+        geometry.check_arrays()?;
+        elements("weights", &geometry.weights())?;
+        Ok(geometry)
+    }
+
+    fn check_arrays(&self) -> Result<(), Error> {
+        elements("input", &self.input())?;
+        let [rows, columns] = self.axes.map(|axis| axis.output);
+        elements("output", &[self.batch, rows, columns, self.channels, self.multiplier])?;
+        Ok(())
+    }
+
+    /// The same convolution over another number of images, for work in parts.
+    ///
+    /// # Errors
+    /// As [`Geometry::new`].
+    pub fn with_batch(mut self, batch: usize) -> Result<Geometry, Error> {
+        if batch == 0 {
+            return Err(Error::ZeroSize { what: "batch" });
+        }
+        self.batch = batch;
+        self.check_arrays()?;
+        Ok(self)
+    }
+
+    /// `[N, H, W, C]`.
+    pub fn input(&self) -> [usize; 4] {
+        [self.batch, self.axes[0].input, self.axes[1].input, self.channels]
+    }
+
+    /// `[KH, KW, C, M]`.
+    pub fn weights(&self) -> [usize; 4] {
+        [self.axes[0].window, self.axes[1].window, self.channels, self.multiplier]
+    }
+
+    /// `[N, OH, OW, C * M]`.
+    pub fn output(&self) -> [usize; 4] {
+        [self.batch, self.axes[0].output, self.axes[1].output, self.channels * self.multiplier]
+    }
+
+    /// Multiply-adds of one pass. Those with padding are not made and not counted.
+    pub fn multiply_adds(&self) -> u64 {
+        let [rows, columns] = self.axes.map(|axis| axis.taps_inside());
+        let positions_and_taps = (self.batch as u64).saturating_mul(rows).saturating_mul(columns);
+        positions_and_taps.saturating_mul(self.output()[3] as u64)
+    }
+
+    /// `isa`, unless the channels of input and output do not lie in step.
+    fn isa(&self, isa: Isa) -> Isa {
+        if self.multiplier == 1 { isa } else { Isa::SCALAR }
+    }
+}
+
+/// Convolution, bias and activation in one pass: `[N, H, W, C]` to `[N, OH, OW, C * M]`, with
+/// weights `[KH, KW, C, M]` and a bias of `[C * M]`.
+///
+/// # Errors
+/// A slice's length differs from the geometry's.
+///
+/// ```
+/// use bantam_kernels::{Isa, depthwise_conv2d::{self, Geometry}};
+/// use bantam_kernels::conv2d::{Activation, Padding};
+/// let g = Geometry::new([1, 1, 3, 2], [1, 2], 1, [1, 1], Padding::Valid)?;
+/// let (row, weights) = ([1.0, 10.0, 2.0, 20.0, 3.0, 30.0], [1.0, -1.0, 1.0, 1.0]);
+/// let mut output = [0.0; 4];
+/// let (isa, activation) = (Isa::detect(), Activation::Relu6);
+/// depthwise_conv2d::forward(isa, &g, &row, &weights, Some(&[0.0, -8.0]), activation, &mut output)?;
+/// assert_eq!(output, [3.0, 2.0, 5.0, 2.0]);
+/// # Ok::<(), bantam_kernels::Error>(())
+/// ```
+pub fn forward(
+    isa: Isa,
+    geometry: &Geometry,
+    input: &[f32],
+    weights: &[f32],
+    bias: Option<&[f32]>,
+    activation: Activation,
+    output: &mut [f32],
+) -> Result<(), Error> {
+    let [_, kw, _, multiplier] = geometry.weights();
+    let features = geometry.output()[3];
+    check("input", input, geometry.input().iter().product())?;
+    check("weights", weights, geometry.weights().iter().product())?;
+    check("output", output, geometry.output().iter().product())?;
+    if let Some(bias) = bias {
+        check("bias", bias, features)?;
+    }
+    geometry.isa(isa).run(Correlate {
+        batch: geometry.batch,
+        sweeps: Sweep::forward(geometry.axes),
+        features,
+        group: multiplier,
+        depth: 1,
+        input,
+        weights: Weights { start: weights, pitch: [kw * features, features].map(usize::cast_signed) },
+        bias,
+        activation,
+        output,
+    });
+    Ok(())
+}
+
+/// Gradient of a depthwise convolution to its input: `[N, OH, OW, C * M]` to `[N, H, W, C]`, with
+/// weights `[KH, KW, C, M]`. `d_input` is overwritten.
+///
+/// A convolution too: input pixels of equal residue modulo the stride see the same taps, so each
+/// residue is a convolution of stride 1 over the output's gradient, with the taps from last to first.
+///
+/// # Errors
+/// A slice's length differs from the geometry's.
+pub fn grad_input(
+    isa: Isa,
+    geometry: &Geometry,
+    d_output: &[f32],
+    weights: &[f32],
+    d_input: &mut [f32],
+) -> Result<(), Error> {
+    let [_, kw, channels, multiplier] = geometry.weights();
+    check("output gradient", d_output, geometry.output().iter().product())?;
+    check("weights", weights, geometry.weights().iter().product())?;
+    check("input gradient", d_input, geometry.input().iter().product())?;
+    let tap = channels * multiplier;
+    for residue in Residue::all(geometry.axes) {
+        let [vertical, horizontal] = residue.taps;
+        // With no tap on an axis no weight is read, so that any start will do.
+        let last = if vertical.count > 0 && horizontal.count > 0 {
+            (vertical.flipped(0) * kw + horizontal.flipped(0)) * tap
+        } else {
+            0
+        };
+        // A stride past the window, of which one tap at most is seen, might not fit.
+        let [down, across] = geometry.axes.map(|axis| axis.stride.min(axis.window));
+        geometry.isa(isa).run(Correlate {
+            batch: geometry.batch,
+            sweeps: residue.sweeps(geometry.axes),
+            features: channels,
+            group: 1,
+            depth: multiplier,
+            input: d_output,
+            weights: Weights {
+                start: &weights[last..],
+                pitch: [down * kw * tap, across * tap].map(|pitch| -pitch.cast_signed()),
+            },
+            bias: None,
+            activation: Activation::None,
+            output: &mut *d_input,
+        });
+    }
+    Ok(())
+}
+
+/// Gradient of a depthwise convolution to its weights, from its input `[N, H, W, C]` and its
+/// output's gradient `[N, OH, OW, C * M]`.
+///
+/// The gradient of some input `channels` is computed, `[KH, KW, channels, M]`, and overwrites
+/// `d_weights`, so that threads can share the work. An element's bits do not depend on how the
+/// channels are parted.
+///
+/// # Errors
+/// A slice's length differs from the geometry's, or `channels` ends past the last.
+pub fn grad_weights(
+    isa: Isa,
+    geometry: &Geometry,
+    input: &[f32],
+    d_output: &[f32],
+    channels: Range<usize>,
+    d_weights: &mut [f32],
+) -> Result<(), Error> {
+    let [kh, kw, max, multiplier] = geometry.weights();
+    check("input", input, geometry.input().iter().product())?;
+    check("output gradient", d_output, geometry.output().iter().product())?;
+    if channels.end > max {
+        return Err(Error::OutOfRange { what: "channels", max, got: channels.end });
+    }
+    check("weight gradient", d_weights, kh * kw * channels.len() * multiplier)?;
+    d_weights.fill(0.0);
+    if !channels.is_empty() {
+        let features = channels.start * multiplier..channels.end * multiplier;
+        geometry.isa(isa).run(GradWeights { geometry, input, d_output, features, d_weights });
+    }
+    Ok(())
+}
+
+/// Positions of which all channels are treated before the next are: few enough for their input to
+/// stay in the first-level cache, and for a chip's stack.
+const POSITIONS: usize = 64;
+/// Taps whose offsets are listed at a time.
+const TAPS: usize = 64;
+
+/// Windows slid over an array, each over channels of its own.
+struct Correlate<'a> {
+    batch: usize,
+    sweeps: [Sweep; 2],
+    /// Channels of the output.
+    features: usize,
+    /// Neighbouring channels of the output that read one channel of the input.
+    group: usize,
+    /// Neighbouring channels of the input that one channel of the output sums up.
+    depth: usize,
+    input: &'a [f32],
+    weights: Weights<'a>,
+    bias: Option<&'a [f32]>,
+    activation: Activation,
+    output: &'a mut [f32],
+}
+
+/// The weights from the sweeps' first tap on, and from one tap to the next, down and across.
+struct Weights<'a> {
+    start: &'a [f32],
+    pitch: [isize; 2],
+}
+
+/// The part of a window that lies inside the input, `rows` by `columns`.
+struct Reach {
+    rows: usize,
+    columns: usize,
+    /// From one row and from one pixel to the next in the input.
+    input_pitch: [usize; 2],
+    weight_pitch: [isize; 2],
+    depth: usize,
+}
+
+/// A vector of channels, of which `n` exist.
+struct Lanes<S: Simd> {
+    input: *const f32,
+    weights: *const f32,
+    bias: S::Vector,
+    output: *mut f32,
+    n: usize,
+}
+
+impl Operation for Correlate<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(mut self, simd: S) {
+        let whole = self.features >= S::LANES;
+        match S::TILE {
+            Tile::R4V4 => self.all_rectangles::<S, 4, 2, true>(simd),
+            _ if whole => self.all_rectangles::<S, 8, 4, true>(simd),
+            _ => self.all_rectangles::<S, 8, 4, false>(simd),
+        }
+    }
+}
+
+impl Correlate<'_> {
+    /// Tiles of `R` positions or of `H`, where as many follow each other; else of one. With
+    /// `WHOLE` there are channels for a vector.
+    #[inline(always)]
+    fn all_rectangles<S: Simd, const R: usize, const H: usize, const WHOLE: bool>(&mut self, simd: S) {
+        let [vertical, horizontal] = self.sweeps;
+        for rows in vertical.segments() {
+            for columns in horizontal.segments() {
+                let rectangle = [&rows, &columns];
+                let runs = WHOLE && self.depth == 1 && self.group == 1 && columns.len >= H;
+                match (columns.taps.len(), horizontal.stride) {
+                    (3, 1) if runs => self.runs::<S, R, H, 3, 1>(simd, rectangle),
+                    (3, 2) if runs => self.runs::<S, R, H, 3, 2>(simd, rectangle),
+                    (5, 1) if runs => self.runs::<S, R, H, 5, 1>(simd, rectangle),
+                    (5, 2) if runs => self.runs::<S, R, H, 5, 2>(simd, rectangle),
+                    _ => self.lists::<S, R, H, WHOLE>(simd, rectangle),
+                }
+            }
+        }
+    }
+
+    /// Channels of the input.
+    #[inline(always)]
+    fn read_channels(&self) -> usize {
+        self.features / self.group * self.depth
+    }
+
+    #[inline(always)]
+    fn reach(&self, [vertical, horizontal]: [&Segment; 2]) -> Reach {
+        let channels = self.read_channels();
+        Reach {
+            rows: vertical.taps.len(),
+            columns: horizontal.taps.len(),
+            input_pitch: [self.sweeps[1].read * channels, channels],
+            weight_pitch: self.weights.pitch,
+            depth: self.depth,
+        }
+    }
+
+    /// The `index`th vector of channels, and their weights of the first tap that `rectangle` sees.
+    #[inline(always)]
+    fn lanes<S: Simd>(&mut self, simd: S, rectangle: [&Segment; 2], index: usize) -> Lanes<S> {
+        let (first, n) = vector::<S>(index, self.features);
+        let [down, across] = self.weights.pitch;
+        let [vertical, horizontal] = rectangle.map(|segment| segment.taps.start.cast_signed());
+        let tap = vertical.wrapping_mul(down).wrapping_add(horizontal.wrapping_mul(across));
+        let read = first / self.group * self.depth;
+        let weights = self.weights.start.as_ptr();
+        Lanes {
+            input: self.input.as_ptr().wrapping_add(read),
+            weights: weights.wrapping_offset(tap).wrapping_add(first * self.depth),
+            bias: match self.bias {
+                // SAFETY: there is a bias for each of the channels.
+                Some(bias) => unsafe { simd.load_n(bias.as_ptr().add(first), n) },
+                None => simd.splat(0.0),
+            },
+            output: self.output.as_mut_ptr().wrapping_add(first),
+            n,
+        }
+    }
+
+    /// Rows of a rectangle in which windows of `K` taps a row follow each other at a distance of
+    /// `D` pixels, so that neighbours share what they read.
+    #[inline(always)]
+    fn runs<S: Simd, const R: usize, const H: usize, const K: usize, const D: usize>(
+        &mut self,
+        simd: S,
+        rectangle: [&Segment; 2],
+    ) {
+        let reach = self.reach(rectangle);
+        let [vertical, horizontal] = rectangle;
+        let first = Segment { len: 1, ..horizontal.clone() };
+        let mut rows =
+            Positions::new(self.batch, &self.sweeps, [vertical, &first], self.read_channels(), self.features);
+        let step = self.sweeps[1].step * self.features;
+        let mut row = [Offsets::default()];
+        for _ in 0..rows.count() {
+            rows.fill(&mut row);
+            for columns in split(horizontal.len, POSITIONS) {
+                for index in 0..self.features.div_ceil(S::LANES) {
+                    let lanes = self.lanes(simd, rectangle, index);
+                    let mut done = 0;
+                    while done < columns.len() {
+                        let (at, size) = next_tile::<R, H>(done, columns.len());
+                        let column = columns.start + at;
+                        let read = row[0].read + column * D * reach.input_pitch[1];
+                        let start = Offsets { read, write: row[0].write + column * step };
+                        // SAFETY: the tile's windows lie inside the arrays, whose lengths the
+                        // kernels checked, and the vector among the channels.
+                        unsafe {
+                            if size == R {
+                                self.run_tile::<S, R, K, D>(simd, &lanes, &reach, start, step);
+                            } else {
+                                self.run_tile::<S, H, K, D>(simd, &lanes, &reach, start, step);
+                            }
+                        }
+                        done = at + size;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Any rectangle.
+    #[inline(always)]
+    fn lists<S: Simd, const R: usize, const H: usize, const WHOLE: bool>(
+        &mut self,
+        simd: S,
+        rectangle: [&Segment; 2],
+    ) {
+        let reach = self.reach(rectangle);
+        let mut positions =
+            Positions::new(self.batch, &self.sweeps, rectangle, self.read_channels(), self.features);
+        let mut list = [Offsets::default(); POSITIONS];
+        for part in split(positions.count(), POSITIONS) {
+            let list = &mut list[..part.len()];
+            positions.fill(list);
+            for index in 0..self.features.div_ceil(S::LANES) {
+                let lanes = self.lanes(simd, rectangle, index);
+                let mut done = 0;
+                while done < list.len() {
+                    let (at, size) = next_tile::<R, H>(done, list.len());
+                    let list = &list[at..at + size];
+                    // SAFETY: the offsets come from `Positions` for these arrays, whose lengths the
+                    // kernels checked, and the vector lies among the channels.
+                    unsafe {
+                        if size == R {
+                            self.tile::<S, R, WHOLE>(simd, &lanes, &reach, list);
+                        } else if size == H {
+                            self.tile::<S, H, WHOLE>(simd, &lanes, &reach, list);
+                        } else {
+                            self.tile::<S, 1, WHOLE>(simd, &lanes, &reach, list);
+                        }
+                    }
+                    done = at + size;
+                }
+            }
+        }
+    }
+
+    /// `R` windows of `K` taps a row, `D` pixels from each other, by a vector of channels.
+    ///
+    /// # Safety
+    /// The windows lie inside the input, the first at `start`; the outputs exist, `step` elements
+    /// from each other; and the vector's channels exist.
+    #[inline(always)]
+    unsafe fn run_tile<S: Simd, const R: usize, const K: usize, const D: usize>(
+        &self,
+        simd: S,
+        lanes: &Lanes<S>,
+        reach: &Reach,
+        start: Offsets,
+        step: usize,
+    ) {
+        let [row_pitch, pixel] = reach.input_pitch;
+        let [down, across] = reach.weight_pitch;
+        let mut sums = [lanes.bias; R];
+        let mut input = lanes.input.wrapping_add(start.read);
+        let mut weights = lanes.weights;
+        for _ in 0..reach.rows {
+            let mut w = [simd.splat(0.0); K];
+            for (k, w) in w.iter_mut().enumerate() {
+                // SAFETY: the caller's promise.
+                *w = unsafe { simd.load(weights.wrapping_offset(k.cast_signed() * across)) };
+            }
+            // The pixels that a window sees. The next window shares all of them but `D`.
+            let mut x = [simd.splat(0.0); K];
+            let mut next = input;
+            for (r, sum) in sums.iter_mut().enumerate() {
+                for k in 0..K {
+                    if r > 0 && k + D < K {
+                        x[k] = x[k + D];
+                    } else {
+                        // SAFETY: the caller's promise.
+                        x[k] = unsafe { simd.load(next) };
+                        next = next.wrapping_add(pixel);
+                    }
+                    *sum = simd.mul_add(x[k], w[k], *sum);
+                }
+            }
+            input = input.wrapping_add(row_pitch);
+            weights = weights.wrapping_offset(down);
+        }
+        self.activation.apply(simd, &mut sums);
+        let output = lanes.output.wrapping_add(start.write);
+        for (r, &sum) in sums.iter().enumerate() {
+            // SAFETY: the caller's promise.
+            unsafe { simd.store(output.wrapping_add(r * step), sum) };
+        }
+    }
+
+    /// `R` windows by a vector of channels, in registers from bias to activation.
+    ///
+    /// # Safety
+    /// For each of the `R` elements of `list`, `reach` from its `read` lies inside the input and its
+    /// `write` inside the output. `lanes.n` of the vector's channels exist: with `WHOLE` all.
+    #[inline(always)]
+    unsafe fn tile<S: Simd, const R: usize, const WHOLE: bool>(
+        &self,
+        simd: S,
+        lanes: &Lanes<S>,
+        reach: &Reach,
+        list: &[Offsets],
+    ) {
+        // An array, so that all that follows is unrolled and the sums stay in registers.
+        let Some(list) = list.first_chunk::<R>() else { return };
+        let [row_pitch, pixel] = reach.input_pitch;
+        let [down, across] = reach.weight_pitch;
+        let mut sums = [lanes.bias; R];
+        let mut reads = [lanes.input; R];
+        for (read, offsets) in reads.iter_mut().zip(list) {
+            *read = read.wrapping_add(offsets.read);
+        }
+        for deep in 0..reach.depth {
+            for row in 0..reach.rows {
+                let mut at = row * row_pitch + deep;
+                let mut weights = lanes.weights.wrapping_offset(row.cast_signed() * down).wrapping_add(deep);
+                for _ in 0..reach.columns {
+                    // SAFETY: the caller's promise.
+                    let w = unsafe { load::<S, WHOLE>(simd, weights, lanes.n) };
+                    for r in 0..R {
+                        // SAFETY: the caller's promise.
+                        let x = unsafe { load::<S, WHOLE>(simd, reads[r].wrapping_add(at), lanes.n) };
+                        sums[r] = simd.mul_add(x, w, sums[r]);
+                    }
+                    at += pixel;
+                    weights = weights.wrapping_offset(across);
+                }
+            }
+        }
+        self.activation.apply(simd, &mut sums);
+        for (&sum, offsets) in sums.iter().zip(list) {
+            let output = lanes.output.wrapping_add(offsets.write);
+            // SAFETY: the caller's promise.
+            unsafe { if WHOLE { simd.store(output, sum) } else { simd.store_n(output, sum, lanes.n) } };
+        }
+    }
+}
+
+/// Of `len` positions, `done` of them done, where the next tile starts and how many it takes: `R`,
+/// `H`, or one if there are fewer in all. The last goes back over what is done rather than be cut.
+#[inline(always)]
+fn next_tile<const R: usize, const H: usize>(done: usize, len: usize) -> (usize, usize) {
+    let size = if len < H {
+        1
+    } else if len < R || len - done <= H {
+        H
+    } else {
+        R
+    };
+    (done.min(len - size), size)
+}
+
+/// # Safety
+/// `p` is valid for reading `n <= LANES` elements: with `WHOLE` for all.
+#[inline(always)]
+unsafe fn load<S: Simd, const WHOLE: bool>(simd: S, p: *const f32, n: usize) -> S::Vector {
+    // SAFETY: the caller's promise.
+    unsafe { if WHOLE { simd.load(p) } else { simd.load_n(p, n) } }
+}
+
+struct GradWeights<'a> {
+    geometry: &'a Geometry,
+    input: &'a [f32],
+    d_output: &'a [f32],
+    /// Channels of the output.
+    features: Range<usize>,
+    d_weights: &'a mut [f32],
+}
+
+impl Operation for GradWeights<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(mut self, simd: S) {
+        match S::TILE {
+            Tile::R4V4 => self.all_rectangles::<S, 4>(simd),
+            _ => self.all_rectangles::<S, 9>(simd),
+        }
+    }
+}
+
+impl GradWeights<'_> {
+    /// Tiles of at most `R` taps.
+    #[inline(always)]
+    fn all_rectangles<S: Simd, const R: usize>(&mut self, simd: S) {
+        let sweeps = Sweep::forward(self.geometry.axes);
+        let [_, kw, channels, multiplier] = self.geometry.weights();
+        let row = self.geometry.axes[1].input * channels;
+        for vertical in sweeps[0].segments() {
+            for horizontal in sweeps[1].segments() {
+                let (first, across) = (horizontal.taps.start, horizontal.taps.len());
+                let mut list = [Offsets::default(); TAPS];
+                for part in split(vertical.taps.len() * across, TAPS) {
+                    let list = &mut list[..part.len()];
+                    for (tap, offsets) in part.zip(&mut *list) {
+                        let (y, x) = (tap / across, tap % across);
+                        let tap = (vertical.taps.start + y) * kw + first + x;
+                        *offsets = Offsets { read: y * row + x * channels, write: tap * self.features.len() };
+                    }
+                    let rectangle = [&vertical, &horizontal];
+                    let written = channels * multiplier;
+                    let positions =
+                        Positions::new(self.geometry.batch, &sweeps, rectangle, channels, written);
+                    self.taps::<S, R>(simd, positions, list);
+                }
+            }
+        }
+    }
+
+    /// Adds what the positions contribute to the listed taps.
+    #[inline(always)]
+    fn taps<S: Simd, const R: usize>(&mut self, simd: S, mut positions: Positions, taps: &[Offsets]) {
+        let multiplier = self.geometry.multiplier;
+        let mut list = [Offsets::default(); POSITIONS];
+        for part in split(positions.count(), POSITIONS) {
+            let list = &mut list[..part.len()];
+            positions.fill(list);
+            for first in self.features.clone().step_by(S::LANES) {
+                let panel = Panel {
+                    input: self.input.as_ptr().wrapping_add(first / multiplier),
+                    d_output: self.d_output.as_ptr().wrapping_add(first),
+                    d_weights: self.d_weights.as_mut_ptr().wrapping_add(first - self.features.start),
+                    positions: list,
+                    n: S::LANES.min(self.features.end - first),
+                };
+                for part in split(taps.len(), R) {
+                    // SAFETY: the offsets are those of taps and positions of these arrays, whose
+                    // lengths `grad_weights` checked, and the vector lies among the channels.
+                    unsafe {
+                        if panel.n == S::LANES {
+                            panel.tiles::<S, R, true>(simd, &taps[part]);
+                        } else {
+                            panel.tiles::<S, R, false>(simd, &taps[part]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A vector of channels, of which `n` exist, at some positions.
+struct Panel<'a> {
+    input: *const f32,
+    d_output: *const f32,
+    d_weights: *mut f32,
+    positions: &'a [Offsets],
+    n: usize,
+}
+
+impl Panel<'_> {
+    /// # Safety
+    /// The sum of any tap's and any position's `read` lies inside the input, a position's `write`
+    /// inside the output's gradient and a tap's inside that of the weights. `n` of the vector's
+    /// channels exist: with `WHOLE` all. There are at most `R` taps.
+    #[inline(always)]
+    unsafe fn tiles<S: Simd, const R: usize, const WHOLE: bool>(&self, simd: S, taps: &[Offsets]) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match taps.len() {
+                1 => self.tile::<S, 1, WHOLE>(simd, taps),
+                2 => self.tile::<S, 2, WHOLE>(simd, taps),
+                3 => self.tile::<S, 3, WHOLE>(simd, taps),
+                4 if R > 4 => self.tile::<S, 4, WHOLE>(simd, taps),
+                5 if R > 5 => self.tile::<S, 5, WHOLE>(simd, taps),
+                6 if R > 6 => self.tile::<S, 6, WHOLE>(simd, taps),
+                7 if R > 7 => self.tile::<S, 7, WHOLE>(simd, taps),
+                8 if R > 8 => self.tile::<S, 8, WHOLE>(simd, taps),
+                _ => self.tile::<S, R, WHOLE>(simd, taps),
+            }
+        }
+    }
+
+    /// `R` taps by a vector of channels, summed over the positions.
+    ///
+    /// # Safety
+    /// As [`tiles`](Self::tiles). Of the taps the first `R` are used.
+    #[inline(always)]
+    unsafe fn tile<S: Simd, const R: usize, const WHOLE: bool>(&self, simd: S, taps: &[Offsets]) {
+        // An array, so that all that follows is unrolled and the sums stay in registers.
+        let Some(taps) = taps.first_chunk::<R>() else { return };
+        let mut sums = [simd.splat(0.0); R];
+        let mut inputs = [self.input; R];
+        for (input, tap) in inputs.iter_mut().zip(taps) {
+            *input = input.wrapping_add(tap.read);
+        }
+        for position in self.positions {
+            // SAFETY: the caller's promise.
+            let d = unsafe { load::<S, WHOLE>(simd, self.d_output.wrapping_add(position.write), self.n) };
+            for r in 0..R {
+                // SAFETY: the caller's promise.
+                let x = unsafe { load::<S, WHOLE>(simd, inputs[r].wrapping_add(position.read), self.n) };
+                sums[r] = simd.mul_add(x, d, sums[r]);
+            }
+        }
+        for (tap, &sum) in taps.iter().zip(&sums) {
+            let slot = self.d_weights.wrapping_add(tap.write);
+            // SAFETY: the caller's promise.
+            unsafe {
+                let sum = simd.add(load::<S, WHOLE>(simd, slot, self.n), sum);
+                if WHOLE { simd.store(slot, sum) } else { simd.store_n(slot, sum, self.n) }
+            }
+        }
+    }
+}
