@@ -1,6 +1,6 @@
 //! Convolution and its gradients, and the register-only multiply-adds that bound them.
 
-use bantam_benches::layers::{self, Convolution, Kind};
+use bantam_benches::layers::{self, Kind};
 use bantam_kernels::{Isa, peak};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
@@ -23,7 +23,7 @@ fn conv2d(c: &mut Criterion) {
         let mut group = c.benchmark_group(format!("conv2d/{name}"));
         group.throughput(Throughput::Elements(geometry.multiply_adds()));
         for isa in Isa::available() {
-            let mut layer = Convolution::new(isa, geometry, None).expect("legal shapes");
+            let mut layer = Kind::Convolution(geometry).ready(isa, None).expect("legal shapes");
             group.bench_function(format!("forward/{isa}"), |b| b.iter(|| layer.forward()));
             group.bench_function(format!("grad_input/{isa}"), |b| b.iter(|| layer.grad_input()));
             group.bench_function(format!("grad_weights/{isa}"), |b| b.iter(|| layer.grad_weights()));

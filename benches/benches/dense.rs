@@ -1,7 +1,7 @@
 //! The three products of a dense layer: by the convolution kernels, which run on packed weights,
 //! and by the general matrix product.
 
-use bantam_benches::layers::Convolution;
+use bantam_benches::layers::Kind;
 use bantam_benches::numbers;
 use bantam_kernels::Isa;
 use bantam_kernels::conv2d::Geometry;
@@ -13,7 +13,7 @@ fn dense(c: &mut Criterion) {
         let geometry = Geometry::dense(batch, inputs, outputs).expect("a legal shape");
         let mut group = c.benchmark_group(format!("dense/{batch}x{inputs}x{outputs}"));
         group.throughput(Throughput::Elements(geometry.multiply_adds()));
-        let mut layer = Convolution::new(Isa::detect(), geometry, None).expect("a legal shape");
+        let mut layer = Kind::Convolution(geometry).ready(Isa::detect(), None).expect("a legal shape");
         group.bench_function("forward/packed", |b| b.iter(|| layer.forward()));
         group.bench_function("grad_input/packed", |b| b.iter(|| layer.grad_input()));
         group.bench_function("grad_weights/packed", |b| b.iter(|| layer.grad_weights()));

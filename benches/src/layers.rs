@@ -1,5 +1,6 @@
 //! Layers of well-known nets, as a benchmark's list.
 
+use bantam::{Conv2d, LayerKind, MaxPool2d, Model, Sequential};
 use bantam_kernels::conv2d::winograd::Winograd;
 use bantam_kernels::conv2d::{self, Activation, Algorithm, Geometry, Padding};
 use bantam_kernels::{Error, Isa, depthwise_conv2d, max_pool2d};
@@ -14,18 +15,33 @@ pub struct Layer {
     pub name: String,
     /// What it does.
     pub kind: Kind,
+    /// `[N, H, W, C]`
+    input: [usize; 4],
+    /// As a layer of the engine, which has no depthwise and grouped convolutions.
+    engine: Option<LayerKind>,
 }
 
 /// A convolution or a pool.
 pub enum Kind {
-    /// A convolution of one group.
+    /// A convolution, of groups or of one.
     Convolution(Geometry),
     /// A convolution of as many groups as input channels.
     Depthwise(depthwise_conv2d::Geometry),
-    /// A convolution of another number of groups, which no kernel computes yet.
-    Grouped(usize),
     /// A max-pool.
     MaxPool(max_pool2d::Geometry),
+}
+
+impl Layer {
+    /// How many images there are, and the layer as a net of its own, followed by a ReLU if it is a
+    /// convolution.
+    ///
+    /// # Errors
+    /// Those of building a net; there is none without a layer of the engine.
+    pub fn net(&self) -> Option<Result<(usize, Model<'static>), bantam::Error>> {
+        let [batch, height, width, channels] = self.input;
+        let net = Sequential::new([height, width, channels]).layer(self.engine?);
+        Some(net.build(1).map(|model| (batch, model)))
+    }
 }
 
 /// Reads `{"convs": {"name": [n, cin, h, w, cout, kh, kw, stride, pad, groups]}, "pools": {"name":
@@ -47,28 +63,26 @@ pub fn parse(json: &str) -> Result<Vec<Layer>, String> {
     let mut layers = Vec::new();
     for (name, value) in section("convs")? {
         let [n, cin, h, w, cout, kh, kw, stride, pad, groups] = sizes(&name, &value)?;
-        let shape = Geometry::new([n, h, w, cin], [kh, kw], cout, [stride; 2], all_sides(pad));
-        let kind = if groups == 1 {
-            Kind::Convolution(shape.map_err(|error| format!("{name}: {error}"))?)
-        } else if groups > 0 && groups == cin && cout % groups == 0 {
-            let (input, multiplier) = ([n, h, w, cin], cout / groups);
-            let shape =
-                depthwise_conv2d::Geometry::new(input, [kh, kw], multiplier, [stride; 2], all_sides(pad));
-            Kind::Depthwise(shape.map_err(|error| format!("{name}: {error}"))?)
-        } else if groups > 0 && cin % groups == 0 && cout % groups == 0 {
-            Kind::Grouped(groups)
+        let (input, kernel, padding) = ([n, h, w, cin], [kh, kw], all_sides(pad));
+        let kind = if groups > 1 && groups == cin && cout % groups == 0 {
+            depthwise_conv2d::Geometry::new(input, kernel, cout / groups, [stride; 2], padding)
+                .map(Kind::Depthwise)
         } else {
-            return Err(format!(
-                "{name}: expected groups that part {cin} and {cout} channels, found {groups}"
-            ));
+            Geometry::with_groups(input, kernel, cout, [stride; 2], padding, [1; 2], groups)
+                .map(Kind::Convolution)
         };
-        layers.push(Layer { name, kind });
+        let kind = kind.map_err(|error| format!("{name}: {error}"))?;
+        let how = Conv2d::padded(padding).stride(stride).relu();
+        let engine = (groups == 1).then_some(LayerKind::Conv2d { filters: cout, kernel, how, bias: true });
+        layers.push(Layer { name, kind, input, engine });
     }
     for (name, value) in section("pools")? {
         let [n, c, h, w, k, stride, pad] = sizes(&name, &value)?;
-        let shape = max_pool2d::Geometry::new([n, h, w, c], [k; 2], [stride; 2], all_sides(pad));
+        let (input, padding) = ([n, h, w, c], all_sides(pad));
+        let shape = max_pool2d::Geometry::new(input, [k; 2], [stride; 2], padding);
         let kind = Kind::MaxPool(shape.map_err(|error| format!("{name}: {error}"))?);
-        layers.push(Layer { name, kind });
+        let engine = Some(LayerKind::MaxPool2d(MaxPool2d::new(k).stride(stride).padding(padding)));
+        layers.push(Layer { name, kind, input, engine });
     }
     Ok(layers)
 }
@@ -84,8 +98,64 @@ fn all_sides(pad: usize) -> Padding {
     Padding::Explicit { top: pad, bottom: pad, left: pad, right: pad }
 }
 
-/// A convolution with everything that its three passes need, ready to run.
-pub struct Convolution {
+/// A layer with arrays for all its passes, weights packed.
+pub trait Ready {
+    /// What the forward pass runs.
+    fn algorithm(&self) -> &'static str;
+
+    /// Bytes of scratch of the forward pass.
+    fn scratch_bytes(&self) -> usize {
+        0
+    }
+
+    /// Of a pass; a pool has none.
+    fn multiply_adds(&self) -> u64;
+
+    /// Whether reading the input and writing the output is the bound, and not the multiply-adds.
+    fn memory_bound(&self) -> bool;
+
+    /// Input and output.
+    fn arrays(&mut self) -> (&[f32], &mut [f32]);
+
+    /// The layer, with bias and ReLU if it is a convolution.
+    ///
+    /// # Errors
+    /// Those of the kernel.
+    fn forward(&mut self) -> Result<(), Error>;
+
+    /// Gradient to the input.
+    ///
+    /// # Errors
+    /// Those of the kernel.
+    fn grad_input(&mut self) -> Result<(), Error>;
+
+    /// Gradient to the weights; a pool has none.
+    ///
+    /// # Errors
+    /// Those of the kernel.
+    fn grad_weights(&mut self) -> Option<Result<(), Error>>;
+}
+
+impl Kind {
+    /// Fills the arrays and packs the weights. Without an algorithm, that of the automatic choice;
+    /// one that does not fit the shape gives way to the direct one.
+    ///
+    /// # Errors
+    /// Those of packing.
+    pub fn ready(&self, isa: Isa, algorithm: Option<Algorithm>) -> Result<Box<dyn Ready>, Error> {
+        Ok(match *self {
+            Kind::Convolution(geometry) => Box::new(Convolution::new(isa, geometry, algorithm)?),
+            Kind::Depthwise(geometry) => Box::new(Depthwise::new(isa, geometry)),
+            Kind::MaxPool(geometry) => Box::new(MaxPool::new(isa, geometry)?),
+        })
+    }
+}
+
+fn len(shape: [usize; 4]) -> usize {
+    shape.iter().product()
+}
+
+struct Convolution {
     isa: Isa,
     geometry: Geometry,
     /// Of the forward pass and of the gradients to input and weights; direct without one.
@@ -101,13 +171,7 @@ pub struct Convolution {
 }
 
 impl Convolution {
-    /// Fills the arrays and packs the weights. Without an algorithm, that of the automatic choice;
-    /// one that does not fit the shape gives way to the direct one.
-    ///
-    /// # Errors
-    /// Those of packing.
-    pub fn new(isa: Isa, geometry: Geometry, algorithm: Option<Algorithm>) -> Result<Convolution, Error> {
-        let len = |shape: [usize; 4]| shape.iter().product();
+    fn new(isa: Isa, geometry: Geometry, algorithm: Option<Algorithm>) -> Result<Convolution, Error> {
         let weights = crate::numbers(len(geometry.weights()));
         let choices = [
             Algorithm::choose(isa, &geometry),
@@ -162,19 +226,30 @@ impl Convolution {
             scratch: scratch.map(|len| vec![0.0; len]),
         })
     }
+}
 
-    /// What the forward pass runs.
-    pub fn algorithm(&self) -> Algorithm {
-        self.winograd[0].map_or(Algorithm::Direct, |winograd| Algorithm::Winograd(winograd.tile()))
+impl Ready for Convolution {
+    fn algorithm(&self) -> &'static str {
+        self.winograd[0].map_or(Algorithm::Direct, |winograd| Algorithm::Winograd(winograd.tile())).name()
     }
 
-    /// Bytes of scratch of the forward pass.
-    pub fn scratch_bytes(&self) -> usize {
+    fn scratch_bytes(&self) -> usize {
         size_of_val(&*self.scratch[0])
     }
 
-    /// Convolution, bias and ReLU.
-    pub fn forward(&mut self) -> Result<(), Error> {
+    fn multiply_adds(&self) -> u64 {
+        self.geometry.multiply_adds()
+    }
+
+    fn memory_bound(&self) -> bool {
+        false
+    }
+
+    fn arrays(&mut self) -> (&[f32], &mut [f32]) {
+        (&self.input, &mut self.output)
+    }
+
+    fn forward(&mut self) -> Result<(), Error> {
         let Convolution { isa, geometry, winograd, input, packed, bias, output, scratch, .. } = self;
         let (bias, activation) = (Some(&**bias), Activation::Relu);
         match winograd[0] {
@@ -183,8 +258,7 @@ impl Convolution {
         }
     }
 
-    /// Gradient to the input.
-    pub fn grad_input(&mut self) -> Result<(), Error> {
+    fn grad_input(&mut self) -> Result<(), Error> {
         let Convolution { isa, geometry, winograd, output, packed_transposed, d_input, scratch, .. } = self;
         match winograd[1] {
             Some(winograd) => winograd.grad_input(output, packed_transposed, d_input, &mut scratch[1]),
@@ -192,22 +266,20 @@ impl Convolution {
         }
     }
 
-    /// Gradient to the weights.
-    pub fn grad_weights(&mut self) -> Result<(), Error> {
+    fn grad_weights(&mut self) -> Option<Result<(), Error>> {
         let Convolution { isa, geometry, winograd, input, output, d_weights, scratch, .. } = self;
         let [_, _, cin, cout] = geometry.weights();
-        match winograd[2] {
+        Some(match winograd[2] {
             Some(winograd) => winograd.grad_weights(input, output, 0..cin, d_weights, &mut scratch[2]),
             None => {
                 let rows = d_weights.len() / cout;
                 conv2d::grad_weights(*isa, geometry, input, output, 0..rows, d_weights)
             }
-        }
+        })
     }
 }
 
-/// A depthwise convolution with everything that its three passes need, ready to run.
-pub struct Depthwise {
+struct Depthwise {
     isa: Isa,
     geometry: depthwise_conv2d::Geometry,
     input: Vec<f32>,
@@ -219,9 +291,7 @@ pub struct Depthwise {
 }
 
 impl Depthwise {
-    /// Fills the arrays.
-    pub fn new(isa: Isa, geometry: depthwise_conv2d::Geometry) -> Depthwise {
-        let len = |shape: [usize; 4]| shape.iter().product();
+    fn new(isa: Isa, geometry: depthwise_conv2d::Geometry) -> Depthwise {
         Depthwise {
             isa,
             geometry,
@@ -233,72 +303,90 @@ impl Depthwise {
             d_weights: vec![0.0; len(geometry.weights())],
         }
     }
+}
 
-    /// Multiply-adds of a pass.
-    pub fn multiply_adds(&self) -> u64 {
+impl Ready for Depthwise {
+    fn algorithm(&self) -> &'static str {
+        "depthwise"
+    }
+
+    fn multiply_adds(&self) -> u64 {
         self.geometry.multiply_adds()
     }
 
-    /// Convolution, bias and ReLU.
-    pub fn forward(&mut self) -> Result<(), Error> {
+    fn memory_bound(&self) -> bool {
+        true
+    }
+
+    fn arrays(&mut self) -> (&[f32], &mut [f32]) {
+        (&self.input, &mut self.output)
+    }
+
+    fn forward(&mut self) -> Result<(), Error> {
         let Depthwise { isa, geometry, input, weights, bias, output, .. } = self;
         let (bias, activation) = (Some(&**bias), Activation::Relu);
         depthwise_conv2d::forward(*isa, geometry, input, weights, bias, activation, output)
     }
 
-    /// Gradient to the input.
-    pub fn grad_input(&mut self) -> Result<(), Error> {
+    fn grad_input(&mut self) -> Result<(), Error> {
         let Depthwise { isa, geometry, output, weights, d_input, .. } = self;
         depthwise_conv2d::grad_input(*isa, geometry, output, weights, d_input)
     }
 
-    /// Gradient to the weights.
-    pub fn grad_weights(&mut self) -> Result<(), Error> {
+    fn grad_weights(&mut self) -> Option<Result<(), Error>> {
         let Depthwise { isa, geometry, input, output, d_weights, .. } = self;
         let channels = 0..geometry.input()[3];
-        depthwise_conv2d::grad_weights(*isa, geometry, input, output, channels, d_weights)
-    }
-
-    /// Reads the input and writes the output: what the memory asks for at the least.
-    pub fn floor(&mut self) {
-        read_and_write(self.isa, &self.input, &mut self.output);
+        Some(depthwise_conv2d::grad_weights(*isa, geometry, input, output, channels, d_weights))
     }
 }
 
-/// Reads one array and writes another, as fast as they come.
-fn read_and_write(isa: Isa, input: &[f32], output: &mut [f32]) {
-    std::hint::black_box(bantam_kernels::reduce::sum(isa, input));
-    output.fill(std::hint::black_box(1.0));
-}
-
-/// A max-pool, ready to run.
-pub struct MaxPool {
+struct MaxPool {
     isa: Isa,
     geometry: max_pool2d::Geometry,
     input: Vec<f32>,
     output: Vec<f32>,
+    argmax: Vec<u8>,
+    d_input: Vec<f32>,
 }
 
 impl MaxPool {
-    /// Fills the arrays.
-    pub fn new(isa: Isa, geometry: max_pool2d::Geometry) -> MaxPool {
-        let input = crate::numbers(geometry.input().iter().product());
-        MaxPool { isa, geometry, input, output: vec![0.0; geometry.output().iter().product()] }
+    fn new(isa: Isa, geometry: max_pool2d::Geometry) -> Result<MaxPool, Error> {
+        let input = crate::numbers(len(geometry.input()));
+        let mut output = vec![0.0; len(geometry.output())];
+        let mut argmax = vec![0; max_pool2d::argmax_len(&geometry)?];
+        max_pool2d::forward_argmax(isa, &geometry, Activation::None, &input, &mut output, &mut argmax)?;
+        Ok(MaxPool { isa, geometry, d_input: vec![0.0; input.len()], input, output, argmax })
+    }
+}
+
+impl Ready for MaxPool {
+    fn algorithm(&self) -> &'static str {
+        "max-pool"
     }
 
-    /// Bytes that are read and written.
-    pub fn bytes(&self) -> usize {
-        size_of_val(&*self.input) + size_of_val(&*self.output)
+    fn multiply_adds(&self) -> u64 {
+        0
     }
 
-    /// The maxima.
-    pub fn forward(&mut self) -> Result<(), Error> {
+    fn memory_bound(&self) -> bool {
+        true
+    }
+
+    fn arrays(&mut self) -> (&[f32], &mut [f32]) {
+        (&self.input, &mut self.output)
+    }
+
+    fn forward(&mut self) -> Result<(), Error> {
         max_pool2d::forward(self.isa, &self.geometry, Activation::None, &self.input, &mut self.output)
     }
 
-    /// Reads the input and writes the output: what the memory asks for at the least.
-    pub fn floor(&mut self) {
-        read_and_write(self.isa, &self.input, &mut self.output);
+    fn grad_input(&mut self) -> Result<(), Error> {
+        let MaxPool { isa, geometry, output, argmax, d_input, .. } = self;
+        max_pool2d::grad_input(*isa, geometry, output, argmax, d_input)
+    }
+
+    fn grad_weights(&mut self) -> Option<Result<(), Error>> {
+        None
     }
 }
 
@@ -327,9 +415,7 @@ mod tests {
         assert!(refused(r#"{"convs": {"a": [1, 2, 3]}}"#).starts_with("a: expected 10 whole numbers"));
         assert!(refused(r#"{"pools": {"b": [1, 2, 9, 9, 2, 2, -1]}}"#).starts_with("b: expected 7 whole"));
         assert!(refused(r#"{"convs": {"a": [1, 2, 2, 2, 3, 3, 3, 1, 0, 1]}}"#).starts_with("a: window"));
-        assert!(
-            refused(r#"{"convs": {"a": [1, 2, 9, 9, 3, 3, 3, 1, 0, 2]}}"#).starts_with("a: expected groups")
-        );
+        assert!(refused(r#"{"convs": {"a": [1, 2, 9, 9, 3, 3, 3, 1, 0, 2]}}"#).starts_with("a: groups"));
         assert!(refused(r#"{"pools": {"b": [1, 0, 9, 9, 2, 2, 0]}}"#).starts_with("b: "));
     }
 }

@@ -1,19 +1,24 @@
-//! Times every layer of a list on one thread, beside what the core reaches at best in the same run:
+//! Times every layer of a list beside what the core reaches at best in the same run:
 //! `cargo run --release -p bantam-benches --bin layers -- --help`.
 
-use bantam_benches::layers::{self, Convolution, Depthwise, Kind, MaxPool};
-use bantam_benches::{best_of, peak_multiply_adds};
-use bantam_kernels::Isa;
-use bantam_kernels::conv2d::{Algorithm, Geometry};
+use bantam::Session;
+use bantam_benches::layers::{self, Layer, Ready};
+use bantam_benches::{best_of, numbers, peak_multiply_adds};
+use bantam_kernels::conv2d::Algorithm;
+use bantam_kernels::{Isa, reduce};
 use clap::Parser;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Times convolutions and pools: f32, channels last, bias and ReLU included, weights packed before
-/// the clock starts, one thread, best of several rounds.
+/// the clock starts, best of several rounds.
 #[derive(Parser)]
 struct Options {
+    /// Threads; with more than one, the engine's layers are timed on one thread and on all
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(conflicts_with_all = ["algorithm", "backward", "passes"])]
+    threads: u16,
     /// Instruction set (default: the widest of this CPU)
     #[arg(long)]
     isa: Option<String>,
@@ -38,6 +43,9 @@ struct Options {
     /// Print `{"name": seconds}` of the forward pass instead of the table
     #[arg(long)]
     json: bool,
+    /// Time nothing: run each forward pass so often, and print its multiply-adds, to count instructions
+    #[arg(long, value_name = "N", conflicts_with_all = ["backward", "json", "rounds"])]
+    passes: Option<u64>,
 }
 
 fn main() -> ExitCode {
@@ -68,7 +76,7 @@ fn run(options: &Options) -> Result<(), String> {
             format!("--algorithm: expected {known}, found {name}")
         })?),
     };
-    let list = match &options.layers {
+    let mut list = match &options.layers {
         None => layers::parse(layers::BUILT_IN)?,
         Some(path) => {
             let place = path.display();
@@ -76,32 +84,41 @@ fn run(options: &Options) -> Result<(), String> {
             layers::parse(&json).map_err(|error| format!("{place}: {error}"))?
         }
     };
+    list.retain(|layer| match &options.exact {
+        Some(exact) => layer.name == *exact,
+        None => layer.name.contains(&options.only),
+    });
 
-    if !options.json {
-        println!("{isa}, one thread; % is of the multiply-add peak measured beside the layer,");
-        println!(
-            "for pools and depthwise convolutions of the speed of reading the input and writing the output"
-        );
-        let backward = if options.backward { "   input gradient   weight gradient" } else { "" };
-        println!("layer                µs  GFLOP/s      %  algorithm  scratch KiB{backward}");
+    if let Some(passes) = options.passes {
+        return count(isa, algorithm, &list, passes);
     }
     let mut seconds = Map::new();
-    let asked = |name: &str| match &options.exact {
-        Some(exact) => name == exact,
-        None => name.contains(&options.only),
-    };
-    for layer in list.iter().filter(|layer| asked(&layer.name)) {
-        let name = &layer.name;
-        let best = match &layer.kind {
-            Kind::Convolution(geometry) => convolution(options, isa, *geometry, algorithm, name),
-            Kind::Depthwise(geometry) => depthwise(options, Depthwise::new(isa, *geometry), name),
-            Kind::MaxPool(geometry) => pool(options, MaxPool::new(isa, *geometry), name),
-            Kind::Grouped(groups) => {
-                eprintln!("{name}: left out, no kernel for {groups} groups yet");
-                continue;
+    let mut keep = |layer: &Layer, best: f64| seconds.insert(layer.name.clone(), Value::from(best));
+    if options.threads > 1 {
+        let [one, all] = [1, options.threads].map(|threads| {
+            rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build().map_err(|e| e.to_string())
+        });
+        let pools = [one?, all?];
+        if !options.json {
+            println!("{isa}");
+            println!("layer         µs, 1 thread  µs, {} threads  times as fast", options.threads);
+        }
+        for layer in &list {
+            if let Some(best) = on_threads(options, isa, layer, &pools)? {
+                keep(layer, best);
             }
-        };
-        seconds.insert(name.clone(), Value::from(best.map_err(|error| format!("{name}: {error}"))?));
+        }
+    } else {
+        if !options.json {
+            println!("{isa}, one thread; % is of the multiply-add peak measured beside the layer, for pools");
+            println!("and depthwise convolutions of the speed of reading the input and writing the output");
+            let backward = if options.backward { "   input gradient   weight gradient" } else { "" };
+            println!("layer                µs  GFLOP/s      %  algorithm  scratch KiB{backward}");
+        }
+        for layer in &list {
+            let mut ready = ready(layer, isa, algorithm)?;
+            keep(layer, on_one_thread(options, isa, &layer.name, &mut *ready));
+        }
     }
     if options.json {
         println!("{}", Value::Object(seconds));
@@ -109,88 +126,103 @@ fn run(options: &Options) -> Result<(), String> {
     Ok(())
 }
 
-fn convolution(
-    options: &Options,
-    isa: Isa,
-    geometry: Geometry,
-    algorithm: Option<Algorithm>,
-    name: &str,
-) -> Result<f64, bantam_kernels::Error> {
-    let work = geometry.multiply_adds() as f64;
-    let mut layer = Convolution::new(isa, geometry, algorithm)?;
-    layer.forward()?;
-    let run =
-        |layer: &mut Convolution| best_of(options.rounds, ROUND, || layer.forward().expect("it ran before"));
-    if options.json {
-        return Ok(run(&mut layer));
-    }
-    let peak = peak_multiply_adds(isa);
-    let forward = run(&mut layer);
-    let percent = |seconds: f64| 100.0 * work / seconds / peak;
-    let scratch = layer.scratch_bytes() as f64 / 1024.0;
-    print!(
-        "{name:13} {:9.1} {:8.1} {:6.1}  {:9} {scratch:12.0}",
-        forward * 1e6,
-        2e-9 * work / forward,
-        percent(forward),
-        layer.algorithm().name(),
-    );
-    if options.backward {
-        layer.grad_input()?;
-        layer.grad_weights()?;
-        for seconds in [
-            best_of(options.rounds, ROUND, || layer.grad_input().expect("it ran before")),
-            best_of(options.rounds, ROUND, || layer.grad_weights().expect("it ran before")),
-        ] {
-            print!("  {:9.1} {:6.1}", seconds * 1e6, percent(seconds));
-        }
-    }
-    println!();
-    Ok(forward)
+/// A layer whose passes have all run once.
+fn ready(layer: &Layer, isa: Isa, algorithm: Option<Algorithm>) -> Result<Box<dyn Ready>, String> {
+    let ready = || {
+        let mut ready = layer.kind.ready(isa, algorithm)?;
+        ready.forward()?;
+        ready.grad_input()?;
+        ready.grad_weights().transpose()?;
+        Ok(ready)
+    };
+    ready().map_err(|error: bantam_kernels::Error| format!("{}: {error}", layer.name))
 }
 
-fn depthwise(options: &Options, mut layer: Depthwise, name: &str) -> Result<f64, bantam_kernels::Error> {
-    layer.forward()?;
-    let forward = best_of(options.rounds, ROUND, || layer.forward().expect("it ran before"));
-    if options.json {
-        return Ok(forward);
+fn count(isa: Isa, algorithm: Option<Algorithm>, list: &[Layer], passes: u64) -> Result<(), String> {
+    println!("{isa}, {passes} passes");
+    println!("layer          multiply-adds  algorithm");
+    for layer in list {
+        let mut ready = ready(layer, isa, algorithm)?;
+        for _ in 0..passes {
+            ready.forward().expect("it ran before");
+        }
+        println!("{:13} {:14}  {}", layer.name, passes * ready.multiply_adds(), ready.algorithm());
     }
-    let floor = best_of(options.rounds, ROUND, || layer.floor());
-    let percent = |seconds: f64| 100.0 * floor / seconds;
+    Ok(())
+}
+
+fn on_one_thread(options: &Options, isa: Isa, name: &str, layer: &mut dyn Ready) -> f64 {
+    let time =
+        |layer: &mut dyn Ready, pass: fn(&mut dyn Ready)| best_of(options.rounds, ROUND, || pass(layer));
+    let forward = time(layer, |layer| layer.forward().expect("it ran before"));
+    if options.json {
+        return forward;
+    }
+    let bound = if layer.memory_bound() {
+        let (input, output) = layer.arrays();
+        best_of(options.rounds, ROUND, || read_and_write(isa, input, output))
+    } else {
+        layer.multiply_adds() as f64 / peak_multiply_adds(isa)
+    };
+    let percent = |seconds: f64| 100.0 * bound / seconds;
     print!(
         "{name:13} {:9.1} {:8.1} {:6.1}  {:9} {:12.0}",
         forward * 1e6,
         2e-9 * layer.multiply_adds() as f64 / forward,
         percent(forward),
-        "depthwise",
-        0.0
+        layer.algorithm(),
+        layer.scratch_bytes() as f64 / 1024.0,
     );
     if options.backward {
-        layer.grad_input()?;
-        layer.grad_weights()?;
-        for seconds in [
-            best_of(options.rounds, ROUND, || layer.grad_input().expect("it ran before")),
-            best_of(options.rounds, ROUND, || layer.grad_weights().expect("it ran before")),
-        ] {
-            print!("  {:9.1} {:6.1}", seconds * 1e6, percent(seconds));
+        let input = time(layer, |layer| layer.grad_input().expect("it ran before"));
+        print!("  {:9.1} {:6.1}", input * 1e6, percent(input));
+        if layer.grad_weights().is_some() {
+            let weights = time(layer, |layer| {
+                layer.grad_weights();
+            });
+            print!("  {:9.1} {:6.1}", weights * 1e6, percent(weights));
         }
     }
     println!();
-    Ok(forward)
+    forward
 }
 
-fn pool(options: &Options, mut layer: MaxPool, name: &str) -> Result<f64, bantam_kernels::Error> {
-    layer.forward()?;
-    let forward = best_of(options.rounds, ROUND, || layer.forward().expect("it ran before"));
-    if !options.json {
-        let floor = best_of(options.rounds, ROUND, || layer.floor());
-        let bytes = layer.bytes() as f64;
-        println!(
-            "{name:13} {:9.1} {:8.1} {:6.1}  GB/s read and written",
-            forward * 1e6,
-            1e-9 * bytes / forward,
-            100.0 * floor / forward
-        );
+/// What a layer asks of the memory at the least.
+fn read_and_write(isa: Isa, input: &[f32], output: &mut [f32]) {
+    std::hint::black_box(reduce::sum(isa, input));
+    output.fill(std::hint::black_box(1.0));
+}
+
+/// Seconds on all threads; nothing for a layer that the engine does not have.
+fn on_threads(
+    options: &Options,
+    isa: Isa,
+    layer: &Layer,
+    pools: &[rayon::ThreadPool; 2],
+) -> Result<Option<f64>, String> {
+    let name = &layer.name;
+    let Some(net) = layer.net() else {
+        eprintln!("{name}: left out, the engine has no such layer yet");
+        return Ok(None);
+    };
+    let told = |error: bantam::Error| format!("{name}: {error}");
+    let (batch, model) = net.map_err(told)?;
+    let input = numbers(batch * model.input_shape().elements());
+    let mut seconds = [0.0; 2];
+    for (pool, seconds) in pools.iter().zip(&mut seconds) {
+        *seconds = pool
+            .install(|| {
+                let mut session = Session::new(&model, batch, isa)?;
+                session.run(&input)?;
+                Ok(best_of(options.rounds, ROUND, || {
+                    std::hint::black_box(session.run(&input).expect("it ran before"));
+                }))
+            })
+            .map_err(told)?;
     }
-    Ok(forward)
+    let [one, all] = seconds;
+    if !options.json {
+        println!("{name:13} {:12.1} {:14.1} {:14.2}", one * 1e6, all * 1e6, one / all);
+    }
+    Ok(Some(all))
 }
