@@ -185,7 +185,7 @@ impl Operation for Correlate<'_> {
             Tile::R4V4 => self.all_panels::<S, 4, 4, 4>(simd),
             Tile::R6V2 => self.all_panels::<S, 6, 2, 8>(simd),
             Tile::R6V4 => self.all_panels::<S, 6, 4, 8>(simd),
-            Tile::R8V3 => self.all_panels::<S, 8, 3, 8>(simd),
+            Tile::R5V4 => self.all_panels::<S, 5, 4, 6>(simd),
         }
     }
 }
@@ -430,15 +430,23 @@ impl<'a> Correlate<'a> {
             // SAFETY: the caller's promise: `rows` runs of `run` elements from each position, and
             // as many weights in each panel, `V` vectors each.
             unsafe {
-                let at = row * reach.input_pitch;
-                for k in at..at + reach.run {
-                    let mut w = [[simd.splat(0.0); V]; P];
-                    for (w, weights) in w.iter_mut().zip(&mut weights) {
-                        for (v, w) in w.iter_mut().enumerate() {
-                            *w = simd.load(weights.add(v * S::LANES));
+                let mut k = row * reach.input_pitch;
+                let end = k + reach.run;
+                if S::PRODUCTS_BY_LANE {
+                    while k + 4 <= end {
+                        let mut x = [simd.splat(0.0); R];
+                        for r in 0..R {
+                            x[r] = simd.load(reads[r].add(k));
                         }
-                        *weights = weights.add(V * S::LANES);
+                        add_lane::<S, 0, R, V, P>(simd, &x, &mut weights, &mut sums);
+                        add_lane::<S, 1, R, V, P>(simd, &x, &mut weights, &mut sums);
+                        add_lane::<S, 2, R, V, P>(simd, &x, &mut weights, &mut sums);
+                        add_lane::<S, 3, R, V, P>(simd, &x, &mut weights, &mut sums);
+                        k += 4;
                     }
+                }
+                while k < end {
+                    let w = next_weights::<S, V, P>(simd, &mut weights);
                     for r in 0..R {
                         let x = simd.splat(*reads[r].add(k));
                         for p in 0..P {
@@ -447,6 +455,7 @@ impl<'a> Correlate<'a> {
                             }
                         }
                     }
+                    k += 1;
                 }
                 for weights in &mut weights {
                     *weights = weights.wrapping_add((reach.weight_pitch - reach.run) * V * S::LANES);
@@ -470,6 +479,48 @@ impl<'a> Correlate<'a> {
                         }
                     }
                 }
+            }
+        }
+    }
+}
+
+/// Loads a row of each of `P` panels and moves on to the next.
+///
+/// # Safety
+/// Each of `weights` is followed by `V` vectors.
+#[inline(always)]
+unsafe fn next_weights<S: Simd, const V: usize, const P: usize>(
+    simd: S,
+    weights: &mut [*const f32; P],
+) -> [[S::Vector; V]; P] {
+    let mut w = [[simd.splat(0.0); V]; P];
+    for (w, weights) in w.iter_mut().zip(weights) {
+        for (v, w) in w.iter_mut().enumerate() {
+            // SAFETY: the caller's promise.
+            *w = unsafe { simd.load(weights.add(v * S::LANES)) };
+        }
+        *weights = weights.wrapping_add(V * S::LANES);
+    }
+    w
+}
+
+/// Adds to the sums of each position the product of its lane `L` and the next weights.
+///
+/// # Safety
+/// As [`next_weights`].
+#[inline(always)]
+unsafe fn add_lane<S: Simd, const L: i32, const R: usize, const V: usize, const P: usize>(
+    simd: S,
+    x: &[S::Vector; R],
+    weights: &mut [*const f32; P],
+    sums: &mut [[[S::Vector; V]; P]; R],
+) {
+    // SAFETY: the caller's promise.
+    let w = unsafe { next_weights::<S, V, P>(simd, weights) };
+    for r in 0..R {
+        for p in 0..P {
+            for v in 0..V {
+                sums[r][p][v] = simd.mul_add(simd.splat_lane::<L>(x[r]), w[p][v], sums[r][p][v]);
             }
         }
     }

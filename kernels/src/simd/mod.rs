@@ -28,8 +28,8 @@ pub(crate) enum Tile {
     R6V2,
     /// Thirty-two registers of the widest vectors: AVX-512.
     R6V4,
-    /// Thirty-two registers: NEON.
-    R8V3,
+    /// Thirty-two registers, of which five hold four inputs each: NEON.
+    R5V4,
     /// Thirty-two single registers of a scalar FPU.
     R4V4,
 }
@@ -39,8 +39,7 @@ impl Tile {
     pub const fn vectors(self) -> usize {
         match self {
             Tile::R6V2 => 2,
-            Tile::R8V3 => 3,
-            Tile::R6V4 | Tile::R4V4 => 4,
+            Tile::R5V4 | Tile::R6V4 | Tile::R4V4 => 4,
         }
     }
 }
@@ -56,6 +55,8 @@ pub(crate) trait Simd: Copy {
     const LANES: usize;
     /// The register tile for products.
     const TILE: Tile;
+    /// Whether a product takes any lane of a register, so that one load serves four products.
+    const PRODUCTS_BY_LANE: bool = false;
 
     /// # Safety
     /// `p` is valid for reading `LANES` elements.
@@ -80,6 +81,10 @@ pub(crate) trait Simd: Copy {
     unsafe fn store_u8(self, p: *mut u8, v: Self::Vector, n: usize);
 
     fn splat(self, x: f32) -> Self::Vector;
+    /// Lane `L` in all lanes, where there are [`PRODUCTS_BY_LANE`](Self::PRODUCTS_BY_LANE).
+    fn splat_lane<const L: i32>(self, _: Self::Vector) -> Self::Vector {
+        unreachable!()
+    }
     fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     fn sub(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     fn mul(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;

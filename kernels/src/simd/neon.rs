@@ -26,7 +26,8 @@ impl Simd for Neon {
     type Vector = float32x4_t;
     type Mask = uint32x4_t;
     const LANES: usize = 4;
-    const TILE: Tile = Tile::R8V3;
+    const TILE: Tile = Tile::R5V4;
+    const PRODUCTS_BY_LANE: bool = true;
 
     #[inline(always)]
     unsafe fn load(self, p: *const f32) -> float32x4_t {
@@ -88,6 +89,10 @@ impl Simd for Neon {
     #[inline(always)]
     fn splat(self, x: f32) -> float32x4_t {
         neon!(vdupq_n_f32(x))
+    }
+    #[inline(always)]
+    fn splat_lane<const L: i32>(self, v: float32x4_t) -> float32x4_t {
+        neon!(vdupq_laneq_f32::<L>(v))
     }
     #[inline(always)]
     fn add(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
