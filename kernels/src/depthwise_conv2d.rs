@@ -375,14 +375,17 @@ impl Correlate<'_> {
         for _ in 0..rows.count() {
             rows.fill(&mut row);
             for columns in split(horizontal.len, POSITIONS) {
-                for index in 0..self.features.div_ceil(S::LANES) {
-                    let lanes = self.lanes(simd, rectangle, index);
-                    let mut done = 0;
-                    while done < columns.len() {
-                        let (at, size) = next_tile::<R, H>(done, columns.len());
-                        let column = columns.start + at;
-                        let read = row[0].read + column * D * reach.input_pitch[1];
-                        let start = Offsets { read, write: row[0].write + column * step };
+                let mut done = 0;
+                while done < columns.len() {
+                    let (at, size) = next_tile::<R, H>(done, columns.len());
+                    let column = columns.start + at;
+                    let read = row[0].read + column * D * reach.input_pitch[1];
+                    let start = Offsets { read, write: row[0].write + column * step };
+                    // All channels before the next tile. Tiles of one vector beside each other
+                    // often have the same last address bits: loads then wait for stores, and lines
+                    // fight for a set of the cache.
+                    for index in 0..self.features.div_ceil(S::LANES) {
+                        let lanes = self.lanes(simd, rectangle, index);
                         // SAFETY: the tile's windows lie inside the arrays, whose lengths the
                         // kernels checked, and the vector among the channels.
                         unsafe {
@@ -392,8 +395,8 @@ impl Correlate<'_> {
                                 self.run_tile::<S, H, K, D>(simd, &lanes, &reach, start, step);
                             }
                         }
-                        done = at + size;
                     }
+                    done = at + size;
                 }
             }
         }
