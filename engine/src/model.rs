@@ -1,12 +1,13 @@
 use crate::layer::{Blueprint, Parameter};
-use crate::ops::{Op, Operation};
+use crate::ops::{Conv2dPool, Op};
 use crate::summary::Summary;
-use crate::{Conv2d, Error, Gradients, Layer, LayerKind, Optimizer, Shape, Tape, Var};
+use crate::{Error, Gradients, Layer, LayerKind, Optimizer, Shape, Tape, Var};
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use bantam_kernels::Isa;
+use bantam_kernels::conv2d::Padding;
 
 /// Layers with weights: a value that can be trained, saved, run and taken to pieces.
 ///
@@ -198,26 +199,23 @@ impl<'m> Model<'m> {
             return Ok(Step { op: Some(pool.relu().into()), layer: at, next: at + 2 });
         }
         let next_is_relu = kind(at + 1) == Some(LayerKind::Relu);
-        let pool = match kind(at + 1 + usize::from(next_is_relu)) {
-            Some(LayerKind::MaxPool2d(pool)) => Some(pool),
-            _ => None,
-        };
-        let relu = next_is_relu && pool.is_none() && this.takes_relu();
+        let behind = at + 1 + usize::from(next_is_relu);
+        if let (LayerKind::Conv2d { how, .. }, Some(LayerKind::MaxPool2d(pool))) = (this, kind(behind))
+            && pool.padding == Padding::Valid
+        {
+            let relu_behind = kind(behind + 1) == Some(LayerKind::Relu);
+            let pool = if next_is_relu || relu_behind { pool.relu() } else { pool };
+            let op = Conv2dPool { conv: how, pool };
+            return Ok(Step { op: Some(op.into()), layer: at, next: behind + 1 + usize::from(relu_behind) });
+        }
+        let relu =
+            next_is_relu && this.takes_relu() && !matches!(kind(behind), Some(LayerKind::MaxPool2d(_)));
         let seed = match mode {
             Mode::Inference => None,
             // Layers must not zero the same elements.
             Mode::Training { seed } => Some(seed.wrapping_add((at as u64) << 40)),
         };
-        let mut op = this.operation(input, relu, seed)?;
-        if let (LayerKind::Conv2d { how, .. }, Some(pool)) = (this, pool) {
-            let mut shapes = [input; crate::ops::MAX_INPUTS];
-            let parameters = &self.layers[at].parameters;
-            for (slot, parameter) in shapes[1..].iter_mut().zip(parameters) {
-                *slot = parameter.shape;
-            }
-            let output = how.output_shape(&shapes[..=parameters.len()])?;
-            op = Some(Conv2d { crop: pool.seen(output)?, ..how }.into());
-        }
+        let op = this.operation(input, relu, seed)?;
         Ok(Step { op, layer: at, next: at + 1 + usize::from(relu) })
     }
 

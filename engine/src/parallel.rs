@@ -61,3 +61,45 @@ pub(crate) fn for_each_chunk_with(
     }
     for_each_chunk2(data, (scratch, len), work)
 }
+
+/// As [`for_each_chunk_with`], beside bytes that are parted alike if there are any.
+pub(crate) fn for_each_part(
+    data: &mut [f32],
+    bytes: Option<&mut [u8]>,
+    chunk: usize,
+    (scratch, len): (&mut [f32], usize),
+    work: impl Fn(usize, &mut [f32], Option<&mut [u8]>, &mut [f32]) -> Result<(), Error> + Sync + Send,
+) -> Result<(), Error> {
+    let Some(bytes) = bytes else {
+        return for_each_chunk_with((data, chunk), (scratch, len), |i, data, scratch| {
+            work(i, data, None, scratch)
+        });
+    };
+    #[cfg(feature = "parallel")]
+    if data.len() > chunk {
+        use rayon::prelude::*;
+        let chunks = data.par_chunks_mut(chunk).zip(bytes.par_chunks_mut(chunk));
+        let chunks = chunks.zip(scratch.par_chunks_mut(len)).enumerate();
+        return chunks.try_for_each(|(i, ((data, bytes), scratch))| work(i, data, Some(bytes), scratch));
+    }
+    let mut chunks =
+        data.chunks_mut(chunk).zip(bytes.chunks_mut(chunk)).zip(scratch.chunks_mut(len)).enumerate();
+    chunks.try_for_each(|(i, ((data, bytes), scratch))| work(i, data, Some(bytes), scratch))
+}
+
+/// One after the other, what [`for_each_part`] does at once.
+pub(crate) fn each_chunk(
+    data: &mut [f32],
+    bytes: Option<&mut [u8]>,
+    chunk: usize,
+    mut work: impl FnMut(usize, &mut [f32], Option<&mut [u8]>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut chunks = data.chunks_mut(chunk).enumerate();
+    match bytes {
+        None => chunks.try_for_each(|(i, data)| work(i, data, None)),
+        Some(bytes) => {
+            let mut chunks = chunks.zip(bytes.chunks_mut(chunk));
+            chunks.try_for_each(|((i, data), bytes)| work(i, data, Some(bytes)))
+        }
+    }
+}

@@ -1,5 +1,6 @@
 use crate::model::Mode;
 use crate::ops::{Forward, MAX_INPUTS, Op};
+use crate::parallel::threads;
 use crate::tensor::check_len;
 use crate::{Error, Model, Shape};
 use alloc::vec;
@@ -25,6 +26,8 @@ pub struct Session<'m> {
     /// The first step reads the input; each writes one of these, and the next reads it.
     values: [Vec<f32>; 2],
     scratch: Vec<f32>,
+    /// How many threads the scratch is for.
+    threads: usize,
 }
 
 struct PreparedStep<'m> {
@@ -74,6 +77,7 @@ impl<'m> Session<'m> {
             steps,
             values: [vec![0.0; largest], vec![0.0; largest]],
             scratch: vec![0.0; scratch_len],
+            threads: threads(),
         })
     }
 
@@ -87,6 +91,13 @@ impl<'m> Session<'m> {
         let n = (input.len() / sample.elements()).clamp(1, self.batch);
         check_len("samples", input, sample.with_batch(n)?)?;
         let output_len = self.model.output_shape().with_batch(n)?.elements();
+        if self.threads != threads() {
+            for step in &self.steps {
+                let len = step.op.get().forward_scratch_len(self.isa, &step.shapes[..step.inputs])?;
+                self.scratch.resize(self.scratch.len().max(len), 0.0);
+            }
+            self.threads = threads();
+        }
         let [even, odd] = &mut self.values;
         for (index, step) in self.steps.iter().enumerate() {
             let (from, to) = if index % 2 == 0 { (&mut *odd, &mut *even) } else { (&mut *even, &mut *odd) };
@@ -103,9 +114,6 @@ impl<'m> Session<'m> {
             };
             let mut inputs = step.weights;
             inputs[0] = &from[..shapes[0].elements()];
-            // Another number of threads than before may want more room.
-            let scratch_len = op.get().forward_scratch_len(self.isa, &step.shapes[..step.inputs])?;
-            self.scratch.resize(self.scratch.len().max(scratch_len), 0.0);
             op.get().forward(Forward {
                 isa: self.isa,
                 shapes: &shapes[..step.inputs],

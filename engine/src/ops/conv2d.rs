@@ -17,14 +17,12 @@ pub struct Conv2d {
     pub(crate) stride: [usize; 2],
     pub(crate) padding: Padding,
     pub(crate) activation: Activation,
-    /// Rows and columns of the output that are computed, if not all.
-    pub(crate) crop: Option<[usize; 2]>,
 }
 
 impl Conv2d {
     /// Stride 1 and that padding.
     pub const fn padded(padding: Padding) -> Conv2d {
-        Conv2d { stride: [1, 1], padding, activation: Activation::None, crop: None }
+        Conv2d { stride: [1, 1], padding, activation: Activation::None }
     }
 
     /// Stride 1, no padding.
@@ -47,7 +45,7 @@ impl Conv2d {
         Conv2d { activation: Activation::Relu, ..self }
     }
 
-    fn geometry(&self, inputs: &[Shape]) -> Result<Geometry, Error> {
+    pub(super) fn geometry(&self, inputs: &[Shape]) -> Result<Geometry, Error> {
         let input = inputs[0].array::<4>("input")?;
         let weights = inputs[1].array::<4>("weights")?;
         let [kh, kw, _, cout] = weights;
@@ -55,11 +53,7 @@ impl Conv2d {
         if let Some(&bias) = inputs.get(2) {
             Shape::new(&[cout])?.require("bias", bias)?;
         }
-        let geometry = Geometry::new(input, [kh, kw], cout, self.stride, self.padding)?;
-        Ok(match self.crop {
-            Some(extents) => geometry.cropped(extents)?,
-            None => geometry,
-        })
+        Ok(Geometry::new(input, [kh, kw], cout, self.stride, self.padding)?)
     }
 }
 
@@ -141,8 +135,51 @@ pub(super) fn prepare(
     Ok(())
 }
 
+/// What a forward pass multiplies by, prepared for Winograd's algorithm if there is a tile.
+#[derive(Clone, Copy)]
+pub(super) struct Weights<'a> {
+    pub prepared: &'a [f32],
+    pub bias: Option<&'a [f32]>,
+    pub tile: Option<Tile>,
+}
+
+/// The tile of Winograd's algorithm, if that is what was chosen.
+pub(super) fn forward_tile(isa: Isa, geometry: &Geometry) -> Result<Option<Tile>, Error> {
+    Ok(forward_winograd(isa, geometry)?.map(|winograd| winograd.tile()))
+}
+
+/// Elements of scratch that [`convolve`] needs.
+pub(super) fn convolve_scratch_len(
+    isa: Isa,
+    geometry: &Geometry,
+    tile: Option<Tile>,
+) -> Result<usize, Error> {
+    match tile {
+        Some(tile) => Ok(Winograd::new(isa, geometry, tile)?.forward_scratch_len()),
+        None => Ok(0),
+    }
+}
+
+/// A convolution on one thread.
+pub(super) fn convolve(
+    isa: Isa,
+    geometry: &Geometry,
+    Weights { prepared, bias, tile }: Weights<'_>,
+    activation: Activation,
+    input: &[f32],
+    output: &mut [f32],
+    scratch: &mut [f32],
+) -> Result<(), Error> {
+    let Some(tile) = tile else {
+        return Ok(conv2d::forward(isa, geometry, input, prepared, bias, activation, output)?);
+    };
+    let winograd = Winograd::new(isa, geometry, tile)?;
+    let scratch = &mut scratch[..winograd.forward_scratch_len()];
+    Ok(winograd.forward(input, prepared, bias, activation, output, scratch)?)
+}
+
 /// From so many multiply-adds on, an image alone is worth the threads' time.
-const WORTH_PARTING: u64 = 4_000_000;
+pub(super) const WORTH_PARTING: u64 = 4_000_000;
 
 /// How a forward pass is parted.
 #[derive(Clone, Copy)]
@@ -157,7 +194,7 @@ struct Parts {
 impl Parts {
     /// For `batch` images; `prepared_for` says what the weights are prepared for.
     fn new(isa: Isa, prepared_for: &Geometry, batch: usize) -> Result<Parts, Error> {
-        let winograd = forward_winograd(isa, prepared_for)?.map(|winograd| winograd.tile());
+        let winograd = forward_tile(isa, prepared_for)?;
         let one = prepared_for.with_batch(1)?;
         let ([_, h, w, cin], [kh, kw, _, cout], [_, oh, ow, _]) = (one.input(), one.weights(), one.output());
         if batch >= threads() || one.multiply_adds() < WORTH_PARTING {
@@ -186,8 +223,8 @@ impl Parts {
                 (self.one.rows(0..rows).map(|(part, _)| part), height.div_ceil(rows))
             }
         };
-        let (Some(tile), Some(largest)) = (self.winograd, largest) else { return Ok([0, 0]) };
-        let len = Winograd::new(isa, &largest, tile)?.forward_scratch_len();
+        let Some(largest) = largest else { return Ok([0, 0]) };
+        let len = convolve_scratch_len(isa, &largest, self.winograd)?;
         Ok([len, len * parts])
     }
 }
@@ -212,19 +249,10 @@ pub(super) fn forward(
     run: Forward<'_>,
 ) -> Result<(), Error> {
     let Forward { isa, inputs, prepared, output, scratch, .. } = run;
-    let bias = inputs.get(2).copied();
-    let convolve = |geometry: &Geometry, tile, input: &[f32], output: &mut [f32], scratch: &mut [f32]| {
-        let Some(tile) = tile else {
-            return conv2d::forward(isa, geometry, input, prepared, bias, activation, output);
-        };
-        let winograd = Winograd::new(isa, geometry, tile)?;
-        let scratch = &mut scratch[..winograd.forward_scratch_len()];
-        winograd.forward(input, prepared, bias, activation, output, scratch)
-    };
-
     let batch = output.len() / prepared_for.with_batch(1)?.output().iter().product::<usize>();
     let parts = Parts::new(isa, prepared_for, batch)?;
-    let Parts { one, winograd, rows } = parts;
+    let Parts { one, winograd: tile, rows } = parts;
+    let weights = Weights { prepared, bias: inputs.get(2).copied(), tile };
     let [input_len, output_len] = parts.lens();
     let count = output.len() / output_len;
     let [scratch_len, _] = parts.scratch_lens(isa, count)?;
@@ -234,7 +262,7 @@ pub(super) fn forward(
         return for_each_chunk_with(chunks, (scratch, scratch_len), |i, output, scratch| {
             let images_here = output.len() / output_len;
             let input = &inputs[0][i * images * input_len..][..images_here * input_len];
-            Ok(convolve(&one.with_batch(images_here)?, winograd, input, output, scratch)?)
+            convolve(isa, &one.with_batch(images_here)?, weights, activation, input, output, scratch)
         });
     };
     let ([_, height, ..], [_, output_height, ..]) = (one.input(), one.output());
@@ -246,7 +274,7 @@ pub(super) fn forward(
             let rows = i * rows..i * rows + output.len() / output_row;
             let Some((part, seen)) = one.rows(rows) else { return Ok(()) };
             let input = &input[seen.start * input_row..seen.end * input_row];
-            Ok(convolve(&part, winograd, input, output, scratch)?)
+            convolve(isa, &part, weights, activation, input, output, scratch)
         })?;
     }
     Ok(())

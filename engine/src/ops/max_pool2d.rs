@@ -2,8 +2,8 @@ use super::{Backward, Forward, Operation};
 use crate::parallel::{for_each_chunk, for_each_chunk2, part_of};
 use crate::{Error, Shape};
 use bantam_kernels::conv2d::{Activation, Padding};
-use bantam_kernels::elementwise;
 use bantam_kernels::max_pool2d::{self, Geometry};
+use bantam_kernels::{Isa, elementwise};
 
 /// How a max-pool slides over its input `[N, H, W, C]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,16 +40,7 @@ impl MaxPool2d {
         MaxPool2d { activation: Activation::Relu, ..self }
     }
 
-    /// Rows and columns of an input of that shape that its windows see, if that can be less than
-    /// there are.
-    pub(crate) fn seen(&self, input: Shape) -> Result<Option<[usize; 2]>, Error> {
-        Ok(match self.padding {
-            Padding::Valid => Some(self.geometry(&[input])?.seen()),
-            _ => None,
-        })
-    }
-
-    fn geometry(&self, inputs: &[Shape]) -> Result<Geometry, Error> {
+    pub(super) fn geometry(&self, inputs: &[Shape]) -> Result<Geometry, Error> {
         Ok(Geometry::new(inputs[0].array("input")?, self.window, self.stride, self.padding)?)
     }
 }
@@ -91,19 +82,31 @@ impl Operation for MaxPool2d {
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
         let Backward { isa, shapes, kept: argmax, output, d_output, d_inputs: [d_input, ..], .. } = run;
         let Some(d_input) = d_input else { return Ok(()) };
-        if self.activation == Activation::Relu {
-            elementwise::relu_grad(isa, output, d_output)?;
-        }
-        let d_output = &*d_output;
-        let geometry = self.geometry(shapes)?;
-        let batch = geometry.input()[0];
-        let (input_len, output_len) = (d_input.len() / batch, d_output.len() / batch);
-        let images = part_of(batch);
-        for_each_chunk(d_input, images * input_len, |i, d_input| {
-            let batch = d_input.len() / input_len;
-            let outputs = i * images * output_len..(i * images + batch) * output_len;
-            let (d_output, argmax) = (&d_output[outputs.clone()], &argmax[outputs]);
-            Ok(max_pool2d::grad_input(isa, &geometry.with_batch(batch)?, d_output, argmax, d_input)?)
-        })
+        backward(isa, &self.geometry(shapes)?, self.activation, argmax, output, d_output, d_input)
     }
+}
+
+/// The gradient of a max-pool, and of the activation after it, to the input.
+pub(super) fn backward(
+    isa: Isa,
+    geometry: &Geometry,
+    activation: Activation,
+    argmax: &[u8],
+    output: &[f32],
+    d_output: &mut [f32],
+    d_input: &mut [f32],
+) -> Result<(), Error> {
+    if activation == Activation::Relu {
+        elementwise::relu_grad(isa, output, d_output)?;
+    }
+    let d_output = &*d_output;
+    let batch = geometry.input()[0];
+    let (input_len, output_len) = (d_input.len() / batch, d_output.len() / batch);
+    let images = part_of(batch);
+    for_each_chunk(d_input, images * input_len, |i, d_input| {
+        let batch = d_input.len() / input_len;
+        let outputs = i * images * output_len..(i * images + batch) * output_len;
+        let (d_output, argmax) = (&d_output[outputs.clone()], &argmax[outputs]);
+        Ok(max_pool2d::grad_input(isa, &geometry.with_batch(batch)?, d_output, argmax, d_input)?)
+    })
 }

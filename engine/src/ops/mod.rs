@@ -4,6 +4,7 @@
 mod add;
 mod binary_cross_entropy;
 mod conv2d;
+mod conv2d_pool;
 mod dense;
 mod dropout;
 mod matmul;
@@ -19,6 +20,7 @@ mod sum;
 pub(crate) use add::Add;
 pub(crate) use binary_cross_entropy::BinaryCrossEntropy;
 pub use conv2d::Conv2d;
+pub(crate) use conv2d_pool::Conv2dPool;
 pub(crate) use dense::Dense;
 pub(crate) use dropout::Dropout;
 pub(crate) use matmul::Matmul;
@@ -127,6 +129,7 @@ operations!(
     Add,
     BinaryCrossEntropy,
     Conv2d,
+    Conv2dPool,
     Dense,
     Dropout,
     Matmul,

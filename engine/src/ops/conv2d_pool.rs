@@ -1,0 +1,221 @@
+use super::conv2d::{self, Weights};
+use super::{Backward, Conv2d, Forward, MaxPool2d, Operation, max_pool2d};
+use crate::parallel::{each_chunk, for_each_part, part_of, threads};
+use crate::{Error, Shape};
+use bantam_kernels::conv2d::winograd::Tile;
+use bantam_kernels::conv2d::{Activation, Geometry};
+use bantam_kernels::{Isa, max_pool2d as kernel};
+
+/// A convolution and the max-pool of its output. The map between them never is in memory as a whole:
+/// some images, or some rows of one, are convolved and pooled before the next.
+#[derive(Clone, Copy)]
+pub(crate) struct Conv2dPool {
+    /// Without an activation: the pool's does.
+    pub conv: Conv2d,
+    /// Without padding.
+    pub pool: MaxPool2d,
+}
+
+impl Conv2dPool {
+    /// Of the convolution, without the outputs that the pool drops, and of the pool.
+    fn geometries(&self, inputs: &[Shape]) -> Result<(Geometry, kernel::Geometry), Error> {
+        let conv = self.conv.geometry(inputs)?;
+        let dropped = self.pool.geometry(&[Shape::new(&conv.output())?])?;
+        let conv = conv.cropped(dropped.seen())?;
+        Ok((conv, self.pool.geometry(&[Shape::new(&conv.output())?])?))
+    }
+}
+
+impl Operation for Conv2dPool {
+    fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, Error> {
+        Shape::new(&self.geometries(inputs)?.1.output())
+    }
+
+    fn prepared_len(&self, isa: Isa, inputs: &[Shape]) -> Result<usize, Error> {
+        conv2d::prepared_len(isa, &self.geometries(inputs)?.0)
+    }
+
+    fn prepare(
+        &self,
+        isa: Isa,
+        shapes: &[Shape],
+        inputs: &[&[f32]],
+        prepared: &mut [f32],
+    ) -> Result<(), Error> {
+        conv2d::prepare(isa, &self.geometries(shapes)?.0, inputs[1], prepared)
+    }
+
+    /// The index of each maximum in its window.
+    fn kept_len(&self, inputs: &[Shape]) -> Result<usize, Error> {
+        Ok(kernel::argmax_len(&self.geometries(inputs)?.1)?)
+    }
+
+    fn forward_scratch_len(&self, isa: Isa, inputs: &[Shape]) -> Result<usize, Error> {
+        let (conv, pool) = self.geometries(inputs)?;
+        let stripes = Stripes::new(isa, &conv, &pool)?;
+        Ok(stripes.scratch_len(isa)? * threads())
+    }
+
+    /// The map's gradient, and what the convolution needs.
+    fn backward_scratch_len(&self, isa: Isa, inputs: &[Shape]) -> Result<usize, Error> {
+        let (conv, _) = self.geometries(inputs)?;
+        Ok(elements(conv.output()) + conv2d::backward_scratch_len(isa, &conv)?)
+    }
+
+    fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
+        let Forward { isa, inputs, prepared, prepared_for, output, kept: argmax, scratch, .. } = run;
+        let (conv, pool) = self.geometries(prepared_for)?;
+        let stripes = Stripes::new(isa, &conv, &pool)?;
+        let Stripes { conv, pool, tile, images, rows } = stripes;
+        let weights = Weights { prepared, bias: inputs.get(2).copied(), tile };
+        let stripe = Stripe { isa, weights, activation: self.pool.activation };
+        let ([_, height, ..], [_, all_rows, ..]) = (conv.input(), pool.output());
+        let (input_len, output_len) = (elements(conv.input()), elements(pool.output()));
+        let (input_row, output_row) = (input_len / height, output_len / all_rows);
+        let batch = output.len() / output_len;
+        let input = |first: usize, images: usize| &inputs[0][first * input_len..][..images * input_len];
+
+        // Rows of one image, from `first` on.
+        let some_rows = |first: usize,
+                         input: &[f32],
+                         output: &mut [f32],
+                         argmax: Option<&mut [u8]>,
+                         scratch: &mut [f32]| {
+            each_chunk(output, argmax, rows * output_row, |i, output, argmax| {
+                let first = first + i * rows;
+                let part = pool.rows(first..first + output.len() / output_row);
+                let part = part.and_then(|(pool, seen)| Some((pool, conv.rows(seen)?)));
+                let Some((pool, (conv, seen))) = part else { return Ok(()) };
+                let input = &input[seen.start * input_row..seen.end * input_row];
+                stripe.run(&conv, &pool, input, output, argmax, scratch)
+            })
+        };
+        let scratch = (scratch, stripes.scratch_len(isa)?);
+        if batch < threads() && rows < all_rows && conv.multiply_adds() >= conv2d::WORTH_PARTING {
+            let together = part_of(all_rows).next_multiple_of(rows);
+            let (scratch, scratch_len) = scratch;
+            return each_chunk(output, argmax, output_len, |image, output, argmax| {
+                let scratch = (&mut *scratch, scratch_len);
+                for_each_part(output, argmax, together * output_row, scratch, |i, output, argmax, scratch| {
+                    some_rows(i * together, input(image, 1), output, argmax, scratch)
+                })
+            });
+        }
+        let together = part_of(batch);
+        for_each_part(output, argmax, together * output_len, scratch, |part, output, argmax, scratch| {
+            each_chunk(output, argmax, images * output_len, |i, output, argmax| {
+                let count = output.len() / output_len;
+                let input = input(part * together + i * images, count);
+                if rows < all_rows {
+                    return some_rows(0, input, output, argmax, scratch);
+                }
+                stripe.run(&conv.with_batch(count)?, &pool.with_batch(count)?, input, output, argmax, scratch)
+            })
+        })
+    }
+
+    fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
+        let (conv, pool) = self.geometries(run.shapes)?;
+        let (d_map, scratch) = run.scratch.split_at_mut(elements(conv.output()));
+        let activation = self.pool.activation;
+        max_pool2d::backward(run.isa, &pool, activation, run.kept, run.output, run.d_output, d_map)?;
+        let run = Backward { d_output: d_map, output: &[], kept: &[], scratch, ..run };
+        conv2d::backward(&conv, Activation::None, run)
+    }
+}
+
+/// What all stripes have in common.
+#[derive(Clone, Copy)]
+struct Stripe<'a> {
+    isa: Isa,
+    weights: Weights<'a>,
+    activation: Activation,
+}
+
+impl Stripe<'_> {
+    fn run(
+        &self,
+        conv: &Geometry,
+        pool: &kernel::Geometry,
+        input: &[f32],
+        output: &mut [f32],
+        argmax: Option<&mut [u8]>,
+        scratch: &mut [f32],
+    ) -> Result<(), Error> {
+        let Stripe { isa, weights, activation } = *self;
+        let (map, scratch) = scratch.split_at_mut(elements(conv.output()));
+        conv2d::convolve(isa, conv, weights, Activation::None, input, map, scratch)?;
+        match argmax {
+            None => kernel::forward(isa, pool, activation, map, output)?,
+            Some(argmax) => kernel::forward_argmax(isa, pool, activation, map, output, argmax)?,
+        }
+        Ok(())
+    }
+}
+
+fn elements(shape: [usize; 4]) -> usize {
+    shape.iter().product()
+}
+
+/// How the map between convolution and pool is parted.
+struct Stripes {
+    /// Of one image.
+    conv: Geometry,
+    pool: kernel::Geometry,
+    tile: Option<Tile>,
+    /// Whole images at a time, or one and some rows of the pool's output.
+    images: usize,
+    rows: usize,
+}
+
+/// Numbers of a stripe of the map that should stay in a cache: the first-level one, or with the
+/// transforms of many tiles the second-level one.
+const STRIPE: usize = 8 * 1024;
+const WINOGRAD_STRIPE: usize = 128 * 1024;
+
+impl Stripes {
+    fn new(isa: Isa, conv: &Geometry, pool: &kernel::Geometry) -> Result<Stripes, Error> {
+        let tile = conv2d::forward_tile(isa, conv)?;
+        let [batch, rows, ..] = pool.output();
+        let (conv, pool) = (conv.with_batch(1)?, pool.with_batch(1)?);
+        let mut stripes = Stripes { conv, pool, tile, images: 1, rows };
+        let room = match tile {
+            // A small computer has no cache to fill and no memory to waste.
+            None if isa == Isa::SCALAR => 0,
+            None => STRIPE,
+            Some(_) => WINOGRAD_STRIPE,
+        };
+        let map = elements(conv.output());
+        if map <= room {
+            stripes.images = (room / map).min(batch);
+            return Ok(stripes);
+        }
+        // Windows that overlap would have rows convolved twice; tiles stay whole, so that the bits
+        // stay the same.
+        let Some((_, first)) = pool.rows(0..1) else { return Ok(stripes) };
+        let step = pool.rows(1..2).map_or(first.end, |(_, second)| second.start);
+        let aligned = |count: usize| (count * step).is_multiple_of(tile.map_or(1, Tile::side));
+        let row = map / conv.output()[1];
+        if let Some(least) = (1..rows).find(|&count| aligned(count)).filter(|_| first.end <= step) {
+            let count = (room / (row * step * least)).max(1) * least;
+            let seeing = (0..rows).step_by(count).all(|at| {
+                let part = pool.rows(at..rows.min(at + count));
+                part.is_some_and(|(_, seen)| conv.rows(seen).is_some())
+            });
+            if seeing && count < rows {
+                stripes.rows = count;
+            }
+        }
+        Ok(stripes)
+    }
+
+    /// Numbers of a stripe of the map, and the scratch of its convolution.
+    fn scratch_len(&self, isa: Isa) -> Result<usize, Error> {
+        let rows = self.pool.rows(0..self.rows).and_then(|(_, seen)| self.conv.rows(seen));
+        let conv = match rows {
+            Some((conv, _)) if self.images == 1 => conv,
+            _ => self.conv.with_batch(self.images)?,
+        };
+        Ok(elements(conv.output()) + conv2d::convolve_scratch_len(isa, &conv, self.tile)?)
+    }
+}

@@ -1,0 +1,91 @@
+//! A convolution and the pool behind it, run as one operation, against the two run one by one.
+
+use bantam::{Conv2d, Isa, MaxPool2d, Mode, Model, Sequential, Session, Tape, Var};
+
+fn numbers(n: usize) -> Vec<f32> {
+    (0..n).map(|i| ((i * 7919) % 1009) as f32 / 500.0 - 1.0).collect()
+}
+
+/// The value of a net, then the gradients of its kernel and bias.
+fn pass<'a>(
+    isa: Isa,
+    model: &'a Model<'_>,
+    images: (usize, &'a [f32]),
+    weights: &'a [f32],
+    record: impl Fn(&mut Tape<'a>, Var, &mut Vec<Var>) -> Var,
+) -> [Vec<f32>; 3] {
+    let mut tape = Tape::new(isa);
+    let (batch, pixels) = images;
+    let input = tape.input(model.input_shape().with_batch(batch).unwrap(), pixels).unwrap();
+    let mut parameters = Vec::new();
+    let output = record(&mut tape, input, &mut parameters);
+    let value = tape.value(output).unwrap().to_vec();
+    let weights = tape.input(tape.shape(output).unwrap(), &weights[..value.len()]).unwrap();
+    let product = tape.mul(output, weights).unwrap();
+    let loss = tape.sum(product).unwrap();
+    let gradients = tape.backward(loss).unwrap();
+    let [kernel, bias] = [0, 1].map(|i| gradients.get(parameters[i]).unwrap().to_vec());
+    [value, kernel, bias]
+}
+
+fn assert_close(a: &[f32], b: &[f32], case: &str) {
+    let largest = b.iter().fold(0.0f32, |largest, x| largest.max(x.abs()));
+    assert_eq!(a.len(), b.len(), "{case}");
+    for (a, b) in a.iter().zip(b) {
+        assert!((a - b).abs() <= 2e-5 * largest, "{case}: {a} and {b}, of at most {largest}");
+    }
+}
+
+#[test]
+fn same_as_one_by_one() {
+    // Images, input, filters, window, how, pool; among them windows that overlap or leave gaps, maps
+    // that are parted into rows, and many small images.
+    let pool = MaxPool2d::new;
+    let cases = [
+        (1, [28, 28, 1], 8, [3, 3], Conv2d::valid(), pool(2)),
+        (70, [13, 13, 16], 24, [3, 3], Conv2d::valid(), pool(2)),
+        (3, [9, 11, 5], 10, [3, 2], Conv2d::same().stride(2), pool(3).stride(1)),
+        (2, [64, 67, 3], 40, [5, 5], Conv2d::same(), pool(2).stride(3)),
+        (1, [90, 70, 16], 32, [3, 3], Conv2d::same(), pool(2)),
+        (2, [61, 60, 16], 17, [3, 3], Conv2d::same(), pool(3).stride(2)),
+        (5, [7, 7, 33], 9, [1, 1], Conv2d::valid(), pool(7)),
+    ];
+    for (batch, input, filters, window, how, pool) in cases {
+        let case = format!("{input:?} {filters} {window:?} {how:?} {pool:?}");
+        let net = Sequential::new(input).conv2d_with(filters, window, how).relu().max_pool2d_with(pool);
+        let model = net.build(3).unwrap();
+        let pixels = numbers(batch * input.iter().product::<usize>());
+        let weights = numbers(batch * model.output_shape().elements());
+        let [kernel, bias] = [0, 1].map(|i| &model.layers()[0].parameters()[i]);
+        for isa in Isa::available() {
+            let images = (batch, pixels.as_slice());
+            let fused = pass(isa, &model, images, &weights, |tape, input, parameters| {
+                model.record(tape, input, Mode::Training { seed: 1 }, parameters).unwrap()
+            });
+            let apart = pass(isa, &model, images, &weights, |tape, input, parameters| {
+                let kernel = tape.parameter(kernel.shape(), kernel.values()).unwrap();
+                let bias = tape.parameter(bias.shape(), bias.values()).unwrap();
+                parameters.extend([kernel, bias]);
+                let map = tape.conv2d(input, kernel, Some(bias), how).unwrap();
+                let map = tape.relu(map).unwrap();
+                tape.max_pool2d(map, pool).unwrap()
+            });
+            for (fused, apart) in fused.iter().zip(&apart) {
+                assert_close(fused, apart, &format!("{isa}: {case}"));
+            }
+            if isa == Isa::SCALAR {
+                assert!(fused[0] == apart[0], "the bits of {case}");
+            }
+            let inference: Vec<Vec<f32>> = [1, 2, 5]
+                .map(|threads| {
+                    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                    pool.install(|| {
+                        let mut session = Session::new(&model, batch, isa).unwrap();
+                        session.run(&pixels).unwrap().to_vec()
+                    })
+                })
+                .into();
+            assert!(inference.iter().all(|output| *output == fused[0]), "threads: {isa}: {case}");
+        }
+    }
+}
