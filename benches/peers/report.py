@@ -59,4 +59,8 @@ def summary(rows: list[Row]) -> dict[str, object]:
     """The geometric mean of the ratios, and how many of them are 1 or more."""
     ratios = [row.ratio for row in rows if row.ratio is not None]
     mean = math.exp(math.fsum(map(math.log, ratios)) / len(ratios)) if ratios else None
-    return {"geometric_mean": mean, "at_least_1": sum(ratio >= 1.0 for ratio in ratios), "compared": len(ratios)}
+    return {
+        "geometric_mean": mean,
+        "at_least_1": sum(ratio >= 1.0 for ratio in ratios),
+        "compared": len(ratios),
+    }
