@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import repeat
 from multiprocessing.connection import Connection
@@ -29,6 +29,7 @@ ROUNDS = 7
 SECONDS_PER_ROUND = 0.03
 # Threads of some engines spin for this long after a call, on the cores that the next engine needs.
 SECONDS_OF_SPINNING = 0.05
+SECONDS_TO_END = 1.0
 LOG = "log"
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -84,8 +85,7 @@ def _serve(connection: Connection, engine: str, threads: int, folder: str) -> No
     os.environ.update(OMP_NUM_THREADS=str(threads), TMPDIR=folder)
     gc.disable()
     prepared: list[tuple[engines.Candidate, int]] = []
-    while True:
-        net, values, tolerance = connection.recv()
+    for net, values, tolerance in iter(connection.recv, None):
         if net is not None:
             prepared = []
             gc.collect()
@@ -156,7 +156,10 @@ class Peer:
         return times
 
     def stop(self) -> None:
-        """Ends the process, whatever it does."""
+        """Ends the process, even if it is still at work because the user has interrupted this one."""
+        with suppress(BrokenPipeError):
+            self.connection.send(None)
+        self.process.join(SECONDS_TO_END)
         self.process.terminate()
         self.process.join()
         self.folder.cleanup()
