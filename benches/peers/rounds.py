@@ -201,7 +201,8 @@ def run(command: list[str]) -> str:
     except OSError as error:
         raise Unavailable(f"{command[0]}: {error.strerror}") from error
     except subprocess.CalledProcessError as error:
-        raise Unavailable(f"{shlex.join(command)}:\n{error.stderr.strip()}") from error
+        said = error.stderr.strip() or f"ended with status {error.returncode}"
+        raise Unavailable(f"{shlex.join(command)}:\n{said}") from error
     return done.stdout
 
 
