@@ -30,6 +30,8 @@ SECONDS_PER_ROUND = 0.03
 # Threads of some engines spin for this long after a call, on the cores that the next engine needs.
 SECONDS_OF_SPINNING = 0.05
 SECONDS_TO_END = 1.0
+# For glibc: PyTorch frees its results, and would pay for fresh pages at the next call.
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 25), "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
 LOG = "log"
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -125,6 +127,7 @@ class Peer:
         self.connection, other = context.Pipe()
         arguments = (other, self.name, self.threads, self.folder.name)
         self.process = context.Process(target=_serve, args=arguments, daemon=True)
+        os.environ.update(KEEP_MEMORY)
         # What ignores Ctrl-C now does so in the process too: only this one has to answer it.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         self.process.start()
