@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 
@@ -18,16 +19,24 @@ def parser(description: str) -> argparse.ArgumentParser:
         "--engines", metavar="NAMES",
         help=f"engines with commas between (default: all installed of {','.join(engines.NEEDS)})",
     )  # fmt: skip
-    made.add_argument("--threads", type=_positive, default=1, metavar="N", help="threads (default: 1)")
+    made.add_argument("--threads", type=positive, default=1, metavar="N", help="threads (default: 1)")
     made.add_argument("--json", action="store_true", help="print JSON instead of the table")
     return made
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """A number of threads."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"expected 1 or more, found {number}")
     return number
+
+
+def check_threads(threads: int) -> None:
+    """On fewer cores than threads every engine would wait for itself."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if threads > cores:
+        raise Unavailable(f"--threads {threads}: this process may run on {cores} of the cores alone")
 
 
 def main(run: Callable[[], None]) -> int:
@@ -38,5 +47,6 @@ def main(run: Callable[[], None]) -> int:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        print(file=sys.stderr)
         return 130
     return 0

@@ -63,11 +63,10 @@ def compare(asked: argparse.Namespace) -> None:
     wanted = {name: sizes for name, sizes in layers.read(asked.layers).items() if asked.only in name}
     if not wanted:
         raise rounds.Unavailable(f"--only {asked.only}: no layer of {asked.layers} has that in its name")
+    cli.check_threads(asked.threads)
     names = rounds.chosen(asked.engines)
     command = shlex.split(asked.ours) if asked.ours else rounds.built("bantam-benches", "layers")
-    ours = Ours([*command, "--layers", str(asked.layers)])
-    if asked.threads > 1:
-        print(f"the others on {asked.threads} threads, ours on one", file=sys.stderr)
+    ours = Ours([*command, "--layers", str(asked.layers), "--threads", str(asked.threads)])
     table = None if asked.json else Table([*wanted, ONE_NUMBER], names)
     with rounds.started(names, asked.threads) as peers:
         if table:
@@ -77,8 +76,8 @@ def compare(asked: argparse.Namespace) -> None:
         calls = Row(ONE_NUMBER, *rounds.side_by_side(peers, None, ONE_NUMBER, one_number))
     end = summary(rows)
     if table is None:
-        result = {"layers": {row.name: row.as_json() for row in rows}, **end, "call": calls.as_json()["peers"]}
-        print(json.dumps(result, indent=2))
+        times = {row.name: row.as_json() for row in rows}
+        print(json.dumps({"layers": times, **end, "call": calls.as_json()["peers"]}, indent=2))
         return
     print(table.line(calls))
     if end["compared"]:

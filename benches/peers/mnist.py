@@ -14,7 +14,7 @@ import numpy as np
 
 import cli
 import rounds
-from nets import Flatten, MaxPool, Net, numbers, random_conv, random_dense
+from nets import Flatten, MaxPool, Net, Step, numbers, random_conv, random_dense
 from report import Row, Table
 from rounds import Best, Ours, Peer
 
@@ -28,14 +28,16 @@ def options() -> argparse.Namespace:
     """The command line."""
     parser = cli.parser(__doc__)
     parser.add_argument("--nets", metavar="CMD", help="our program `nets`, built (default: cargo builds it)")
-    parser.add_argument("--mnist", metavar="CMD", help="our program `mnist`, built (default: cargo builds it)")
+    parser.add_argument(
+        "--mnist", metavar="CMD", help="our program `mnist`, built (default: cargo builds it)"
+    )
     return parser.parse_args()
 
 
 def net(batch: int) -> Net:
     """The book's net, without its softmax."""
     random = np.random.default_rng(1)
-    steps = [
+    steps: list[Step] = [
         random_conv(random, 1, 32, (3, 3)),
         MaxPool(2, 2),
         random_conv(random, 32, 64, (3, 3)),
@@ -81,13 +83,14 @@ def images_per_second(program: list[str]) -> float:
     """What a training program prints in its last line."""
     output = rounds.run(program)
     try:
-        return json.loads(output.splitlines()[-1])["images_per_second"]
-    except (IndexError, ValueError, KeyError) as error:
+        return float(json.loads(output.splitlines()[-1])["images_per_second"])
+    except (IndexError, ValueError, KeyError, TypeError) as error:
         raise rounds.Unavailable(f"{shlex.join(program)}: did not tell images_per_second") from error
 
 
 def compare(asked: argparse.Namespace) -> None:
     """Runs what the command line asks for."""
+    cli.check_threads(asked.threads)
     names = rounds.chosen(asked.engines)
     nets = shlex.split(asked.nets) if asked.nets else rounds.built("bantam-benches", "nets")
     mnist = shlex.split(asked.mnist) if asked.mnist else rounds.built("mnist", "mnist")

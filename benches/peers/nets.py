@@ -131,9 +131,9 @@ def _convolve(values: np.ndarray, conv: Conv) -> np.ndarray:
             place = windows[..., i, j].transpose(1, 0, 2, 3)
             output += kernel[..., i, j] @ place.reshape(conv.groups, cin_of_group, -1)
     output = output.reshape(cout, n, ho, wo).transpose(1, 0, 2, 3)
-    return np.maximum(output + conv.bias.reshape(-1, 1, 1), 0.0)
+    return np.asarray(np.maximum(output + conv.bias.reshape(-1, 1, 1), 0.0))
 
 
 def _pool(values: np.ndarray, pool: MaxPool) -> np.ndarray:
     windows = _windows(values, (pool.window, pool.window), pool.stride, pool.pad, -np.inf)
-    return windows.max((4, 5))
+    return np.asarray(windows.max((4, 5)))

@@ -39,7 +39,7 @@ class Table:
     def head(self) -> str:
         """What the columns are."""
         columns = "".join(f"{name:>13}" for name in self.peers)
-        return f"{'µs':{self.width}}{'ours':>10}{columns}  {'fastest peer':13} ratio"
+        return f"{'µs':{self.width}}{'ours':>10}{columns}  {'fastest peer':24}ratio"
 
     def line(self, row: Row) -> str:
         """A layer."""
@@ -47,7 +47,8 @@ class Table:
         for peer in self.peers:
             cells.append(micros(row.peers[peer].seconds if peer in row.peers else None, 13))
         ratio = "-" if row.ratio is None else f"{row.ratio:.2f}"
-        return f"{row.name:{self.width}}{''.join(cells)}  {row.fastest or '-':13}{ratio:>6}"
+        fastest = f"{row.fastest} {row.peers[row.fastest].how}" if row.fastest else "-"
+        return f"{row.name:{self.width}}{''.join(cells)}  {fastest:24}{ratio:>5}"
 
 
 def micros(seconds: float | None, width: int) -> str:
@@ -59,4 +60,8 @@ def summary(rows: list[Row]) -> dict[str, object]:
     """The geometric mean of the ratios, and how many of them are 1 or more."""
     ratios = [row.ratio for row in rows if row.ratio is not None]
     mean = math.exp(math.fsum(map(math.log, ratios)) / len(ratios)) if ratios else None
-    return {"geometric_mean": mean, "at_least_1": sum(ratio >= 1.0 for ratio in ratios), "compared": len(ratios)}
+    return {
+        "geometric_mean": mean,
+        "at_least_1": sum(ratio >= 1.0 for ratio in ratios),
+        "compared": len(ratios),
+    }

@@ -7,16 +7,18 @@ import json
 import multiprocessing
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import repeat
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +27,12 @@ from nets import Net, expected
 
 ROUNDS = 7
 SECONDS_PER_ROUND = 0.03
+# Threads of some engines spin for this long after a call, on the cores that the next engine needs.
+SECONDS_OF_SPINNING = 0.05
+SECONDS_TO_END = 1.0
+# For glibc: PyTorch frees its results, and would pay for fresh pages at the next call.
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 25), "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
+LOG = "log"
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -70,13 +78,13 @@ def _checked(candidate: engines.Candidate, values: np.ndarray, tolerance: float)
     return candidate
 
 
-def _serve(connection: Connection, engine: str, threads: int, log: str) -> None:
+def _serve(connection: Connection, engine: str, threads: int, folder: str) -> None:
     """What an engine's process does: prepares a net when it gets one, times a round when asked."""
     # Engines print a lot; it is of use only when one of them dies.
-    with open(log, "wb") as file:
+    with open(Path(folder, LOG), "wb") as file:
         for output in (sys.stdout, sys.stderr):
             os.dup2(file.fileno(), output.fileno())
-    os.environ["OMP_NUM_THREADS"] = str(threads)
+    os.environ.update(OMP_NUM_THREADS=str(threads), TMPDIR=folder)
     gc.disable()
     prepared: list[tuple[engines.Candidate, int]] = []
     for net, values, tolerance in iter(connection.recv, None):
@@ -100,6 +108,8 @@ def _serve(connection: Connection, engine: str, threads: int, log: str) -> None:
                 # The others have emptied the caches since.
                 candidate.run()
                 times[candidate.label] = _seconds(candidate.run, calls)
+            if threads > 1:
+                time.sleep(SECONDS_OF_SPINNING)
             connection.send(times)
 
 
@@ -108,24 +118,34 @@ class Peer:
 
     def __init__(self, engine: str, threads: int) -> None:
         self.name = engine
+        self.threads = threads
         self.folder = tempfile.TemporaryDirectory()
-        self.log = Path(self.folder.name, "log")
+        self._start()
+
+    def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, other = context.Pipe()
-        arguments = (other, engine, threads, str(self.log))
+        arguments = (other, self.name, self.threads, self.folder.name)
         self.process = context.Process(target=_serve, args=arguments, daemon=True)
+        os.environ.update(KEEP_MEMORY)
+        # What ignores Ctrl-C now does so in the process too: only this one has to answer it.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         self.process.start()
+        signal.signal(signal.SIGINT, before)
         other.close()
 
-    def _ask(self, *message: object) -> object:
+    def _ask(self, *message: object) -> Any:
         try:
             self.connection.send(message)
             return self.connection.recv()
         except (EOFError, BrokenPipeError, ConnectionResetError) as error:
             self.process.join()
-            said = self.log.read_text(errors="replace").strip() if self.log.exists() else ""
+            log = Path(self.folder.name, LOG)
+            said = log.read_text(errors="replace").strip() if log.exists() else ""
             last = said.splitlines()[-1] if said else "without a word"
-            raise Unavailable(f"its process ended with status {self.process.exitcode}: {last}") from error
+            status = self.process.exitcode
+            self._start()
+            raise Unavailable(f"the process of {self.name} ended with status {status}: {last}") from error
 
     def prepare(self, net: Net, values: np.ndarray, tolerance: float) -> None:
         """Builds the net and checks what it computes."""
@@ -135,12 +155,15 @@ class Peer:
 
     def round(self) -> dict[str, float]:
         """Seconds of a call in each of the engine's ways."""
-        return self._ask(None, None, None)
+        times: dict[str, float] = self._ask(None, None, None)
+        return times
 
     def stop(self) -> None:
-        """Ends the process."""
-        if self.process.is_alive():
+        """Ends the process, even if it is still at work because the user has interrupted this one."""
+        with suppress(BrokenPipeError):
             self.connection.send(None)
+        self.process.join(SECONDS_TO_END)
+        self.process.terminate()
         self.process.join()
         self.folder.cleanup()
 
@@ -148,8 +171,10 @@ class Peer:
 @contextmanager
 def started(names: list[str], threads: int) -> Iterator[list[Peer]]:
     """Those engines, each in its process."""
-    peers = [Peer(name, threads) for name in names]
+    peers: list[Peer] = []
     try:
+        for name in names:
+            peers.append(Peer(name, threads))
         yield peers
     finally:
         for peer in peers:
@@ -166,19 +191,21 @@ class Ours:
         """Seconds of one round; none if the program leaves that name out."""
         lines = run([*self.command, "--exact", name, "--rounds", "1", "--json"]).splitlines()
         try:
-            return json.loads(lines[-1]).get(name)
-        except (IndexError, ValueError, AttributeError) as error:
+            seconds = json.loads(lines[-1]).get(name)
+            return None if seconds is None else float(seconds)
+        except (IndexError, ValueError, AttributeError, TypeError) as error:
             raise Unavailable(f"{shlex.join(self.command)}: did not print JSON") from error
 
 
 def run(command: list[str]) -> str:
     """What a command prints."""
     try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
     except OSError as error:
         raise Unavailable(f"{command[0]}: {error.strerror}") from error
     except subprocess.CalledProcessError as error:
-        raise Unavailable(f"{shlex.join(command)}:\n{error.stderr.strip()}") from error
+        said = error.stderr.strip() or f"ended with status {error.returncode}"
+        raise Unavailable(f"{shlex.join(command)}:\n{said}") from error
     return done.stdout
 
 

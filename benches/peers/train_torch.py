@@ -49,14 +49,14 @@ def train(pictures: torch.Tensor, labels: torch.Tensor, asked: argparse.Namespac
     model = network()
     if asked.channels_last:
         model = model.to(memory_format=torch.channels_last)
-    # The book's defaults, which are those of our program too.
-    optimizer = torch.optim.RMSprop(model.parameters(), lr=1e-3, alpha=0.9, eps=1e-7)
+    # The book's defaults, which are those of our program too. All parameters in one go are faster.
+    optimizer = torch.optim.RMSprop(model.parameters(), lr=1e-3, alpha=0.9, eps=1e-7, foreach=True)
     criterion = nn.CrossEntropyLoss()
     fastest = loss_sum = 0.0
     for _ in range(asked.epochs):
         loss_sum = 0.0
         start = time.perf_counter()
-        for chosen in torch.randperm(len(pictures)).split(BATCH):
+        for chosen in torch.split(torch.randperm(len(pictures)), BATCH):
             optimizer.zero_grad()
             loss = criterion(model(pictures[chosen]), labels[chosen])
             loss.backward()

@@ -17,17 +17,18 @@ from nets import Conv, Dense, Flatten, MaxPool, Net, output_size
 
 def candidates(net: Net, threads: int) -> list[Candidate]:
     """The one way there is: channels last."""
-    mirror = len(net.steps) == 1 and _pads_behind(net)
-    if mirror:
-        net = _mirrored(net)
+    mirrored = _mirrored(net)
+    mirror = mirrored is not None
+    net = mirrored or net
     pictures = np.ascontiguousarray(net.pictures.transpose(0, 2, 3, 1))
-    interpreter = Interpreter(model_content=_model(net, pictures.shape), num_threads=threads)
+    model = _model(net, pictures.shape, mirror)
+    interpreter = Interpreter(model_content=model, num_threads=threads)
     interpreter.allocate_tensors()
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], pictures)
     output = interpreter.get_output_details()[0]["index"]
 
     def result() -> np.ndarray:
-        values = interpreter.get_tensor(output)
+        values: np.ndarray = interpreter.get_tensor(output)
         if values.ndim == 4:
             values = values.transpose(0, 3, 1, 2)
         return values[:, :, ::-1, ::-1] if mirror else values
@@ -47,19 +48,18 @@ def _paddings(step: Conv | MaxPool, height: int, width: int) -> list[tuple[int, 
     return [_same_padding(height, kh, step.stride, step.pad), _same_padding(width, kw, step.stride, step.pad)]
 
 
-def _pads_behind(net: Net) -> bool:
-    """Whether "SAME" pads in front what the layer pads behind, and the other way round.
+def _mirrored(net: Net) -> Net | None:
+    """The layer mirrored, if "SAME" pads in front what it pads behind and the other way round.
 
     That is so where a stride leaves a padding odd. The mirrored layer on mirrored pictures is the
     same work, and needs no pass of its own for the padding.
     """
-    [step] = net.steps
+    step, *more = net.steps
+    if more or not isinstance(step, Conv | MaxPool):
+        return None
     sides = _paddings(step, *net.pictures.shape[2:])
-    return any(a != c for a, _, c, _ in sides) and all((a, b) == (d, c) for a, b, c, d in sides)
-
-
-def _mirrored(net: Net) -> Net:
-    [step] = net.steps
+    if all(a == c for a, _, c, _ in sides) or any((a, b) != (d, c) for a, b, c, d in sides):
+        return None
     if isinstance(step, Conv):
         # Mirrored, the padding in front is what was behind: "SAME" again.
         step = replace(step, weights=step.weights[:, :, ::-1, ::-1])
@@ -77,9 +77,7 @@ def _pad(values: tf.Tensor, step: Conv | MaxPool, mirrored: bool, fill: float) -
     return tf.pad(values, pads, constant_values=fill), "VALID"
 
 
-def _model(net: Net, shape: tuple[int, ...]) -> bytes:
-    mirrored = len(net.steps) == 1 and _pads_behind(net)
-
+def _model(net: Net, shape: tuple[int, ...], mirrored: bool) -> bytes:
     def forward(values: tf.Tensor) -> tf.Tensor:
         picture = None
         for step in net.steps:
@@ -101,7 +99,7 @@ def _model(net: Net, shape: tuple[int, ...]) -> bytes:
 
     function = tf.function(forward, autograph=False)
     concrete = function.get_concrete_function(tf.TensorSpec(shape, tf.float32))
-    return tf.lite.TFLiteConverter.from_concrete_functions([concrete], tf.Module()).convert()
+    return bytes(tf.lite.TFLiteConverter.from_concrete_functions([concrete], tf.Module()).convert())
 
 
 def _conv(values: tf.Tensor, conv: Conv, padding: str) -> tf.Tensor:

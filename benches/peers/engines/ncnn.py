@@ -18,15 +18,22 @@ BLOBS, WORKSPACE = ncnn.UnlockedPoolAllocator(), ncnn.PoolAllocator()
 
 
 def candidates(net: Net, threads: int) -> list[Candidate]:
-    """Picture by picture, and a batch as one, which ncnn learnt late."""
-    model = _Model(net.steps, threads)
+    """Picture by picture, and a batch as one, which ncnn learnt late; with Winograd's algorithm and without.
+
+    ncnn takes Winograd's wherever it fits, even where it is the slower one.
+    """
     # A pool of single numbers copies them, and leaves them packed as the next layer takes them.
-    packer = _Model([MaxPool(1, 1)], threads)
+    packer = _Model([MaxPool(1, 1)], threads, winograd=False)
     singles = [packer(ncnn.Mat(picture).clone(), AS_COMPUTED) for picture in net.pictures]
-    found = [_candidate("one by one", model, singles, batched=False)]
-    if len(net.pictures) > 1:
-        batch = packer(ncnn.Mat(net.pictures, 0).clone(), AS_COMPUTED)
-        found.append(_candidate("batch", model, [batch], batched=True))
+    has_3x3 = any(isinstance(step, Conv) and step.weights.shape[2:] == (3, 3) for step in net.steps)
+    found = []
+    for winograd in (True, False) if has_3x3 else (True,):
+        model = _Model(net.steps, threads, winograd)
+        suffix = "" if winograd else ", direct"
+        found.append(_candidate(f"one by one{suffix}", model, singles, batched=False))
+        if len(net.pictures) > 1:
+            batch = packer(ncnn.Mat(net.pictures, 0).clone(), AS_COMPUTED)
+            found.append(_candidate(f"batch{suffix}", model, [batch], batched=True))
     return found
 
 
@@ -47,11 +54,12 @@ def _candidate(label: str, model: _Model, inputs: list[ncnn.Mat], batched: bool)
 class _Model:
     """A net that is loaded; ncnn reads nets from files."""
 
-    def __init__(self, steps: list[Step], threads: int) -> None:
+    def __init__(self, steps: list[Step], threads: int, winograd: bool) -> None:
         self.net = ncnn.Net()
         options = self.net.opt
         options.num_threads = threads
         options.use_vulkan_compute = False
+        options.use_winograd_convolution = winograd
         for kind in ("fp16_packed", "fp16_storage", "fp16_arithmetic", "bf16_packed", "bf16_storage"):
             if hasattr(options, f"use_{kind}"):
                 setattr(options, f"use_{kind}", False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -36,8 +37,8 @@ def _candidate(
     binding.bind_ortvalue_output(session.get_outputs()[0].name, output)
 
     def result() -> np.ndarray:
-        values = output.numpy()
-        return after.run(None, {after.get_inputs()[0].name: values})[0] if after else values
+        values: np.ndarray = output.numpy()
+        return np.asarray(after.run(None, {after.get_inputs()[0].name: values})[0]) if after else values
 
     return Candidate(label, lambda: session.run_with_iobinding(binding), result)
 
@@ -104,7 +105,7 @@ def _model(net: Net) -> onnx.ModelProto:
     constants: list[onnx.TensorProto] = []
     value = "input"
 
-    def add(operator: str, *parameters: np.ndarray, **attributes: object) -> None:
+    def add(operator: str, *parameters: np.ndarray, **attributes: Any) -> None:
         nonlocal value
         at = len(nodes)
         names = [f"parameter{at}_{i}" for i in range(len(parameters))]

@@ -38,7 +38,7 @@ def candidates(net: Net, threads: int) -> list[Candidate]:
 
 def _candidate(label: str, request: openvino.InferRequest, last: bool) -> Candidate:
     def result() -> np.ndarray:
-        values = request.get_output_tensor(0).data
+        values: np.ndarray = request.get_output_tensor(0).data
         return values.transpose(0, 3, 1, 2) if last and values.ndim == 4 else values
 
     # Without sharing, the result would be copied at every call.
