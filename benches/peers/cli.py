@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable
 
@@ -41,6 +42,8 @@ def check_threads(threads: int) -> None:
 
 def main(run: Callable[[], None]) -> int:
     """The exit status; an error that a user can mend is told without a traceback."""
+    # Ended that way too, it stops its engines and removes their folders.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         run()
     except (BadList, Unavailable) as error:

@@ -30,6 +30,8 @@ SECONDS_PER_ROUND = 0.03
 # Threads of some engines spin for this long after a call, on the cores that the next engine needs.
 SECONDS_OF_SPINNING = 0.05
 SECONDS_TO_END = 1.0
+# So much of a round an engine must have had the core, or something else ran there.
+UNDISTURBED = 0.97
 # For glibc: PyTorch frees its results, and would pay for fresh pages at the next call.
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 25), "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
 LOG = "log"
@@ -104,13 +106,15 @@ def _serve(connection: Connection, engine: str, threads: int, folder: str) -> No
             connection.send(None)
         else:
             times = {}
+            start, cpu_start = time.perf_counter(), time.process_time()
             for candidate, calls in prepared:
                 # The others have emptied the caches since.
                 candidate.run()
                 times[candidate.label] = _seconds(candidate.run, calls)
+            undisturbed = time.process_time() - cpu_start > UNDISTURBED * (time.perf_counter() - start)
             if threads > 1:
                 time.sleep(SECONDS_OF_SPINNING)
-            connection.send(times)
+            connection.send((times, undisturbed))
 
 
 class Peer:
@@ -153,10 +157,10 @@ class Peer:
         if problem:
             raise Unavailable(str(problem).strip().splitlines()[0])
 
-    def round(self) -> dict[str, float]:
-        """Seconds of a call in each of the engine's ways."""
-        times: dict[str, float] = self._ask(None, None, None)
-        return times
+    def round(self) -> tuple[dict[str, float], bool]:
+        """Seconds of a call in each of the engine's ways, and whether it had the core for itself."""
+        times, undisturbed = self._ask(None, None, None)
+        return times, undisturbed
 
     def stop(self) -> None:
         """Ends the process, even if it is still at work because the user has interrupted this one."""
@@ -235,14 +239,19 @@ def side_by_side(
             print(f"{name}: without {peer.name}: {error}", file=sys.stderr)
     our_best: float | None = None
     best: dict[str, Best] = {}
+    disturbed = 0
     for _ in range(ROUNDS):
         seconds = ours.round(name) if ours else None
         if seconds is not None:
             our_best = min(seconds, our_best or seconds)
         for peer in ready:
-            for how, seconds in peer.round().items():
+            times, undisturbed = peer.round()
+            disturbed += not undisturbed
+            for how, seconds in times.items():
                 if peer.name not in best or seconds < best[peer.name].seconds:
                     best[peer.name] = Best(seconds, how)
+    if 2 * disturbed > ROUNDS * len(ready):
+        print(f"{name}: not to be relied on, something else ran on these cores too", file=sys.stderr)
     return our_best, best
 
 
