@@ -1,6 +1,6 @@
 //! Layers of well-known nets, as a benchmark's list.
 
-use bantam::{Conv2d, LayerKind, MaxPool2d, Model, Sequential};
+use bantam::{Buffer, Conv2d, LayerKind, MaxPool2d, Model, Sequential};
 use bantam_kernels::conv2d::winograd::Winograd;
 use bantam_kernels::conv2d::{self, Activation, Algorithm, Geometry, Padding};
 use bantam_kernels::{Error, Isa, depthwise_conv2d, max_pool2d};
@@ -160,14 +160,14 @@ struct Convolution {
     geometry: Geometry,
     /// Of the forward pass and of the gradients to input and weights; direct without one.
     winograd: [Option<Winograd>; 3],
-    input: Vec<f32>,
-    output: Vec<f32>,
-    bias: Vec<f32>,
-    packed: Vec<f32>,
-    packed_transposed: Vec<f32>,
-    d_input: Vec<f32>,
-    d_weights: Vec<f32>,
-    scratch: [Vec<f32>; 3],
+    input: Buffer,
+    output: Buffer,
+    bias: Buffer,
+    packed: Buffer,
+    packed_transposed: Buffer,
+    d_input: Buffer,
+    d_weights: Buffer,
+    scratch: [Buffer; 3],
 }
 
 impl Convolution {
@@ -184,24 +184,24 @@ impl Convolution {
         });
         let packed = match winograd[0] {
             Some(winograd) => {
-                let mut packed = vec![0.0; winograd.packed_len()];
+                let mut packed = Buffer::new(winograd.packed_len());
                 winograd.pack(&weights, &mut packed)?;
                 packed
             }
             None => {
-                let mut packed = vec![0.0; conv2d::packed_len(isa, &geometry)];
+                let mut packed = Buffer::new(conv2d::packed_len(isa, &geometry));
                 conv2d::pack(isa, &geometry, &weights, &mut packed)?;
                 packed
             }
         };
         let packed_transposed = match winograd[1] {
             Some(winograd) => {
-                let mut packed = vec![0.0; winograd.packed_transposed_len()];
+                let mut packed = Buffer::new(winograd.packed_transposed_len());
                 winograd.pack_transposed(&weights, &mut packed)?;
                 packed
             }
             None => {
-                let mut packed = vec![0.0; conv2d::packed_transposed_len(isa, &geometry)];
+                let mut packed = Buffer::new(conv2d::packed_transposed_len(isa, &geometry));
                 conv2d::pack_transposed(isa, &geometry, &weights, &mut packed)?;
                 packed
             }
@@ -221,9 +221,9 @@ impl Convolution {
             bias: crate::numbers(geometry.output()[3]),
             packed,
             packed_transposed,
-            d_input: vec![0.0; len(geometry.input())],
+            d_input: Buffer::new(len(geometry.input())),
             d_weights: weights,
-            scratch: scratch.map(|len| vec![0.0; len]),
+            scratch: scratch.map(Buffer::new),
         })
     }
 }
@@ -282,12 +282,12 @@ impl Ready for Convolution {
 struct Depthwise {
     isa: Isa,
     geometry: depthwise_conv2d::Geometry,
-    input: Vec<f32>,
-    output: Vec<f32>,
-    bias: Vec<f32>,
-    weights: Vec<f32>,
-    d_input: Vec<f32>,
-    d_weights: Vec<f32>,
+    input: Buffer,
+    output: Buffer,
+    bias: Buffer,
+    weights: Buffer,
+    d_input: Buffer,
+    d_weights: Buffer,
 }
 
 impl Depthwise {
@@ -299,8 +299,8 @@ impl Depthwise {
             output: crate::numbers(len(geometry.output())),
             bias: crate::numbers(geometry.output()[3]),
             weights: crate::numbers(len(geometry.weights())),
-            d_input: vec![0.0; len(geometry.input())],
-            d_weights: vec![0.0; len(geometry.weights())],
+            d_input: Buffer::new(len(geometry.input())),
+            d_weights: Buffer::new(len(geometry.weights())),
         }
     }
 }
@@ -343,19 +343,19 @@ impl Ready for Depthwise {
 struct MaxPool {
     isa: Isa,
     geometry: max_pool2d::Geometry,
-    input: Vec<f32>,
-    output: Vec<f32>,
+    input: Buffer,
+    output: Buffer,
     argmax: Vec<u8>,
-    d_input: Vec<f32>,
+    d_input: Buffer,
 }
 
 impl MaxPool {
     fn new(isa: Isa, geometry: max_pool2d::Geometry) -> Result<MaxPool, Error> {
         let input = crate::numbers(len(geometry.input()));
-        let mut output = vec![0.0; len(geometry.output())];
+        let mut output = Buffer::new(len(geometry.output()));
         let mut argmax = vec![0; max_pool2d::argmax_len(&geometry)?];
         max_pool2d::forward_argmax(isa, &geometry, Activation::None, &input, &mut output, &mut argmax)?;
-        Ok(MaxPool { isa, geometry, d_input: vec![0.0; input.len()], input, output, argmax })
+        Ok(MaxPool { isa, geometry, d_input: Buffer::new(input.len()), input, output, argmax })
     }
 }
 

@@ -2,17 +2,20 @@
 
 pub mod layers;
 
+use bantam::Buffer;
 use bantam_kernels::{Isa, peak};
 use std::time::Instant;
 
 /// `n` numbers between -1 and 1, the same every time.
-pub fn numbers(n: usize) -> Vec<f32> {
+pub fn numbers(n: usize) -> Buffer {
     let mut state = 1u32;
     let next = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (state >> 8) as f32 / (1 << 23) as f32 - 1.0
     };
-    std::iter::repeat_with(next).take(n).collect()
+    let mut numbers = Buffer::new(n);
+    numbers.fill_with(next);
+    numbers
 }
 
 /// Seconds of one call of `work`: the best of seven rounds, each of as many calls as take about

@@ -15,6 +15,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+mod buffer;
 mod data;
 mod error;
 mod init;
@@ -36,6 +37,7 @@ mod trainer;
 
 pub use bantam_kernels::Isa;
 pub use bantam_kernels::conv2d::Padding;
+pub use buffer::Buffer;
 pub use data::{Dataset, Samples};
 pub use error::{Error, ModelFileProblem};
 pub use init::Initializer;

@@ -1,9 +1,9 @@
+use crate::buffer::Buffer;
 use crate::model::Mode;
 use crate::ops::{Forward, MAX_INPUTS, Op};
 use crate::parallel::threads;
 use crate::tensor::check_len;
 use crate::{Error, Model, Shape};
-use alloc::vec;
 use alloc::vec::Vec;
 use bantam_kernels::Isa;
 
@@ -24,8 +24,8 @@ pub struct Session<'m> {
     batch: usize,
     steps: Vec<PreparedStep<'m>>,
     /// The first step reads the input; each writes one of these, and the next reads it.
-    values: [Vec<f32>; 2],
-    scratch: Vec<f32>,
+    values: [Buffer; 2],
+    scratch: Buffer,
     /// How many threads the scratch is for.
     threads: usize,
 }
@@ -36,7 +36,7 @@ struct PreparedStep<'m> {
     shapes: [Shape; MAX_INPUTS],
     weights: [&'m [f32]; MAX_INPUTS],
     inputs: usize,
-    prepared: Vec<f32>,
+    prepared: Buffer,
     output: Shape,
 }
 
@@ -63,7 +63,7 @@ impl<'m> Session<'m> {
             }
             let inputs = 1 + parameters.len();
             let operation = op.get();
-            let mut prepared = vec![0.0; operation.prepared_len(isa, &shapes[..inputs])?];
+            let mut prepared = Buffer::new(operation.prepared_len(isa, &shapes[..inputs])?);
             operation.prepare(isa, &shapes[..inputs], &weights[..inputs], &mut prepared)?;
             scratch_len = scratch_len.max(operation.forward_scratch_len(isa, &shapes[..inputs])?);
             shape = operation.output_shape(&shapes[..inputs])?;
@@ -75,8 +75,8 @@ impl<'m> Session<'m> {
             isa,
             batch,
             steps,
-            values: [vec![0.0; largest], vec![0.0; largest]],
-            scratch: vec![0.0; scratch_len],
+            values: [largest, largest].map(Buffer::new),
+            scratch: Buffer::new(scratch_len),
             threads: threads(),
         })
     }
@@ -94,7 +94,7 @@ impl<'m> Session<'m> {
         if self.threads != threads() {
             for step in &self.steps {
                 let len = step.op.get().forward_scratch_len(self.isa, &step.shapes[..step.inputs])?;
-                self.scratch.resize(self.scratch.len().max(len), 0.0);
+                self.scratch.grow(len);
             }
             self.threads = threads();
         }

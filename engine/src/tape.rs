@@ -1,3 +1,4 @@
+use crate::buffer::Buffer;
 use crate::ops::{self, Backward, Forward, MAX_INPUTS, Op, Operation};
 use crate::tensor::check_len;
 use crate::{Conv2d, Error, MaxPool2d, Shape};
@@ -47,16 +48,16 @@ struct Memory {
     /// One for each node; those of longer recordings before are kept.
     buffers: Vec<Buffers>,
     /// Gradients on their way to a value that has one already.
-    extra: [Vec<f32>; MAX_INPUTS],
-    scratch: Vec<f32>,
+    extra: [Buffer; MAX_INPUTS],
+    scratch: Buffer,
 }
 
 #[derive(Default)]
 struct Buffers {
-    value: Vec<f32>,
-    prepared: Vec<f32>,
+    value: Buffer,
+    prepared: Buffer,
     kept: Vec<u8>,
-    gradient: Vec<f32>,
+    gradient: Buffer,
     gradient_is: Is,
 }
 
@@ -90,8 +91,13 @@ enum Source<'a> {
 impl<'a> Tape<'a> {
     /// An empty tape without memory.
     pub fn new(isa: Isa) -> Tape<'a> {
-        let memory =
-            Memory { isa, epoch: 0, buffers: Vec::new(), extra: Default::default(), scratch: Vec::new() };
+        let memory = Memory {
+            isa,
+            epoch: 0,
+            buffers: Vec::new(),
+            extra: Default::default(),
+            scratch: Buffer::default(),
+        };
         Tape { memory, nodes: Vec::new() }
     }
 
@@ -141,8 +147,8 @@ impl<'a> Tape<'a> {
         }
         let var = self.push(Node { shape, wants_gradient: false, source: Source::Owned });
         let value = &mut self.memory.buffers[var.index].value;
-        value.clear();
-        value.resize(shape.elements(), 0.0);
+        value.resize(shape.elements());
+        value.fill(0.0);
         for (row, &label) in value.chunks_exact_mut(classes).zip(labels) {
             row[label as usize] = 1.0;
         }
@@ -314,8 +320,8 @@ impl<'a> Tape<'a> {
             buffers.gradient_is = Is::Nothing;
         }
         let root = &mut self.memory.buffers[last];
-        root.gradient.clear();
-        root.gradient.push(1.0);
+        root.gradient.resize(1);
+        root.gradient[0] = 1.0;
         root.gradient_is = Is::Written;
         for index in (0..=last).rev() {
             let node = &self.nodes[index];
@@ -339,10 +345,10 @@ impl<'a> Tape<'a> {
         let mut d_output = mem::take(&mut self.memory.buffers[index].gradient);
         let mut scratch = mem::take(&mut self.memory.scratch);
         let scratch_len = op.backward_scratch_len(isa, &shapes[..count])?;
-        scratch.resize(scratch.len().max(scratch_len), 0.0);
+        scratch.grow(scratch_len);
 
         // A gradient goes straight to its value's buffer, or, if there is one already, past it.
-        let mut targets: [Vec<f32>; MAX_INPUTS] = Default::default();
+        let mut targets: [Buffer; MAX_INPUTS] = Default::default();
         let mut adds = [false; MAX_INPUTS];
         for (i, &input) in inputs.iter().enumerate() {
             if !self.nodes[input].wants_gradient {
@@ -351,7 +357,7 @@ impl<'a> Tape<'a> {
             let buffers = &mut self.memory.buffers[input];
             adds[i] = buffers.gradient_is != Is::Nothing;
             targets[i] = mem::take(if adds[i] { &mut self.memory.extra[i] } else { &mut buffers.gradient });
-            targets[i].resize(shapes[i].elements(), 0.0);
+            targets[i].resize(shapes[i].elements());
             buffers.gradient_is = Is::Written;
         }
 
@@ -360,7 +366,7 @@ impl<'a> Tape<'a> {
             for (data, &input) in data.iter_mut().zip(inputs) {
                 *data = self.data(input);
             }
-            let mut d_inputs = targets.each_mut().map(|target| Some(target.as_mut_slice()));
+            let mut d_inputs = targets.each_mut().map(|target| Some(&mut **target));
             for (i, d_input) in d_inputs.iter_mut().enumerate() {
                 if i >= count || !self.nodes[inputs[i]].wants_gradient {
                     *d_input = None;
@@ -417,11 +423,11 @@ impl<'a> Tape<'a> {
         });
 
         let mut own = mem::take(&mut self.memory.buffers[var.index]);
-        own.value.resize(shape.elements(), 0.0);
-        own.prepared.resize(prepared_len, 0.0);
+        own.value.resize(shape.elements());
+        own.prepared.resize(prepared_len);
         own.kept.resize(kept_len, 0);
         let mut scratch = mem::take(&mut self.memory.scratch);
-        scratch.resize(scratch.len().max(scratch_len), 0.0);
+        scratch.grow(scratch_len);
         let result = {
             let mut data: [&[f32]; MAX_INPUTS] = [&[]; MAX_INPUTS];
             for (data, &input) in data.iter_mut().zip(&indices[..count]) {
@@ -470,7 +476,7 @@ impl<'a> Tape<'a> {
         }
         // What an earlier recording had here is no value of this one.
         if let Source::Borrowed(_) = self.nodes[index].source {
-            self.memory.buffers[index].value.clear();
+            self.memory.buffers[index].value.resize(0);
         }
         Var { index, epoch: self.memory.epoch }
     }

@@ -6,6 +6,7 @@
 //! [`Error`] if one does not fit.
 #![no_std]
 
+mod cache_line;
 mod error;
 mod isa;
 mod pool2d;
@@ -25,5 +26,6 @@ pub mod reduce;
 pub mod reference;
 pub mod softmax;
 
+pub use cache_line::CacheLine;
 pub use error::Error;
 pub use isa::Isa;

@@ -1,5 +1,6 @@
 use super::conv2d::{self, Weights};
 use super::{Backward, Conv2d, Forward, MaxPool2d, Operation, max_pool2d};
+use crate::buffer::whole_lines;
 use crate::parallel::{each_chunk, for_each_part, part_of, threads};
 use crate::{Error, Shape};
 use bantam_kernels::conv2d::winograd::Tile;
@@ -59,7 +60,7 @@ impl Operation for Conv2dPool {
     /// The map's gradient, and what the convolution needs.
     fn backward_scratch_len(&self, isa: Isa, inputs: &[Shape]) -> Result<usize, Error> {
         let (conv, _) = self.geometries(inputs)?;
-        Ok(elements(conv.output()) + conv2d::backward_scratch_len(isa, &conv)?)
+        Ok(whole_lines(elements(conv.output())) + conv2d::backward_scratch_len(isa, &conv)?)
     }
 
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
@@ -116,7 +117,8 @@ impl Operation for Conv2dPool {
 
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
         let (conv, pool) = self.geometries(run.shapes)?;
-        let (d_map, scratch) = run.scratch.split_at_mut(elements(conv.output()));
+        let (d_map, scratch) = run.scratch.split_at_mut(whole_lines(elements(conv.output())));
+        let d_map = &mut d_map[..elements(conv.output())];
         let activation = self.pool.activation;
         max_pool2d::backward(run.isa, &pool, activation, run.kept, run.output, run.d_output, d_map)?;
         let run = Backward { d_output: d_map, output: &[], kept: &[], scratch, ..run };
@@ -143,7 +145,8 @@ impl Stripe<'_> {
         scratch: &mut [f32],
     ) -> Result<(), Error> {
         let Stripe { isa, weights, activation } = *self;
-        let (map, scratch) = scratch.split_at_mut(elements(conv.output()));
+        let (map, scratch) = scratch.split_at_mut(whole_lines(elements(conv.output())));
+        let map = &mut map[..elements(conv.output())];
         conv2d::convolve(isa, conv, weights, Activation::None, input, map, scratch)?;
         match argmax {
             None => kernel::forward(isa, pool, activation, map, output)?,
@@ -216,6 +219,6 @@ impl Stripes {
             Some((conv, _)) if self.images == 1 => conv,
             _ => self.conv.with_batch(self.images)?,
         };
-        Ok(elements(conv.output()) + conv2d::convolve_scratch_len(isa, &conv, self.tile)?)
+        Ok(whole_lines(elements(conv.output())) + conv2d::convolve_scratch_len(isa, &conv, self.tile)?)
     }
 }
