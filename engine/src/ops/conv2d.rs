@@ -118,6 +118,7 @@ fn grad_weights_winograd(isa: Isa, geometry: &Geometry) -> Result<Option<Winogra
 pub(super) fn prepared_len(isa: Isa, geometry: &Geometry) -> Result<usize, Error> {
     Ok(match forward_winograd(isa, geometry)? {
         Some(winograd) => winograd.packed_len(),
+        None if conv2d::takes_plain_weights(isa) => 0,
         None => conv2d::packed_len(isa, geometry),
     })
 }
@@ -130,6 +131,7 @@ pub(super) fn prepare(
 ) -> Result<(), Error> {
     match forward_winograd(isa, geometry)? {
         Some(winograd) => winograd.pack(weights, prepared)?,
+        None if conv2d::takes_plain_weights(isa) => {}
         None => conv2d::pack(isa, geometry, weights, prepared)?,
     }
     Ok(())
@@ -141,6 +143,14 @@ pub(super) struct Weights<'a> {
     pub prepared: &'a [f32],
     pub bias: Option<&'a [f32]>,
     pub tile: Option<Tile>,
+}
+
+impl<'a> Weights<'a> {
+    /// Of an operation's inputs. Where there was nothing to prepare the weights themselves serve.
+    pub fn new(inputs: &[&'a [f32]], prepared: &'a [f32], tile: Option<Tile>) -> Weights<'a> {
+        let prepared = if prepared.is_empty() { inputs[1] } else { prepared };
+        Weights { prepared, bias: inputs.get(2).copied(), tile }
+    }
 }
 
 /// The tile of Winograd's algorithm, if that is what was chosen.
@@ -252,7 +262,7 @@ pub(super) fn forward(
     let batch = output.len() / prepared_for.with_batch(1)?.output().iter().product::<usize>();
     let parts = Parts::new(isa, prepared_for, batch)?;
     let Parts { one, winograd: tile, rows } = parts;
-    let weights = Weights { prepared, bias: inputs.get(2).copied(), tile };
+    let weights = Weights::new(inputs, prepared, tile);
     let [input_len, output_len] = parts.lens();
     let count = output.len() / output_len;
     let [scratch_len, _] = parts.scratch_lens(isa, count)?;

@@ -68,7 +68,7 @@ impl Operation for Conv2dPool {
         let (conv, pool) = self.geometries(prepared_for)?;
         let stripes = Stripes::new(isa, &conv, &pool)?;
         let Stripes { conv, pool, tile, images, rows } = stripes;
-        let weights = Weights { prepared, bias: inputs.get(2).copied(), tile };
+        let weights = Weights::new(inputs, prepared, tile);
         let stripe = Stripe { isa, weights, activation: self.pool.activation };
         let ([_, height, ..], [_, all_rows, ..]) = (conv.input(), pool.output());
         let (input_len, output_len) = (elements(conv.input()), elements(pool.output()));

@@ -1,5 +1,5 @@
 use super::Geometry;
-use super::pack::{packed_len, packed_transposed_len};
+use super::pack::{packed_len, packed_transposed_len, takes_plain_weights};
 use super::window::{Offsets, Order, Positions, Residue, Segment, Sweep, split};
 use crate::error::check;
 use crate::simd::{Operation, Simd, Tile};
@@ -36,7 +36,8 @@ impl Activation {
 }
 
 /// Convolution, bias and activation in one pass: `[N, H, W, Cin]` to `[N, OH, OW, Cout]`, with
-/// weights from [`pack`](super::pack) for the same `isa` and a bias of `[Cout]`.
+/// weights from [`pack`](super::pack) for the same `isa` and a bias of `[Cout]`. An `isa` that [takes
+/// plain weights](super::takes_plain_weights) needs no packing.
 ///
 /// # Errors
 /// A slice's length differs from the geometry's.
@@ -69,8 +70,13 @@ pub fn forward(
         check("bias", bias, geometry.channels_out)?;
     }
     let [channels, features] = geometry.group();
-    let packed = packed.chunks_exact(packed.len() / geometry.groups);
-    for (group, packed) in packed.enumerate() {
+    let group_len = packed.len() / geometry.groups;
+    for group in 0..geometry.groups {
+        let weights = if takes_plain_weights(isa) {
+            Weights::Plain { weights: &packed[group * features..], pitch: geometry.channels_out }
+        } else {
+            Weights::Panels(&packed[group * group_len..][..group_len])
+        };
         isa.run(Correlate {
             batch: geometry.batch,
             sweeps: Sweep::forward(geometry.axes),
@@ -78,7 +84,7 @@ pub fn forward(
             channels: Channels { all: geometry.channels_in, first: group * channels, count: channels },
             features: Channels { all: geometry.channels_out, first: group * features, count: features },
             input,
-            packed,
+            weights,
             bias,
             activation,
             output: &mut *output,
@@ -121,7 +127,7 @@ pub fn grad_input(
                 channels: Channels { all: geometry.channels_out, first: group * channels, count: channels },
                 features: Channels { all: geometry.channels_in, first: group * features, count: features },
                 input: d_output,
-                packed,
+                weights: Weights::Panels(packed),
                 bias: None,
                 activation: Activation::None,
                 output: &mut *d_input,
@@ -162,10 +168,19 @@ pub(super) struct Correlate<'a> {
     channels: Channels,
     features: Channels,
     input: &'a [f32],
-    packed: &'a [f32],
+    weights: Weights<'a>,
     bias: Option<&'a [f32]>,
     activation: Activation,
     output: &'a mut [f32],
+}
+
+/// A row of weights, one for each feature, for each of a window's products.
+#[derive(Clone, Copy)]
+enum Weights<'a> {
+    /// Panel after panel.
+    Panels(&'a [f32]),
+    /// As the caller has them; the features of other groups may lie between the rows.
+    Plain { weights: &'a [f32], pitch: usize },
 }
 
 /// What a tile does besides multiplying.
@@ -192,12 +207,14 @@ impl Operation for Correlate<'_> {
 
 /// One panel of weights: features `first..first + live`, `first` a whole vector.
 struct Panel {
-    packed: *const f32,
+    weights: *const f32,
+    /// From one row of weights to the next; with vectors it is the panel's width.
+    step: usize,
+    /// From its weights to those of the next panel.
+    pitch: usize,
     bias: *const f32,
     output: *mut f32,
     live: usize,
-    /// From its weights to those of the next panel.
-    pitch: usize,
     ends: Ends,
 }
 
@@ -229,12 +246,13 @@ impl<'a> Correlate<'a> {
             channels: Channels::all(depth),
             features: Channels::all(features),
             input,
-            packed,
+            weights: Weights::Panels(packed),
             bias: None,
             activation,
             output,
         }
     }
+
     /// Tiles of `R` rows by `V` vectors; of `N` rows by fewer vectors.
     #[inline(always)]
     fn all_panels<S: Simd, const R: usize, const V: usize, const N: usize>(&mut self, simd: S) {
@@ -306,19 +324,25 @@ impl<'a> Correlate<'a> {
             let mut panels = panels.clone();
             while let Some(vectors) = panels.next() {
                 let (first, width) = (vectors.start * S::LANES, vectors.len() * S::LANES);
+                let (weights, start, step, pitch) = match self.weights {
+                    Weights::Panels(packed) => (packed, depth * first, width, depth * width),
+                    Weights::Plain { weights, pitch } => (weights, first, pitch, width),
+                };
                 // SAFETY: `forward` and `grad_input` checked that the slices have the lengths of
                 // the geometry. `first` is below `features.count`; a panel has `depth * width`
-                // weights and those before it `depth * first`.
+                // weights and those before it `depth * first`, and of plain weights there are
+                // `depth` rows.
                 let panel = unsafe {
                     Panel {
-                        packed: self.packed.as_ptr().add(depth * first + first_weight * width),
+                        weights: weights.as_ptr().add(start + first_weight * step),
+                        step,
+                        pitch,
                         bias: match self.bias {
                             Some(bias) => bias.as_ptr().add(features.first + first),
                             None => core::ptr::null(),
                         },
                         output: self.output.as_mut_ptr().add(features.first + first),
                         live: width.min(features.count - first),
-                        pitch: depth * width,
                         ends,
                     }
                 };
@@ -422,7 +446,8 @@ impl<'a> Correlate<'a> {
             // SAFETY: the offset lies inside the input.
             *read = unsafe { input.add(offsets.read) };
         }
-        let mut weights = [panel.packed; P];
+        let step = if S::LANES == 1 { panel.step } else { V * S::LANES };
+        let mut weights = [panel.weights; P];
         for (p, weights) in weights.iter_mut().enumerate() {
             *weights = weights.wrapping_add(p * panel.pitch);
         }
@@ -438,15 +463,15 @@ impl<'a> Correlate<'a> {
                         for r in 0..R {
                             x[r] = simd.load(reads[r].add(k));
                         }
-                        add_lane::<S, 0, R, V, P>(simd, &x, &mut weights, &mut sums);
-                        add_lane::<S, 1, R, V, P>(simd, &x, &mut weights, &mut sums);
-                        add_lane::<S, 2, R, V, P>(simd, &x, &mut weights, &mut sums);
-                        add_lane::<S, 3, R, V, P>(simd, &x, &mut weights, &mut sums);
+                        add_lane::<S, 0, R, V, P>(simd, &x, &mut weights, step, &mut sums);
+                        add_lane::<S, 1, R, V, P>(simd, &x, &mut weights, step, &mut sums);
+                        add_lane::<S, 2, R, V, P>(simd, &x, &mut weights, step, &mut sums);
+                        add_lane::<S, 3, R, V, P>(simd, &x, &mut weights, step, &mut sums);
                         k += 4;
                     }
                 }
                 while k < end {
-                    let w = next_weights::<S, V, P>(simd, &mut weights);
+                    let w = next_weights::<S, V, P>(simd, &mut weights, step);
                     for r in 0..R {
                         let x = simd.splat(*reads[r].add(k));
                         for p in 0..P {
@@ -458,7 +483,7 @@ impl<'a> Correlate<'a> {
                     k += 1;
                 }
                 for weights in &mut weights {
-                    *weights = weights.wrapping_add((reach.weight_pitch - reach.run) * V * S::LANES);
+                    *weights = weights.wrapping_add((reach.weight_pitch - reach.run) * step);
                 }
             }
         }
@@ -484,7 +509,7 @@ impl<'a> Correlate<'a> {
     }
 }
 
-/// Loads a row of each of `P` panels and moves on to the next.
+/// Loads a row of each of `P` panels and moves on to the next, `step` further.
 ///
 /// # Safety
 /// Each of `weights` is followed by `V` vectors.
@@ -492,6 +517,7 @@ impl<'a> Correlate<'a> {
 unsafe fn next_weights<S: Simd, const V: usize, const P: usize>(
     simd: S,
     weights: &mut [*const f32; P],
+    step: usize,
 ) -> [[S::Vector; V]; P] {
     let mut w = [[simd.splat(0.0); V]; P];
     for (w, weights) in w.iter_mut().zip(weights) {
@@ -499,7 +525,7 @@ unsafe fn next_weights<S: Simd, const V: usize, const P: usize>(
             // SAFETY: the caller's promise.
             *w = unsafe { simd.load(weights.add(v * S::LANES)) };
         }
-        *weights = weights.wrapping_add(V * S::LANES);
+        *weights = weights.wrapping_add(step);
     }
     w
 }
@@ -513,10 +539,11 @@ unsafe fn add_lane<S: Simd, const L: i32, const R: usize, const V: usize, const 
     simd: S,
     x: &[S::Vector; R],
     weights: &mut [*const f32; P],
+    step: usize,
     sums: &mut [[[S::Vector; V]; P]; R],
 ) {
     // SAFETY: the caller's promise.
-    let w = unsafe { next_weights::<S, V, P>(simd, weights) };
+    let w = unsafe { next_weights::<S, V, P>(simd, weights, step) };
     for r in 0..R {
         for p in 0..P {
             for v in 0..V {

@@ -17,4 +17,4 @@ pub use algorithm::Algorithm;
 pub use direct::{Activation, forward, grad_input};
 pub use geometry::{Geometry, Padding};
 pub use grad_weights::grad_weights;
-pub use pack::{pack, pack_transposed, packed_len, packed_transposed_len};
+pub use pack::{pack, pack_transposed, packed_len, packed_transposed_len, takes_plain_weights};

@@ -4,6 +4,12 @@ use crate::error::check;
 use crate::simd::{Operation, Simd};
 use crate::{Error, Isa};
 
+/// Whether [`forward`](super::forward) takes the weights as they are, so that [`pack`] would merely
+/// copy them: on a scalar FPU, where they can stay in flash.
+pub fn takes_plain_weights(isa: Isa) -> bool {
+    isa.run(WholeVectors(1)) == 1
+}
+
 /// Elements of the packed weights that [`forward`](super::forward) takes.
 pub fn packed_len(isa: Isa, geometry: &Geometry) -> usize {
     let ([kh, kw, ..], [cin, cout]) = (geometry.weights(), geometry.group());
@@ -25,6 +31,10 @@ pub fn pack(isa: Isa, geometry: &Geometry, weights: &[f32], packed: &mut [f32]) 
     let [kh, kw, cin, cout] = geometry.weights();
     check("weights", weights, kh * kw * cin * cout)?;
     check("packed weights", packed, packed_len(isa, geometry))?;
+    if takes_plain_weights(isa) {
+        packed.copy_from_slice(weights);
+        return Ok(());
+    }
     let (depth, features) = (kh * kw * cin, cout / geometry.groups);
     for (group, packed) in packed.chunks_exact_mut(packed.len() / geometry.groups).enumerate() {
         let start = |k| k * cout + group * features;
