@@ -223,6 +223,14 @@ pub fn pack_transposed(isa: Isa) {
     });
 }
 
+/// Packing changes nothing there.
+pub fn takes_plain_weights(isa: Isa) {
+    assert_eq!(conv2d::takes_plain_weights(isa), isa == Isa::SCALAR, "{isa}");
+    if isa == Isa::SCALAR {
+        for_each_geometry(|g| assert_eq!(packed(isa, g, &numbered(g)), numbered(g), "{g:?}"));
+    }
+}
+
 /// Output channels fill whole vectors, and no more than that.
 pub fn packed_len(isa: Isa) {
     let len = |features| {

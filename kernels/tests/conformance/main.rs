@@ -42,7 +42,10 @@ macro_rules! conformance {
 
 conformance! {
     avg_pool2d { forward, grad_input }
-    conv2d { forward, grad_input, grad_weights, pack, pack_transposed, packed_len, packed_transposed_len }
+    conv2d {
+        forward, grad_input, grad_weights,
+        pack, pack_transposed, packed_len, packed_transposed_len, takes_plain_weights,
+    }
     depthwise_conv2d { forward, grad_input, grad_weights }
     elementwise { add, add_assign, mul, relu, relu_grad, relu6_grad }
     loss {
