@@ -1,6 +1,7 @@
 //! Work in parts. How it is parted never changes a result: each part has outputs of its own.
 
 use crate::Error;
+use core::ops::Range;
 
 /// How many threads there are.
 pub(crate) fn threads() -> usize {
@@ -8,6 +9,19 @@ pub(crate) fn threads() -> usize {
     return rayon::current_num_threads();
     #[cfg(not(feature = "parallel"))]
     1
+}
+
+/// From so many multiply-adds on, work is shared. Waking a thread takes some ten microseconds.
+pub(crate) const WORTH_SHARING: u64 = 4_000_000;
+
+/// How many threads so much work is for.
+fn threads_for(multiply_adds: u64) -> usize {
+    if multiply_adds < WORTH_SHARING { 1 } else { threads() }
+}
+
+/// The size of the parts of `total` that keep every thread busy, if so much work is worth it.
+pub(crate) fn part_of_work(total: usize, multiply_adds: u64) -> usize {
+    total.div_ceil(threads_for(multiply_adds)).max(1)
 }
 
 /// The size of the parts of `total` that keep every thread busy.
@@ -18,6 +32,18 @@ pub(crate) fn part_of(total: usize) -> usize {
 /// How many parts there are of `total` or less, at the most.
 pub(crate) fn most_parts(total: usize) -> usize {
     total.min(threads())
+}
+
+/// Both at once, or one after the other.
+pub(crate) fn join(
+    a: impl FnOnce() -> Result<(), Error> + Send,
+    b: impl FnOnce() -> Result<(), Error> + Send,
+) -> Result<(), Error> {
+    #[cfg(feature = "parallel")]
+    let (a, b) = rayon::join(a, b);
+    #[cfg(not(feature = "parallel"))]
+    let (a, b) = (a(), b());
+    a.and(b)
 }
 
 /// Calls `work` with the index of each chunk of `data` and the chunk.
@@ -102,4 +128,49 @@ pub(crate) fn each_chunk(
             chunks.try_for_each(|((i, data), bytes)| work(i, data, Some(bytes)))
         }
     }
+}
+
+/// Calls `work` with the index of each group and its chunk of each array, of so many elements for each
+/// group or, the last, fewer. Threads share the groups; each has scratch of its own.
+pub(crate) fn for_each_group<const N: usize>(
+    arrays: [(&mut [f32], usize); N],
+    groups: usize,
+    (scratch, scratch_len): (&mut [f32], usize),
+    work: impl Fn(usize, [&mut [f32]; N], &mut [f32]) -> Result<(), Error> + Sync,
+) -> Result<(), Error> {
+    share(0..groups, most_parts(groups), arrays, (scratch, scratch_len), &work)
+}
+
+fn share<const N: usize>(
+    groups: Range<usize>,
+    threads: usize,
+    arrays: [(&mut [f32], usize); N],
+    (scratch, scratch_len): (&mut [f32], usize),
+    work: &(impl Fn(usize, [&mut [f32]; N], &mut [f32]) -> Result<(), Error> + Sync),
+) -> Result<(), Error> {
+    if threads <= 1 {
+        let mut arrays = arrays.map(|(array, len)| array.chunks_mut(len));
+        return groups.into_iter().try_for_each(|group| {
+            let chunks = arrays.each_mut().map(|chunks| chunks.next().unwrap_or_default());
+            work(group, chunks, &mut scratch[..scratch_len])
+        });
+    }
+    let left_threads = threads / 2;
+    let left_groups = (groups.len() * left_threads).div_ceil(threads);
+    let middle = groups.start + left_groups;
+    let mut rights = [const { None }; N];
+    let mut rights_of = rights.iter_mut();
+    let lefts = arrays.map(|(array, len)| {
+        let (left, right) = array.split_at_mut((len * left_groups).min(array.len()));
+        if let Some(place) = rights_of.next() {
+            *place = Some((right, len));
+        }
+        (left, len)
+    });
+    let rights = rights.map(|right| right.unwrap_or_default());
+    let (left_scratch, right_scratch) = scratch.split_at_mut(left_threads * scratch_len);
+    let left = || share(groups.start..middle, left_threads, lefts, (left_scratch, scratch_len), work);
+    let right_threads = threads - left_threads;
+    let right = || share(middle..groups.end, right_threads, rights, (right_scratch, scratch_len), work);
+    join(left, right)
 }

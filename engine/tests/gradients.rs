@@ -319,3 +319,57 @@ fn dropout() {
     let loss = tape.sum(y).unwrap();
     assert_eq!(tape.backward(loss).unwrap().get(x).unwrap(), kept);
 }
+
+/// A batch is differentiated in groups of images; an image alone is not.
+#[test]
+fn a_batch_has_the_gradients_of_its_images() {
+    let cases = [
+        // Images, input, filters, window, how: two groups, then groups of which the last has fewer.
+        (70, [13, 13, 16], 24, [3, 3], Conv2d::valid().relu()),
+        (26, [28, 28, 1], 33, [5, 3], Conv2d::same().stride(2).relu()),
+        (23, [26, 26, 5], 32, [3, 3], Conv2d::same()),
+    ];
+    for (batch, input, filters, [kh, kw], how) in cases {
+        let numbers = |n: usize| (0..n).map(|i| ((i * 7919) % 1009) as f32 / 500.0 - 1.0).collect::<Vec<_>>();
+        let image = input.iter().product::<usize>();
+        let pixels = numbers(batch * image);
+        let weights = numbers(kh * kw * input[2] * filters);
+        let bias = numbers(filters);
+        for pooled in [false, true] {
+            let gradients_of = |batch: usize, pixels: &[f32]| {
+                let mut tape = Tape::new(Isa::detect());
+                let [h, w, c] = input;
+                let x = tape.parameter(Shape::new(&[batch, h, w, c]).unwrap(), pixels).unwrap();
+                let kernel = tape.parameter(Shape::new(&[kh, kw, c, filters]).unwrap(), &weights).unwrap();
+                let bias = tape.parameter(Shape::new(&[filters]).unwrap(), &bias).unwrap();
+                let mut y = tape.conv2d(x, kernel, Some(bias), how).unwrap();
+                if pooled {
+                    y = tape.max_pool2d(y, MaxPool2d::new(2)).unwrap();
+                }
+                let squares = tape.mul(y, y).unwrap();
+                let loss = tape.sum(squares).unwrap();
+                let gradients = tape.backward(loss).unwrap();
+                [x, kernel, bias].map(|var| gradients.get(var).unwrap().to_vec())
+            };
+            let [threads_1, threads_3] = [1, 3].map(|threads| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                pool.install(|| gradients_of(batch, &pixels))
+            });
+            assert!(threads_1 == threads_3, "the bits of {input:?}");
+            let mut sums = [Vec::new(), vec![0.0; weights.len()], vec![0.0; filters]];
+            for pixels in pixels.chunks(image) {
+                let [x, kernel, bias] = gradients_of(1, pixels);
+                sums[0].extend(x.iter().map(|&d| f64::from(d)));
+                for (sum, of_image) in sums[1..].iter_mut().zip([kernel, bias]) {
+                    sum.iter_mut().zip(of_image).for_each(|(sum, d)| *sum += f64::from(d));
+                }
+            }
+            for (got, want) in threads_1.iter().zip(&sums) {
+                let largest = want.iter().fold(0.0f64, |largest, x| largest.max(x.abs()));
+                for (got, want) in got.iter().zip(want) {
+                    assert!((f64::from(*got) - want).abs() <= 2e-5 * largest, "{input:?}: {got}, {want}");
+                }
+            }
+        }
+    }
+}

@@ -1,7 +1,7 @@
 use super::conv2d::{self, Weights};
-use super::{Backward, Conv2d, Forward, MaxPool2d, Operation, max_pool2d};
+use super::{Backward, Conv2d, Forward, MaxPool2d, Operation};
 use crate::buffer::whole_lines;
-use crate::parallel::{each_chunk, for_each_part, part_of, threads};
+use crate::parallel::{WORTH_SHARING, each_chunk, for_each_part, part_of, threads};
 use crate::{Error, Shape};
 use bantam_kernels::conv2d::winograd::Tile;
 use bantam_kernels::conv2d::{Activation, Geometry};
@@ -57,10 +57,9 @@ impl Operation for Conv2dPool {
         Ok(stripes.scratch_len(isa)? * threads())
     }
 
-    /// The map's gradient, and what the convolution needs.
     fn backward_scratch_len(&self, isa: Isa, inputs: &[Shape]) -> Result<usize, Error> {
-        let (conv, _) = self.geometries(inputs)?;
-        Ok(whole_lines(elements(conv.output())) + conv2d::backward_scratch_len(isa, &conv)?)
+        let (conv, pool) = self.geometries(inputs)?;
+        conv2d::backward_scratch_len(isa, &conv, Some(&pool))
     }
 
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
@@ -92,7 +91,7 @@ impl Operation for Conv2dPool {
             })
         };
         let scratch = (scratch, stripes.scratch_len(isa)?);
-        if batch < threads() && rows < all_rows && conv.multiply_adds() >= conv2d::WORTH_PARTING {
+        if batch < threads() && rows < all_rows && conv.multiply_adds() >= WORTH_SHARING {
             let together = part_of(all_rows).next_multiple_of(rows);
             let (scratch, scratch_len) = scratch;
             return each_chunk(output, argmax, output_len, |image, output, argmax| {
@@ -117,12 +116,7 @@ impl Operation for Conv2dPool {
 
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
         let (conv, pool) = self.geometries(run.shapes)?;
-        let (d_map, scratch) = run.scratch.split_at_mut(whole_lines(elements(conv.output())));
-        let d_map = &mut d_map[..elements(conv.output())];
-        let activation = self.pool.activation;
-        max_pool2d::backward(run.isa, &pool, activation, run.kept, run.output, run.d_output, d_map)?;
-        let run = Backward { d_output: d_map, output: &[], kept: &[], scratch, ..run };
-        conv2d::backward(&conv, Activation::None, run)
+        conv2d::backward(&conv, self.pool.activation, Some(&pool), run)
     }
 }
 

@@ -47,7 +47,7 @@ impl Operation for Dense {
     }
 
     fn backward_scratch_len(&self, isa: Isa, inputs: &[Shape]) -> Result<usize, Error> {
-        convolution::backward_scratch_len(isa, &self.geometry(inputs)?)
+        convolution::backward_scratch_len(isa, &self.geometry(inputs)?, None)
     }
 
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
@@ -57,6 +57,6 @@ impl Operation for Dense {
 
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
         let geometry = self.geometry(run.shapes)?;
-        convolution::backward(&geometry, self.activation, run)
+        convolution::backward(&geometry, self.activation, None, run)
     }
 }

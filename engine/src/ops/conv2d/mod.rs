@@ -1,10 +1,13 @@
+mod backward;
+
+pub(super) use backward::{backward, backward_scratch_len};
+
 use super::{Backward, Forward, Operation};
-use crate::parallel::{for_each_chunk, for_each_chunk_with, most_parts, part_of, threads};
+use crate::parallel::{WORTH_SHARING, for_each_chunk_with, part_of, part_of_work, threads};
 use crate::{Error, Shape};
 use bantam_kernels::Isa;
 use bantam_kernels::conv2d::winograd::{Tile, Winograd};
 use bantam_kernels::conv2d::{self, Activation, Algorithm, Geometry, Padding};
-use bantam_kernels::{elementwise, reduce};
 
 /// How a convolution slides over its input `[N, H, W, Cin]`.
 ///
@@ -81,7 +84,7 @@ impl Operation for Conv2d {
     }
 
     fn backward_scratch_len(&self, isa: Isa, inputs: &[Shape]) -> Result<usize, Error> {
-        backward_scratch_len(isa, &self.geometry(inputs)?)
+        backward_scratch_len(isa, &self.geometry(inputs)?, None)
     }
 
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
@@ -91,7 +94,7 @@ impl Operation for Conv2d {
 
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
         let geometry = self.geometry(run.shapes)?;
-        backward(&geometry, self.activation, run)
+        backward(&geometry, self.activation, None, run)
     }
 }
 
@@ -188,9 +191,6 @@ pub(super) fn convolve(
     Ok(winograd.forward(input, prepared, bias, activation, output, scratch)?)
 }
 
-/// From so many multiply-adds on, an image alone is worth the threads' time.
-pub(super) const WORTH_PARTING: u64 = 4_000_000;
-
 /// How a forward pass is parted.
 #[derive(Clone, Copy)]
 struct Parts {
@@ -207,7 +207,7 @@ impl Parts {
         let winograd = forward_tile(isa, prepared_for)?;
         let one = prepared_for.with_batch(1)?;
         let ([_, h, w, cin], [kh, kw, _, cout], [_, oh, ow, _]) = (one.input(), one.weights(), one.output());
-        if batch >= threads() || one.multiply_adds() < WORTH_PARTING {
+        if batch >= threads() || one.multiply_adds() < WORTH_SHARING {
             return Ok(Parts { one, winograd, rows: None });
         }
         if [kh, kw, oh, ow] == [1, 1, h, w] {
@@ -219,6 +219,11 @@ impl Parts {
         Ok(Parts { one, winograd, rows: seeing.then_some(rows) })
     }
 
+    /// Images or pixels of a part, of so many.
+    fn part_of(&self, count: usize) -> usize {
+        part_of_work(count, self.one.multiply_adds().saturating_mul(count as u64))
+    }
+
     /// Elements of an input and of an output.
     fn lens(&self) -> [usize; 2] {
         [self.one.input(), self.one.output()].map(|shape| shape.iter().product())
@@ -227,7 +232,10 @@ impl Parts {
     /// Elements of scratch of one part, the largest, and of all parts.
     fn scratch_lens(&self, isa: Isa, count: usize) -> Result<[usize; 2], Error> {
         let (largest, parts) = match self.rows {
-            None => (Some(self.one.with_batch(part_of(count))?), most_parts(count)),
+            None => {
+                let part = self.part_of(count);
+                (Some(self.one.with_batch(part)?), count.div_ceil(part))
+            }
             Some(rows) => {
                 let height = self.one.output()[1];
                 (self.one.rows(0..rows).map(|(part, _)| part), height.div_ceil(rows))
@@ -243,7 +251,10 @@ impl Parts {
 pub(super) fn forward_scratch_len(isa: Isa, geometry: &Geometry) -> Result<usize, Error> {
     let batch = geometry.input()[0];
     let mut most = 0;
-    for batch in [1, batch] {
+    // One image may be parted by rows; a few are not parted, where more are.
+    let one = geometry.with_batch(1)?.multiply_adds().max(1);
+    let few = ((WORTH_SHARING - 1) / one).clamp(1, batch as u64) as usize;
+    for batch in [1, few, batch] {
         let parts = Parts::new(isa, geometry, batch)?;
         let count = geometry.with_batch(batch)?.output().iter().product::<usize>() / parts.lens()[1];
         most = most.max(parts.scratch_lens(isa, count)?[1]);
@@ -267,7 +278,7 @@ pub(super) fn forward(
     let count = output.len() / output_len;
     let [scratch_len, _] = parts.scratch_lens(isa, count)?;
     let Some(rows) = rows else {
-        let images = part_of(count);
+        let images = parts.part_of(count);
         let chunks = (output, images * output_len);
         return for_each_chunk_with(chunks, (scratch, scratch_len), |i, output, scratch| {
             let images_here = output.len() / output_len;
@@ -288,155 +299,4 @@ pub(super) fn forward(
         })?;
     }
     Ok(())
-}
-
-/// A bias's gradient is the sum of so many partial sums, which threads can share.
-const BIAS_PARTS: usize = 16;
-
-/// Room for the passes, which follow each other: partial sums of the bias; the weight gradient's
-/// parts; the turned weights and the input gradient's parts.
-pub(super) fn backward_scratch_len(isa: Isa, geometry: &Geometry) -> Result<usize, Error> {
-    let [batch, ..] = geometry.input();
-    let [_, _, cin, cout] = geometry.weights();
-    let bias = BIAS_PARTS * cout;
-    let weights = match grad_weights_winograd(isa, geometry)? {
-        Some(winograd) => {
-            let channels = part_of(cin);
-            cin.div_ceil(channels) * (9 * channels * cout + winograd.grad_weights_scratch_len(channels))
-        }
-        None => 0,
-    };
-    let input = match grad_input_winograd(isa, geometry)? {
-        Some(winograd) => {
-            let images = part_of(batch);
-            let parts = batch.div_ceil(images) * winograd.with_batch(images)?.grad_input_scratch_len();
-            winograd.packed_transposed_len() + parts
-        }
-        None => conv2d::packed_transposed_len(isa, geometry),
-    };
-    Ok(bias.max(weights).max(input))
-}
-
-/// The gradients of a convolution or dense layer.
-pub(super) fn backward(geometry: &Geometry, activation: Activation, run: Backward<'_>) -> Result<(), Error> {
-    let Backward { isa, inputs, output, d_output, d_inputs: [d_input, d_weights, d_bias], scratch, .. } = run;
-    let [batch, ..] = geometry.input();
-    let output_len = d_output.len() / batch;
-    let images = part_of(batch);
-    if activation != Activation::None {
-        for_each_chunk(d_output, images * output_len, |i, d| {
-            let first = i * images * output_len;
-            let output = &output[first..first + d.len()];
-            match activation {
-                Activation::None => {}
-                Activation::Relu => elementwise::relu_grad(isa, output, d)?,
-                Activation::Relu6 => elementwise::relu6_grad(isa, output, d)?,
-            }
-            Ok(())
-        })?;
-    }
-    let d_output = &*d_output;
-    if let Some(d_bias) = d_bias {
-        grad_bias(isa, d_output, d_bias, scratch)?;
-    }
-    if let Some(d_weights) = d_weights {
-        grad_weights(isa, geometry, inputs[0], d_output, d_weights, scratch)?;
-    }
-    if let Some(d_input) = d_input {
-        grad_input(isa, geometry, inputs[1], d_output, d_input, scratch)?;
-    }
-    Ok(())
-}
-
-fn grad_bias(isa: Isa, d_output: &[f32], d_bias: &mut [f32], scratch: &mut [f32]) -> Result<(), Error> {
-    let cout = d_bias.len();
-    let rows = d_output.len() / cout;
-    let part = rows.div_ceil(BIAS_PARTS);
-    let parts = rows.div_ceil(part);
-    let sums = &mut scratch[..parts * cout];
-    let together = part_of(parts);
-    for_each_chunk(sums, together * cout, |i, sums| {
-        for (j, sum) in sums.chunks_exact_mut(cout).enumerate() {
-            let first = (i * together + j) * part;
-            let rows = first..rows.min(first + part);
-            let d_output = &d_output[rows.start * cout..rows.end * cout];
-            reduce::sum_rows(isa, rows.len(), cout, d_output, sum)?;
-        }
-        Ok(())
-    })?;
-    Ok(reduce::sum_rows(isa, parts, cout, sums, d_bias)?)
-}
-
-fn grad_weights(
-    isa: Isa,
-    geometry: &Geometry,
-    input: &[f32],
-    d_output: &[f32],
-    d_weights: &mut [f32],
-    scratch: &mut [f32],
-) -> Result<(), Error> {
-    let [_, _, cin, cout] = geometry.weights();
-    let Some(winograd) = grad_weights_winograd(isa, geometry)? else {
-        let rows = part_of(d_weights.len() / cout);
-        return for_each_chunk(d_weights, rows * cout, |i, d_weights| {
-            let rows = i * rows..i * rows + d_weights.len() / cout;
-            Ok(conv2d::grad_weights(isa, geometry, input, d_output, rows, d_weights)?)
-        });
-    };
-    // The channels of a part do not lie beside each other in the weights: each part has its own.
-    let channels = part_of(cin);
-    let part_len = 9 * channels * cout + winograd.grad_weights_scratch_len(channels);
-    let scratch = &mut scratch[..cin.div_ceil(channels) * part_len];
-    let range = |i: usize| i * channels..cin.min((i + 1) * channels);
-    for_each_chunk(scratch, part_len, |i, scratch| {
-        let range = range(i);
-        let (part, scratch) = scratch.split_at_mut(9 * range.len() * cout);
-        let scratch = &mut scratch[..winograd.grad_weights_scratch_len(range.len())];
-        Ok(winograd.grad_weights(input, d_output, range, part, scratch)?)
-    })?;
-    for (i, part) in scratch.chunks(part_len).enumerate() {
-        let range = range(i);
-        let row = range.len() * cout;
-        for (tap, d_weights) in d_weights.chunks_exact_mut(cin * cout).enumerate() {
-            d_weights[range.start * cout..][..row].copy_from_slice(&part[tap * row..][..row]);
-        }
-    }
-    Ok(())
-}
-
-fn grad_input(
-    isa: Isa,
-    geometry: &Geometry,
-    weights: &[f32],
-    d_output: &[f32],
-    d_input: &mut [f32],
-    scratch: &mut [f32],
-) -> Result<(), Error> {
-    let [batch, ..] = geometry.input();
-    let (input_len, output_len) = (d_input.len() / batch, d_output.len() / batch);
-    let images = part_of(batch);
-    let part = |i: usize, d_input: &[f32]| {
-        let first = i * images * output_len;
-        let batch = d_input.len() / input_len;
-        (batch, &d_output[first..first + batch * output_len])
-    };
-    let Some(winograd) = grad_input_winograd(isa, geometry)? else {
-        let packed = &mut scratch[..conv2d::packed_transposed_len(isa, geometry)];
-        conv2d::pack_transposed(isa, geometry, weights, packed)?;
-        let packed = &*packed;
-        return for_each_chunk(d_input, images * input_len, |i, d_input| {
-            let (batch, d_output) = part(i, d_input);
-            Ok(conv2d::grad_input(isa, &geometry.with_batch(batch)?, d_output, packed, d_input)?)
-        });
-    };
-    let (packed, scratch) = scratch.split_at_mut(winograd.packed_transposed_len());
-    winograd.pack_transposed(weights, packed)?;
-    let packed = &*packed;
-    let scratch_len = winograd.with_batch(images)?.grad_input_scratch_len();
-    for_each_chunk_with((d_input, images * input_len), (scratch, scratch_len), |i, d_input, scratch| {
-        let (batch, d_output) = part(i, d_input);
-        let winograd = winograd.with_batch(batch)?;
-        let scratch = &mut scratch[..winograd.grad_input_scratch_len()];
-        Ok(winograd.grad_input(d_output, packed, d_input, scratch)?)
-    })
 }
