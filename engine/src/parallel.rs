@@ -3,12 +3,41 @@
 use crate::Error;
 use core::ops::Range;
 
-/// How many threads there are.
+/// How many threads there are to share work, less those that [`for_each_apart`] keeps busy.
 pub(crate) fn threads() -> usize {
     #[cfg(feature = "parallel")]
-    return rayon::current_num_threads();
+    return rayon::current_num_threads().div_ceil(APART.get());
     #[cfg(not(feature = "parallel"))]
     1
+}
+
+#[cfg(feature = "parallel")]
+std::thread_local! {
+    /// How many items this thread's is one of.
+    static APART: core::cell::Cell<usize> = const { core::cell::Cell::new(1) };
+}
+
+/// Does one of so many pieces of work. A thread that waits for its own may do another's meanwhile.
+#[cfg(feature = "parallel")]
+fn one_of<R>(apart: usize, work: impl FnOnce() -> R) -> R {
+    let outer = APART.replace(apart);
+    let result = work();
+    APART.set(outer);
+    result
+}
+
+/// Calls `work` with each item and its index: large pieces of work, each for a thread or, if there are
+/// more of these, for some.
+pub(crate) fn for_each_apart<T: Send>(
+    items: &mut [T],
+    work: impl Fn(usize, &mut T) -> Result<(), Error> + Sync + Send,
+) -> Result<(), Error> {
+    #[cfg(feature = "parallel")]
+    if items.len() > 1 && threads() > 1 {
+        let apart = APART.get() * items.len();
+        return for_each_chunk(items, 1, |i, item| one_of(apart, || work(i, &mut item[0])));
+    }
+    items.iter_mut().enumerate().try_for_each(|(i, item)| work(i, item))
 }
 
 /// From so many multiply-adds on, work is shared. Waking a thread takes some ten microseconds.
@@ -40,7 +69,10 @@ pub(crate) fn join(
     b: impl FnOnce() -> Result<(), Error> + Send,
 ) -> Result<(), Error> {
     #[cfg(feature = "parallel")]
-    let (a, b) = rayon::join(a, b);
+    let (a, b) = {
+        let apart = APART.get();
+        rayon::join(a, || one_of(apart, b))
+    };
     #[cfg(not(feature = "parallel"))]
     let (a, b) = (a(), b());
     a.and(b)

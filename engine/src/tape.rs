@@ -311,7 +311,12 @@ impl<'a> Tape<'a> {
     ///
     /// # Errors
     /// A stale variable, or one that is not a single number.
-    pub fn backward(mut self, loss: Var) -> Result<Gradients, Error> {
+    pub fn backward(self, loss: Var) -> Result<Gradients, Error> {
+        self.backward_times(1.0, loss)
+    }
+
+    /// The gradients of so many times the loss.
+    pub(crate) fn backward_times(mut self, factor: f32, loss: Var) -> Result<Gradients, Error> {
         let last = self.index(loss)?;
         if self.nodes[last].shape.elements() != 1 {
             return Err(Error::Shape { what: "loss", expected: Shape::SCALAR, got: self.nodes[last].shape });
@@ -321,7 +326,7 @@ impl<'a> Tape<'a> {
         }
         let root = &mut self.memory.buffers[last];
         root.gradient.resize(1);
-        root.gradient[0] = 1.0;
+        root.gradient[0] = factor;
         root.gradient_is = Is::Written;
         for index in (0..=last).rev() {
             let node = &self.nodes[index];
@@ -529,6 +534,18 @@ impl Gradients {
         if buffers.gradient_is == Is::Final { Ok(&buffers.gradient) } else { Err(Error::NoGradient) }
     }
 
+    /// Adds the gradients of another recording of the same net.
+    pub(crate) fn add(&mut self, ours: &[Var], other: &Gradients, theirs: &[Var]) -> Result<(), Error> {
+        for (&var, &of_other) in ours.iter().zip(theirs) {
+            // A frozen parameter has none.
+            if self.buffers(var)?.gradient_is == Is::Final {
+                let Memory { isa, buffers, .. } = &mut self.tape.memory;
+                elementwise::add_assign(*isa, &mut buffers[var.index].gradient, other.get(of_other)?)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The numbers of a computed variable.
     ///
     /// # Errors
@@ -536,6 +553,17 @@ impl Gradients {
     pub fn value(&self, var: Var) -> Result<&[f32], Error> {
         let value = &self.buffers(var)?.value;
         if value.is_empty() { Err(Error::NoValue) } else { Ok(value) }
+    }
+
+    /// Of no recording.
+    pub(crate) fn none(isa: Isa) -> Gradients {
+        Gradients { tape: Tape::new(isa) }
+    }
+
+    /// Leaves none behind.
+    pub(crate) fn take(&mut self) -> Gradients {
+        let none = Gradients::none(self.tape.memory.isa);
+        mem::replace(self, none)
     }
 
     /// A new recording in the same memory.

@@ -1,10 +1,13 @@
 use crate::loss::Targets;
 use crate::model::Mode;
-use crate::{Dataset, Error, LayerKind, Loss, Model, Optimizer, Session, Shape, Tape, Tensor, metrics};
+use crate::parallel::for_each_apart;
+use crate::{
+    Dataset, Error, Gradients, LayerKind, Loss, Model, Optimizer, Session, Shape, Tensor, Var, metrics,
+};
 use alloc::vec;
 use alloc::vec::Vec;
 use bantam_kernels::Isa;
-use core::ops::ControlFlow;
+use core::ops::{ControlFlow, Range};
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
@@ -150,8 +153,7 @@ impl Trainer {
             random: Xoshiro256PlusPlus::seed_from_u64(self.seed),
             order: (0..train.len()).collect(),
             batch: Batch::new(self.batch_size.min(train.len()), train),
-            tape: Tape::new(self.isa),
-            parameters: Vec::new(),
+            shards: Vec::new(),
         };
         let mut history = History::default();
         for epoch in 1..=self.epochs {
@@ -268,8 +270,7 @@ struct Run<'t> {
     random: Xoshiro256PlusPlus,
     order: Vec<usize>,
     batch: Batch,
-    tape: Tape<'static>,
-    parameters: Vec<crate::Var>,
+    shards: Vec<Shard>,
 }
 
 impl Run<'_> {
@@ -309,34 +310,84 @@ impl Run<'_> {
     /// One step on the batch that was read. Gives its loss and how many samples were right.
     fn step(&mut self, model: &mut Model<'_>, rows: usize) -> Result<(f32, Option<usize>), Error> {
         let Trainer { loss: kind, isa, .. } = *self.trainer;
-        let inputs = model.input_shape().with_batch(rows)?;
-        let target_shape = Shape::new(&[rows, self.batch.target_len])?;
-        let targets = self.batch.targets(rows);
-        let mode = Mode::Training { seed: self.random.next_u64() };
-        let trained_layers =
-            model.layers().len() - usize::from(Logits::of(model, kind) == Logits::Probabilities);
-
-        let spare = Tape::new(isa);
-        let mut tape = core::mem::replace(&mut self.tape, spare).reset();
-        self.parameters.clear();
-        let x = tape.input(inputs, self.batch.inputs(rows))?;
-        let y = model.record_first(trained_layers, &mut tape, x, mode, &mut self.parameters)?;
-        let outputs = tape.shape(y)?.elements() / rows;
-        let wanted = if kind == Loss::SoftmaxCrossEntropy && self.batch.target_len == 1 && outputs > 1 {
-            Targets::Classes(targets)
-        } else {
-            Targets::Values(tape.input(target_shape, targets)?)
-        };
-        let correct = metrics::correct(kind, rows, tape.value(y)?, targets);
-        let loss_var = kind.record(&mut tape, y, wanted)?;
-        let loss = tape.value(loss_var)?[0];
+        let seed = self.random.next_u64();
+        let count = rows.div_ceil(SHARD);
+        let samples = rows.div_ceil(count);
+        if self.shards.len() < count {
+            self.shards.resize_with(count, || Shard::new(isa));
+        }
+        let (batch, shards, shared) = (&self.batch, &mut self.shards[..count], &*model);
+        for_each_apart(shards, |i, shard| {
+            let range = i * samples..rows.min((i + 1) * samples);
+            let (first, share) = (range.start, range.len() as f32 / rows as f32);
+            let mode = Mode::Training { seed: seed.wrapping_add(i as u64) };
+            let result = shard.run(shared, kind, mode, share, batch.part(range));
+            result.map_err(|error| match error {
+                Error::Label { index, label, classes } => {
+                    Error::Label { index: first + index, label, classes }
+                }
+                other => other,
+            })
+        })?;
+        let loss = shards.iter().map(|shard| shard.loss).sum::<f32>();
         if !loss.is_finite() {
             return Err(Error::Diverged { epoch: 0, batch: 0, loss });
         }
-        let gradients = tape.backward(loss_var)?;
-        model.update(isa, &mut self.optimizer, &self.parameters, &gradients)?;
-        self.tape = gradients.into_tape();
+        let correct = shards.iter().map(|shard| shard.correct).sum();
+        let (sum, others) = shards.split_at_mut(1);
+        let sum = &mut sum[0];
+        for other in others {
+            sum.gradients.add(&sum.parameters, &other.gradients, &other.parameters)?;
+        }
+        model.update(isa, &mut self.optimizer, &sum.parameters, &sum.gradients)?;
         Ok((loss, correct))
+    }
+}
+
+/// Samples of a batch that are learnt apart from its others: threads share a step this way, and a part's
+/// numbers stay in a cache. It does not depend on the threads, so that the bits do not.
+const SHARD: usize = 32;
+
+/// What some samples of a batch add to its loss and gradients.
+struct Shard {
+    gradients: Gradients,
+    parameters: Vec<Var>,
+    loss: f32,
+    correct: Option<usize>,
+}
+
+impl Shard {
+    fn new(isa: Isa) -> Shard {
+        Shard { gradients: Gradients::none(isa), parameters: Vec::new(), loss: 0.0, correct: None }
+    }
+
+    /// `share` is the samples' part of the batch.
+    fn run(
+        &mut self,
+        model: &Model<'_>,
+        kind: Loss,
+        mode: Mode,
+        share: f32,
+        (inputs, targets, samples): (&[f32], &[f32], usize),
+    ) -> Result<(), Error> {
+        let trained_layers =
+            model.layers().len() - usize::from(Logits::of(model, kind) == Logits::Probabilities);
+        let mut tape = self.gradients.take().into_tape();
+        self.parameters.clear();
+        let x = tape.input(model.input_shape().with_batch(samples)?, inputs)?;
+        let y = model.record_first(trained_layers, &mut tape, x, mode, &mut self.parameters)?;
+        let outputs = tape.shape(y)?.elements() / samples;
+        let target_len = targets.len() / samples;
+        let wanted = if kind == Loss::SoftmaxCrossEntropy && target_len == 1 && outputs > 1 {
+            Targets::Classes(targets)
+        } else {
+            Targets::Values(tape.input(Shape::new(&[samples, target_len])?, targets)?)
+        };
+        self.correct = metrics::correct(kind, samples, tape.value(y)?, targets);
+        let loss = kind.record(&mut tape, y, wanted)?;
+        self.loss = tape.value(loss)?[0] * share;
+        self.gradients = tape.backward_times(share, loss)?;
+        Ok(())
     }
 }
 
@@ -383,6 +434,12 @@ impl Batch {
 
     fn targets(&self, samples: usize) -> &[f32] {
         &self.targets[..samples * self.target_len]
+    }
+
+    /// Inputs and targets of some samples, and how many there are.
+    fn part(&self, samples: Range<usize>) -> (&[f32], &[f32], usize) {
+        let of = |len: usize| samples.start * len..samples.end * len;
+        (&self.inputs[of(self.input_len)], &self.targets[of(self.target_len)], samples.len())
     }
 }
 

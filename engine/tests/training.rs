@@ -2,8 +2,8 @@
 //! what is wrong.
 
 use bantam::{
-    Adam, Conv2d, Dataset, Error, Event, Isa, Loss, Model, Optimizer, Padding, RmsProp, Samples, Sequential,
-    Session, Sgd, Shape, Tape, Tensor, Trainer,
+    Adam, Conv2d, Dataset, Error, Event, Isa, Loss, Mode, Model, Optimizer, Padding, RmsProp, Samples,
+    Sequential, Session, Sgd, Shape, Tape, Tensor, Trainer,
 };
 use std::ops::ControlFlow;
 
@@ -74,6 +74,71 @@ fn the_same_seed_gives_the_same_bits_on_any_number_of_threads() {
         assert!(train(3, threads) == one, "{threads} threads");
     }
     assert!(train(4, 1) != one);
+}
+
+/// Samples of a net whose layers are large enough to be shared among threads, in shards that are too.
+fn noise(samples: usize) -> (Samples, Sequential) {
+    let pixels = (0..samples * 16 * 16 * 4).map(|i| ((i * 7919) % 1009) as f32 / 500.0 - 1.0).collect();
+    let labels = (0..samples).map(|i| (i * 31 % 7) as f32).collect();
+    let pixels = Tensor::new(&[samples, 16, 16, 4], pixels).unwrap();
+    let samples = Samples::new(pixels, Tensor::new(&[samples, 1], labels).unwrap()).unwrap();
+    let net = Sequential::new([16, 16, 4]).conv2d(48, 5).relu().max_pool2d(2).conv2d(96, 3).relu();
+    (samples, net.flatten().dense(7))
+}
+
+#[test]
+fn shards_of_a_batch_have_the_same_bits_on_any_number_of_threads() {
+    let (data, net) = noise(100);
+    let built = net.build(1).unwrap();
+    let train = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let mut model = built.clone();
+        let trainer = trainer(RmsProp::default()).epochs(1).batch_size(80);
+        pool.install(|| trainer.fit(&mut model, &data, None, &mut go_on)).unwrap();
+        model.to_bytes().unwrap()
+    };
+    let one = train(1);
+    for threads in [2, 3, 6, 8] {
+        assert!(train(threads) == one, "{threads} threads");
+    }
+}
+
+#[test]
+fn a_step_is_one_of_the_mean_of_its_samples() {
+    const RATE: f32 = 0.5;
+    let samples = 70;
+    let (data, net) = noise(samples);
+    let mut model = net.build(1).unwrap();
+    let before = model.clone();
+    let step = trainer(Sgd { rate: RATE, ..Sgd::default() }).epochs(1).batch_size(samples);
+    let history = step.fit(&mut model, &data, None, &mut go_on).unwrap();
+
+    let mut tape = Tape::new(Isa::detect());
+    let (mut inputs, mut labels) = (vec![0.0; samples * 16 * 16 * 4], vec![0.0; samples]);
+    for (i, (input, label)) in inputs.chunks_mut(16 * 16 * 4).zip(labels.chunks_mut(1)).enumerate() {
+        data.read(i, input, label).unwrap();
+    }
+    let mut parameters = Vec::new();
+    let x = tape.input(Shape::new(&[samples, 16, 16, 4]).unwrap(), &inputs).unwrap();
+    let y = before.record(&mut tape, x, Mode::Training { seed: 1 }, &mut parameters).unwrap();
+    let targets = tape.one_hot(&labels, 7).unwrap();
+    let loss = tape.softmax_cross_entropy(y, targets).unwrap();
+    let value = tape.value(loss).unwrap()[0];
+    assert!((history.epochs[0].training.loss - value).abs() <= 1e-5 * value);
+    let gradients = tape.backward(loss).unwrap();
+    let weights = |model: &Model<'_>| {
+        let parameters = model.layers().iter().flat_map(|layer| layer.parameters());
+        parameters.map(|parameter| parameter.values().to_vec()).collect::<Vec<_>>()
+    };
+    for ((before, after), &parameter) in weights(&before).iter().zip(weights(&model)).zip(&parameters) {
+        let gradient = gradients.get(parameter).unwrap();
+        let largest = gradient.iter().fold(0.0f32, |largest, x| largest.max(x.abs()));
+        for ((before, after), d) in before.iter().zip(after).zip(gradient) {
+            // A weight's own rounding is not small beside its step.
+            let allowed = RATE * 2e-5 * largest + before.abs() * f32::EPSILON;
+            assert!((before - RATE * d - after).abs() <= allowed, "{before} {d} {after}");
+        }
+    }
 }
 
 #[test]
