@@ -89,6 +89,18 @@ pub enum Error {
         /// The loss.
         loss: f32,
     },
+    /// A session's arena has too few bytes.
+    ArenaTooSmall {
+        /// The bytes that the plan takes.
+        expected: usize,
+        /// The bytes that came.
+        got: usize,
+    },
+    /// A session's arena does not begin where a number can.
+    MisalignedArena {
+        /// The multiple of bytes at which it should.
+        expected: usize,
+    },
     /// A model file cannot be read.
     ModelFile {
         /// What was wrong: expected and found.
@@ -190,6 +202,12 @@ impl fmt::Display for Error {
             Error::Empty { what } => write!(f, "{what}: expected at least one, got none"),
             Error::Diverged { epoch, batch, loss } => {
                 write!(f, "loss: expected a finite number, got {loss} in epoch {epoch}, batch {batch}")
+            }
+            Error::ArenaTooSmall { expected, got } => {
+                write!(f, "arena: expected {expected} bytes, got {got}: {} are missing", expected - got)
+            }
+            Error::MisalignedArena { expected } => {
+                write!(f, "arena: expected it at an address that is a multiple of {expected}")
             }
             Error::ModelFile { problem } => write!(f, "model file: {problem}"),
             Error::Sample { index, problem } => write!(f, "sample {index}: {problem}"),

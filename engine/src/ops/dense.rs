@@ -50,6 +50,10 @@ impl Operation for Dense {
         convolution::backward_scratch_len(isa, &self.geometry(inputs)?, None)
     }
 
+    fn multiply_adds(&self, inputs: &[Shape]) -> u64 {
+        self.geometry(inputs).map_or(0, |geometry| geometry.multiply_adds())
+    }
+
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
         let prepared_for = self.geometry(run.prepared_for)?;
         convolution::forward(&prepared_for, self.activation, run)

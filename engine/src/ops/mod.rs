@@ -76,6 +76,22 @@ pub(crate) trait Operation {
         Ok(0)
     }
 
+    /// Multiply-adds of the forward pass, as direct computation counts them.
+    fn multiply_adds(&self, _inputs: &[Shape]) -> u64 {
+        0
+    }
+
+    /// Whether [`forward_in_place`](Self::forward_in_place) can do what `forward` does, on as many
+    /// threads as there are.
+    fn in_place(&self, _isa: Isa, _inputs: &[Shape]) -> Result<bool, Error> {
+        Ok(false)
+    }
+
+    /// A forward pass that overwrites its input.
+    fn forward_in_place(&self, _run: ForwardInPlace<'_>) -> Result<(), Error> {
+        Err(Error::Empty { what: "pass in place" })
+    }
+
     fn forward(&self, run: Forward<'_>) -> Result<(), Error>;
     fn backward(&self, run: Backward<'_>) -> Result<(), Error>;
 }
@@ -91,6 +107,18 @@ pub(crate) struct Forward<'a> {
     pub output: &'a mut [f32],
     /// Nothing is kept in inference.
     pub kept: Option<&'a mut [u8]>,
+    pub scratch: &'a mut [f32],
+}
+
+/// A forward pass of inference: the front of `data` is the input, then the output.
+pub(crate) struct ForwardInPlace<'a> {
+    pub isa: Isa,
+    pub shapes: &'a [Shape],
+    pub data: &'a mut [f32],
+    /// Beside the input, whose place is empty.
+    pub weights: &'a [&'a [f32]],
+    pub prepared: &'a [f32],
+    pub prepared_for: &'a [Shape],
     pub scratch: &'a mut [f32],
 }
 

@@ -1,6 +1,6 @@
-use super::{Backward, Forward, Operation};
+use super::{Backward, Forward, ForwardInPlace, Operation};
 use crate::{Error, Shape};
-use bantam_kernels::Error as KernelError;
+use bantam_kernels::{Error as KernelError, Isa};
 
 /// The same numbers in another shape.
 #[derive(Clone, Copy)]
@@ -15,6 +15,14 @@ impl Operation for Reshape {
             return Err(KernelError::Length { what: "reshaped tensor", expected, got }.into());
         }
         Ok(self.shape)
+    }
+
+    fn in_place(&self, _isa: Isa, _inputs: &[Shape]) -> Result<bool, Error> {
+        Ok(true)
+    }
+
+    fn forward_in_place(&self, _run: ForwardInPlace<'_>) -> Result<(), Error> {
+        Ok(())
     }
 
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
