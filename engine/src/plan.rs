@@ -150,6 +150,11 @@ impl<'m> Plan<'m> {
         Ok(plan)
     }
 
+    /// What it runs on.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
     /// Bytes of the arena: no more is used when the model runs, and no less would do.
     pub fn peak_bytes(&self) -> usize {
         size_of::<f32>() * self.arena_len()

@@ -100,7 +100,8 @@ impl Pictures {
         self.labels[index].into()
     }
 
-    fn pixels(&self, index: usize) -> &[u8] {
+    /// The pixels of a picture, row by row: 0 is dark.
+    pub fn pixels(&self, index: usize) -> &[u8] {
         let len = self.shape.elements();
         &self.pixels[index * len..][..len]
     }

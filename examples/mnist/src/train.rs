@@ -9,7 +9,7 @@ use mnist::{curves, draw, network};
 use serde_json::json;
 use std::error::Error;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 #[derive(Args)]
@@ -72,7 +72,7 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
             format!("--isa: expected one that this CPU has ({known}), got {name}")
         })?,
     };
-    let folder = options.data.as_deref().unwrap_or(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/data")));
+    let folder = &super::data_folder(options.data.as_deref());
     let mut train = Pictures::load(folder, Part::Train)?;
     let test = Pictures::load(folder, Part::Test)?;
     if let Some(limit) = options.limit {

@@ -138,11 +138,23 @@ fn it_trains_for_people_and_reads_a_digit() {
     assert!(text.contains("inverted") && text.contains("This is a 7."), "{text}");
     assert!(text.lines().count() > 28 + 10, "{text}");
 
+    let output = folder.run(&["export", "chip", "--data", "."]);
+    assert!(output.status.success(), "{output:?}");
+    let exported = |name: &str| fs::read(folder.0.join("chip").join(name)).unwrap();
+    assert!(exported("mnist.bantam") == fs::read(folder.0.join("mnist.bantam")).unwrap());
+    let digits = exported("digits.bin");
+    assert_eq!(digits.len(), 50 * (2 + SIDE * SIDE));
+    let (label, read) = (digits[17 * 786], digits[17 * 786 + 1]);
+    assert_eq!((label, read, &digits[17 * 786 + 2..18 * 786]), (7, 7, &bar(17)[..]));
+    assert_eq!(fs::read_dir(folder.0.join("chip")).unwrap().count(), 2, "a temporary file was left");
+
     fs::write(folder.0.join("text.png"), "no picture").unwrap();
     assert!(folder.refused(&["predict", "text.png"]).contains("text.png"));
     assert!(folder.refused(&["predict", "none.png"]).contains("none.png"));
     assert!(folder.refused(&["predict", "seven.png", "--model", "text.png"]).contains("model file"));
     assert!(folder.refused(&["predict", "seven.png", "--model", "none.bantam"]).contains("none.bantam"));
+    assert!(folder.refused(&["export", "chip", "--model", "none.bantam"]).contains("none.bantam"));
+    assert!(folder.refused(&["export", "text.png", "--data", "."]).contains("text.png"));
 }
 
 #[test]

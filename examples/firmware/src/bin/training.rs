@@ -4,18 +4,15 @@
 
 extern crate alloc;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bantam::{Error, Isa, Mode, Optimizer, Sequential, Sgd, Shape, Tape};
-use core::mem::MaybeUninit;
-use cortex_m_rt::entry;
-use cortex_m_semihosting::{debug, hprintln};
-use embedded_alloc::LlffHeap;
-use panic_semihosting as _;
+use firmware::{Heap, println};
+
+firmware::program!(run);
 
 #[global_allocator]
-static HEAP: LlffHeap = LlffHeap::empty();
-const HEAP_BYTES: usize = 64 * 1024;
-static mut MEMORY: [MaybeUninit<u8>; HEAP_BYTES] = [MaybeUninit::uninit(); HEAP_BYTES];
+static HEAP: Heap<{ 64 * 1024 }> = Heap::new();
 
 const STEPS: usize = 40;
 
@@ -52,20 +49,14 @@ fn train() -> Result<(f32, f32), Error> {
     Ok((first.unwrap_or(last), last))
 }
 
-#[entry]
-fn main() -> ! {
-    // SAFETY: this is done once, before anything allocates, with memory that nothing else uses.
-    unsafe { HEAP.init((&raw mut MEMORY).addr(), HEAP_BYTES) };
-    match train() {
-        Ok((first, last)) if last < first / 4.0 => {
-            // Printing numbers with a point would cost 14 KiB of flash.
-            let (first, last) = ((first * 1000.0) as u32, (last * 1000.0) as u32);
-            hprintln!("training: loss from {}/1000 to {}/1000 in {} steps", first, last, STEPS);
-            debug::exit(debug::EXIT_SUCCESS);
-        }
-        Ok(_) => hprintln!("training: it does not learn"),
-        Err(error) => hprintln!("training: {}", error),
+fn run() -> Result<(), Box<dyn core::error::Error>> {
+    let (first, last) = train()?;
+    if last >= first / 4.0 {
+        return Err("it does not learn".into());
     }
-    debug::exit(debug::EXIT_FAILURE);
-    loop {}
+    // Printing numbers with a point would cost 14 KiB of flash.
+    let (first, last) = ((first * 1000.0) as u32, (last * 1000.0) as u32);
+    println!("training: loss from {first}/1000 to {last}/1000 in {STEPS} steps");
+    println!("heap {} bytes at the most", HEAP.peak());
+    Ok(())
 }

@@ -1,0 +1,66 @@
+//! Reads 100 digits. Model and pictures lie in flash; all that is computed lies in one arena, whose
+//! size is known before the image is flashed.
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+use alloc::boxed::Box;
+use bantam::{Aligned, Isa, Model, Session, argmax, include_aligned};
+use core::error::Error;
+use firmware::{Heap, board, println, stack};
+use static_cell::ConstStaticCell;
+
+firmware::program!(infer);
+
+static MODEL: &[u8] = include_aligned!("../../data/mnist.bantam");
+/// Each digit's class, the class that the desktop read, and the pixels.
+static DIGITS: &[u8] = include_bytes!("../../data/digits.bin");
+const PIXELS: usize = 28 * 28;
+
+/// Numbers that the plan takes: NEON reads weights that are prepared for it, which a scalar FPU does not.
+const ARENA: usize = if cfg!(target_arch = "aarch64") { 4 } else { 28_288 } / size_of::<f32>();
+static MEMORY: ConstStaticCell<Aligned<[f32; ARENA]>> = ConstStaticCell::new(Aligned([0.0; ARENA]));
+
+#[global_allocator]
+static HEAP: Heap<{ 8 * 1024 }> = Heap::new();
+
+fn infer() -> Result<(), Box<dyn Error>> {
+    let model = Model::from_bytes(MODEL)?;
+    let arena = &mut MEMORY.take().0;
+    let arena_bytes = size_of_val(arena);
+    let mut session = Session::with_arena(&model, 1, Isa::detect(), arena)?;
+    if session.plan().peak_bytes() != arena_bytes {
+        println!("the plan takes {} bytes of the arena alone", session.plan().peak_bytes());
+    }
+    let multiply_adds = session.plan().multiply_adds();
+    let at_start = HEAP.used();
+    HEAP.forget_peak();
+
+    let (digits, _) = DIGITS.as_chunks::<{ 2 + PIXELS }>();
+    let (mut right, mut as_desktop, mut instructions) = (0, 0, 0);
+    let mut image = [0.0; PIXELS];
+    for &[class, desktop, ref pixels @ ..] in digits {
+        for (x, &pixel) in image.iter_mut().zip(pixels) {
+            *x = f32::from(pixel) / 255.0;
+        }
+        let (output, taken) = board::instructions(|| session.run(&image));
+        let read = argmax(output?);
+        right += usize::from(read == class.into());
+        as_desktop += usize::from(read == desktop.into());
+        instructions += taken;
+    }
+
+    let count = digits.len();
+    let instructions = instructions / count as u64;
+    let hundredths = (100 * instructions).div_ceil(multiply_adds);
+    println!("{}, {}", env!("BOARD"), session.plan().isa());
+    println!("{right} of {count} digits read right, {as_desktop} as on the desktop");
+    println!("arena {arena_bytes} bytes");
+    println!("heap {at_start} bytes at the start, {} more later", HEAP.peak() - at_start);
+    println!("stack {} bytes at the most", stack::peak());
+    println!("flash {} bytes, of which the model {}", board::flash_bytes(), MODEL.len());
+    println!("{instructions} instructions an inference");
+    println!("{}.{:02} for each of {multiply_adds} multiply-adds", hundredths / 100, hundredths % 100);
+    if as_desktop == count && count > 0 { Ok(()) } else { Err("not what the desktop read".into()) }
+}
