@@ -1,6 +1,6 @@
 use crate::buffer::whole_lines;
 use crate::model::Mode;
-use crate::ops::{MAX_INPUTS, Op};
+use crate::ops::{LayerOp, MAX_INPUTS};
 use crate::parallel::threads;
 use crate::{Error, Model, Shape};
 use alloc::vec::Vec;
@@ -41,7 +41,7 @@ pub struct Plan<'m> {
 /// Layers that run as one operation.
 #[derive(Clone)]
 pub(crate) struct PlannedStep<'m> {
-    pub op: Op,
+    pub op: LayerOp,
     pub layers: Range<usize>,
     /// Of the input for a full batch, then of the weights.
     pub shapes: [Shape; MAX_INPUTS],

@@ -1,5 +1,5 @@
 use crate::buffer::Buffer;
-use crate::ops::{Forward, ForwardInPlace, Op};
+use crate::ops::{Forward, ForwardInPlace, LayerOp};
 use crate::parallel::threads;
 use crate::plan::End;
 use crate::tensor::check_len;
@@ -118,9 +118,9 @@ impl<'m> Session<'m> {
             shapes[0] = with_batch(shapes[0], n)?;
             let op = match step.op {
                 // A reshape knows the whole shape that it makes.
-                Op::Reshape(mut reshape) => {
+                LayerOp::Reshape(mut reshape) => {
                     reshape.shape = with_batch(reshape.shape, n)?;
-                    Op::Reshape(reshape)
+                    LayerOp::Reshape(reshape)
                 }
                 op => op,
             };

@@ -1,5 +1,5 @@
 use crate::buffer::Buffer;
-use crate::ops::{self, Backward, Forward, MAX_INPUTS, Op, Operation};
+use crate::ops::{self, Backward, Differentiable, Forward, MAX_INPUTS, Op};
 use crate::tensor::check_len;
 use crate::{Conv2d, Error, MaxPool2d, Shape};
 use alloc::vec::Vec;
@@ -344,7 +344,7 @@ impl<'a> Tape<'a> {
     }
 
     /// Passes the gradient of one node on to its inputs.
-    fn step_back(&mut self, index: usize, op: &dyn Operation, inputs: &[usize]) -> Result<(), Error> {
+    fn step_back(&mut self, index: usize, op: &dyn Differentiable, inputs: &[usize]) -> Result<(), Error> {
         let (shapes, count) = self.shapes(inputs);
         let isa = self.memory.isa;
         let mut d_output = mem::take(&mut self.memory.buffers[index].gradient);

@@ -1,4 +1,4 @@
-use super::{Backward, Forward, Operation, conv2d as convolution};
+use super::{Backward, Differentiable, Forward, Operation, conv2d as convolution};
 use crate::{Error, Shape};
 use bantam_kernels::Isa;
 use bantam_kernels::conv2d::{Activation, Geometry};
@@ -46,10 +46,6 @@ impl Operation for Dense {
         convolution::forward_scratch_len(isa, &self.geometry(inputs)?)
     }
 
-    fn backward_scratch_len(&self, isa: Isa, inputs: &[Shape]) -> Result<usize, Error> {
-        convolution::backward_scratch_len(isa, &self.geometry(inputs)?, None)
-    }
-
     fn multiply_adds(&self, inputs: &[Shape]) -> u64 {
         self.geometry(inputs).map_or(0, |geometry| geometry.multiply_adds())
     }
@@ -57,6 +53,12 @@ impl Operation for Dense {
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
         let prepared_for = self.geometry(run.prepared_for)?;
         convolution::forward(&prepared_for, self.activation, run)
+    }
+}
+
+impl Differentiable for Dense {
+    fn backward_scratch_len(&self, isa: Isa, inputs: &[Shape]) -> Result<usize, Error> {
+        convolution::backward_scratch_len(isa, &self.geometry(inputs)?, None)
     }
 
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {

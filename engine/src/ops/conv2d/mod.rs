@@ -2,7 +2,7 @@ mod backward;
 
 pub(super) use backward::{backward, backward_scratch_len};
 
-use super::{Backward, Forward, Operation};
+use super::{Backward, Differentiable, Forward, Operation};
 use crate::parallel::{WORTH_SHARING, for_each_chunk_with, part_of, part_of_work, threads};
 use crate::{Error, Shape};
 use bantam_kernels::Isa;
@@ -83,10 +83,6 @@ impl Operation for Conv2d {
         forward_scratch_len(isa, &self.geometry(inputs)?)
     }
 
-    fn backward_scratch_len(&self, isa: Isa, inputs: &[Shape]) -> Result<usize, Error> {
-        backward_scratch_len(isa, &self.geometry(inputs)?, None)
-    }
-
     fn multiply_adds(&self, inputs: &[Shape]) -> u64 {
         self.geometry(inputs).map_or(0, |geometry| geometry.multiply_adds())
     }
@@ -94,6 +90,12 @@ impl Operation for Conv2d {
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
         let prepared_for = self.geometry(run.prepared_for)?;
         forward(&prepared_for, self.activation, run)
+    }
+}
+
+impl Differentiable for Conv2d {
+    fn backward_scratch_len(&self, isa: Isa, inputs: &[Shape]) -> Result<usize, Error> {
+        backward_scratch_len(isa, &self.geometry(inputs)?, None)
     }
 
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
