@@ -15,11 +15,13 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+mod arena;
 mod buffer;
 mod data;
 mod error;
 mod init;
 mod layer;
+mod layout;
 mod loss;
 mod metrics;
 mod model;
@@ -35,6 +37,8 @@ mod summary;
 mod tape;
 mod tensor;
 mod trainer;
+mod training_plan;
+mod training_session;
 
 pub use bantam_kernels::Isa;
 pub use bantam_kernels::conv2d::Padding;
@@ -56,6 +60,8 @@ pub use shape::Shape;
 pub use tape::{Gradients, Tape, Var};
 pub use tensor::Tensor;
 pub use trainer::{Epoch, Evaluation, Event, History, Trainer};
+pub use training_plan::{TrainedLayer, TrainingPlan};
+pub use training_session::TrainingSession;
 
 /// The README's program, as a test.
 #[cfg(doctest)]

@@ -256,6 +256,11 @@ impl<'m> Model<'m> {
         Ok(())
     }
 
+    /// Overwrites a parameter's numbers with as many others.
+    pub(crate) fn set_values(&mut self, layer: usize, parameter: usize, values: &[f32]) {
+        self.layers[layer].parameters[parameter].values.to_mut().copy_from_slice(values);
+    }
+
     /// Each parameter in order; `None` where it is frozen.
     fn trainable_parameters(&mut self) -> impl Iterator<Item = Option<&mut Parameter<'m>>> {
         self.layers.iter_mut().flat_map(|layer| {

@@ -92,13 +92,23 @@ impl<'m> Plan<'m> {
     /// # Errors
     /// `batch` is zero, or more than memory can hold.
     pub fn new(model: &'m Model<'m>, batch: usize, isa: Isa) -> Result<Plan<'m>, Error> {
+        Plan::of_first(model.layers().len(), model, batch, isa)
+    }
+
+    /// As [`new`](Plan::new), of the first `count` layers.
+    pub(crate) fn of_first(
+        count: usize,
+        model: &'m Model<'m>,
+        batch: usize,
+        isa: Isa,
+    ) -> Result<Plan<'m>, Error> {
         let mut shape = model.input_shape().with_batch(batch)?;
         let mut plan =
             Plan { model, isa, batch, threads: threads(), steps: Vec::new(), prepared: 0, values: 0 };
         let mut at = 0;
-        while at < model.layers().len() {
+        while at < count {
             let first = at;
-            let step = model.step(at, model.layers().len(), shape, Mode::Inference)?;
+            let step = model.step(at, count, shape, Mode::Inference)?;
             at = step.next;
             let Some(op) = step.op else { continue };
             let parameters = &model.layers()[step.layer].parameters;
@@ -168,6 +178,11 @@ impl<'m> Plan<'m> {
     /// Multiply-adds of a full batch, as direct computation counts them.
     pub fn multiply_adds(&self) -> u64 {
         self.layers().map(|layer| layer.multiply_adds).sum()
+    }
+
+    /// Numbers of values and scratch, which follow them.
+    pub(crate) fn values_len(&self) -> usize {
+        self.values
     }
 
     /// What runs, in order.

@@ -349,7 +349,8 @@ impl<'a> Tape<'a> {
         let isa = self.memory.isa;
         let mut d_output = mem::take(&mut self.memory.buffers[index].gradient);
         let mut scratch = mem::take(&mut self.memory.scratch);
-        let scratch_len = op.backward_scratch_len(isa, &shapes[..count])?;
+        let scratch_len =
+            op.backward_scratch_len(isa, &shapes[..count], self.nodes[inputs[0]].wants_gradient)?;
         scratch.grow(scratch_len);
 
         // A gradient goes straight to its value's buffer, or, if there is one already, past it.

@@ -165,9 +165,9 @@ impl Differentiable for Conv2dPool {
         Ok(kernel::argmax_len(&self.geometries(inputs)?.1)?)
     }
 
-    fn backward_scratch_len(&self, isa: Isa, inputs: &[Shape]) -> Result<usize, Error> {
+    fn backward_scratch_len(&self, isa: Isa, inputs: &[Shape], d_input: bool) -> Result<usize, Error> {
         let (conv, pool) = self.geometries(inputs)?;
-        conv2d::backward_scratch_len(isa, &conv, Some(&pool))
+        conv2d::backward_scratch_len(isa, &conv, Some(&pool), d_input)
     }
 
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {

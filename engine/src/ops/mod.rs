@@ -35,6 +35,7 @@ pub(crate) use sum::Sum;
 
 use crate::{Error, Shape};
 use bantam_kernels::Isa;
+use core::ops::Range;
 
 /// The most inputs that an operation has.
 pub(crate) const MAX_INPUTS: usize = 3;
@@ -93,12 +94,24 @@ pub(crate) trait Differentiable: Operation {
         Ok(0)
     }
 
-    /// Numbers that the backward pass needs room for.
-    fn backward_scratch_len(&self, _isa: Isa, _inputs: &[Shape]) -> Result<usize, Error> {
+    /// Numbers that the backward pass needs room for, with a gradient to the first input or without.
+    fn backward_scratch_len(&self, _isa: Isa, _inputs: &[Shape], _d_input: bool) -> Result<usize, Error> {
         Ok(0)
     }
 
     fn backward(&self, run: Backward<'_>) -> Result<(), Error>;
+
+    /// How many rows of weights there are, if [`backward_rows`](Self::backward_rows) gives the gradients
+    /// of some.
+    fn weight_rows(&self, _isa: Isa, _inputs: &[Shape]) -> Result<Option<usize>, Error> {
+        Ok(None)
+    }
+
+    /// The gradients of some rows of weights, after [`backward`](Self::backward), which has left in
+    /// `d_output` what they are made of.
+    fn backward_rows(&self, _run: BackwardRows<'_>) -> Result<(), Error> {
+        Err(Error::Empty { what: "rows of weights" })
+    }
 }
 
 /// A forward pass: `output` and `kept` are overwritten.
@@ -138,6 +151,16 @@ pub(crate) struct Backward<'a> {
     pub d_output: &'a mut [f32],
     pub d_inputs: [Option<&'a mut [f32]>; MAX_INPUTS],
     pub scratch: &'a mut [f32],
+}
+
+/// Gradients of some rows of weights: `d_weights` is overwritten.
+pub(crate) struct BackwardRows<'a> {
+    pub isa: Isa,
+    pub shapes: &'a [Shape],
+    pub input: &'a [f32],
+    pub d_output: &'a [f32],
+    pub rows: Range<usize>,
+    pub d_weights: &'a mut [f32],
 }
 
 macro_rules! operations {
@@ -187,4 +210,14 @@ macro_rules! operations {
 operations! {
     layers: Conv2d, Conv2dPool, Dense, Dropout, MaxPool2d, Relu, Reshape, Softmax;
     others: Add, BinaryCrossEntropy, Matmul, MeanSquaredError, Mul, SoftmaxCrossEntropy, Sum
+}
+
+impl LayerOp {
+    /// The same on another number of samples. A reshape knows the whole shape that it makes.
+    pub fn rebatched(self, batch: usize) -> Result<LayerOp, Error> {
+        match self {
+            LayerOp::Reshape(Reshape { shape }) => Ok(Reshape { shape: shape.rebatched(batch)? }.into()),
+            op => Ok(op),
+        }
+    }
 }

@@ -1,8 +1,8 @@
 mod backward;
 
-pub(super) use backward::{backward, backward_scratch_len};
+pub(super) use backward::{backward, backward_rows, backward_scratch_len, weight_rows};
 
-use super::{Backward, Differentiable, Forward, Operation};
+use super::{Backward, BackwardRows, Differentiable, Forward, Operation};
 use crate::parallel::{WORTH_SHARING, for_each_chunk_with, part_of, part_of_work, threads};
 use crate::{Error, Shape};
 use bantam_kernels::Isa;
@@ -94,13 +94,21 @@ impl Operation for Conv2d {
 }
 
 impl Differentiable for Conv2d {
-    fn backward_scratch_len(&self, isa: Isa, inputs: &[Shape]) -> Result<usize, Error> {
-        backward_scratch_len(isa, &self.geometry(inputs)?, None)
+    fn backward_scratch_len(&self, isa: Isa, inputs: &[Shape], d_input: bool) -> Result<usize, Error> {
+        backward_scratch_len(isa, &self.geometry(inputs)?, None, d_input)
     }
 
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
         let geometry = self.geometry(run.shapes)?;
         backward(&geometry, self.activation, None, run)
+    }
+
+    fn weight_rows(&self, isa: Isa, inputs: &[Shape]) -> Result<Option<usize>, Error> {
+        weight_rows(isa, &self.geometry(inputs)?)
+    }
+
+    fn backward_rows(&self, run: BackwardRows<'_>) -> Result<(), Error> {
+        backward_rows(&self.geometry(run.shapes)?, run)
     }
 }
 
