@@ -1,11 +1,11 @@
 use crate::arena::{self, Arena};
-use crate::loss::Loss;
+use crate::checksum::Checksum;
 use crate::ops::{Backward, BackwardRows, Dropout, Forward, LayerOp, MAX_INPUTS};
 use crate::parallel::threads;
 use crate::tensor::check_len;
 use crate::trainer::class;
 use crate::training_plan::{Base, TrainedStep};
-use crate::{Buffer, Error, Evaluation, Model, Shape, Trainer, TrainingPlan, metrics};
+use crate::{Buffer, Error, Evaluation, Loss, Model, Shape, Trainer, TrainingPlan, metrics};
 use core::ops::Range;
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -159,6 +159,32 @@ impl<'m> TrainingSession<'m> {
             let layer = &self.plan.model.layers()[layer];
             (layer.name(), layer.parameters[i].name, &arena[range])
         })
+    }
+
+    /// As [`weights`](Self::weights), their numbers alone, to be overwritten.
+    pub(crate) fn overwrite(
+        &mut self,
+        mut with: impl FnMut(&mut [f32]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let arena = self.arena.numbers_mut();
+        self.plan.weights().try_for_each(|(_, _, range)| with(&mut arena[range]))
+    }
+
+    /// Tells models apart that learn different weights, or have different ones that do not learn.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        let mut sum = Checksum::NONE;
+        for layer in self.plan.model.layers() {
+            sum = sum.add(layer.name.as_bytes()).add(&[u8::from(layer.trainable)]);
+            for parameter in &layer.parameters {
+                for &dim in parameter.shape.dims() {
+                    sum = sum.add(&(dim as u64).to_le_bytes());
+                }
+                for value in parameter.values.iter().filter(|_| !layer.trainable) {
+                    sum = sum.add(&value.to_le_bytes());
+                }
+            }
+        }
+        sum.value()
     }
 
     /// The model with what was learnt, apart from the one that it began as.
