@@ -210,7 +210,7 @@ impl fmt::Display for Plan<'_> {
         let Plan { isa, batch, .. } = self;
         writeln!(
             f,
-            "{:34} {:>16} {:>9} {:>9} {:>9} {:>9} {:>13}",
+            "{:38} {:>16} {:>9} {:>9} {:>9} {:>9} {:>13}",
             "layers", "output", "offset", "bytes", "scratch", "prepared", "multiply-adds"
         )?;
         for layer in self.layers() {
@@ -219,7 +219,7 @@ impl fmt::Display for Plan<'_> {
             let shape = alloc::format!("{}", layer.output);
             writeln!(
                 f,
-                "{names:34} {shape:>16} {place:>1}{:>8} {:>9} {:>9} {:>9} {:>13}",
+                "{names:38} {shape:>16} {place:>1}{:>8} {:>9} {:>9} {:>9} {:>13}",
                 layer.offset, layer.bytes, layer.scratch_bytes, layer.prepared_bytes, layer.multiply_adds
             )?;
         }

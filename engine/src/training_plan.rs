@@ -341,7 +341,7 @@ impl fmt::Display for TrainingPlan<'_> {
         }
         writeln!(
             f,
-            "{:34} {:>16} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>13}",
+            "{:38} {:>16} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>13}",
             "layers",
             "output",
             "offset",
@@ -356,7 +356,7 @@ impl fmt::Display for TrainingPlan<'_> {
             let (names, shape) = (layer.names.join(" + "), alloc::format!("{}", layer.output));
             writeln!(
                 f,
-                "{names:34} {shape:>16} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>13}",
+                "{names:38} {shape:>16} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>13}",
                 layer.offset,
                 layer.bytes,
                 layer.weight_bytes,

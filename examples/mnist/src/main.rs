@@ -1,5 +1,8 @@
-//! `mnist` trains a digit reader; `mnist predict FILE` reads a digit with it.
+//! `mnist` trains a digit reader; `mnist predict FILE` reads a digit with it; `mnist plan` tells what memory
+//! it takes.
 
+mod options;
+mod plan;
 mod predict;
 mod train;
 
@@ -28,6 +31,8 @@ enum Command {
         #[arg(long, default_value = "mnist.bantam")]
         model: PathBuf,
     },
+    /// Tells the memory that a model takes to run, and to learn its last layers
+    Plan(plan::Options),
 }
 
 fn main() -> ExitCode {
@@ -35,6 +40,7 @@ fn main() -> ExitCode {
     let result: Result<(), Box<dyn Error>> = match options.command {
         None => train::run(&options.train),
         Some(Command::Predict { file, model }) => predict::run(&file, &model),
+        Some(Command::Plan(options)) => plan::run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
