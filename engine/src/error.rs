@@ -101,6 +101,20 @@ pub enum Error {
         /// The multiple of bytes at which it should.
         expected: usize,
     },
+    /// A flash memory refused, or does not keep what is written to it.
+    Flash {
+        /// Why.
+        problem: &'static str,
+    },
+    /// A slot in flash has too few bytes.
+    SlotTooSmall {
+        /// The bytes that the weights take.
+        expected: u32,
+        /// The bytes of a slot.
+        got: u32,
+    },
+    /// What lies in flash was learnt on top of another model.
+    OtherModel,
     /// A model file cannot be read.
     ModelFile {
         /// What was wrong: expected and found.
@@ -209,6 +223,11 @@ impl fmt::Display for Error {
             Error::MisalignedArena { expected } => {
                 write!(f, "arena: expected it at an address that is a multiple of {expected}")
             }
+            Error::Flash { problem } => write!(f, "flash: {problem}"),
+            Error::SlotTooSmall { expected, got } => {
+                write!(f, "slot in flash: expected at least {expected} bytes, got {got}")
+            }
+            Error::OtherModel => f.write_str("slots in flash: expected weights of this model, got another's"),
             Error::ModelFile { problem } => write!(f, "model file: {problem}"),
             Error::Sample { index, problem } => write!(f, "sample {index}: {problem}"),
             #[cfg(feature = "std")]

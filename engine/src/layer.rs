@@ -1,4 +1,4 @@
-use crate::ops::{self, Op};
+use crate::ops::{self, LayerOp};
 use crate::{Conv2d, Error, Initializer, MaxPool2d, Shape};
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -78,7 +78,12 @@ impl LayerKind {
 
     /// The operation on a batch of that shape; `None` passes it on as it is. A ReLU that follows
     /// may be taken into the same pass.
-    pub(crate) fn operation(&self, input: Shape, relu: bool, seed: Option<u64>) -> Result<Option<Op>, Error> {
+    pub(crate) fn operation(
+        &self,
+        input: Shape,
+        relu: bool,
+        seed: Option<u64>,
+    ) -> Result<Option<LayerOp>, Error> {
         Ok(Some(match *self {
             LayerKind::Conv2d { how, .. } => if relu { how.relu() } else { how }.into(),
             LayerKind::Dense { .. } => {

@@ -15,11 +15,14 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+mod arena;
 mod buffer;
+mod checksum;
 mod data;
 mod error;
 mod init;
 mod layer;
+mod layout;
 mod loss;
 mod metrics;
 mod model;
@@ -31,10 +34,13 @@ mod plan;
 mod sequential;
 mod session;
 mod shape;
+mod slots;
 mod summary;
 mod tape;
 mod tensor;
 mod trainer;
+mod training_plan;
+mod training_session;
 
 pub use bantam_kernels::Isa;
 pub use bantam_kernels::conv2d::Padding;
@@ -53,9 +59,12 @@ pub use plan::{Plan, PlannedLayer};
 pub use sequential::Sequential;
 pub use session::Session;
 pub use shape::Shape;
+pub use slots::Slots;
 pub use tape::{Gradients, Tape, Var};
 pub use tensor::Tensor;
 pub use trainer::{Epoch, Evaluation, Event, History, Trainer};
+pub use training_plan::{TrainedLayer, TrainingPlan};
+pub use training_session::TrainingSession;
 
 /// The README's program, as a test.
 #[cfg(doctest)]

@@ -47,6 +47,25 @@ impl Loss {
             Loss::MeanSquaredError => loss::mean_squared_error(outputs, targets)?,
         })
     }
+
+    /// The gradient of that loss to the outputs.
+    pub(crate) fn gradient(
+        self,
+        rows: usize,
+        outputs: &[f32],
+        targets: &[f32],
+        d_outputs: &mut [f32],
+    ) -> Result<(), Error> {
+        match self {
+            Loss::SoftmaxCrossEntropy => {
+                let columns = outputs.len() / rows;
+                loss::softmax_cross_entropy_grad(rows, columns, outputs, targets, 1.0, d_outputs)?;
+            }
+            Loss::BinaryCrossEntropy => loss::binary_cross_entropy_grad(outputs, targets, 1.0, d_outputs)?,
+            Loss::MeanSquaredError => loss::mean_squared_error_grad(outputs, targets, 1.0, d_outputs)?,
+        }
+        Ok(())
+    }
 }
 
 /// What a batch should have given.

@@ -1,5 +1,5 @@
 use crate::layer::{Blueprint, Parameter};
-use crate::ops::{Conv2dPool, Op};
+use crate::ops::{Conv2dPool, LayerOp};
 use crate::summary::Summary;
 use crate::{Error, Gradients, Layer, LayerKind, Optimizer, Shape, Tape, Var};
 use alloc::borrow::Cow;
@@ -34,7 +34,7 @@ pub enum Mode {
 /// Some layers as one operation: which, and the shape of their output.
 pub(crate) struct Step {
     /// `None` passes the input on.
-    pub op: Option<Op>,
+    pub op: Option<LayerOp>,
     /// The layer that the operation takes its weights from.
     pub layer: usize,
     /// The first layer that comes after.
@@ -254,6 +254,11 @@ impl<'m> Model<'m> {
             }
         }
         Ok(())
+    }
+
+    /// Overwrites a parameter's numbers with as many others.
+    pub(crate) fn set_values(&mut self, layer: usize, parameter: usize, values: &[f32]) {
+        self.layers[layer].parameters[parameter].values.to_mut().copy_from_slice(values);
     }
 
     /// Each parameter in order; `None` where it is frozen.

@@ -13,6 +13,7 @@
 //! | 24-31 | checksum of all other bytes |
 //! | 32-63 | zero |
 
+use crate::checksum::Checksum;
 use crate::layer::Blueprint;
 use crate::{Conv2d, Error, Initializer, LayerKind, MaxPool2d, Model, ModelFileProblem, Padding, Shape};
 use alloc::borrow::Cow;
@@ -196,18 +197,9 @@ fn check(bytes: &[u8]) -> Result<(&[u8], &[u8]), ModelFileProblem> {
     }
 }
 
-/// FNV-1a (Fowler, Noll, Vo) over little-endian words of 64 bits, the checksum's own place left
-/// out. Each step maps states one to one, so damage inside a single word is always noticed.
+/// The checksum's own place is left out.
 fn checksum(bytes: &[u8]) -> u64 {
-    let step = |state: u64, word: u64| (state ^ word).wrapping_mul(0x0000_0100_0000_01b3);
-    let (before, after) = (&bytes[..CHECKSUM.start], &bytes[CHECKSUM.end..]);
-    let mut state = 0xcbf2_9ce4_8422_2325;
-    for part in [before, after] {
-        let (words, rest) = part.as_chunks::<8>();
-        state = words.iter().fold(state, |state, word| step(state, u64::from_le_bytes(*word)));
-        state = rest.iter().fold(state, |state, &byte| step(state, byte.into()));
-    }
-    state
+    Checksum::NONE.add(&bytes[..CHECKSUM.start]).add(&bytes[CHECKSUM.end..]).value()
 }
 
 /// The next array of weights, borrowed if the machine stores numbers as the file does.

@@ -1,6 +1,6 @@
 use crate::buffer::whole_lines;
 use crate::model::Mode;
-use crate::ops::{MAX_INPUTS, Op};
+use crate::ops::{LayerOp, MAX_INPUTS};
 use crate::parallel::threads;
 use crate::{Error, Model, Shape};
 use alloc::vec::Vec;
@@ -41,7 +41,7 @@ pub struct Plan<'m> {
 /// Layers that run as one operation.
 #[derive(Clone)]
 pub(crate) struct PlannedStep<'m> {
-    pub op: Op,
+    pub op: LayerOp,
     pub layers: Range<usize>,
     /// Of the input for a full batch, then of the weights.
     pub shapes: [Shape; MAX_INPUTS],
@@ -92,13 +92,23 @@ impl<'m> Plan<'m> {
     /// # Errors
     /// `batch` is zero, or more than memory can hold.
     pub fn new(model: &'m Model<'m>, batch: usize, isa: Isa) -> Result<Plan<'m>, Error> {
+        Plan::of_first(model.layers().len(), model, batch, isa)
+    }
+
+    /// As [`new`](Plan::new), of the first `count` layers.
+    pub(crate) fn of_first(
+        count: usize,
+        model: &'m Model<'m>,
+        batch: usize,
+        isa: Isa,
+    ) -> Result<Plan<'m>, Error> {
         let mut shape = model.input_shape().with_batch(batch)?;
         let mut plan =
             Plan { model, isa, batch, threads: threads(), steps: Vec::new(), prepared: 0, values: 0 };
         let mut at = 0;
-        while at < model.layers().len() {
+        while at < count {
             let first = at;
-            let step = model.step(at, model.layers().len(), shape, Mode::Inference)?;
+            let step = model.step(at, count, shape, Mode::Inference)?;
             at = step.next;
             let Some(op) = step.op else { continue };
             let parameters = &model.layers()[step.layer].parameters;
@@ -175,6 +185,11 @@ impl<'m> Plan<'m> {
         self.layers().map(|layer| layer.multiply_adds).sum()
     }
 
+    /// Numbers of values and scratch, which follow them.
+    pub(crate) fn values_len(&self) -> usize {
+        self.values
+    }
+
     /// What runs, in order.
     pub fn layers(&self) -> impl Iterator<Item = PlannedLayer<'_>> {
         let bytes = |numbers: usize| size_of::<f32>() * numbers;
@@ -200,7 +215,7 @@ impl fmt::Display for Plan<'_> {
         let Plan { isa, batch, .. } = self;
         writeln!(
             f,
-            "{:34} {:>16} {:>9} {:>9} {:>9} {:>9} {:>13}",
+            "{:38} {:>16} {:>9} {:>9} {:>9} {:>9} {:>13}",
             "layers", "output", "offset", "bytes", "scratch", "prepared", "multiply-adds"
         )?;
         for layer in self.layers() {
@@ -209,7 +224,7 @@ impl fmt::Display for Plan<'_> {
             let shape = alloc::format!("{}", layer.output);
             writeln!(
                 f,
-                "{names:34} {shape:>16} {place:>1}{:>8} {:>9} {:>9} {:>9} {:>13}",
+                "{names:38} {shape:>16} {place:>1}{:>8} {:>9} {:>9} {:>9} {:>13}",
                 layer.offset, layer.bytes, layer.scratch_bytes, layer.prepared_bytes, layer.multiply_adds
             )?;
         }

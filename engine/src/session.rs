@@ -1,9 +1,9 @@
-use crate::buffer::Buffer;
-use crate::ops::{Forward, ForwardInPlace, Op};
+use crate::arena::{self, Arena};
+use crate::ops::{Forward, ForwardInPlace};
 use crate::parallel::threads;
 use crate::plan::End;
 use crate::tensor::check_len;
-use crate::{Error, Model, Plan, Shape};
+use crate::{Buffer, Error, Model, Plan};
 use bantam_kernels::Isa;
 
 /// A model made ready to run by its [`Plan`]: weights prepared for the instruction set, memory for up
@@ -20,11 +20,6 @@ use bantam_kernels::Isa;
 pub struct Session<'m> {
     plan: Plan<'m>,
     arena: Arena<'m>,
-}
-
-enum Arena<'a> {
-    Own(Buffer),
-    Lent(&'a mut [f32]),
 }
 
 impl<'m> Session<'m> {
@@ -60,8 +55,8 @@ impl<'m> Session<'m> {
         arena: &'m mut [f32],
     ) -> Result<Session<'m>, Error> {
         let plan = Plan::new(model, batch, isa)?;
-        check_arena(arena, &plan)?;
-        Session { plan, arena: Arena::Lent(arena) }.prepared()
+        let arena = Arena::lent(arena, plan.arena_len())?;
+        Session { plan, arena }.prepared()
     }
 
     /// As [`with_arena`](Session::with_arena), in bytes.
@@ -74,19 +69,11 @@ impl<'m> Session<'m> {
         isa: Isa,
         arena: &'m mut [u8],
     ) -> Result<Session<'m>, Error> {
-        let whole = arena.len() / size_of::<f32>() * size_of::<f32>();
-        let arena = bytemuck::try_cast_slice_mut(&mut arena[..whole]);
-        let arena = arena.map_err(|_| Error::MisalignedArena { expected: align_of::<f32>() })?;
-        Session::with_arena(model, batch, isa, arena)
+        Session::with_arena(model, batch, isa, arena::from_bytes(arena)?)
     }
 
     fn prepared(mut self) -> Result<Session<'m>, Error> {
-        let isa = self.plan.isa;
-        let arena = self.arena.numbers();
-        for step in &self.plan.steps {
-            let (shapes, weights) = (&step.shapes[..step.inputs], &step.weights[..step.inputs]);
-            step.op.get().prepare(isa, shapes, weights, &mut arena[step.prepared.clone()])?;
-        }
+        self.plan.prepare(self.arena.numbers_mut())?;
         Ok(self)
     }
 
@@ -105,26 +92,47 @@ impl<'m> Session<'m> {
         if self.plan.threads != threads() {
             self.plan_again()?;
         }
-        let Plan { model, isa, batch, ref steps, .. } = self.plan;
+        let plan = &self.plan;
+        let (prepared, values) = self.arena.numbers_mut().split_at_mut(plan.prepared_len());
+        plan.run(prepared, &mut values[..plan.values_len()], input)
+    }
+
+    /// For other threads than before. Prepared weights stay as they are and where they are.
+    fn plan_again(&mut self) -> Result<(), Error> {
+        let plan = Plan::new(self.plan.model, self.plan.batch, self.plan.isa)?;
+        self.arena.reserve(plan.arena_len())?;
+        self.plan = plan;
+        Ok(())
+    }
+}
+
+impl Plan<'_> {
+    /// Prepares the weights at the start of an arena.
+    pub(crate) fn prepare(&self, arena: &mut [f32]) -> Result<(), Error> {
+        for step in &self.steps {
+            let (shapes, weights) = (&step.shapes[..step.inputs], &step.weights[..step.inputs]);
+            step.op.get().prepare(self.isa, shapes, weights, &mut arena[step.prepared.clone()])?;
+        }
+        Ok(())
+    }
+
+    /// Runs samples through prepared weights. `values` has the plan's length.
+    pub(crate) fn run<'v>(
+        &self,
+        prepared: &[f32],
+        values: &'v mut [f32],
+        input: &[f32],
+    ) -> Result<&'v [f32], Error> {
+        let Plan { model, isa, batch, ref steps, .. } = *self;
         let sample = model.input_shape();
         let n = (input.len() / sample.elements()).clamp(1, batch);
         check_len("samples", input, sample.with_batch(n)?)?;
-        let used = self.plan.prepared_len()..self.plan.arena_len();
-        let (prepared, values) = self.arena.numbers()[..used.end].split_at_mut(used.start);
-
         let mut before: Option<(End, usize)> = None;
         for step in steps {
             let mut shapes = step.shapes;
-            shapes[0] = with_batch(shapes[0], n)?;
-            let op = match step.op {
-                // A reshape knows the whole shape that it makes.
-                Op::Reshape(mut reshape) => {
-                    reshape.shape = with_batch(reshape.shape, n)?;
-                    Op::Reshape(reshape)
-                }
-                op => op,
-            };
-            let (input_len, output_len) = (shapes[0].elements(), with_batch(step.output, n)?.elements());
+            shapes[0] = shapes[0].rebatched(n)?;
+            let op = step.op.rebatched(n)?;
+            let (input_len, output_len) = (shapes[0].elements(), step.output.rebatched(n)?.elements());
             let prepared = &prepared[step.prepared.clone()];
             let (shapes, prepared_for) = (&shapes[..step.inputs], &step.shapes[..step.inputs]);
             if step.in_place {
@@ -156,39 +164,13 @@ impl<'m> Session<'m> {
             }
             before = Some((step.end, step.reserved));
         }
-        let output_len = model.output_shape().with_batch(n)?.elements();
-        let Some((end, reserved)) = before else {
+        let (Some((end, reserved)), Some(last)) = (before, steps.last()) else {
             values[..input.len()].copy_from_slice(input);
-            return Ok(&values[..output_len]);
+            return Ok(&values[..input.len()]);
         };
         let [output, ..] = parts(values, end, reserved, 0);
-        Ok(&output[..output_len])
+        Ok(&output[..last.output.rebatched(n)?.elements()])
     }
-
-    /// For other threads than before. Prepared weights stay as they are and where they are.
-    fn plan_again(&mut self) -> Result<(), Error> {
-        let plan = Plan::new(self.plan.model, self.plan.batch, self.plan.isa)?;
-        match &mut self.arena {
-            Arena::Own(buffer) => buffer.grow(plan.arena_len()),
-            Arena::Lent(arena) => check_arena(arena, &plan)?,
-        }
-        self.plan = plan;
-        Ok(())
-    }
-}
-
-impl Arena<'_> {
-    fn numbers(&mut self) -> &mut [f32] {
-        match self {
-            Arena::Own(buffer) => buffer,
-            Arena::Lent(arena) => arena,
-        }
-    }
-}
-
-fn check_arena(arena: &[f32], plan: &Plan<'_>) -> Result<(), Error> {
-    let (expected, got) = (plan.peak_bytes(), size_of_val(arena));
-    if got < expected { Err(Error::ArenaTooSmall { expected, got }) } else { Ok(()) }
 }
 
 /// So many numbers at that end, what is between, and so many at the other end.
@@ -205,12 +187,5 @@ fn parts(values: &mut [f32], end: End, here: usize, there: usize) -> [&mut [f32]
             let (middle, back) = rest.split_at_mut(len - here - there);
             [back, middle, front]
         }
-    }
-}
-
-fn with_batch(shape: Shape, batch: usize) -> Result<Shape, Error> {
-    match shape.split_batch() {
-        Some((_, sample)) => sample.with_batch(batch),
-        None => Ok(shape),
     }
 }

@@ -76,6 +76,11 @@ impl Shape {
         Some((batch, shape))
     }
 
+    /// The same tensors in another number.
+    pub(crate) fn rebatched(&self, batch: usize) -> Result<Shape, Error> {
+        self.split_batch().map_or(Ok(*self), |(_, one)| one.with_batch(batch))
+    }
+
     /// The sizes as an array, if there are `N`.
     pub(crate) fn array<const N: usize>(&self, what: &'static str) -> Result<[usize; N], Error> {
         self.dims().try_into().map_err(|_| Error::Rank { what, expected: N, got: *self })

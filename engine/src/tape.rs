@@ -1,5 +1,5 @@
 use crate::buffer::Buffer;
-use crate::ops::{self, Backward, Forward, MAX_INPUTS, Op, Operation};
+use crate::ops::{self, Backward, Differentiable, Forward, MAX_INPUTS, Op};
 use crate::tensor::check_len;
 use crate::{Conv2d, Error, MaxPool2d, Shape};
 use alloc::vec::Vec;
@@ -344,12 +344,13 @@ impl<'a> Tape<'a> {
     }
 
     /// Passes the gradient of one node on to its inputs.
-    fn step_back(&mut self, index: usize, op: &dyn Operation, inputs: &[usize]) -> Result<(), Error> {
+    fn step_back(&mut self, index: usize, op: &dyn Differentiable, inputs: &[usize]) -> Result<(), Error> {
         let (shapes, count) = self.shapes(inputs);
         let isa = self.memory.isa;
         let mut d_output = mem::take(&mut self.memory.buffers[index].gradient);
         let mut scratch = mem::take(&mut self.memory.scratch);
-        let scratch_len = op.backward_scratch_len(isa, &shapes[..count])?;
+        let scratch_len =
+            op.backward_scratch_len(isa, &shapes[..count], self.nodes[inputs[0]].wants_gradient)?;
         scratch.grow(scratch_len);
 
         // A gradient goes straight to its value's buffer, or, if there is one already, past it.

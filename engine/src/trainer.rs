@@ -30,12 +30,12 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Trainer {
-    optimizer: Optimizer,
-    loss: Loss,
+    pub(crate) optimizer: Optimizer,
+    pub(crate) loss: Loss,
     epochs: usize,
-    batch_size: usize,
-    seed: u64,
-    isa: Isa,
+    pub(crate) batch_size: usize,
+    pub(crate) seed: u64,
+    pub(crate) isa: Isa,
 }
 
 /// Loss and accuracy over some samples. Accuracy is `None` where the loss knows no right and wrong.
@@ -240,7 +240,7 @@ impl Trainer {
 
 /// What a model's last layer gives.
 #[derive(Clone, Copy, PartialEq)]
-enum Logits {
+pub(crate) enum Logits {
     Logits,
     Probabilities,
 }
@@ -250,10 +250,15 @@ impl Logits {
         let softmax = model.layers().last().is_some_and(|layer| *layer.kind() == LayerKind::Softmax);
         if softmax && loss == Loss::SoftmaxCrossEntropy { Logits::Probabilities } else { Logits::Logits }
     }
+
+    /// How many layers learn: the loss has the softmax in it.
+    pub fn layers(model: &Model<'_>, loss: Loss) -> usize {
+        model.layers().len() - usize::from(Logits::of(model, loss) == Logits::Probabilities)
+    }
 }
 
 /// A label as a class.
-fn class(index: usize, label: f32, classes: usize) -> Result<usize, Error> {
+pub(crate) fn class(index: usize, label: f32, classes: usize) -> Result<usize, Error> {
     let class = label as usize;
     if label >= 0.0 && class < classes && class as f32 == label {
         Ok(class)
@@ -370,8 +375,7 @@ impl Shard {
         share: f32,
         (inputs, targets, samples): (&[f32], &[f32], usize),
     ) -> Result<(), Error> {
-        let trained_layers =
-            model.layers().len() - usize::from(Logits::of(model, kind) == Logits::Probabilities);
+        let trained_layers = Logits::layers(model, kind);
         let mut tape = self.gradients.take().into_tape();
         self.parameters.clear();
         let x = tape.input(model.input_shape().with_batch(samples)?, inputs)?;

@@ -1,4 +1,4 @@
-use super::{Backward, Forward, Operation};
+use super::{Backward, Differentiable, Forward, Operation};
 use crate::{Error, Shape};
 use bantam_kernels::elementwise;
 
@@ -15,7 +15,9 @@ impl Operation for Add {
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
         Ok(elementwise::add(run.isa, run.inputs[0], run.inputs[1], run.output)?)
     }
+}
 
+impl Differentiable for Add {
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
         for d_input in run.d_inputs.into_iter().flatten() {
             d_input.copy_from_slice(run.d_output);

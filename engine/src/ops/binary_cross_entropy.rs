@@ -1,4 +1,4 @@
-use super::{Backward, Forward, Operation};
+use super::{Backward, Differentiable, Forward, Operation};
 use crate::{Error, Shape};
 use bantam_kernels::loss;
 
@@ -16,7 +16,9 @@ impl Operation for BinaryCrossEntropy {
         run.output[0] = loss::binary_cross_entropy(run.inputs[0], run.inputs[1])?;
         Ok(())
     }
+}
 
+impl Differentiable for BinaryCrossEntropy {
     /// Targets are data: their gradient is zero by definition.
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
         let [d_logits, d_targets, _] = run.d_inputs;

@@ -1,5 +1,5 @@
 use super::conv2d::{self, Weights};
-use super::{Backward, Conv2d, Forward, ForwardInPlace, MaxPool2d, Operation};
+use super::{Backward, Conv2d, Differentiable, Forward, ForwardInPlace, MaxPool2d, Operation};
 use crate::buffer::whole_lines;
 use crate::parallel::{WORTH_SHARING, each_chunk, for_each_part, part_of, threads};
 use crate::{Error, Shape};
@@ -46,20 +46,10 @@ impl Operation for Conv2dPool {
         conv2d::prepare(isa, &self.geometries(shapes)?.0, inputs[1], prepared)
     }
 
-    /// The index of each maximum in its window.
-    fn kept_len(&self, inputs: &[Shape]) -> Result<usize, Error> {
-        Ok(kernel::argmax_len(&self.geometries(inputs)?.1)?)
-    }
-
     fn forward_scratch_len(&self, isa: Isa, inputs: &[Shape]) -> Result<usize, Error> {
         let (conv, pool) = self.geometries(inputs)?;
         let stripes = Stripes::new(isa, &conv, &pool)?;
         Ok(stripes.scratch_len(isa)? * threads())
-    }
-
-    fn backward_scratch_len(&self, isa: Isa, inputs: &[Shape]) -> Result<usize, Error> {
-        let (conv, pool) = self.geometries(inputs)?;
-        conv2d::backward_scratch_len(isa, &conv, Some(&pool))
     }
 
     fn multiply_adds(&self, inputs: &[Shape]) -> u64 {
@@ -166,6 +156,18 @@ impl Operation for Conv2dPool {
                 stripe.run(&conv.with_batch(count)?, &pool.with_batch(count)?, input, output, argmax, scratch)
             })
         })
+    }
+}
+
+impl Differentiable for Conv2dPool {
+    /// The index of each maximum in its window.
+    fn kept_len(&self, inputs: &[Shape]) -> Result<usize, Error> {
+        Ok(kernel::argmax_len(&self.geometries(inputs)?.1)?)
+    }
+
+    fn backward_scratch_len(&self, isa: Isa, inputs: &[Shape], d_input: bool) -> Result<usize, Error> {
+        let (conv, pool) = self.geometries(inputs)?;
+        conv2d::backward_scratch_len(isa, &conv, Some(&pool), d_input)
     }
 
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {

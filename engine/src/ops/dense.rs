@@ -1,4 +1,4 @@
-use super::{Backward, Forward, Operation, conv2d as convolution};
+use super::{Backward, BackwardRows, Differentiable, Forward, Operation, conv2d as convolution};
 use crate::{Error, Shape};
 use bantam_kernels::Isa;
 use bantam_kernels::conv2d::{Activation, Geometry};
@@ -46,10 +46,6 @@ impl Operation for Dense {
         convolution::forward_scratch_len(isa, &self.geometry(inputs)?)
     }
 
-    fn backward_scratch_len(&self, isa: Isa, inputs: &[Shape]) -> Result<usize, Error> {
-        convolution::backward_scratch_len(isa, &self.geometry(inputs)?, None)
-    }
-
     fn multiply_adds(&self, inputs: &[Shape]) -> u64 {
         self.geometry(inputs).map_or(0, |geometry| geometry.multiply_adds())
     }
@@ -58,9 +54,23 @@ impl Operation for Dense {
         let prepared_for = self.geometry(run.prepared_for)?;
         convolution::forward(&prepared_for, self.activation, run)
     }
+}
+
+impl Differentiable for Dense {
+    fn backward_scratch_len(&self, isa: Isa, inputs: &[Shape], d_input: bool) -> Result<usize, Error> {
+        convolution::backward_scratch_len(isa, &self.geometry(inputs)?, None, d_input)
+    }
 
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
         let geometry = self.geometry(run.shapes)?;
         convolution::backward(&geometry, self.activation, None, run)
+    }
+
+    fn weight_rows(&self, isa: Isa, inputs: &[Shape]) -> Result<Option<usize>, Error> {
+        convolution::weight_rows(isa, &self.geometry(inputs)?)
+    }
+
+    fn backward_rows(&self, run: BackwardRows<'_>) -> Result<(), Error> {
+        convolution::backward_rows(&self.geometry(run.shapes)?, run)
     }
 }

@@ -1,4 +1,4 @@
-use super::{Backward, Forward, Operation};
+use super::{Backward, Differentiable, Forward, Operation};
 use crate::{Error, Shape};
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -26,11 +26,6 @@ impl Operation for Dropout {
         Ok(inputs[0])
     }
 
-    /// One where an element was let through.
-    fn kept_len(&self, inputs: &[Shape]) -> Result<usize, Error> {
-        Ok(inputs[0].elements())
-    }
-
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
         let Some(mask) = run.kept else {
             run.output.copy_from_slice(run.inputs[0]);
@@ -45,6 +40,13 @@ impl Operation for Dropout {
             *y = if through { x * scale } else { 0.0 };
         }
         Ok(())
+    }
+}
+
+impl Differentiable for Dropout {
+    /// One where an element was let through.
+    fn kept_len(&self, inputs: &[Shape]) -> Result<usize, Error> {
+        Ok(inputs[0].elements())
     }
 
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {

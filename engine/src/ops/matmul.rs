@@ -1,4 +1,4 @@
-use super::{Backward, Forward, Operation};
+use super::{Backward, Differentiable, Forward, Operation};
 use crate::{Error, Shape};
 use bantam_kernels::matmul::{Matrix, matmul};
 
@@ -30,7 +30,9 @@ impl Operation for Matmul {
         let b = matrix(run.inputs[1], run.shapes[1], self.transpose[1])?;
         Ok(matmul(a, b, run.output)?)
     }
+}
 
+impl Differentiable for Matmul {
     /// With `C = A B`: `dA = dC Bᵀ` and `dB = Aᵀ dC`; of a transposed operand the transpose of that.
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
         let a = matrix(run.inputs[0], run.shapes[0], self.transpose[0])?;

@@ -1,4 +1,4 @@
-use super::{Backward, Forward, Operation};
+use super::{Backward, Differentiable, Forward, Operation};
 use crate::parallel::{for_each_chunk, for_each_chunk2, part_of};
 use crate::{Error, Shape};
 use bantam_kernels::conv2d::{Activation, Padding};
@@ -50,11 +50,6 @@ impl Operation for MaxPool2d {
         Shape::new(&self.geometry(inputs)?.output())
     }
 
-    /// The index of each maximum in its window.
-    fn kept_len(&self, inputs: &[Shape]) -> Result<usize, Error> {
-        Ok(max_pool2d::argmax_len(&self.geometry(inputs)?)?)
-    }
-
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
         let Forward { isa, shapes, inputs, output, kept, .. } = run;
         let geometry = self.geometry(shapes)?;
@@ -77,6 +72,13 @@ impl Operation for MaxPool2d {
                 Ok(max_pool2d::forward_argmax(isa, &geometry, self.activation, input, output, argmax)?)
             }),
         }
+    }
+}
+
+impl Differentiable for MaxPool2d {
+    /// The index of each maximum in its window.
+    fn kept_len(&self, inputs: &[Shape]) -> Result<usize, Error> {
+        Ok(max_pool2d::argmax_len(&self.geometry(inputs)?)?)
     }
 
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {

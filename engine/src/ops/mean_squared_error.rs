@@ -1,4 +1,4 @@
-use super::{Backward, Forward, Operation};
+use super::{Backward, Differentiable, Forward, Operation};
 use crate::{Error, Shape};
 use bantam_kernels::loss;
 
@@ -16,7 +16,9 @@ impl Operation for MeanSquaredError {
         run.output[0] = loss::mean_squared_error(run.inputs[0], run.inputs[1])?;
         Ok(())
     }
+}
 
+impl Differentiable for MeanSquaredError {
     /// Targets are data: their gradient is zero by definition.
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
         let [d_predictions, d_targets, _] = run.d_inputs;

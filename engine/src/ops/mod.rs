@@ -35,11 +35,12 @@ pub(crate) use sum::Sum;
 
 use crate::{Error, Shape};
 use bantam_kernels::Isa;
+use core::ops::Range;
 
 /// The most inputs that an operation has.
 pub(crate) const MAX_INPUTS: usize = 3;
 
-/// What the tape and the session need to know of an operation.
+/// What inference needs to know of an operation.
 pub(crate) trait Operation {
     /// The shape of the output, or why the inputs do not fit.
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, Error>;
@@ -61,18 +62,8 @@ pub(crate) trait Operation {
         Ok(())
     }
 
-    /// Bytes that the backward pass needs beside inputs and output.
-    fn kept_len(&self, _inputs: &[Shape]) -> Result<usize, Error> {
-        Ok(0)
-    }
-
     /// Numbers that the forward pass needs room for.
     fn forward_scratch_len(&self, _isa: Isa, _inputs: &[Shape]) -> Result<usize, Error> {
-        Ok(0)
-    }
-
-    /// Numbers that the backward pass needs room for.
-    fn backward_scratch_len(&self, _isa: Isa, _inputs: &[Shape]) -> Result<usize, Error> {
         Ok(0)
     }
 
@@ -93,7 +84,34 @@ pub(crate) trait Operation {
     }
 
     fn forward(&self, run: Forward<'_>) -> Result<(), Error>;
+}
+
+/// What training needs to know beside. Apart, so that a program that only infers has no backward pass
+/// in it.
+pub(crate) trait Differentiable: Operation {
+    /// Bytes that the backward pass needs beside inputs and output.
+    fn kept_len(&self, _inputs: &[Shape]) -> Result<usize, Error> {
+        Ok(0)
+    }
+
+    /// Numbers that the backward pass needs room for, with a gradient to the first input or without.
+    fn backward_scratch_len(&self, _isa: Isa, _inputs: &[Shape], _d_input: bool) -> Result<usize, Error> {
+        Ok(0)
+    }
+
     fn backward(&self, run: Backward<'_>) -> Result<(), Error>;
+
+    /// How many rows of weights there are, if [`backward_rows`](Self::backward_rows) gives the gradients
+    /// of some.
+    fn weight_rows(&self, _isa: Isa, _inputs: &[Shape]) -> Result<Option<usize>, Error> {
+        Ok(None)
+    }
+
+    /// The gradients of some rows of weights, after [`backward`](Self::backward), which has left in
+    /// `d_output` what they are made of.
+    fn backward_rows(&self, _run: BackwardRows<'_>) -> Result<(), Error> {
+        Err(Error::Empty { what: "rows of weights" })
+    }
 }
 
 /// A forward pass: `output` and `kept` are overwritten.
@@ -135,38 +153,71 @@ pub(crate) struct Backward<'a> {
     pub scratch: &'a mut [f32],
 }
 
+/// Gradients of some rows of weights: `d_weights` is overwritten.
+pub(crate) struct BackwardRows<'a> {
+    pub isa: Isa,
+    pub shapes: &'a [Shape],
+    pub input: &'a [f32],
+    pub d_output: &'a [f32],
+    pub rows: Range<usize>,
+    pub d_weights: &'a mut [f32],
+}
+
 macro_rules! operations {
-    ($($name:ident),*) => {
+    (layers: $($layer:ident),*; others: $($other:ident),*) => {
+        /// An operation that a layer of a model does.
+        #[derive(Clone, Copy)]
+        pub(crate) enum LayerOp { $($layer($layer)),* }
+
         /// Any operation.
         #[derive(Clone, Copy)]
-        pub(crate) enum Op { $($name($name)),* }
+        pub(crate) enum Op { Layer(LayerOp), $($other($other)),* }
 
-        impl Op {
+        impl LayerOp {
             pub fn get(&self) -> &dyn Operation {
-                match self { $(Op::$name(op) => op),* }
+                match self { $(LayerOp::$layer(op) => op),* }
+            }
+
+            pub fn differentiable(&self) -> &dyn Differentiable {
+                match self { $(LayerOp::$layer(op) => op),* }
             }
         }
 
-        $(impl From<$name> for Op {
-            fn from(op: $name) -> Op { Op::$name(op) }
+        impl Op {
+            pub fn get(&self) -> &dyn Differentiable {
+                match self {
+                    Op::Layer(op) => op.differentiable(),
+                    $(Op::$other(op) => op),*
+                }
+            }
+        }
+
+        impl From<LayerOp> for Op {
+            fn from(op: LayerOp) -> Op { Op::Layer(op) }
+        }
+        $(impl From<$layer> for LayerOp {
+            fn from(op: $layer) -> LayerOp { LayerOp::$layer(op) }
+        })*
+        $(impl From<$layer> for Op {
+            fn from(op: $layer) -> Op { Op::Layer(op.into()) }
+        })*
+        $(impl From<$other> for Op {
+            fn from(op: $other) -> Op { Op::$other(op) }
         })*
     };
 }
 
-operations!(
-    Add,
-    BinaryCrossEntropy,
-    Conv2d,
-    Conv2dPool,
-    Dense,
-    Dropout,
-    Matmul,
-    MaxPool2d,
-    MeanSquaredError,
-    Mul,
-    Relu,
-    Reshape,
-    Softmax,
-    SoftmaxCrossEntropy,
-    Sum
-);
+operations! {
+    layers: Conv2d, Conv2dPool, Dense, Dropout, MaxPool2d, Relu, Reshape, Softmax;
+    others: Add, BinaryCrossEntropy, Matmul, MeanSquaredError, Mul, SoftmaxCrossEntropy, Sum
+}
+
+impl LayerOp {
+    /// The same on another number of samples. A reshape knows the whole shape that it makes.
+    pub fn rebatched(self, batch: usize) -> Result<LayerOp, Error> {
+        match self {
+            LayerOp::Reshape(Reshape { shape }) => Ok(Reshape { shape: shape.rebatched(batch)? }.into()),
+            op => Ok(op),
+        }
+    }
+}

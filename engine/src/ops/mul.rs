@@ -1,4 +1,4 @@
-use super::{Backward, Forward, Operation};
+use super::{Backward, Differentiable, Forward, Operation};
 use crate::{Error, Shape};
 use bantam_kernels::elementwise;
 
@@ -15,7 +15,9 @@ impl Operation for Mul {
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
         Ok(elementwise::mul(run.isa, run.inputs[0], run.inputs[1], run.output)?)
     }
+}
 
+impl Differentiable for Mul {
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
         let [d_a, d_b, _] = run.d_inputs;
         if let Some(d_a) = d_a {

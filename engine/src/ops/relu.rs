@@ -1,4 +1,4 @@
-use super::{Backward, Forward, Operation};
+use super::{Backward, Differentiable, Forward, Operation};
 use crate::{Error, Shape};
 use bantam_kernels::elementwise;
 
@@ -14,7 +14,9 @@ impl Operation for Relu {
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
         Ok(elementwise::relu(run.isa, run.inputs[0], run.output)?)
     }
+}
 
+impl Differentiable for Relu {
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
         let Backward { isa, output, d_output, d_inputs: [d_input, ..], .. } = run;
         if let Some(d_input) = d_input {

@@ -1,4 +1,4 @@
-use super::{Backward, Forward, ForwardInPlace, Operation};
+use super::{Backward, Differentiable, Forward, ForwardInPlace, Operation};
 use crate::{Error, Shape};
 use bantam_kernels::{Error as KernelError, Isa};
 
@@ -29,7 +29,9 @@ impl Operation for Reshape {
         run.output.copy_from_slice(run.inputs[0]);
         Ok(())
     }
+}
 
+impl Differentiable for Reshape {
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
         let [d_input, ..] = run.d_inputs;
         if let Some(d_input) = d_input {

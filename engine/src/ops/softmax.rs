@@ -1,4 +1,4 @@
-use super::{Backward, Forward, Operation};
+use super::{Backward, Differentiable, Forward, Operation};
 use crate::{Error, Shape};
 use bantam_kernels::softmax;
 
@@ -20,7 +20,9 @@ impl Operation for Softmax {
         let (rows, columns) = matrix(&run.shapes[0]);
         Ok(softmax::forward(rows, columns, run.inputs[0], run.output)?)
     }
+}
 
+impl Differentiable for Softmax {
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
         let (rows, columns) = matrix(&run.shapes[0]);
         let [d_input, ..] = run.d_inputs;

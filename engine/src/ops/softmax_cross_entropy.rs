@@ -1,4 +1,4 @@
-use super::{Backward, Forward, Operation};
+use super::{Backward, Differentiable, Forward, Operation};
 use crate::{Error, Shape};
 use bantam_kernels::loss;
 
@@ -18,7 +18,9 @@ impl Operation for SoftmaxCrossEntropy {
         run.output[0] = loss::softmax_cross_entropy(rows, columns, run.inputs[0], run.inputs[1])?;
         Ok(())
     }
+}
 
+impl Differentiable for SoftmaxCrossEntropy {
     /// Targets are data: their gradient is zero by definition.
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
         let [rows, columns] = run.shapes[0].array("logits")?;

@@ -1,4 +1,4 @@
-use super::{Backward, Forward, Operation};
+use super::{Backward, Differentiable, Forward, Operation};
 use crate::{Error, Shape};
 use bantam_kernels::reduce;
 
@@ -15,7 +15,9 @@ impl Operation for Sum {
         run.output[0] = reduce::sum(run.isa, run.inputs[0]);
         Ok(())
     }
+}
 
+impl Differentiable for Sum {
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
         let [d_input, ..] = run.d_inputs;
         if let Some(d_input) = d_input {

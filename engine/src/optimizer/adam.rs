@@ -1,5 +1,4 @@
 use crate::Error;
-use alloc::vec::Vec;
 use bantam_kernels::{Isa, optimizer};
 
 /// Adaptive moment estimation (Kingma and Ba, arXiv 1412.6980).
@@ -27,7 +26,7 @@ impl Adam {
         isa: Isa,
         step: u64,
         weights: &mut [f32],
-        [mean, square]: &mut [Vec<f32>; 2],
+        [mean, square]: [&mut [f32]; 2],
         gradients: &[f32],
     ) -> Result<(), Error> {
         let Adam { rate, beta1, beta2, epsilon } = *self;

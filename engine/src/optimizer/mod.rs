@@ -31,8 +31,9 @@ pub struct Optimizer {
     memory: Vec<[Vec<f32>; 2]>,
 }
 
+/// How weights move, and what is remembered for it.
 #[derive(Clone, Copy, Debug)]
-enum Rule {
+pub(crate) enum Rule {
     Sgd(Sgd),
     RmsProp(RmsProp),
     Adam(Adam),
@@ -82,20 +83,43 @@ impl Optimizer {
             self.memory.resize_with(index + 1, Default::default);
         }
         let memory = &mut self.memory[index];
-        let arrays = match self.rule {
-            Rule::Sgd(rule) => usize::from(rule.momentum != 0.0),
-            Rule::RmsProp(_) => 1,
-            Rule::Adam(_) => 2,
-        };
-        for array in &mut memory[..arrays] {
+        for array in &mut memory[..self.rule.arrays()] {
             if array.is_empty() {
                 array.resize(weights.len(), 0.0);
             }
         }
-        match self.rule {
+        let [first, second] = memory;
+        self.rule.update(isa, self.steps, weights, [first, second], gradients)
+    }
+
+    pub(crate) fn rule(&self) -> Rule {
+        self.rule
+    }
+}
+
+impl Rule {
+    /// How many arrays of the weights' length it remembers.
+    pub fn arrays(self) -> usize {
+        match self {
+            Rule::Sgd(rule) => usize::from(rule.momentum != 0.0),
+            Rule::RmsProp(_) => 1,
+            Rule::Adam(_) => 2,
+        }
+    }
+
+    /// Moves weights in the `step`th step, from 1. Arrays that it does not remember are empty.
+    pub fn update(
+        self,
+        isa: Isa,
+        step: u64,
+        weights: &mut [f32],
+        memory: [&mut [f32]; 2],
+        gradients: &[f32],
+    ) -> Result<(), Error> {
+        match self {
             Rule::Sgd(rule) => rule.update(isa, weights, memory, gradients),
             Rule::RmsProp(rule) => rule.update(isa, weights, memory, gradients),
-            Rule::Adam(rule) => rule.update(isa, self.steps, weights, memory, gradients),
+            Rule::Adam(rule) => rule.update(isa, step, weights, memory, gradients),
         }
     }
 }

@@ -1,5 +1,4 @@
 use crate::Error;
-use alloc::vec::Vec;
 use bantam_kernels::{Isa, optimizer};
 
 /// Gradient descent by steps in units of the gradient's recent root mean square (Hinton, Coursera
@@ -25,7 +24,7 @@ impl RmsProp {
         &self,
         isa: Isa,
         weights: &mut [f32],
-        [square, _]: &mut [Vec<f32>; 2],
+        [square, _]: [&mut [f32]; 2],
         gradients: &[f32],
     ) -> Result<(), Error> {
         Ok(optimizer::rmsprop(isa, self.rate, self.rho, self.epsilon, weights, square, gradients)?)

@@ -1,5 +1,4 @@
 use crate::Error;
-use alloc::vec::Vec;
 use bantam_kernels::{Isa, optimizer};
 
 /// Stochastic gradient descent, with momentum if that is not zero.
@@ -25,7 +24,7 @@ impl Sgd {
         &self,
         isa: Isa,
         weights: &mut [f32],
-        [velocity, _]: &mut [Vec<f32>; 2],
+        [velocity, _]: [&mut [f32]; 2],
         gradients: &[f32],
     ) -> Result<(), Error> {
         if self.momentum == 0.0 {

@@ -26,6 +26,19 @@ pub fn bars(probabilities: &[f32]) -> String {
     out
 }
 
+/// How much of so many bytes are used.
+pub fn share(used: usize, of: usize) -> String {
+    const WIDTH: usize = 20;
+    let filled = (used * WIDTH).div_ceil(of).min(WIDTH);
+    let verdict = if used <= of { "" } else { ", too much" };
+    format!(
+        "{}{} {:.0} %{verdict}",
+        "█".repeat(filled),
+        "░".repeat(WIDTH - filled),
+        100.0 * used as f64 / of as f64
+    )
+}
+
 /// How often each class, a row, was read as each, a column.
 pub fn confusion<const N: usize>(counts: &[[usize; N]; N]) -> String {
     let mut out = String::from("true \\ read");

@@ -1,17 +1,32 @@
+use crate::options::data_folder;
 use bantam::{Dataset, Isa, Model, Session, argmax};
+use clap::Args;
 use mnist::data::{Part, Pictures};
 use std::error::Error;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 /// Pictures in a file of digits.
 const DIGITS: usize = 100;
 
-/// Writes what a chip needs into `folder`: the model, and the first test pictures, each as its class,
+#[derive(Args)]
+pub struct Options {
+    /// Where mnist.bantam and digits.bin go
+    folder: PathBuf,
+    /// The model
+    #[arg(long, default_value = "mnist.bantam")]
+    model: PathBuf,
+    /// Folder with the four IDX files, plain or .gz (default: MNIST, which comes with this program)
+    #[arg(long)]
+    data: Option<PathBuf>,
+}
+
+/// Writes what a chip needs into the folder: the model, and the first test pictures, each as its class,
 /// the class that the model reads here, and its pixels, a byte each.
-pub fn run(folder: &Path, model: &Path, data: Option<&Path>) -> Result<(), Box<dyn Error>> {
-    let model = Model::load(model)?;
-    let test = Pictures::load(&super::data_folder(data), Part::Test)?;
+pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+    let folder = &options.folder;
+    let model = Model::load(&options.model)?;
+    let test = Pictures::load(&data_folder(options.data.as_deref()), Part::Test)?;
     let mut session = Session::new(&model, 1, Isa::detect())?;
     let mut pixels = vec![0.0; test.input_shape().elements()];
     let (mut digits, mut right) = (Vec::new(), 0);

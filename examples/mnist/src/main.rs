@@ -1,13 +1,15 @@
-//! `mnist` trains a digit reader; `mnist predict FILE` reads a digit with it; `mnist export FOLDER`
-//! writes what firmware needs.
+//! `mnist` trains a digit reader; `mnist predict FILE` reads a digit with it; `mnist plan` tells what memory
+//! it takes; `mnist export FOLDER` writes what firmware needs.
 
 mod export;
+mod options;
+mod plan;
 mod predict;
 mod train;
 
 use clap::{Parser, Subcommand};
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Trains a small ConvNet to read handwritten digits
@@ -30,22 +32,10 @@ enum Command {
         #[arg(long, default_value = "mnist.bantam")]
         model: PathBuf,
     },
+    /// Tells the memory that a model takes to run, and to learn its last layers
+    Plan(plan::Options),
     /// Writes a trained model and 100 test pictures, with what it reads in them, for firmware
-    Export {
-        /// Where mnist.bantam and digits.bin go
-        folder: PathBuf,
-        /// The model
-        #[arg(long, default_value = "mnist.bantam")]
-        model: PathBuf,
-        /// Folder with the four IDX files, plain or .gz (default: MNIST, which comes with this program)
-        #[arg(long)]
-        data: Option<PathBuf>,
-    },
-}
-
-/// The folder of the IDX files: that one or our own.
-fn data_folder(chosen: Option<&Path>) -> PathBuf {
-    chosen.unwrap_or(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/data"))).to_path_buf()
+    Export(export::Options),
 }
 
 fn main() -> ExitCode {
@@ -53,7 +43,8 @@ fn main() -> ExitCode {
     let result: Result<(), Box<dyn Error>> = match options.command {
         None => train::run(&options.train),
         Some(Command::Predict { file, model }) => predict::run(&file, &model),
-        Some(Command::Export { folder, model, data }) => export::run(&folder, &model, data.as_deref()),
+        Some(Command::Plan(options)) => plan::run(&options),
+        Some(Command::Export(options)) => export::run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,8 +1,6 @@
-use bantam::{
-    Adam, Dataset, Epoch, Evaluation, Event, History, Isa, Loss, Model, Optimizer, RmsProp, Session, Sgd,
-    Trainer, argmax,
-};
-use clap::{Args, ValueEnum};
+use crate::options::{OptimizerChoice, data_folder, isa};
+use bantam::{Dataset, Epoch, Evaluation, Event, History, Isa, Loss, Model, Session, Trainer, argmax};
+use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use mnist::data::{CLASSES, Part, Pictures};
 use mnist::{curves, draw, network};
@@ -33,11 +31,11 @@ pub struct Options {
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
     /// With Keras's defaults
-    #[arg(long, value_enum, default_value_t = Choice::Rmsprop)]
-    optimizer: Choice,
+    #[arg(long, value_enum, default_value_t = OptimizerChoice::Rmsprop)]
+    optimizer: OptimizerChoice,
     /// Instruction set, such as scalar or avx2 (default: the widest of this CPU)
-    #[arg(long)]
-    isa: Option<String>,
+    #[arg(long, value_parser = isa)]
+    isa: Option<Isa>,
     /// Where the model goes; the picture of the curves goes beside it
     #[arg(long, default_value = "mnist.bantam")]
     out: PathBuf,
@@ -46,33 +44,10 @@ pub struct Options {
     json: bool,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Choice {
-    Sgd,
-    Rmsprop,
-    Adam,
-}
-
-impl From<Choice> for Optimizer {
-    fn from(choice: Choice) -> Optimizer {
-        match choice {
-            Choice::Sgd => Sgd::default().into(),
-            Choice::Rmsprop => RmsProp::default().into(),
-            Choice::Adam => Adam::default().into(),
-        }
-    }
-}
-
 /// Trains, tests, and writes the model and its curves.
 pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
-    let isa = match &options.isa {
-        None => Isa::detect(),
-        Some(name) => Isa::named(name).ok_or_else(|| {
-            let known = Isa::available().map(Isa::name).collect::<Vec<_>>().join(", ");
-            format!("--isa: expected one that this CPU has ({known}), got {name}")
-        })?,
-    };
-    let folder = &super::data_folder(options.data.as_deref());
+    let isa = options.isa.unwrap_or_else(Isa::detect);
+    let folder = &data_folder(options.data.as_deref());
     let mut train = Pictures::load(folder, Part::Train)?;
     let test = Pictures::load(folder, Part::Test)?;
     if let Some(limit) = options.limit {

@@ -147,6 +147,20 @@ fn it_trains_for_people_and_reads_a_digit() {
     let (label, read) = (digits[17 * 786], digits[17 * 786 + 1]);
     assert_eq!((label, read, &digits[17 * 786 + 2..18 * 786]), (7, 7, &bar(17)[..]));
     assert_eq!(fs::read_dir(folder.0.join("chip")).unwrap().count(), 2, "a temporary file was left");
+    let plan = |options: &[&str]| {
+        let output = folder.run(&[&["plan", "mnist.bantam"], options].concat());
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = plan(&["--isa", "scalar", "--ram", "256K"]);
+    assert!(
+        text.contains("scalar, batch 1: arena of ") && text.contains("The most that fits, from dense on")
+    );
+    assert!(text.lines().any(|line| line.starts_with("conv2d_2 ") && line.contains("too much")), "{text}");
+    assert!(plan(&["--ram", "1M"]).contains("The most that fits, from conv2d_1 on"));
+    assert!(plan(&["--ram", "9999"]).contains("No layer can learn in 9999 bytes."));
+    assert!(folder.refused(&["plan", "--ram", "much"]).contains("such as 256K"));
+    assert!(folder.refused(&["plan", "none.bantam"]).contains("none.bantam"));
 
     fs::write(folder.0.join("text.png"), "no picture").unwrap();
     assert!(folder.refused(&["predict", "text.png"]).contains("text.png"));

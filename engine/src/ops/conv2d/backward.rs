@@ -1,7 +1,7 @@
 use super::{grad_input_winograd, grad_weights_winograd};
 use crate::Error;
 use crate::buffer::whole_lines;
-use crate::ops::Backward;
+use crate::ops::{Backward, BackwardRows};
 use crate::parallel::{
     WORTH_SHARING, for_each_chunk, for_each_chunk_with, for_each_group, join, most_parts, part_of_work,
     threads,
@@ -9,19 +9,20 @@ use crate::parallel::{
 use bantam_kernels::conv2d::{self, Activation, Geometry};
 use bantam_kernels::{Isa, elementwise, max_pool2d, reduce};
 
-/// Room for all passes over the batch, in groups or as a whole.
+/// Room for all passes over the batch, in groups or as a whole, with a gradient to the input or without.
 pub(in crate::ops) fn backward_scratch_len(
     isa: Isa,
     geometry: &Geometry,
     pool: Option<&max_pool2d::Geometry>,
+    d_input: bool,
 ) -> Result<usize, Error> {
     if let Some(groups) = Groups::new(geometry)? {
-        let shared = whole_lines(turned_len(isa, &groups.geometry)?) + whole_lines(groups.sums_len());
-        return Ok(shared + most_parts(groups.count) * groups.scratch_len(isa, pool.is_some())?);
+        let shared = whole_lines(groups.turned_len(isa, d_input)?) + whole_lines(groups.sums_len());
+        return Ok(shared + most_parts(groups.count) * groups.scratch_len(isa, pool.is_some(), d_input)?);
     }
     let map = if pool.is_some() { whole_lines(elements(geometry.output())) } else { 0 };
     let weights = whole_lines(grad_weights_scratch_len(isa, geometry)?);
-    let input = grad_input_scratch_len(isa, geometry)?;
+    let input = if d_input { grad_input_scratch_len(isa, geometry)? } else { 0 };
     Ok(map + if at_once(geometry) { weights + input } else { weights.max(input) })
 }
 
@@ -57,6 +58,19 @@ pub(in crate::ops) fn backward(
     }
     weights(scratch)?;
     input(scratch)
+}
+
+/// Rows of weights, if their gradients do not depend on each other's.
+pub(in crate::ops) fn weight_rows(isa: Isa, geometry: &Geometry) -> Result<Option<usize>, Error> {
+    let [kh, kw, cin, _] = geometry.weights();
+    let apart = grad_weights_winograd(isa, geometry)?.is_none() && Groups::new(geometry)?.is_none();
+    Ok(apart.then_some(kh * kw * cin))
+}
+
+/// The gradients of some rows of weights.
+pub(in crate::ops) fn backward_rows(geometry: &Geometry, run: BackwardRows<'_>) -> Result<(), Error> {
+    let BackwardRows { isa, input, d_output, rows, d_weights, .. } = run;
+    Ok(conv2d::grad_weights(isa, geometry, input, d_output, rows, d_weights)?)
 }
 
 /// Whether the gradients to weights and input are computed at the same time.
@@ -168,14 +182,19 @@ impl Groups {
         self.count * (elements(self.geometry.weights()) + self.geometry.output()[3])
     }
 
+    /// Numbers of the weights as the gradient to the input takes them, if there is one.
+    fn turned_len(&self, isa: Isa, d_input: bool) -> Result<usize, Error> {
+        if d_input { turned_len(isa, &self.geometry) } else { Ok(0) }
+    }
+
     /// Numbers that each thread needs room for.
-    fn scratch_len(&self, isa: Isa, pooled: bool) -> Result<usize, Error> {
+    fn scratch_len(&self, isa: Isa, pooled: bool, d_input: bool) -> Result<usize, Error> {
         let geometry = &self.geometry;
         let map = if pooled { whole_lines(elements(geometry.output())) } else { 0 };
         let channels = geometry.input()[3];
         let weights = grad_weights_winograd(isa, geometry)?;
         let weights = weights.map_or(0, |winograd| winograd.grad_weights_scratch_len(channels));
-        let input = grad_input_winograd(isa, geometry)?;
+        let input = if d_input { grad_input_winograd(isa, geometry)? } else { None };
         let input = input.map_or(0, |winograd| winograd.grad_input_scratch_len());
         Ok(map + whole_lines(weights.max(input)))
     }
@@ -194,7 +213,7 @@ impl Groups {
         let weights = elements(geometry.weights());
         let (input_len, output_len) = (elements(geometry.input()) / batch, d_output.len() / batch);
 
-        let (turned, scratch) = split_lines(scratch, turned_len(isa, &self.geometry)?);
+        let (turned, scratch) = split_lines(scratch, self.turned_len(isa, d_input.is_some())?);
         if d_input.is_some() {
             turn(isa, &self.geometry, inputs[1], turned)?;
         }
@@ -209,7 +228,7 @@ impl Groups {
             (&mut *weight_sums, weights),
             (&mut *bias_sums, features),
         ];
-        let scratch = (scratch, self.scratch_len(isa, pool.is_some())?);
+        let scratch = (scratch, self.scratch_len(isa, pool.is_some(), with_input)?);
         for_each_group(arrays, self.count, scratch, |group, arrays, scratch| {
             let [d_output, d_input, weight_sums, bias_sums] = arrays;
             let images = d_output.len() / output_len;

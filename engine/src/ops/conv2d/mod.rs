@@ -1,8 +1,8 @@
 mod backward;
 
-pub(super) use backward::{backward, backward_scratch_len};
+pub(super) use backward::{backward, backward_rows, backward_scratch_len, weight_rows};
 
-use super::{Backward, Forward, Operation};
+use super::{Backward, BackwardRows, Differentiable, Forward, Operation};
 use crate::parallel::{WORTH_SHARING, for_each_chunk_with, part_of, part_of_work, threads};
 use crate::{Error, Shape};
 use bantam_kernels::Isa;
@@ -83,10 +83,6 @@ impl Operation for Conv2d {
         forward_scratch_len(isa, &self.geometry(inputs)?)
     }
 
-    fn backward_scratch_len(&self, isa: Isa, inputs: &[Shape]) -> Result<usize, Error> {
-        backward_scratch_len(isa, &self.geometry(inputs)?, None)
-    }
-
     fn multiply_adds(&self, inputs: &[Shape]) -> u64 {
         self.geometry(inputs).map_or(0, |geometry| geometry.multiply_adds())
     }
@@ -95,10 +91,24 @@ impl Operation for Conv2d {
         let prepared_for = self.geometry(run.prepared_for)?;
         forward(&prepared_for, self.activation, run)
     }
+}
+
+impl Differentiable for Conv2d {
+    fn backward_scratch_len(&self, isa: Isa, inputs: &[Shape], d_input: bool) -> Result<usize, Error> {
+        backward_scratch_len(isa, &self.geometry(inputs)?, None, d_input)
+    }
 
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
         let geometry = self.geometry(run.shapes)?;
         backward(&geometry, self.activation, None, run)
+    }
+
+    fn weight_rows(&self, isa: Isa, inputs: &[Shape]) -> Result<Option<usize>, Error> {
+        weight_rows(isa, &self.geometry(inputs)?)
+    }
+
+    fn backward_rows(&self, run: BackwardRows<'_>) -> Result<(), Error> {
+        backward_rows(&self.geometry(run.shapes)?, run)
     }
 }
 

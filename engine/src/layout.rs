@@ -1,0 +1,108 @@
+//! Places for buffers in one arena, by the time that each is needed. Each begins on a cache line.
+
+use crate::buffer::whole_lines;
+use alloc::vec::Vec;
+use core::cmp::Reverse;
+use core::ops::Range;
+
+/// A buffer that is needed from one time to another, both included.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lifetime {
+    /// In numbers.
+    pub len: usize,
+    pub first: usize,
+    pub last: usize,
+}
+
+impl Lifetime {
+    fn meets(&self, other: &Lifetime) -> bool {
+        self.first <= other.last && other.first <= self.last
+    }
+}
+
+/// Where each buffer lies, apart from all that are needed at the same time, and the length of the arena.
+/// The largest comes first, each goes to the lowest place that is free (Pisarchyk and Lee, arXiv
+/// 2001.03288, greedy by size).
+pub(crate) fn place(buffers: &[Lifetime]) -> (Vec<Range<usize>>, usize) {
+    let mut order: Vec<usize> = (0..buffers.len()).collect();
+    order.sort_by_key(|&index| Reverse(buffers[index].len));
+    // An empty one at the start is apart from all others.
+    let mut places = alloc::vec![0..0; buffers.len()];
+    // Sorted by where they begin.
+    let mut placed: Vec<usize> = Vec::with_capacity(buffers.len());
+    let mut arena = 0;
+    for index in order {
+        let buffer = buffers[index];
+        if buffer.len == 0 {
+            continue;
+        }
+        let mut start = 0;
+        for &other in placed.iter().filter(|&&other| buffers[other].meets(&buffer)) {
+            if start + buffer.len <= places[other].start {
+                break;
+            }
+            start = start.max(whole_lines(places[other].end));
+        }
+        places[index] = start..start + buffer.len;
+        arena = arena.max(whole_lines(places[index].end));
+        let at = placed.partition_point(|&other| places[other].start <= start);
+        placed.insert(at, index);
+    }
+    (places, arena)
+}
+
+/// Numbers that are needed at a time.
+pub(crate) fn needed_at(buffers: &[Lifetime], time: usize) -> usize {
+    let needed = buffers.iter().filter(|buffer| (buffer.first..=buffer.last).contains(&time));
+    needed.map(|buffer| whole_lines(buffer.len)).sum()
+}
+
+/// The most that is needed at one time: no arena is smaller.
+pub(crate) fn most_at_once(buffers: &[Lifetime]) -> usize {
+    // It begins to be needed with one of them.
+    buffers.iter().map(|buffer| needed_at(buffers, buffer.first)).max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numbers that look random, without a generator's crate.
+    fn buffers(seed: usize) -> Vec<Lifetime> {
+        let mut state = seed * 7919 + 1;
+        let mut next = |below: usize| {
+            state = state.wrapping_mul(1_103_515_245).wrapping_add(12_345) % (1 << 31);
+            state / 64 % below
+        };
+        (0..1 + next(20))
+            .map(|_| {
+                let first = next(12);
+                Lifetime { len: next(70), first, last: first + next(4) }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn buffers_needed_at_one_time_lie_apart() {
+        for seed in 0..300 {
+            let buffers = buffers(seed);
+            let (places, arena) = place(&buffers);
+            assert!(arena >= most_at_once(&buffers));
+            for (i, a) in buffers.iter().enumerate() {
+                assert!(places[i].len() == a.len && places[i].end <= arena);
+                for (j, b) in buffers.iter().enumerate().take(i) {
+                    let apart = places[i].end <= places[j].start || places[j].end <= places[i].start;
+                    assert!(apart || !a.meets(b), "{a:?} {b:?} {places:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_chain_of_equals_takes_two() {
+        let buffers: Vec<_> = (0..9).map(|i| Lifetime { len: 30, first: i, last: i + 1 }).collect();
+        assert_eq!(most_at_once(&buffers), 2 * 32);
+        assert_eq!(place(&buffers).1, 2 * 32);
+        assert_eq!(place(&[]).1, 0);
+    }
+}

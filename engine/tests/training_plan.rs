@@ -1,0 +1,242 @@
+//! Training in an arena that was planned: it learns what a tape learns, in the bytes that were told.
+
+use allocation_counter::measure;
+use bantam::{
+    Adam, Buffer, Conv2d, Error, Isa, Loss, MaxPool2d, Mode, Model, Optimizer, RmsProp, Sequential, Sgd,
+    Tape, Trainer, TrainingPlan, TrainingSession,
+};
+
+fn numbers(n: usize) -> Vec<f32> {
+    (0..n).map(|i| ((i * 7919) % 1009) as f32 / 500.0 - 1.0).collect()
+}
+
+fn on_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> R {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
+}
+
+fn digits(frozen: &[&str]) -> Model<'static> {
+    let net = Sequential::new([28, 28, 1]).conv2d(32, 3).relu().max_pool2d(2);
+    let net = net.conv2d(64, 3).relu().max_pool2d(2).conv2d(64, 3).relu();
+    let mut model = net.flatten().dense(64).relu().dense(10).build(1).unwrap();
+    frozen.iter().for_each(|name| model.set_trainable(name, false).unwrap());
+    model
+}
+
+const BASE: [&str; 3] = ["conv2d", "conv2d_1", "conv2d_2"];
+
+/// Whole nets, nets with frozen layers at the front and between, every kind of layer that learns alike.
+fn nets() -> Vec<Model<'static>> {
+    let small = Sequential::new([9, 11, 3])
+        .conv2d_with(5, [3, 3], Conv2d::same())
+        .relu()
+        .conv2d_with(6, [3, 2], Conv2d::same().stride(2))
+        .max_pool2d_with(MaxPool2d::new(2).stride(1))
+        .relu()
+        .flatten()
+        .dense(7)
+        .relu()
+        .dense(4);
+    let mut between = small.clone().build(3).unwrap();
+    between.set_trainable("conv2d_1", false).unwrap();
+    between.set_trainable("dense", false).unwrap();
+    let mut front = small.clone().build(4).unwrap();
+    front.set_trainable("conv2d", false).unwrap();
+    vec![small.build(2).unwrap(), between, front, digits(&BASE), digits(&BASE[..1])]
+}
+
+fn optimizers() -> [Optimizer; 4] {
+    let momentum = Sgd { rate: 0.02, momentum: 0.9, nesterov: true };
+    [
+        Sgd { rate: 0.05, ..Sgd::default() }.into(),
+        momentum.into(),
+        RmsProp::default().into(),
+        Adam::default().into(),
+    ]
+}
+
+const BATCH: usize = 6;
+
+/// Inputs and labels of a batch.
+fn batch(model: &Model<'_>) -> (Vec<f32>, Vec<f32>) {
+    let classes = model.output_shape().elements();
+    let labels = (0..BATCH).map(|i| (i % classes) as f32).collect();
+    (numbers(BATCH * model.input_shape().elements()), labels)
+}
+
+fn trainer(isa: Isa, optimizer: impl Into<Optimizer>) -> Trainer {
+    Trainer::new(optimizer, Loss::SoftmaxCrossEntropy).batch_size(BATCH).isa(isa)
+}
+
+/// The model after so many steps on a tape, which keeps everything for itself, and the last loss.
+fn on_a_tape(model: &Model<'_>, isa: Isa, mut optimizer: Optimizer, steps: usize) -> (Model<'static>, f32) {
+    let mut model = model.clone().into_owned();
+    let (inputs, labels) = batch(&model);
+    let shape = model.input_shape().with_batch(BATCH).unwrap();
+    let (mut memory, mut last) = (Tape::new(isa), 0.0);
+    for _ in 0..steps {
+        let mut tape = memory.reset();
+        let mut parameters = Vec::new();
+        let x = tape.input(shape, &inputs).unwrap();
+        let y = model.record(&mut tape, x, Mode::Training { seed: 0 }, &mut parameters).unwrap();
+        let targets = tape.one_hot(&labels, model.output_shape().elements()).unwrap();
+        let loss = tape.softmax_cross_entropy(y, targets).unwrap();
+        last = tape.value(loss).unwrap()[0];
+        let gradients = tape.backward(loss).unwrap();
+        model.update(isa, &mut optimizer, &parameters, &gradients).unwrap();
+        memory = gradients.into_tape();
+    }
+    (model, last)
+}
+
+#[test]
+fn it_learns_what_a_tape_learns_to_the_bit() {
+    for (i, model) in nets().iter().enumerate() {
+        let (inputs, labels) = batch(model);
+        for isa in Isa::available() {
+            for (threads, optimizer) in [1, 2, 1, 1].into_iter().zip(optimizers()) {
+                on_threads(threads, || {
+                    let (want, want_loss) = on_a_tape(model, isa, optimizer.clone(), 3);
+                    let mut session = TrainingSession::new(&trainer(isa, optimizer), model).unwrap();
+                    let losses = [0; 3].map(|_| session.step(&inputs, &labels).unwrap().loss);
+                    assert!(losses[2] == want_loss, "{i} {isa}: {losses:?} {want_loss}");
+                    assert!(session.to_model() == want, "{i} {isa}");
+                });
+            }
+        }
+    }
+}
+
+#[test]
+fn what_was_learnt_runs_as_the_model_does() {
+    let model = &nets()[1];
+    let (inputs, labels) = batch(model);
+    let mut session = TrainingSession::new(&trainer(Isa::detect(), Sgd::default()), model).unwrap();
+    session.step(&inputs, &labels).unwrap();
+    let learnt = session.to_model();
+    for n in [1, 2, BATCH] {
+        let samples = &inputs[..n * model.input_shape().elements()];
+        let want = bantam::Session::new(&learnt, n, Isa::detect()).unwrap().run(samples).unwrap().to_vec();
+        let got = session.run(samples).unwrap();
+        assert!(got.iter().zip(&want).all(|(got, want)| (got - want).abs() <= 1e-5), "{got:?} {want:?}");
+    }
+    let names: Vec<_> = session.weights().map(|(layer, name, _)| (layer.to_string(), name)).collect();
+    assert_eq!(names[..2], [("conv2d".to_string(), "kernel"), ("conv2d".to_string(), "bias")]);
+    assert_eq!(names.len(), 4);
+    session.restart();
+    assert!(session.to_model() == *model);
+}
+
+const PAINT: f32 = f32::from_bits(0x7fc0_beef);
+
+#[test]
+fn the_arena_is_used_as_planned_and_no_further() {
+    for model in nets() {
+        let (inputs, labels) = batch(&model);
+        for isa in Isa::available() {
+            for (threads, optimizer) in [1, 2, 1, 1].into_iter().zip(optimizers()) {
+                on_threads(threads, || {
+                    let trainer = trainer(isa, optimizer);
+                    let plan = TrainingPlan::new(&trainer, &model).unwrap();
+                    let len = plan.arena_len();
+                    assert_eq!(plan.peak_bytes(), 4 * len);
+                    let mut arena = Buffer::new(len + 64);
+                    arena.fill(PAINT);
+                    let mut session = TrainingSession::with_arena(&trainer, &model, &mut arena).unwrap();
+                    session.step(&inputs, &labels).unwrap();
+                    session.run(&inputs).unwrap();
+                    let learnt = session.to_model();
+                    let unused = |x: &f32| x.to_bits() == PAINT.to_bits();
+                    assert!(arena[len..].iter().all(unused), "{isa}: {plan}");
+                    let used = len - arena[..len].iter().rev().take_while(|x| unused(x)).count();
+                    assert!(isa != Isa::SCALAR || used > len - 16, "{used} of {len}\n{plan}");
+                    // Nothing was read that nobody wrote.
+                    assert!(
+                        learnt
+                            == TrainingSession::new(&trainer, &model)
+                                .map(|mut own| {
+                                    own.step(&inputs, &labels).unwrap();
+                                    own.to_model()
+                                })
+                                .unwrap()
+                    );
+                });
+            }
+        }
+    }
+}
+
+/// Both dense layers of the book's net, 37,578 weights, learn in what a chip of 256 KiB has left.
+#[test]
+fn the_book_s_head_learns_within_a_chip() {
+    on_threads(1, || {
+        let model = digits(&BASE);
+        let trainer = trainer(Isa::SCALAR, Sgd::default());
+        let plan = TrainingPlan::new(&trainer, &model).unwrap();
+        println!("{plan}");
+        assert!(plan.peak_bytes() < 208 * 1024, "{plan}");
+        let macs: u64 = 576 * 64 * 2 + 640 * 3;
+        assert_eq!(plan.layers().map(|layer| layer.multiply_adds).sum::<u64>(), 6 * macs);
+    });
+}
+
+#[test]
+fn a_session_allocates_nothing_once_it_is_made() {
+    on_threads(1, || {
+        let model = digits(&BASE);
+        let (inputs, labels) = batch(&model);
+        let trainer = trainer(Isa::detect(), Adam::default());
+        let mut arena = vec![0.0; TrainingPlan::new(&trainer, &model).unwrap().arena_len()];
+        let mut session = TrainingSession::with_arena(&trainer, &model, &mut arena).unwrap();
+        let steps = measure(|| {
+            session.step(&inputs, &labels).unwrap();
+            session.run(&inputs[..28 * 28]).unwrap();
+        });
+        assert_eq!(steps.count_total, 0);
+    });
+}
+
+#[test]
+fn what_does_not_fit_is_refused_and_nothing_is_lost() {
+    on_threads(1, || {
+        let model = digits(&BASE);
+        let (mut inputs, mut labels) = batch(&model);
+        let trainer = trainer(Isa::SCALAR, Sgd::default());
+        let peak = TrainingPlan::new(&trainer, &model).unwrap().peak_bytes();
+        let mut short = vec![0.0; peak / 4 - 2];
+        let error = TrainingSession::with_arena(&trainer, &model, &mut short).err().unwrap();
+        assert_eq!(error, Error::ArenaTooSmall { expected: peak, got: peak - 8 });
+
+        let mut session = TrainingSession::new(&trainer, &model).unwrap();
+        let shape = |error: Error| matches!(error, Error::Kernel(_) | Error::Shape { .. });
+        assert!(shape(session.step(&inputs[1..], &labels).unwrap_err()));
+        assert!(shape(session.step(&inputs, &labels[1..]).unwrap_err()));
+        labels[2] = 10.0;
+        let error = session.step(&inputs, &labels).unwrap_err();
+        assert_eq!(error, Error::Label { index: 2, label: 10.0, classes: 10 });
+        labels[2] = 1.0;
+        inputs[5] = f32::NAN;
+        assert!(matches!(session.step(&inputs, &labels).unwrap_err(), Error::Diverged { .. }));
+        assert!(session.to_model() == model);
+
+        let all = ["conv2d", "conv2d_1", "conv2d_2", "dense", "dense_1"];
+        let frozen = digits(&all);
+        let error = TrainingPlan::new(&trainer, &frozen).err().unwrap();
+        assert_eq!(error, Error::Empty { what: "trainable layers" });
+    });
+}
+
+/// More threads need more scratch: what was learnt stays.
+#[test]
+fn other_threads_than_before() {
+    let model = digits(&BASE[..1]);
+    let (inputs, labels) = batch(&model);
+    let trainer = trainer(Isa::detect(), RmsProp::default());
+    let step = |session: &mut TrainingSession<'_>| session.step(&inputs, &labels).unwrap().loss;
+    let want = on_threads(1, || {
+        let mut session = TrainingSession::new(&trainer, &model).unwrap();
+        [0; 3].map(|_| step(&mut session))
+    });
+    let mut session = on_threads(1, || TrainingSession::new(&trainer, &model).unwrap());
+    let got = [4, 1, 2].map(|threads| on_threads(threads, || step(&mut session)));
+    assert_eq!(got, want);
+}
