@@ -158,7 +158,6 @@ impl Plan<'_> {
                     prepared,
                     prepared_for,
                     output: &mut output[..output_len],
-                    kept: None,
                     scratch: &mut scratch[..step.scratch],
                 })?;
             }

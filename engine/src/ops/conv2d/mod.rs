@@ -115,8 +115,8 @@ impl Differentiable for Conv2d {
 /// Winograd's algorithm, if that is what was chosen.
 fn winograd(isa: Isa, geometry: &Geometry, algorithm: Algorithm) -> Result<Option<Winograd>, Error> {
     match algorithm {
-        Algorithm::Direct => Ok(None),
-        Algorithm::Winograd(tile) => Ok(Some(Winograd::new(isa, geometry, tile)?)),
+        Algorithm::Winograd(tile) if isa != Isa::SCALAR => Ok(Some(Winograd::new(isa, geometry, tile)?)),
+        _ => Ok(None),
     }
 }
 
@@ -197,7 +197,7 @@ pub(super) fn convolve(
     output: &mut [f32],
     scratch: &mut [f32],
 ) -> Result<(), Error> {
-    let Some(tile) = tile else {
+    let Some(tile) = tile.filter(|_| isa != Isa::SCALAR) else {
         return Ok(conv2d::forward(isa, geometry, input, prepared, bias, activation, output)?);
     };
     let winograd = Winograd::new(isa, geometry, tile)?;
