@@ -51,6 +51,15 @@ pub enum Error {
         /// The number that came.
         got: f32,
     },
+    /// A sample holds a NaN or an infinity, so that the outputs would mean nothing.
+    NotFinite {
+        /// Which array.
+        what: &'static str,
+        /// Position of the first such element.
+        index: usize,
+        /// The element.
+        got: f32,
+    },
     /// A variable belongs to an earlier recording of the tape.
     StaleVar,
     /// A gradient was asked for of a variable that has none: only parameters that the loss depends
@@ -206,6 +215,9 @@ impl fmt::Display for Error {
             Error::OutOfRange { what, expected, got } => {
                 write!(f, "{what}: expected {expected}, got {}", Decimal(*got))
             }
+            Error::NotFinite { what, index, got } => {
+                write!(f, "{what}: expected finite numbers, got {} at index {index}", Decimal(*got))
+            }
             Error::StaleVar => {
                 f.write_str("variable: expected one of this recording, got one of an earlier one")
             }
@@ -277,7 +289,11 @@ impl fmt::Display for Decimal {
         }
         let (sign, x) = (if x < 0.0 { "-" } else { "" }, x.abs());
         if x >= LARGE {
-            return if x.is_finite() { write!(f, "beyond {sign}1000000000") } else { write!(f, "{sign}infinity") };
+            return if x.is_finite() {
+                write!(f, "beyond {sign}1000000000")
+            } else {
+                write!(f, "{sign}infinity")
+            };
         }
         let mut whole = x as u32;
         let mut fraction = ((x - whole as f32) * UNIT as f32 + 0.5) as u32;
