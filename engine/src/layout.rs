@@ -2,7 +2,6 @@
 
 use crate::buffer::whole_lines;
 use alloc::vec::Vec;
-use core::cmp::Reverse;
 use core::ops::Range;
 
 /// A buffer that is needed from one time to another, both included.
@@ -24,8 +23,12 @@ impl Lifetime {
 /// The largest comes first, each goes to the lowest place that is free (Pisarchyk and Lee, arXiv
 /// 2001.03288, greedy by size).
 pub(crate) fn place(buffers: &[Lifetime]) -> (Vec<Range<usize>>, usize) {
-    let mut order: Vec<usize> = (0..buffers.len()).collect();
-    order.sort_by_key(|&index| Reverse(buffers[index].len));
+    // They are few; sorting by the library takes four KiB of a chip's flash.
+    let mut order: Vec<usize> = Vec::with_capacity(buffers.len());
+    for (index, buffer) in buffers.iter().enumerate() {
+        let at = order.partition_point(|&other| buffers[other].len >= buffer.len);
+        order.insert(at, index);
+    }
     // An empty one at the start is apart from all others.
     let mut places = alloc::vec![0..0; buffers.len()];
     // Sorted by where they begin.

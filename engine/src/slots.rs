@@ -116,16 +116,11 @@ impl<F: NorFlash> Slots<F> {
     /// What is there was learnt on top of another model, or the memory cannot be read. The session's
     /// weights are then as they were, or, if reading failed half way, those of its model.
     pub fn load(&mut self, session: &mut TrainingSession<'_>) -> Result<Option<u32>, Error> {
-        let bytes: usize = session.weights().map(|(.., values)| size_of_val(values)).sum();
-        let fingerprint = session.fingerprint();
-        let ours = |found: &Whole| found.fingerprint == fingerprint && found.len as usize == bytes;
-        let Some(newest) = self.newest(ours)? else {
-            return if self.newest(|_| true)?.is_some() { Err(Error::OtherModel) } else { Ok(None) };
-        };
+        let Some(newest) = self.newest_of(session)? else { return Ok(None) };
         let mut at = self.starts[newest.slot] + HEADER as u32;
         let (mut block, mut taken) = ([0; BLOCK], BLOCK);
         let flash = &mut self.flash;
-        let mut left = bytes;
+        let mut left = newest.len as usize;
         let read = session.overwrite(|values| {
             for value in values {
                 if taken == BLOCK {
@@ -145,9 +140,27 @@ impl<F: NorFlash> Slots<F> {
         read.map(|()| Some(newest.version))
     }
 
+    /// The number of the version that [`load`](Self::load) would load.
+    ///
+    /// # Errors
+    /// What is there was learnt on top of another model, or the memory cannot be read.
+    pub fn version(&mut self, session: &TrainingSession<'_>) -> Result<Option<u32>, Error> {
+        Ok(self.newest_of(session)?.map(|newest| newest.version))
+    }
+
     /// The memory itself.
     pub fn into_flash(self) -> F {
         self.flash
+    }
+
+    fn newest_of(&mut self, session: &TrainingSession<'_>) -> Result<Option<Whole>, Error> {
+        let bytes: usize = session.weights().map(|(.., values)| size_of_val(values)).sum();
+        let fingerprint = session.fingerprint();
+        let ours = |found: &Whole| found.fingerprint == fingerprint && found.len as usize == bytes;
+        match self.newest(ours)? {
+            None if self.newest(|_| true)?.is_some() => Err(Error::OtherModel),
+            newest => Ok(newest),
+        }
     }
 
     fn newest(&mut self, wanted: impl Fn(&Whole) -> bool) -> Result<Option<Whole>, Error> {

@@ -179,8 +179,8 @@ impl<'m> TrainingSession<'m> {
                 for &dim in parameter.shape.dims() {
                     sum = sum.add(&(dim as u64).to_le_bytes());
                 }
-                for value in parameter.values.iter().filter(|_| !layer.trainable) {
-                    sum = sum.add(&value.to_le_bytes());
+                if !layer.trainable {
+                    sum = sum.add(bytemuck::cast_slice(&parameter.values));
                 }
             }
         }

@@ -101,6 +101,7 @@ fn versions_take_turns() {
     for version in 1..6 {
         let learnt = session(&model, version as usize);
         assert_eq!(slots.save(&learnt), Ok(version));
+        assert_eq!(slots.version(&learnt), Ok(Some(version)));
         let mut again = session(&model, 0);
         assert_eq!(slots.load(&mut again), Ok(Some(version)));
         assert!(again.to_model() == learnt.to_model());

@@ -1,0 +1,150 @@
+//! Learns on the chip. The digits are shifted and dark on light, and the model has never seen such: its
+//! convolutions stay in flash, its two dense layers learn from 200 of them in RAM, and what they learnt
+//! goes to flash, where a power cut cannot hurt it.
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+use alloc::boxed::Box;
+use bantam::{
+    Aligned, Isa, Loss, Model, Sgd, Slots, Trainer, TrainingPlan, TrainingSession, argmax, include_aligned,
+};
+use core::error::Error;
+use embedded_storage::nor_flash::ReadNorFlash;
+use firmware::flash::Flash;
+use firmware::{Heap, board, println, stack};
+use static_cell::ConstStaticCell;
+
+firmware::program!(finetune);
+
+static MODEL: &[u8] = include_aligned!("../../data/mnist.bantam");
+/// Each digit's class, the class that the desktop read, and the pixels.
+static TO_LEARN: &[u8] = include_bytes!("../../data/digits-to-learn.bin");
+static OTHERS: &[u8] = include_bytes!("../../data/digits.bin");
+const SIDE: usize = 28;
+const PIXELS: usize = SIDE * SIDE;
+
+const EPOCHS: usize = 5;
+const BATCH: usize = 8;
+const ARENA: usize = 197_056 / size_of::<f32>();
+static MEMORY: ConstStaticCell<Aligned<[f32; ARENA]>> = ConstStaticCell::new(Aligned([0.0; ARENA]));
+static IMAGES: ConstStaticCell<[f32; BATCH * PIXELS]> = ConstStaticCell::new([0.0; BATCH * PIXELS]);
+
+#[global_allocator]
+static HEAP: Heap<{ 12 * 1024 }> = Heap::new();
+
+fn finetune() -> Result<(), Box<dyn Error>> {
+    let mut model = Model::from_bytes(MODEL)?;
+    for name in ["conv2d", "conv2d_1", "conv2d_2"] {
+        model.set_trainable(name, false)?;
+    }
+    let sgd = Sgd { rate: 0.05, ..Sgd::default() };
+    let trainer = Trainer::new(sgd, Loss::SoftmaxCrossEntropy).batch_size(BATCH).isa(Isa::detect());
+    let planned = TrainingPlan::new(&trainer, &model)?.peak_bytes();
+    println!("{}: the plan takes an arena of {planned} bytes", env!("BOARD"));
+
+    let arena = &mut MEMORY.take().0;
+    let images = IMAGES.take();
+    arena.fill(PAINT);
+    let mut session = TrainingSession::with_arena(&trainer, &model, arena)?;
+    let at_start = HEAP.used();
+    HEAP.forget_peak();
+    let before = right(&mut session, images)?;
+    println!("{before} of 100 digits read right before");
+    let (mut losses, mut instructions) = ([0; EPOCHS], 0);
+    for loss in &mut losses {
+        let (batches, _) = TO_LEARN.as_chunks::<{ BATCH * (2 + PIXELS) }>();
+        let mut sum = 0.0;
+        for batch in batches {
+            let labels = see(batch, images);
+            let (learnt, taken) = board::instructions(|| session.step(images, &labels));
+            sum += learnt?.loss;
+            instructions += taken;
+        }
+        // Printing numbers with a point would cost 14 KiB of flash.
+        *loss = (1000.0 * sum / batches.len() as f32) as usize;
+        println!("loss {loss:4}/1000 {}", &BAR[..3 * (*loss / 40).clamp(1, BAR.len() / 3)]);
+    }
+    let after = right(&mut session, images)?;
+    println!("{after} of 100 digits read right after {EPOCHS} epochs of 200 others");
+    println!("heap {at_start} bytes at the start, {} more later", HEAP.peak() - at_start);
+
+    let cuts = survive(&session)?;
+    println!("power cut at each of {cuts} writes: one whole version was there each time");
+    drop(session);
+    let used = arena.iter().rposition(|x| x.to_bits() != PAINT.to_bits()).map_or(0, |last| 4 * (last + 1));
+    println!("arena {used} bytes used of {planned}");
+    let mut session = TrainingSession::with_arena(&trainer, &model, arena)?;
+    let version = slots(Flash::new())?.load(&mut session)?;
+    let again = right(&mut session, images)?;
+    println!("{again} of 100 read right by version {} from flash", version.unwrap_or(0));
+
+    println!("stack {} bytes at the most", stack::peak());
+    println!("flash {} bytes, of which the model {}", board::flash_bytes(), MODEL.len());
+    let learnt = EPOCHS * TO_LEARN.len() / (2 + PIXELS);
+    println!("{} instructions a digit learnt", instructions / learnt as u64);
+    if used.next_multiple_of(LINE) != planned {
+        return Err("the arena is not used as planned".into());
+    }
+    if again != after || after < before + 30 || losses[EPOCHS - 1] >= losses[0] {
+        return Err("it does not learn".into());
+    }
+    Ok(())
+}
+
+/// A plan counts whole cache lines.
+const LINE: usize = 64;
+const PAINT: f32 = f32::from_bits(0x7fc0_beef);
+const BAR: &str = "████████████████████████████████████████";
+
+fn slots(flash: Flash) -> Result<Slots<Flash>, bantam::Error> {
+    let all = 0..flash.capacity() as u32;
+    Slots::new(flash, all)
+}
+
+/// Digits as they come here: two rows lower and three columns to the right, dark on light. Gives their
+/// classes.
+fn see<const N: usize>(digits: &[u8; N], images: &mut [f32]) -> [f32; BATCH] {
+    let mut labels = [0.0; BATCH];
+    let (digits, _) = digits.as_chunks::<{ 2 + PIXELS }>();
+    for ((&[class, _, ref pixels @ ..], image), label) in
+        digits.iter().zip(images.chunks_exact_mut(PIXELS)).zip(&mut labels)
+    {
+        image.fill(1.0);
+        for (row, pixels) in image.chunks_exact_mut(SIDE).skip(2).zip(pixels.chunks_exact(SIDE)) {
+            for (x, &pixel) in row[3..].iter_mut().zip(pixels) {
+                *x = 1.0 - f32::from(pixel) / 255.0;
+            }
+        }
+        *label = class.into();
+    }
+    labels
+}
+
+/// How many of the digits that are not learnt are read right.
+fn right(session: &mut TrainingSession<'_>, images: &mut [f32]) -> Result<usize, bantam::Error> {
+    let (others, _) = OTHERS.as_chunks::<{ 2 + PIXELS }>();
+    let mut right = 0;
+    for digit in others {
+        let [label, ..] = see(digit, images);
+        right += usize::from(argmax(session.run(&images[..PIXELS])?) as f32 == label);
+    }
+    Ok(right)
+}
+
+/// Saves what was learnt, then again with the power cut at each write, and at last as a whole. Gives the
+/// number of cuts.
+fn survive(session: &TrainingSession<'_>) -> Result<usize, Box<dyn Error>> {
+    slots(Flash::new())?.save(session)?;
+    let mut cuts = 0;
+    loop {
+        let saved = slots(Flash::with_power(cuts))?.save(session);
+        let newest = slots(Flash::new())?.version(session)?;
+        match saved {
+            Ok(version) if newest == Some(version) => return Ok(cuts),
+            Err(_) if newest == Some(1) => cuts += 1,
+            _ => return Err("a power cut lost what was learnt".into()),
+        }
+    }
+}
