@@ -90,7 +90,7 @@ impl<'m> Session<'m> {
     /// there are more threads than before, and the caller's arena is too small for them.
     pub fn run(&mut self, input: &[f32]) -> Result<&[f32], Error> {
         check_finite("samples", input)?;
-        if self.plan.threads != threads() {
+        if cfg!(feature = "parallel") && self.plan.threads != threads() {
             self.plan_again()?;
         }
         let plan = &self.plan;
