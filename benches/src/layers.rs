@@ -1,7 +1,7 @@
 //! Layers of well-known nets, as a benchmark's list.
 
 use bantam::{Buffer, Conv2d, LayerKind, MaxPool2d, Model, Sequential};
-use bantam_kernels::conv2d::winograd::Winograd;
+use bantam_kernels::conv2d::winograd::{RowPairs, Winograd};
 use bantam_kernels::conv2d::{self, Activation, Algorithm, Geometry, Padding};
 use bantam_kernels::{Error, Isa, depthwise_conv2d, max_pool2d};
 use serde_json::{Map, Value};
@@ -160,6 +160,8 @@ struct Convolution {
     geometry: Geometry,
     /// Of the forward pass and of the gradients to input and weights; direct without one.
     winograd: [Option<Winograd>; 3],
+    /// Of the forward pass.
+    row_pairs: Option<RowPairs>,
     input: Buffer,
     output: Buffer,
     bias: Buffer,
@@ -179,9 +181,13 @@ impl Convolution {
             Algorithm::choose_grad_weights(isa, &geometry),
         ];
         let winograd = choices.map(|choice| match algorithm.unwrap_or(choice) {
-            Algorithm::Direct => None,
+            Algorithm::Direct | Algorithm::RowPairs => None,
             Algorithm::Winograd(tile) => Winograd::new(isa, &geometry, tile).ok(),
         });
+        let row_pairs = match algorithm.unwrap_or(choices[0]) {
+            Algorithm::RowPairs => RowPairs::new(isa, &geometry).ok(),
+            _ => None,
+        };
         let packed = match winograd[0] {
             Some(winograd) => {
                 let mut packed = Buffer::new(winograd.packed_len());
@@ -207,8 +213,9 @@ impl Convolution {
             }
         };
         let channels = geometry.input()[3];
+        let row_pairs_scratch = row_pairs.map_or(0, |pairs| pairs.scratch_len());
         let scratch = [
-            winograd[0].map_or(0, |winograd| winograd.forward_scratch_len()),
+            winograd[0].map_or(row_pairs_scratch, |winograd| winograd.forward_scratch_len()),
             winograd[1].map_or(0, |winograd| winograd.grad_input_scratch_len()),
             winograd[2].map_or(0, |winograd| winograd.grad_weights_scratch_len(channels)),
         ];
@@ -216,6 +223,7 @@ impl Convolution {
             isa,
             geometry,
             winograd,
+            row_pairs,
             input: crate::numbers(len(geometry.input())),
             output: crate::numbers(len(geometry.output())),
             bias: crate::numbers(geometry.output()[3]),
@@ -230,7 +238,12 @@ impl Convolution {
 
 impl Ready for Convolution {
     fn algorithm(&self) -> &'static str {
-        self.winograd[0].map_or(Algorithm::Direct, |winograd| Algorithm::Winograd(winograd.tile())).name()
+        let algorithm = match (self.winograd[0], self.row_pairs) {
+            (Some(winograd), _) => Algorithm::Winograd(winograd.tile()),
+            (None, Some(_)) => Algorithm::RowPairs,
+            (None, None) => Algorithm::Direct,
+        };
+        algorithm.name()
     }
 
     fn scratch_bytes(&self) -> usize {
@@ -250,11 +263,13 @@ impl Ready for Convolution {
     }
 
     fn forward(&mut self) -> Result<(), Error> {
-        let Convolution { isa, geometry, winograd, input, packed, bias, output, scratch, .. } = self;
-        let (bias, activation) = (Some(&**bias), Activation::Relu);
-        match winograd[0] {
-            Some(winograd) => winograd.forward(input, packed, bias, activation, output, &mut scratch[0]),
-            None => conv2d::forward(*isa, geometry, input, packed, bias, activation, output),
+        let Convolution { isa, geometry, winograd, row_pairs, input, packed, bias, output, scratch, .. } =
+            self;
+        let (bias, activation, scratch) = (Some(&**bias), Activation::Relu, &mut scratch[0]);
+        match (winograd[0], row_pairs) {
+            (Some(winograd), _) => winograd.forward(input, packed, bias, activation, output, scratch),
+            (None, Some(pairs)) => pairs.forward(input, packed, bias, activation, output, scratch),
+            (None, None) => conv2d::forward(*isa, geometry, input, packed, bias, activation, output),
         }
     }
 

@@ -106,8 +106,7 @@ impl Visitor for Maximum<'_> {
                 for (v, best) in best.iter_mut().enumerate() {
                     // SAFETY: the caller's promise.
                     let x = unsafe { simd.load_n(cell.add(v * S::LANES), live::<S, V>(v, last)) };
-                    // `max` keeps a NaN of its second argument only.
-                    *best = simd.select(simd.eq(x, x), simd.max(x, *best), x);
+                    *best = simd.max_or_nan(x, *best);
                 }
             }
         }

@@ -25,6 +25,9 @@ struct Options {
     /// Print `{"name": seconds per image}` instead of the table
     #[arg(long)]
     json: bool,
+    /// Time nothing: run each net so often, and print the multiply-adds of a run, to count instructions
+    #[arg(long, value_name = "N", conflicts_with_all = ["json", "rounds"])]
+    passes: Option<u64>,
 }
 
 fn main() -> ExitCode {
@@ -60,13 +63,21 @@ fn run(options: &Options) -> Result<(), String> {
     let pool = pool.map_err(|error| error.to_string())?;
     let model = mnist().map_err(|error| error.to_string())?;
 
-    if !options.json {
+    if let Some(passes) = options.passes {
+        println!("{isa}, {passes} passes");
+        println!("net        multiply-adds");
+    } else if !options.json {
         println!("{isa}, threads: {}", options.threads);
         println!("net          µs/image    images/s");
     }
     let mut seconds = Map::new();
     for (name, batch) in BATCHES {
         if options.exact.as_ref().is_some_and(|exact| exact != name) {
+            continue;
+        }
+        if let Some(passes) = options.passes {
+            let multiply_adds = pool.install(|| count(&model, batch, isa, passes));
+            println!("{name:10} {:13}", multiply_adds.map_err(|error| format!("{name}: {error}"))?);
             continue;
         }
         let best = pool.install(|| seconds_per_image(&model, batch, isa, options.rounds));
@@ -87,6 +98,16 @@ fn mnist() -> Result<Model<'static>, Error> {
     let net = Sequential::new([28, 28, 1]).conv2d(32, 3).relu().max_pool2d(2);
     let net = net.conv2d(64, 3).relu().max_pool2d(2).conv2d(64, 3).relu();
     net.flatten().dense(64).relu().dense(10).build(1)
+}
+
+/// Multiply-adds of a pass.
+fn count(model: &Model<'_>, batch: usize, isa: Isa, passes: u64) -> Result<u64, Error> {
+    let mut session = Session::new(model, batch, isa)?;
+    let images = numbers(batch * model.input_shape().elements());
+    for _ in 0..passes {
+        std::hint::black_box(session.run(&images)?);
+    }
+    Ok(session.plan().multiply_adds())
 }
 
 fn seconds_per_image(model: &Model<'_>, batch: usize, isa: Isa, rounds: u32) -> Result<f64, Error> {

@@ -3,8 +3,7 @@ use super::{Backward, Conv2d, Differentiable, Forward, ForwardInPlace, MaxPool2d
 use crate::buffer::whole_lines;
 use crate::parallel::{WORTH_SHARING, each_chunk, for_each_part, part_of, threads};
 use crate::{Error, Shape};
-use bantam_kernels::conv2d::winograd::Tile;
-use bantam_kernels::conv2d::{Activation, Geometry};
+use bantam_kernels::conv2d::{Activation, Algorithm, Geometry};
 use bantam_kernels::{Isa, max_pool2d as kernel};
 
 /// A convolution and the max-pool of its output. The map between them never is in memory as a whole:
@@ -31,8 +30,8 @@ impl Conv2dPool {
         let Forward { isa, inputs, prepared, prepared_for, output, scratch, .. } = run;
         let (conv, pool) = self.geometries(prepared_for)?;
         let stripes = Stripes::new(isa, &conv, &pool)?;
-        let Stripes { conv, pool, tile, images, rows } = stripes;
-        let weights = Weights::new(inputs, prepared, tile);
+        let Stripes { conv, pool, algorithm, images, rows } = stripes;
+        let weights = Weights::new(inputs, prepared, algorithm);
         let stripe = Stripe { isa, weights, activation: self.pool.activation };
         let ([_, height, ..], [_, all_rows, ..]) = (conv.input(), pool.output());
         let (input_len, output_len) = (elements(conv.input()), elements(pool.output()));
@@ -129,9 +128,12 @@ impl Operation for Conv2dPool {
     fn forward_in_place(&self, run: ForwardInPlace<'_>) -> Result<(), Error> {
         let ForwardInPlace { isa, shapes, data, weights, prepared, prepared_for, scratch } = run;
         let (conv, pool) = self.geometries(prepared_for)?;
-        let Stripes { conv, pool, tile, images, rows } = Stripes::new(isa, &conv, &pool)?;
-        let stripe =
-            Stripe { isa, weights: Weights::new(weights, prepared, tile), activation: self.pool.activation };
+        let Stripes { conv, pool, algorithm, images, rows } = Stripes::new(isa, &conv, &pool)?;
+        let stripe = Stripe {
+            isa,
+            weights: Weights::new(weights, prepared, algorithm),
+            activation: self.pool.activation,
+        };
         let ([_, height, ..], [_, all_rows, ..]) = (conv.input(), pool.output());
         let (input_len, output_len) = (elements(conv.input()), elements(pool.output()));
         let (input_row, output_row) = (input_len / height, output_len / all_rows);
@@ -236,7 +238,7 @@ struct Stripes {
     /// Of one image.
     conv: Geometry,
     pool: kernel::Geometry,
-    tile: Option<Tile>,
+    algorithm: Algorithm,
     /// Whole images at a time, or one and some rows of the pool's output.
     images: usize,
     rows: usize,
@@ -249,15 +251,16 @@ const WINOGRAD_STRIPE: usize = 128 * 1024;
 
 impl Stripes {
     fn new(isa: Isa, conv: &Geometry, pool: &kernel::Geometry) -> Result<Stripes, Error> {
-        let tile = conv2d::forward_tile(isa, conv)?;
+        let algorithm = Algorithm::choose(isa, conv);
         let [batch, rows, ..] = pool.output();
         let (conv, pool) = (conv.with_batch(1)?, pool.with_batch(1)?);
-        let mut stripes = Stripes { conv, pool, tile, images: 1, rows };
-        let room = match tile {
+        let mut stripes = Stripes { conv, pool, algorithm, images: 1, rows };
+        let room = match algorithm {
             // A small computer has no cache to fill and no memory to waste.
-            None if isa == Isa::SCALAR => 0,
-            None => STRIPE,
-            Some(_) => WINOGRAD_STRIPE,
+            Algorithm::RowPairs => 0,
+            Algorithm::Direct if isa == Isa::SCALAR => 0,
+            Algorithm::Direct => STRIPE,
+            Algorithm::Winograd(_) => WINOGRAD_STRIPE,
         };
         let map = elements(conv.output());
         if map <= room {
@@ -268,7 +271,7 @@ impl Stripes {
         // stay the same.
         let Some((_, first)) = pool.rows(0..1) else { return Ok(stripes) };
         let step = pool.rows(1..2).map_or(first.end, |(_, second)| second.start);
-        let aligned = |count: usize| (count * step).is_multiple_of(tile.map_or(1, Tile::side));
+        let aligned = |count: usize| (count * step).is_multiple_of(algorithm.rows());
         let row = map / conv.output()[1];
         if let Some(least) = (1..rows).find(|&count| aligned(count)).filter(|_| first.end <= step) {
             let count = (room / (row * step * least)).max(1) * least;
@@ -290,6 +293,6 @@ impl Stripes {
             Some((conv, _)) if self.images == 1 => conv,
             _ => self.conv.with_batch(self.images)?,
         };
-        Ok(whole_lines(elements(conv.output())) + conv2d::convolve_scratch_len(isa, &conv, self.tile)?)
+        Ok(whole_lines(elements(conv.output())) + conv2d::convolve_scratch_len(isa, &conv, self.algorithm)?)
     }
 }

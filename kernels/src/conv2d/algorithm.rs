@@ -2,7 +2,7 @@
 
 use super::Geometry;
 use super::pack::WholeVectors;
-use super::winograd::{Tile, Winograd};
+use super::winograd::{RowPairs, Tile, Winograd};
 use crate::Isa;
 
 /// How a convolution is computed.
@@ -12,6 +12,8 @@ pub enum Algorithm {
     Direct,
     /// Winograd's, for 3×3 windows with stride 1.
     Winograd(Tile),
+    /// Winograd's along the columns, as [`RowPairs`].
+    RowPairs,
 }
 
 /// What a point of a tile costs to transform, in multiply-adds for each of its channels. F(4×4)
@@ -29,6 +31,8 @@ fn read(isa: Isa) -> usize {
 /// clear and transform them, in multiply-adds: 16 MFLOP layers of 64 channels lose 40 in all, where
 /// the sums exceed the second-level cache it is 40 to 55 a block.
 const SUMS: usize = 30;
+/// What it costs to transform the weights of a pair of channels for a pair of rows, in multiply-adds.
+const PAIR_OF_ROWS: usize = 36;
 /// With fewer the transforms, a vector at a time, work on padding.
 const FEWEST_CHANNELS: usize = 8;
 
@@ -36,9 +40,12 @@ impl Algorithm {
     /// The fastest for a forward pass, of those whose error stays below that of
     /// [`Winograd::error_bound`] for F(4×4, 3×3).
     ///
-    /// It is the one of the lowest cost, in multiply-adds, by a small model. Scalar code stays
-    /// direct: small computers lack the memory that the transforms take.
+    /// It is the one of the lowest cost, in multiply-adds, by a small model. Scalar code takes no tiles
+    /// of squares: small computers lack the memory that the transforms take.
     pub fn choose(isa: Isa, geometry: &Geometry) -> Algorithm {
+        if RowPairs::new(isa, geometry).is_ok() {
+            return scalar(geometry);
+        }
         let [batch, height, width, features] = geometry.output();
         let weights = |_| read(isa);
         cheapest(isa, geometry, [batch, height, width], [geometry.channels_in, features], weights)
@@ -59,10 +66,11 @@ impl Algorithm {
         cheapest(isa, geometry, [batch, height, width], [geometry.channels_in, features], sums)
     }
 
-    /// `"direct"`, `"winograd2"`, `"winograd3"`, `"winograd4"` or `"winograd6"`.
+    /// `"direct"`, `"winograd2x1"`, `"winograd2"`, `"winograd3"`, `"winograd4"` or `"winograd6"`.
     pub const fn name(self) -> &'static str {
         match self {
             Algorithm::Direct => "direct",
+            Algorithm::RowPairs => "winograd2x1",
             Algorithm::Winograd(Tile::F2) => "winograd2",
             Algorithm::Winograd(Tile::F3) => "winograd3",
             Algorithm::Winograd(Tile::F4) => "winograd4",
@@ -70,10 +78,33 @@ impl Algorithm {
         }
     }
 
+    /// Rows of the output that are computed together: a part of an image keeps its bits if it begins at a
+    /// multiple.
+    pub const fn rows(self) -> usize {
+        match self {
+            Algorithm::Direct => 1,
+            Algorithm::Winograd(tile) => tile.side(),
+            Algorithm::RowPairs => 2,
+        }
+    }
+
     /// The algorithm of that name.
     pub fn named(name: &str) -> Option<Algorithm> {
         let winograd = [Tile::F2, Tile::F3, Tile::F4, Tile::F6].map(Algorithm::Winograd);
-        [Algorithm::Direct].into_iter().chain(winograd).find(|algorithm| algorithm.name() == name)
+        [Algorithm::Direct, Algorithm::RowPairs]
+            .into_iter()
+            .chain(winograd)
+            .find(|algorithm| algorithm.name() == name)
+    }
+}
+
+fn scalar(geometry: &Geometry) -> Algorithm {
+    let ([.., channels, features], [_, _, columns, _]) = (geometry.weights(), geometry.output());
+    // A pair of rows saves six multiply-adds a column.
+    if channels.min(features) >= FEWEST_CHANNELS && 6 * columns > PAIR_OF_ROWS {
+        Algorithm::RowPairs
+    } else {
+        Algorithm::Direct
     }
 }
 

@@ -1,6 +1,6 @@
 use super::Geometry;
 use super::pack::{packed_len, packed_transposed_len, takes_plain_weights};
-use super::window::{Offsets, Order, Positions, Residue, Segment, Sweep, split};
+use super::window::{Offsets, Order, Positions, Residue, Segment, Sweep, panels, split};
 use crate::error::check;
 use crate::simd::{Operation, Simd, Tile};
 use crate::{Error, Isa};
@@ -77,7 +77,7 @@ pub fn forward(
         } else {
             Weights::Panels(&packed[group * group_len..][..group_len])
         };
-        isa.run(Correlate {
+        Correlate {
             batch: geometry.batch,
             sweeps: Sweep::forward(geometry.axes),
             has_runs: geometry.has_runs(),
@@ -86,9 +86,11 @@ pub fn forward(
             input,
             weights,
             bias,
+            resume: false,
             activation,
             output: &mut *output,
-        });
+        }
+        .run_on(isa);
     }
     Ok(())
 }
@@ -120,7 +122,7 @@ pub fn grad_input(
             let len = residue.taps[0].count * residue.taps[1].count * (packed.len() / taps);
             let (packed, tail) = rest.split_at(len);
             rest = tail;
-            isa.run(Correlate {
+            Correlate {
                 batch: geometry.batch,
                 sweeps: residue.sweeps(geometry.axes),
                 has_runs: geometry.has_runs(),
@@ -129,9 +131,11 @@ pub fn grad_input(
                 input: d_output,
                 weights: Weights::Panels(packed),
                 bias: None,
+                resume: false,
                 activation: Activation::None,
                 output: &mut *d_input,
-            });
+            }
+            .run_on(isa);
         }
     }
     Ok(())
@@ -147,36 +151,38 @@ const CHANNELS_BY_TAPS: usize = 256;
 
 /// Channels of a group, and of all groups together.
 #[derive(Clone, Copy)]
-struct Channels {
-    all: usize,
-    first: usize,
-    count: usize,
+pub(super) struct Channels {
+    pub all: usize,
+    pub first: usize,
+    pub count: usize,
 }
 
 impl Channels {
-    fn all(count: usize) -> Channels {
+    pub fn all(count: usize) -> Channels {
         Channels { all: count, first: 0, count }
     }
 }
 
 /// A window of packed weights slid over an array.
 pub(super) struct Correlate<'a> {
-    batch: usize,
-    sweeps: [Sweep; 2],
+    pub batch: usize,
+    pub sweeps: [Sweep; 2],
     /// Whether each row of the window is one run of numbers.
-    has_runs: bool,
-    channels: Channels,
-    features: Channels,
-    input: &'a [f32],
-    weights: Weights<'a>,
-    bias: Option<&'a [f32]>,
-    activation: Activation,
-    output: &'a mut [f32],
+    pub has_runs: bool,
+    pub channels: Channels,
+    pub features: Channels,
+    pub input: &'a [f32],
+    pub weights: Weights<'a>,
+    pub bias: Option<&'a [f32]>,
+    /// Adds to what the output holds, and to no bias.
+    pub resume: bool,
+    pub activation: Activation,
+    pub output: &'a mut [f32],
 }
 
 /// A row of weights, one for each feature, for each of a window's products.
 #[derive(Clone, Copy)]
-enum Weights<'a> {
+pub(super) enum Weights<'a> {
     /// Panel after panel.
     Panels(&'a [f32]),
     /// As the caller has them; the features of other groups may lie between the rows.
@@ -228,6 +234,12 @@ struct Reach {
 }
 
 impl<'a> Correlate<'a> {
+    /// One copy of the code for all who call it.
+    #[inline(never)]
+    pub fn run_on(self, isa: Isa) {
+        isa.run(self);
+    }
+
     /// `[rows, depth]` times packed weights of `[depth, features]`.
     pub fn product(
         [rows, depth, features]: [usize; 3],
@@ -248,6 +260,7 @@ impl<'a> Correlate<'a> {
             input,
             weights: Weights::Panels(packed),
             bias: None,
+            resume: false,
             activation,
             output,
         }
@@ -260,7 +273,7 @@ impl<'a> Correlate<'a> {
         let depth = self.sweeps[0].taps * self.sweeps[1].taps * self.channels.count;
         let panel_bytes = size_of::<f32>() * depth * V * S::LANES;
         let together = (PANELS_BYTES / panel_bytes.max(1)).max(1);
-        let panels = split(vectors, V);
+        let panels = panels::<S>(vectors);
         for group in split(panels.clone().count(), together) {
             let panels = panels.clone().skip(group.start).take(group.len());
             // Either every position sums up all its taps at once, or tap by tap: then the edges do
@@ -273,14 +286,14 @@ impl<'a> Correlate<'a> {
                     && vertical.positions * horizontal.positions <= POSITIONS
                     && (vertical.is_cut() || horizontal.is_cut());
             let all = [vertical.unseeing(), horizontal.unseeing()];
-            if by_taps {
+            if by_taps && !self.resume {
                 let ends = Ends { resume: false, finish: false };
                 self.rectangle::<S, R, V, N>(simd, all.each_ref(), ends, depth, panels.clone());
             }
             let order = if by_taps { Order::Taps } else { Order::Positions };
             for rows in vertical.rectangles(order) {
                 for columns in horizontal.rectangles(order) {
-                    let ends = Ends { resume: by_taps, finish: !by_taps };
+                    let ends = Ends { resume: by_taps || self.resume, finish: !by_taps };
                     self.rectangle::<S, R, V, N>(simd, [&rows, &columns], ends, depth, panels.clone());
                 }
             }
@@ -347,6 +360,12 @@ impl<'a> Correlate<'a> {
                     }
                 };
                 let input = self.input.as_ptr().wrapping_add(channels.first);
+                #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+                if S::LANES == 1 {
+                    // SAFETY: as below.
+                    unsafe { self.tiles_by_hand(input, list, &reach, &panel) };
+                    continue;
+                }
                 // SAFETY: the offsets come from `Positions` for these arrays, so every window's
                 // reach and every written pixel lies inside them; the panel is `vectors` wide.
                 unsafe {
@@ -363,6 +382,44 @@ impl<'a> Correlate<'a> {
                         _ => self.tiles::<S, R, V>(simd, input, list, &reach, &panel),
                     }
                 }
+            }
+        }
+    }
+
+    /// As [`tiles`](Self::tiles), of one panel of a scalar FPU.
+    ///
+    /// # Safety
+    /// As [`tiles`](Self::tiles).
+    #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+    unsafe fn tiles_by_hand(&self, input: *const f32, list: &[Offsets], reach: &Reach, panel: &Panel) {
+        use crate::simd::{Scalar, vfp};
+        const ZEROS: &[f32; vfp::WIDTHS[0]] = &[0.0; vfp::WIDTHS[0]];
+        let step = size_of::<f32>() * panel.step;
+        let tiles = vfp::Tiles {
+            next: list.as_ptr(),
+            end: list.as_ptr_range().end,
+            input,
+            output: panel.output,
+            bias: match () {
+                () if panel.ends.resume => core::ptr::null(),
+                () if panel.bias.is_null() => ZEROS.as_ptr(),
+                () => panel.bias,
+            },
+            weights: panel.weights,
+            step,
+            rows: reach.rows,
+            run: reach.run,
+            input_skip: size_of::<f32>() * reach.input_pitch.wrapping_sub(reach.run),
+            weight_skip: step.wrapping_mul(reach.weight_pitch.wrapping_sub(reach.run)),
+        };
+        // SAFETY: the caller's promise.
+        unsafe { tiles.run(panel.live) };
+        if panel.ends.finish && self.activation != Activation::None {
+            for offsets in list {
+                // SAFETY: the caller's promise; the tiles have written it.
+                let sums =
+                    unsafe { core::slice::from_raw_parts_mut(panel.output.add(offsets.write), panel.live) };
+                self.activation.apply(Scalar, sums);
             }
         }
     }

@@ -1,5 +1,5 @@
 use super::Geometry;
-use super::window::{Residue, split};
+use super::window::{Residue, panels};
 use crate::error::check;
 use crate::simd::{Operation, Simd};
 use crate::{Error, Isa};
@@ -103,7 +103,7 @@ impl<F: Fn(usize) -> usize> Operation for Pack<'_, F> {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
         let mut rest = self.packed;
-        for vectors in split(self.features.div_ceil(S::LANES), S::TILE.vectors()) {
+        for vectors in panels::<S>(self.features.div_ceil(S::LANES)) {
             let first = vectors.start * S::LANES;
             let width = vectors.len() * S::LANES;
             let live = width.min(self.features - first);

@@ -215,6 +215,7 @@ pub(crate) struct Segment {
 
 /// Where one position reads its first visible tap and writes its result, in elements.
 #[derive(Clone, Copy, Default)]
+#[repr(C)]
 pub(crate) struct Offsets {
     pub read: usize,
     pub write: usize,
@@ -310,6 +311,27 @@ pub(crate) fn split(total: usize, largest: usize) -> impl Iterator<Item = Range<
         let (even, longer) = (total / parts, total % parts);
         let start = part * even + part.min(longer);
         start..start + even + usize::from(part < longer)
+    })
+}
+
+/// The vectors of each panel that packed weights are parted into.
+#[cfg(not(all(target_arch = "arm", target_abi = "eabihf")))]
+pub(crate) fn panels<S: Simd>(vectors: usize) -> impl Iterator<Item = Range<usize>> + Clone {
+    split(vectors, S::TILE.vectors())
+}
+
+/// The features of each panel that weights are parted into: as wide as may be, since narrow tiles are
+/// slower.
+#[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+pub(crate) fn panels<S: Simd>(features: usize) -> impl Iterator<Item = Range<usize>> + Clone {
+    let [eight, four, _] = crate::simd::vfp::WIDTHS;
+    let eights = features / eight;
+    let fours = features % eight / four;
+    let (after_eights, after_fours) = (eights * eight, eights * eight + fours * four);
+    (0..eights + fours + features % four).map(move |panel| match panel.checked_sub(eights) {
+        None => panel * eight..(panel + 1) * eight,
+        Some(panel) if panel < fours => after_eights..after_fours,
+        Some(panel) => after_fours + panel - fours..after_fours + panel - fours + 1,
     })
 }
 

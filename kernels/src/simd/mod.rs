@@ -7,6 +7,9 @@
 mod scalar;
 pub(crate) use scalar::Scalar;
 
+#[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+pub(crate) mod vfp;
+
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -36,6 +39,7 @@ pub(crate) enum Tile {
 
 impl Tile {
     /// Vectors of the widest panel.
+    #[allow(dead_code, reason = "Arm's scalar FPU has panels of its own")]
     pub const fn vectors(self) -> usize {
         match self {
             Tile::R6V2 => 2,
@@ -94,6 +98,11 @@ pub(crate) trait Simd: Copy {
     fn sqrt(self, a: Self::Vector) -> Self::Vector;
     /// The larger of the two. A NaN in `b` gives NaN; one in `a` may be lost.
     fn max(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// The larger of the two; NaN if either is.
+    #[inline(always)]
+    fn max_or_nan(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        self.select(self.eq(a, a), self.max(a, b), a)
+    }
     /// The smaller of the two. A NaN in `b` gives NaN; one in `a` may be lost.
     fn min(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// Where `a > b` or either is NaN.

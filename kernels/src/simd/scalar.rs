@@ -79,6 +79,17 @@ impl Simd for Scalar {
         if a > b { a } else { b }
     }
     #[inline(always)]
+    fn max_or_nan(self, a: f32, b: f32) -> f32 {
+        // One comparison serves both questions.
+        if a <= b {
+            b
+        } else if a > b {
+            a
+        } else {
+            a + b
+        }
+    }
+    #[inline(always)]
     fn min(self, a: f32, b: f32) -> f32 {
         if a < b { a } else { b }
     }

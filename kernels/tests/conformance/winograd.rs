@@ -3,7 +3,7 @@
 //! the length of the sum.
 
 use crate::support::{Numbers, bits, isas, shapes, written};
-use bantam_kernels::conv2d::winograd::{Tile, Winograd};
+use bantam_kernels::conv2d::winograd::{RowPairs, Tile, Winograd};
 use bantam_kernels::conv2d::{self, Activation, Algorithm, Geometry, Padding};
 use bantam_kernels::reference::Expected;
 use bantam_kernels::{Error, Isa, reference};
@@ -54,8 +54,13 @@ fn mean_error(tile: Tile) -> f64 {
 
 /// `terms` and `scale` are those of [`Winograd::error_bound`].
 fn compare(g: &Geometry, (isa, tile): (Isa, Tile), got: &[f32], want: &[Expected], terms: usize, scale: f64) {
-    let what = format!("{isa} {g:?} {tile:?}");
-    let bound = Winograd::error_bound(tile, terms) * f64::from(f32::EPSILON) / 2.0 * scale;
+    let bounds = (Winograd::error_bound(tile, terms) * scale, mean_error(tile));
+    within(bounds, g, &format!("{isa} {g:?} {tile:?}"), got, want);
+}
+
+/// `bound` is in units of 2⁻²⁴, `mean` that of [`mean_error`].
+fn within((bound, mean): (f64, f64), g: &Geometry, what: &str, got: &[f32], want: &[Expected]) {
+    let bound = bound * f64::from(f32::EPSILON) / 2.0;
     let (mut errors, mut squares) = (0.0, 0.0);
     assert_eq!(got.len(), want.len(), "{what}: length");
     for (i, (&got, want)) in got.iter().zip(want).enumerate() {
@@ -68,7 +73,7 @@ fn compare(g: &Geometry, (isa, tile): (Isa, Tile), got: &[f32], want: &[Expected
     let products = g.multiply_adds() as usize / got.len();
     if got.len() > 1000 && products >= 9 * 32 {
         let relative = (errors / squares).sqrt();
-        let bound = mean_error(tile) * (products as f64).sqrt();
+        let bound = mean * (products as f64).sqrt();
         assert!(relative <= bound, "{what}: mean error {relative}, expected at most {bound}");
     }
 }
@@ -129,6 +134,86 @@ fn forward() {
             assert_eq!(run(Activation::Relu6), relu6, "{isa} {g:?} {tile:?}");
         });
     });
+}
+
+fn row_pairs(g: &Geometry) -> impl Iterator<Item = (Isa, RowPairs)> {
+    isas().into_iter().filter_map(|isa| Some((isa, RowPairs::new(isa, g).ok()?)))
+}
+
+#[test]
+fn forward_in_row_pairs() {
+    for_each_shape(|g, numbers| {
+        let input = numbers.take(1, len(g.input()));
+        let weights = numbers.take(2, len(g.weights()));
+        let bias = numbers.take(3, g.output()[3]);
+        let want: Vec<_> = reference::conv2d::forward(g, &input, &weights, Some(&bias)).collect();
+        let [_, _, cin, cout] = g.weights();
+        let scale = largest(&input) * largest_sum(&weights, cout, 1) + largest(&bias);
+        for (isa, pairs) in row_pairs(g) {
+            let what = format!("{isa} {g:?}");
+            let mut scratch = vec![f32::NAN; pairs.scratch_len()];
+            let mut run = |activation| {
+                written(len(g.output()), |output| {
+                    pairs.forward(&input, &weights, Some(&bias), activation, output, &mut scratch).unwrap();
+                })
+            };
+            let got = run(Activation::None);
+            within((RowPairs::error_bound(cin) * scale, mean_error(Tile::F2)), g, &what, &got, &want);
+            let relu: Vec<_> = got.iter().map(|&x| if x < 0.0 { 0.0 } else { x }).collect();
+            assert_eq!(run(Activation::Relu), relu, "{what}");
+            let relu6: Vec<_> = relu.iter().map(|&x| if x > 6.0 { 6.0 } else { x }).collect();
+            assert_eq!(run(Activation::Relu6), relu6, "{what}");
+            if numbers == Numbers::Integers {
+                // Halves of small integers are exact.
+                assert!(got.iter().zip(&want).all(|(&got, want)| f64::from(got) == want.value), "{what}");
+            }
+        }
+    });
+}
+
+/// The same bits if the image is parted between pairs of rows.
+#[test]
+fn parts_in_row_pairs() {
+    for padding in [Padding::Same, Padding::Valid, UNEVEN] {
+        let g = geometry(([1, 9, 7, 19], 21, padding)).unwrap();
+        let (input, weights) =
+            (Numbers::Reals.take(1, len(g.input())), Numbers::Reals.take(2, len(g.weights())));
+        for (isa, _) in row_pairs(&g) {
+            let run = |g: &Geometry, input: &[f32]| {
+                let pairs = RowPairs::new(isa, g).unwrap();
+                let mut scratch = vec![f32::NAN; pairs.scratch_len()];
+                written(len(g.output()), |output| {
+                    pairs.forward(input, &weights, None, Activation::None, output, &mut scratch).unwrap();
+                })
+            };
+            let height = g.output()[1];
+            let part = |rows| {
+                let (part, seen) = g.rows(rows).unwrap();
+                run(&part, &input[seen.start * 7 * 19..seen.end * 7 * 19])
+            };
+            let parts = [part(0..4), part(4..6), part(6..height)].concat();
+            assert_eq!(bits(&run(&g, &input)), bits(&parts), "{isa} {padding:?}");
+        }
+    }
+}
+
+#[test]
+fn refusals_of_row_pairs() {
+    let g = geometry(([1, 9, 9, 2], 3, Padding::Valid)).unwrap();
+    for isa in isas().into_iter().filter(|&isa| !conv2d::takes_plain_weights(isa)) {
+        assert_eq!(RowPairs::new(isa, &g), Err(Error::NotWinograd));
+    }
+    let strided = Geometry::new([1, 9, 9, 2], [3, 3], 3, [2, 2], Padding::Valid).unwrap();
+    assert_eq!(RowPairs::new(Isa::SCALAR, &strided), Err(Error::NotWinograd));
+    let pairs = RowPairs::new(Isa::SCALAR, &g).unwrap();
+    let right = [162, 54, 3, 147, pairs.scratch_len()];
+    for wrong in 0..6 {
+        let [input, weights, bias, output, scratch] =
+            std::array::from_fn(|i| vec![0.0; right[i] + usize::from(i == wrong)]);
+        let (mut output, mut scratch) = (output, scratch);
+        let got = pairs.forward(&input, &weights, Some(&bias), Activation::None, &mut output, &mut scratch);
+        assert_eq!(got.is_ok(), wrong == 5, "{wrong}");
+    }
 }
 
 #[test]
@@ -249,12 +334,12 @@ fn choice() {
         let large = choose(geometry([1, 56, 56, 64], 3, 64, 1, Padding::Same));
         let exact = choose(geometry([64, 5, 5, 64], 3, 64, 1, Padding::Valid));
         if isa == Isa::SCALAR {
-            assert_eq!([large, exact], [Algorithm::Direct; 2]);
+            assert_eq!([large, exact], [Algorithm::RowPairs, Algorithm::Direct]);
         } else {
             assert_eq!([large, exact], [Tile::F4, Tile::F3].map(Algorithm::Winograd), "{isa}");
         }
     }
-    for name in ["direct", "winograd2", "winograd3", "winograd4", "winograd6"] {
+    for name in ["direct", "winograd2x1", "winograd2", "winograd3", "winograd4", "winograd6"] {
         assert_eq!(conv2d::Algorithm::named(name).map(Algorithm::name), Some(name));
     }
     assert_eq!(Algorithm::named("fft"), None);

@@ -6,7 +6,7 @@ use super::{Backward, BackwardRows, Differentiable, Forward, Operation};
 use crate::parallel::{WORTH_SHARING, for_each_chunk_with, part_of, part_of_work, threads};
 use crate::{Error, Shape};
 use bantam_kernels::Isa;
-use bantam_kernels::conv2d::winograd::{Tile, Winograd};
+use bantam_kernels::conv2d::winograd::{RowPairs, Winograd};
 use bantam_kernels::conv2d::{self, Activation, Algorithm, Geometry, Padding};
 
 /// How a convolution slides over its input `[N, H, W, Cin]`.
@@ -112,16 +112,12 @@ impl Differentiable for Conv2d {
     }
 }
 
-/// Winograd's algorithm, if that is what was chosen.
+/// Winograd's algorithm, if that is what was chosen for a gradient.
 fn winograd(isa: Isa, geometry: &Geometry, algorithm: Algorithm) -> Result<Option<Winograd>, Error> {
     match algorithm {
-        Algorithm::Winograd(tile) if isa != Isa::SCALAR => Ok(Some(Winograd::new(isa, geometry, tile)?)),
-        _ => Ok(None),
+        Algorithm::Winograd(tile) => Ok(Some(Winograd::new(isa, geometry, tile)?)),
+        Algorithm::Direct | Algorithm::RowPairs => Ok(None),
     }
-}
-
-fn forward_winograd(isa: Isa, geometry: &Geometry) -> Result<Option<Winograd>, Error> {
-    winograd(isa, geometry, Algorithm::choose(isa, geometry))
 }
 
 fn grad_input_winograd(isa: Isa, geometry: &Geometry) -> Result<Option<Winograd>, Error> {
@@ -132,11 +128,17 @@ fn grad_weights_winograd(isa: Isa, geometry: &Geometry) -> Result<Option<Winogra
     winograd(isa, geometry, Algorithm::choose_grad_weights(isa, geometry))
 }
 
+/// Whether a forward pass may be given one of Winograd's tiles: scalar code never is. Where the compiler
+/// sees that there is no other code, a program has nothing of Winograd's in it.
+fn has_tiles(isa: Isa) -> bool {
+    isa != Isa::SCALAR
+}
+
 pub(super) fn prepared_len(isa: Isa, geometry: &Geometry) -> Result<usize, Error> {
-    Ok(match forward_winograd(isa, geometry)? {
-        Some(winograd) => winograd.packed_len(),
-        None if conv2d::takes_plain_weights(isa) => 0,
-        None => conv2d::packed_len(isa, geometry),
+    Ok(match Algorithm::choose(isa, geometry) {
+        Algorithm::Winograd(tile) if has_tiles(isa) => Winograd::new(isa, geometry, tile)?.packed_len(),
+        Algorithm::Direct if !conv2d::takes_plain_weights(isa) => conv2d::packed_len(isa, geometry),
+        _ => 0,
     })
 }
 
@@ -146,63 +148,72 @@ pub(super) fn prepare(
     weights: &[f32],
     prepared: &mut [f32],
 ) -> Result<(), Error> {
-    match forward_winograd(isa, geometry)? {
-        Some(winograd) => winograd.pack(weights, prepared)?,
-        None if conv2d::takes_plain_weights(isa) => {}
-        None => conv2d::pack(isa, geometry, weights, prepared)?,
+    match Algorithm::choose(isa, geometry) {
+        Algorithm::Winograd(tile) if has_tiles(isa) => {
+            Winograd::new(isa, geometry, tile)?.pack(weights, prepared)?;
+        }
+        Algorithm::Direct if !conv2d::takes_plain_weights(isa) => {
+            conv2d::pack(isa, geometry, weights, prepared)?;
+        }
+        _ => {}
     }
     Ok(())
 }
 
-/// What a forward pass multiplies by, prepared for Winograd's algorithm if there is a tile.
+/// What a forward pass multiplies by, prepared for an algorithm.
 #[derive(Clone, Copy)]
 pub(super) struct Weights<'a> {
     pub prepared: &'a [f32],
     pub bias: Option<&'a [f32]>,
-    pub tile: Option<Tile>,
+    pub algorithm: Algorithm,
 }
 
 impl<'a> Weights<'a> {
     /// Of an operation's inputs. Where there was nothing to prepare the weights themselves serve.
-    pub fn new(inputs: &[&'a [f32]], prepared: &'a [f32], tile: Option<Tile>) -> Weights<'a> {
+    pub fn new(inputs: &[&'a [f32]], prepared: &'a [f32], algorithm: Algorithm) -> Weights<'a> {
         let prepared = if prepared.is_empty() { inputs[1] } else { prepared };
-        Weights { prepared, bias: inputs.get(2).copied(), tile }
+        Weights { prepared, bias: inputs.get(2).copied(), algorithm }
     }
-}
-
-/// The tile of Winograd's algorithm, if that is what was chosen.
-pub(super) fn forward_tile(isa: Isa, geometry: &Geometry) -> Result<Option<Tile>, Error> {
-    Ok(forward_winograd(isa, geometry)?.map(|winograd| winograd.tile()))
 }
 
 /// Elements of scratch that [`convolve`] needs.
 pub(super) fn convolve_scratch_len(
     isa: Isa,
     geometry: &Geometry,
-    tile: Option<Tile>,
+    algorithm: Algorithm,
 ) -> Result<usize, Error> {
-    match tile {
-        Some(tile) => Ok(Winograd::new(isa, geometry, tile)?.forward_scratch_len()),
-        None => Ok(0),
-    }
+    Ok(match algorithm {
+        Algorithm::RowPairs => RowPairs::new(isa, geometry)?.scratch_len(),
+        Algorithm::Winograd(tile) if has_tiles(isa) => {
+            Winograd::new(isa, geometry, tile)?.forward_scratch_len()
+        }
+        _ => 0,
+    })
 }
 
 /// A convolution on one thread.
 pub(super) fn convolve(
     isa: Isa,
     geometry: &Geometry,
-    Weights { prepared, bias, tile }: Weights<'_>,
+    Weights { prepared, bias, algorithm }: Weights<'_>,
     activation: Activation,
     input: &[f32],
     output: &mut [f32],
     scratch: &mut [f32],
 ) -> Result<(), Error> {
-    let Some(tile) = tile.filter(|_| isa != Isa::SCALAR) else {
-        return Ok(conv2d::forward(isa, geometry, input, prepared, bias, activation, output)?);
-    };
-    let winograd = Winograd::new(isa, geometry, tile)?;
-    let scratch = &mut scratch[..winograd.forward_scratch_len()];
-    Ok(winograd.forward(input, prepared, bias, activation, output, scratch)?)
+    let scratch = &mut scratch[..convolve_scratch_len(isa, geometry, algorithm)?];
+    match algorithm {
+        Algorithm::RowPairs => {
+            let pairs = RowPairs::new(isa, geometry)?;
+            pairs.forward(input, prepared, bias, activation, output, scratch)?;
+        }
+        Algorithm::Winograd(tile) if has_tiles(isa) => {
+            let winograd = Winograd::new(isa, geometry, tile)?;
+            winograd.forward(input, prepared, bias, activation, output, scratch)?;
+        }
+        _ => conv2d::forward(isa, geometry, input, prepared, bias, activation, output)?,
+    }
+    Ok(())
 }
 
 /// How a forward pass is parted.
@@ -210,7 +221,7 @@ pub(super) fn convolve(
 struct Parts {
     /// Of one image, or of one pixel if the window is a single one: then pixels are parted.
     one: Geometry,
-    winograd: Option<Tile>,
+    algorithm: Algorithm,
     /// Rows of a part, if the images are too few for the threads.
     rows: Option<usize>,
 }
@@ -218,19 +229,19 @@ struct Parts {
 impl Parts {
     /// For `batch` images; `prepared_for` says what the weights are prepared for.
     fn new(isa: Isa, prepared_for: &Geometry, batch: usize) -> Result<Parts, Error> {
-        let winograd = forward_tile(isa, prepared_for)?;
+        let algorithm = Algorithm::choose(isa, prepared_for);
         let one = prepared_for.with_batch(1)?;
         let ([_, h, w, cin], [kh, kw, _, cout], [_, oh, ow, _]) = (one.input(), one.weights(), one.output());
         if batch >= threads() || one.multiply_adds() < WORTH_SHARING {
-            return Ok(Parts { one, winograd, rows: None });
+            return Ok(Parts { one, algorithm, rows: None });
         }
         if [kh, kw, oh, ow] == [1, 1, h, w] {
-            return Ok(Parts { one: Geometry::dense(1, cin, cout)?, winograd, rows: None });
+            return Ok(Parts { one: Geometry::dense(1, cin, cout)?, algorithm, rows: None });
         }
         // Tiles stay whole, so that the bits stay the same.
-        let rows = part_of(oh).next_multiple_of(winograd.map_or(1, Tile::side)).min(oh);
+        let rows = part_of(oh).next_multiple_of(algorithm.rows()).min(oh);
         let seeing = (0..oh).step_by(rows).all(|row| one.rows(row..oh.min(row + rows)).is_some());
-        Ok(Parts { one, winograd, rows: seeing.then_some(rows) })
+        Ok(Parts { one, algorithm, rows: seeing.then_some(rows) })
     }
 
     /// Images or pixels of a part, of so many.
@@ -256,7 +267,7 @@ impl Parts {
             }
         };
         let Some(largest) = largest else { return Ok([0, 0]) };
-        let len = convolve_scratch_len(isa, &largest, self.winograd)?;
+        let len = convolve_scratch_len(isa, &largest, self.algorithm)?;
         Ok([len, len * parts])
     }
 }
@@ -286,8 +297,8 @@ pub(super) fn forward(
     let Forward { isa, inputs, prepared, output, scratch, .. } = run;
     let batch = output.len() / prepared_for.with_batch(1)?.output().iter().product::<usize>();
     let parts = Parts::new(isa, prepared_for, batch)?;
-    let Parts { one, winograd: tile, rows } = parts;
-    let weights = Weights::new(inputs, prepared, tile);
+    let Parts { one, algorithm, rows } = parts;
+    let weights = Weights::new(inputs, prepared, algorithm);
     let [input_len, output_len] = parts.lens();
     let count = output.len() / output_len;
     let [scratch_len, _] = parts.scratch_lens(isa, count)?;

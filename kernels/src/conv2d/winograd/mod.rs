@@ -6,7 +6,10 @@
 //! register tiles as the direct convolution, and the output's transform adds bias and activation.
 
 mod points;
+mod row_pairs;
 mod transform;
+
+pub use row_pairs::RowPairs;
 
 use super::direct::{Activation, Correlate};
 use super::geometry::{Axis, Geometry, clear_beyond};
@@ -439,12 +442,13 @@ impl Winograd {
             });
             let arrays = samples.chunks_exact(sample_pitch).zip(products.chunks_exact_mut(product_pitch));
             for ((samples, products), weights) in arrays.zip(packed.chunks_exact(packed.len() / points)) {
-                self.isa.run(Correlate::product(
+                Correlate::product(
                     [tiles.len(), map.channels, map.features],
                     &samples[..tiles.len() * map.channels],
                     weights,
                     &mut products[..tiles.len() * map.features],
-                ));
+                )
+                .run_on(self.isa);
             }
             let target = TransformOutput { map, tiles, products, bias, activation, output };
             match self.tile {

@@ -1,5 +1,5 @@
 use super::super::direct::Activation;
-use super::super::window::{split, vector};
+use super::super::window::{panels, vector};
 use super::{Map, points};
 use crate::simd::{Operation, Simd};
 use core::ops::Range;
@@ -72,7 +72,7 @@ impl<const T: usize> Operation for FilterToPoints<'_, T> {
         let point_len = filter.channels * whole;
         assert!(filter.weights.len() == 9 * filter.channels * filter.features);
         assert!(filter.packed.len() == T * T * point_len);
-        for panel in split(whole / S::LANES, S::TILE.vectors()) {
+        for panel in panels::<S>(whole / S::LANES) {
             let width = panel.len() * S::LANES;
             for channel in 0..filter.channels {
                 for vector in panel.clone() {
