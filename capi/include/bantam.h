@@ -64,7 +64,7 @@ enum bantam_status
    */
   BANTAM_STATUS_BAD_LENGTH = 8,
   /**
-   * The output has a number that is none, most likely because the input has. The output is there.
+   * The input holds a NaN or an infinity; or the output, which is there, holds a NaN.
    */
   BANTAM_STATUS_NOT_A_NUMBER = 9,
   /**

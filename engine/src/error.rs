@@ -49,7 +49,16 @@ pub enum Error {
         /// What it should have been.
         expected: &'static str,
         /// The number that came.
-        got: f64,
+        got: f32,
+    },
+    /// A sample holds a NaN or an infinity, so that the outputs would mean nothing.
+    NotFinite {
+        /// Which array.
+        what: &'static str,
+        /// Position of the first such element.
+        index: usize,
+        /// The element.
+        got: f32,
     },
     /// A variable belongs to an earlier recording of the tape.
     StaleVar,
@@ -205,9 +214,15 @@ impl fmt::Display for Error {
             }
             Error::Shape { what, expected, got } => write!(f, "{what}: expected {expected}, got {got}"),
             Error::Label { index, label, classes } => {
-                write!(f, "label {index}: expected a whole number from 0 to {}, got {label}", classes - 1)
+                let (last, label) = (classes - 1, Decimal(*label));
+                write!(f, "label {index}: expected a whole number from 0 to {last}, got {label}")
             }
-            Error::OutOfRange { what, expected, got } => write!(f, "{what}: expected {expected}, got {got}"),
+            Error::OutOfRange { what, expected, got } => {
+                write!(f, "{what}: expected {expected}, got {}", Decimal(*got))
+            }
+            Error::NotFinite { what, index, got } => {
+                write!(f, "{what}: expected finite numbers, got {} at index {index}", Decimal(*got))
+            }
             Error::StaleVar => {
                 f.write_str("variable: expected one of this recording, got one of an earlier one")
             }
@@ -215,11 +230,12 @@ impl fmt::Display for Error {
                 f.write_str("gradient: expected a parameter that the loss depends on, got another variable")
             }
             Error::NoValue => f.write_str("value: expected a computed variable, got a borrowed one"),
-            Error::UnknownLayer { name } => write!(f, "layer: no layer is named {name:?}"),
-            Error::DuplicateLayer { name } => write!(f, "layer: more than one is named {name:?}"),
-            Error::Layer { name, cause } => write!(f, "layer {name:?}: {cause}"),
+            Error::UnknownLayer { name } => write!(f, "layer: no layer is named \"{name}\""),
+            Error::DuplicateLayer { name } => write!(f, "layer: more than one is named \"{name}\""),
+            Error::Layer { name, cause } => write!(f, "layer \"{name}\": {cause}"),
             Error::Empty { what } => write!(f, "{what}: expected at least one, got none"),
             Error::Diverged { epoch, batch, loss } => {
+                let loss = Decimal(*loss);
                 write!(f, "loss: expected a finite number, got {loss} in epoch {epoch}, batch {batch}")
             }
             Error::OutOfMemory { bytes } => write!(f, "heap: expected {bytes} more bytes, it has fewer"),
@@ -262,6 +278,43 @@ impl fmt::Display for ModelFileProblem {
             }
             ModelFileProblem::Field { what } => write!(f, "its {what} makes no sense"),
         }
+    }
+}
+
+/// Prints a number with up to six decimals, at a tenth of the flash that formatting a float takes.
+struct Decimal(f32);
+
+impl fmt::Display for Decimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// From here on no fraction is left, and not every whole number is one.
+        const LARGE: f32 = 1e9;
+        const UNIT: u32 = 1_000_000;
+        let Decimal(x) = *self;
+        if x.is_nan() {
+            return f.write_str("NaN");
+        }
+        let (sign, x) = (if x < 0.0 { "-" } else { "" }, x.abs());
+        if x >= LARGE {
+            return if x.is_finite() {
+                write!(f, "beyond {sign}1000000000")
+            } else {
+                write!(f, "{sign}infinity")
+            };
+        }
+        let mut whole = x as u32;
+        let mut fraction = ((x - whole as f32) * UNIT as f32 + 0.5) as u32;
+        if fraction == UNIT {
+            (whole, fraction) = (whole + 1, 0);
+        }
+        write!(f, "{sign}{whole}")?;
+        if fraction == 0 {
+            return Ok(());
+        }
+        let mut digits = 6;
+        while fraction.is_multiple_of(10) {
+            (fraction, digits) = (fraction / 10, digits - 1);
+        }
+        write!(f, ".{fraction:0digits$}")
     }
 }
 

@@ -93,10 +93,11 @@ impl<'m> Session<'m> {
     /// gives their outputs. Allocates nothing, unless there are other threads than before.
     ///
     /// # Errors
-    /// `input` is not a whole number of samples, or more than the batch; or there are more threads than
-    /// before, and the caller's arena is too small for them.
+    /// `input` is not a whole number of samples, or more than the batch, or holds a NaN or an infinity; or
+    /// there are more threads than before, and the caller's arena is too small for them.
     pub fn run(&mut self, input: &[f32]) -> Result<&[f32], Error> {
-        if self.plan.threads != threads() {
+        check_finite("samples", input)?;
+        if cfg!(feature = "parallel") && self.plan.threads != threads() {
             self.plan_again()?;
         }
         let plan = &self.plan;
@@ -165,7 +166,6 @@ impl Plan<'_> {
                     prepared,
                     prepared_for,
                     output: &mut output[..output_len],
-                    kept: None,
                     scratch: &mut scratch[..step.scratch],
                 })?;
             }
@@ -177,6 +177,17 @@ impl Plan<'_> {
         };
         let [output, ..] = parts(values, end, reserved, 0);
         Ok(&output[..last.output.rebatched(n)?.elements()])
+    }
+}
+
+fn check_finite(what: &'static str, numbers: &[f32]) -> Result<(), Error> {
+    // Without a way out the loop takes whole vectors.
+    if numbers.iter().fold(true, |finite, x| finite & x.is_finite()) {
+        return Ok(());
+    }
+    match numbers.iter().position(|x| !x.is_finite()) {
+        Some(index) => Err(Error::NotFinite { what, index, got: numbers[index] }),
+        None => Ok(()),
     }
 }
 

@@ -94,7 +94,12 @@ impl Shape {
 
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.dims()).finish()
+        f.write_str("[")?;
+        for (i, dim) in self.dims().iter().enumerate() {
+            f.write_str(if i == 0 { "" } else { ", " })?;
+            dim.fmt(f)?;
+        }
+        f.write_str("]")
     }
 }
 

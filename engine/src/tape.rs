@@ -441,16 +441,16 @@ impl<'a> Tape<'a> {
             }
             let inputs = &data[..count];
             operation.prepare(isa, shapes, inputs, &mut own.prepared).and_then(|()| {
-                operation.forward(Forward {
+                let run = Forward {
                     isa,
                     shapes,
                     inputs,
                     prepared: &own.prepared,
                     prepared_for: shapes,
                     output: &mut own.value,
-                    kept: Some(&mut own.kept),
                     scratch: &mut scratch[..scratch_len],
-                })
+                };
+                operation.forward_keeping(run, &mut own.kept)
             })
         };
         self.memory.buffers[var.index] = own;

@@ -271,16 +271,22 @@ impl TrainingPlan<'_> {
             };
             let (prepared_for, inputs) = (&step.shapes[..step.inputs], &inputs[..step.inputs]);
             op.get().prepare(self.isa, prepared_for, inputs, prepared)?;
-            op.get().forward(Forward {
+            let run = Forward {
                 isa: self.isa,
                 shapes: &shapes[..step.inputs],
                 inputs,
                 prepared,
                 prepared_for,
                 output: &mut value[..step.output.rebatched(n)?.elements()],
-                kept: seed.map(|_| &mut bytemuck::cast_slice_mut(kept)[..step.kept_len]),
                 scratch,
-            })?;
+            };
+            match seed {
+                None => op.get().forward(run)?,
+                Some(_) => {
+                    let kept = &mut bytemuck::cast_slice_mut(kept)[..step.kept_len];
+                    op.differentiable().forward_keeping(run, kept)?;
+                }
+            }
         }
         Ok(())
     }

@@ -82,6 +82,23 @@ fn every_cut_is_noticed() {
     assert_eq!(problem(&longer), ModelFileProblem::Length { expected, got });
 }
 
+/// A flash that was written in part reads as ones from there on.
+#[test]
+fn a_file_that_was_flashed_in_part_is_noticed() {
+    let bytes = model().to_bytes().unwrap();
+    for len in (0..bytes.len()).step_by(4) {
+        let mut flash = bytes.clone();
+        flash[len..].fill(0xff);
+        match problem(&flash) {
+            ModelFileProblem::Foreign => assert!(len < 8),
+            ModelFileProblem::Version { .. } => assert_eq!(len, 8),
+            ModelFileProblem::Length { got, .. } => assert!(len < 24 && got == bytes.len() as u64),
+            ModelFileProblem::Checksum { .. } => assert!(len >= 24),
+            other => panic!("{other}"),
+        }
+    }
+}
+
 #[test]
 fn foreign_and_newer_files_are_named() {
     assert_eq!(

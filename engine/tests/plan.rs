@@ -130,6 +130,31 @@ fn arenas_that_will_not_do_are_refused() {
     });
 }
 
+/// A broken sensor is noticed, and the next sample is not spoilt.
+#[test]
+fn samples_that_are_not_finite_are_refused() {
+    let model = digits();
+    let mut session = Session::new(&model, 2, Isa::detect()).unwrap();
+    let good = numbers(2 * 784);
+    let want = session.run(&good).unwrap().to_vec();
+    for (index, bad) in [(0, f32::NAN), (783, f32::INFINITY), (1567, f32::NEG_INFINITY), (800, -f32::NAN)] {
+        let mut images = good.clone();
+        images[index] = bad;
+        let error = session.run(&images).unwrap_err();
+        assert!(
+            matches!(error, Error::NotFinite { what: "samples", index: at, .. } if at == index),
+            "{error}"
+        );
+        let told = if bad.is_nan() { "NaN" } else { "infinity" };
+        assert!(error.to_string().ends_with(&format!("{told} at index {index}")), "{error}");
+        assert!(session.run(&good).unwrap() == want);
+    }
+    let mut images = good;
+    images[3] = f32::MAX;
+    images[4] = -0.0;
+    assert!(session.run(&images).is_ok());
+}
+
 /// More threads need more scratch: memory of its own grows, a lent arena is refused.
 #[test]
 fn other_threads_than_before() {

@@ -24,6 +24,59 @@ impl Conv2dPool {
         let conv = conv.cropped(dropped.seen())?;
         Ok((conv, self.pool.geometry(&[Shape::new(&conv.output())?])?))
     }
+
+    /// A forward pass that notes where the maxima were, if asked.
+    fn pass(&self, run: Forward<'_>, argmax: Option<&mut [u8]>) -> Result<(), Error> {
+        let Forward { isa, inputs, prepared, prepared_for, output, scratch, .. } = run;
+        let (conv, pool) = self.geometries(prepared_for)?;
+        let stripes = Stripes::new(isa, &conv, &pool)?;
+        let Stripes { conv, pool, algorithm, images, rows } = stripes;
+        let weights = Weights::new(inputs, prepared, algorithm);
+        let stripe = Stripe { isa, weights, activation: self.pool.activation };
+        let ([_, height, ..], [_, all_rows, ..]) = (conv.input(), pool.output());
+        let (input_len, output_len) = (elements(conv.input()), elements(pool.output()));
+        let (input_row, output_row) = (input_len / height, output_len / all_rows);
+        let batch = output.len() / output_len;
+        let input = |first: usize, images: usize| &inputs[0][first * input_len..][..images * input_len];
+
+        // Rows of one image, from `first` on.
+        let some_rows = |first: usize,
+                         input: &[f32],
+                         output: &mut [f32],
+                         argmax: Option<&mut [u8]>,
+                         scratch: &mut [f32]| {
+            each_chunk(output, argmax, rows * output_row, |i, output, argmax| {
+                let first = first + i * rows;
+                let part = pool.rows(first..first + output.len() / output_row);
+                let part = part.and_then(|(pool, seen)| Some((pool, conv.rows(seen)?)));
+                let Some((pool, (conv, seen))) = part else { return Ok(()) };
+                let input = &input[seen.start * input_row..seen.end * input_row];
+                stripe.run(&conv, &pool, input, output, argmax, scratch)
+            })
+        };
+        let scratch = (scratch, stripes.scratch_len(isa)?);
+        if batch < threads() && rows < all_rows && conv.multiply_adds() >= WORTH_SHARING {
+            let together = part_of(all_rows).next_multiple_of(rows);
+            let (scratch, scratch_len) = scratch;
+            return each_chunk(output, argmax, output_len, |image, output, argmax| {
+                let scratch = (&mut *scratch, scratch_len);
+                for_each_part(output, argmax, together * output_row, scratch, |i, output, argmax, scratch| {
+                    some_rows(i * together, input(image, 1), output, argmax, scratch)
+                })
+            });
+        }
+        let together = part_of(batch);
+        for_each_part(output, argmax, together * output_len, scratch, |part, output, argmax, scratch| {
+            each_chunk(output, argmax, images * output_len, |i, output, argmax| {
+                let count = output.len() / output_len;
+                let input = input(part * together + i * images, count);
+                if rows < all_rows {
+                    return some_rows(0, input, output, argmax, scratch);
+                }
+                stripe.run(&conv.with_batch(count)?, &pool.with_batch(count)?, input, output, argmax, scratch)
+            })
+        })
+    }
 }
 
 impl Operation for Conv2dPool {
@@ -109,55 +162,7 @@ impl Operation for Conv2dPool {
     }
 
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
-        let Forward { isa, inputs, prepared, prepared_for, output, kept: argmax, scratch, .. } = run;
-        let (conv, pool) = self.geometries(prepared_for)?;
-        let stripes = Stripes::new(isa, &conv, &pool)?;
-        let Stripes { conv, pool, algorithm, images, rows } = stripes;
-        let weights = Weights::new(inputs, prepared, algorithm);
-        let stripe = Stripe { isa, weights, activation: self.pool.activation };
-        let ([_, height, ..], [_, all_rows, ..]) = (conv.input(), pool.output());
-        let (input_len, output_len) = (elements(conv.input()), elements(pool.output()));
-        let (input_row, output_row) = (input_len / height, output_len / all_rows);
-        let batch = output.len() / output_len;
-        let input = |first: usize, images: usize| &inputs[0][first * input_len..][..images * input_len];
-
-        // Rows of one image, from `first` on.
-        let some_rows = |first: usize,
-                         input: &[f32],
-                         output: &mut [f32],
-                         argmax: Option<&mut [u8]>,
-                         scratch: &mut [f32]| {
-            each_chunk(output, argmax, rows * output_row, |i, output, argmax| {
-                let first = first + i * rows;
-                let part = pool.rows(first..first + output.len() / output_row);
-                let part = part.and_then(|(pool, seen)| Some((pool, conv.rows(seen)?)));
-                let Some((pool, (conv, seen))) = part else { return Ok(()) };
-                let input = &input[seen.start * input_row..seen.end * input_row];
-                stripe.run(&conv, &pool, input, output, argmax, scratch)
-            })
-        };
-        let scratch = (scratch, stripes.scratch_len(isa)?);
-        if batch < threads() && rows < all_rows && conv.multiply_adds() >= WORTH_SHARING {
-            let together = part_of(all_rows).next_multiple_of(rows);
-            let (scratch, scratch_len) = scratch;
-            return each_chunk(output, argmax, output_len, |image, output, argmax| {
-                let scratch = (&mut *scratch, scratch_len);
-                for_each_part(output, argmax, together * output_row, scratch, |i, output, argmax, scratch| {
-                    some_rows(i * together, input(image, 1), output, argmax, scratch)
-                })
-            });
-        }
-        let together = part_of(batch);
-        for_each_part(output, argmax, together * output_len, scratch, |part, output, argmax, scratch| {
-            each_chunk(output, argmax, images * output_len, |i, output, argmax| {
-                let count = output.len() / output_len;
-                let input = input(part * together + i * images, count);
-                if rows < all_rows {
-                    return some_rows(0, input, output, argmax, scratch);
-                }
-                stripe.run(&conv.with_batch(count)?, &pool.with_batch(count)?, input, output, argmax, scratch)
-            })
-        })
+        self.pass(run, None)
     }
 }
 
@@ -165,6 +170,10 @@ impl Differentiable for Conv2dPool {
     /// The index of each maximum in its window.
     fn kept_len(&self, inputs: &[Shape]) -> Result<usize, Error> {
         Ok(kernel::argmax_len(&self.geometries(inputs)?.1)?)
+    }
+
+    fn forward_keeping(&self, run: Forward<'_>, argmax: &mut [u8]) -> Result<(), Error> {
+        self.pass(run, Some(argmax))
     }
 
     fn backward_scratch_len(&self, isa: Isa, inputs: &[Shape], d_input: bool) -> Result<usize, Error> {

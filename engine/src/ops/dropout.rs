@@ -21,16 +21,24 @@ impl Operation for Dropout {
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, Error> {
         if !(0.0..1.0).contains(&self.rate) {
             let expected = "at least 0 and less than 1";
-            return Err(Error::OutOfRange { what: "dropout rate", expected, got: self.rate.into() });
+            return Err(Error::OutOfRange { what: "dropout rate", expected, got: self.rate });
         }
         Ok(inputs[0])
     }
 
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
-        let Some(mask) = run.kept else {
-            run.output.copy_from_slice(run.inputs[0]);
-            return Ok(());
-        };
+        run.output.copy_from_slice(run.inputs[0]);
+        Ok(())
+    }
+}
+
+impl Differentiable for Dropout {
+    /// One where an element was let through.
+    fn kept_len(&self, inputs: &[Shape]) -> Result<usize, Error> {
+        Ok(inputs[0].elements())
+    }
+
+    fn forward_keeping(&self, run: Forward<'_>, mask: &mut [u8]) -> Result<(), Error> {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(self.seed);
         let threshold = (f64::from(self.rate) * (u64::from(u32::MAX) + 1) as f64) as u64;
         let scale = self.scale();
@@ -40,13 +48,6 @@ impl Operation for Dropout {
             *y = if through { x * scale } else { 0.0 };
         }
         Ok(())
-    }
-}
-
-impl Differentiable for Dropout {
-    /// One where an element was let through.
-    fn kept_len(&self, inputs: &[Shape]) -> Result<usize, Error> {
-        Ok(inputs[0].elements())
     }
 
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {

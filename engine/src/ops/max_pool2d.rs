@@ -51,27 +51,35 @@ impl Operation for MaxPool2d {
     }
 
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
-        let Forward { isa, shapes, inputs, output, kept, .. } = run;
-        let geometry = self.geometry(shapes)?;
-        let batch = geometry.input()[0];
-        let (input_len, output_len) = (inputs[0].len() / batch, output.len() / batch);
-        let images = part_of(batch);
-        let part = |i: usize, output: &[f32]| -> Result<(Geometry, &[f32]), Error> {
-            let batch = output.len() / output_len;
-            let first = i * images * input_len;
-            Ok((geometry.with_batch(batch)?, &inputs[0][first..first + batch * input_len]))
-        };
-        let chunk = images * output_len;
-        match kept {
-            None => for_each_chunk(output, chunk, |i, output| {
-                let (geometry, input) = part(i, output)?;
-                Ok(max_pool2d::forward(isa, &geometry, self.activation, input, output)?)
-            }),
-            Some(argmax) => for_each_chunk2((output, chunk), (argmax, chunk), |i, output, argmax| {
-                let (geometry, input) = part(i, output)?;
-                Ok(max_pool2d::forward_argmax(isa, &geometry, self.activation, input, output, argmax)?)
-            }),
-        }
+        let Forward { isa, shapes, inputs, output, .. } = run;
+        let parts = Parts::new(self.geometry(shapes)?, inputs[0]);
+        for_each_chunk(output, parts.chunk, |i, output| {
+            let (geometry, input) = parts.part(i, output)?;
+            Ok(max_pool2d::forward(isa, &geometry, self.activation, input, output)?)
+        })
+    }
+}
+
+/// Images of a batch, shared among threads.
+struct Parts<'a> {
+    geometry: Geometry,
+    input: &'a [f32],
+    /// Outputs of a part.
+    chunk: usize,
+}
+
+impl<'a> Parts<'a> {
+    fn new(geometry: Geometry, input: &'a [f32]) -> Parts<'a> {
+        let [batch, rows, columns, channels] = geometry.output();
+        Parts { geometry, input, chunk: part_of(batch) * rows * columns * channels }
+    }
+
+    /// Geometry and input of the outputs that are part `i`.
+    fn part(&self, i: usize, output: &[f32]) -> Result<(Geometry, &'a [f32]), Error> {
+        let [input_len, output_len] = [self.geometry.input(), self.geometry.output()]
+            .map(|[_, rows, columns, channels]| rows * columns * channels);
+        let (first, batch) = (i * self.chunk / output_len, output.len() / output_len);
+        Ok((self.geometry.with_batch(batch)?, &self.input[first * input_len..][..batch * input_len]))
     }
 }
 
@@ -79,6 +87,15 @@ impl Differentiable for MaxPool2d {
     /// The index of each maximum in its window.
     fn kept_len(&self, inputs: &[Shape]) -> Result<usize, Error> {
         Ok(max_pool2d::argmax_len(&self.geometry(inputs)?)?)
+    }
+
+    fn forward_keeping(&self, run: Forward<'_>, argmax: &mut [u8]) -> Result<(), Error> {
+        let Forward { isa, shapes, inputs, output, .. } = run;
+        let parts = Parts::new(self.geometry(shapes)?, inputs[0]);
+        for_each_chunk2((output, parts.chunk), (argmax, parts.chunk), |i, output, argmax| {
+            let (geometry, input) = parts.part(i, output)?;
+            Ok(max_pool2d::forward_argmax(isa, &geometry, self.activation, input, output, argmax)?)
+        })
     }
 
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {

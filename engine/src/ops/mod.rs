@@ -94,6 +94,11 @@ pub(crate) trait Differentiable: Operation {
         Ok(0)
     }
 
+    /// A forward pass for a backward pass to follow: `kept` is overwritten.
+    fn forward_keeping(&self, run: Forward<'_>, _kept: &mut [u8]) -> Result<(), Error> {
+        self.forward(run)
+    }
+
     /// Numbers that the backward pass needs room for, with a gradient to the first input or without.
     fn backward_scratch_len(&self, _isa: Isa, _inputs: &[Shape], _d_input: bool) -> Result<usize, Error> {
         Ok(0)
@@ -114,7 +119,7 @@ pub(crate) trait Differentiable: Operation {
     }
 }
 
-/// A forward pass: `output` and `kept` are overwritten.
+/// A forward pass: `output` is overwritten.
 pub(crate) struct Forward<'a> {
     pub isa: Isa,
     pub shapes: &'a [Shape],
@@ -123,8 +128,6 @@ pub(crate) struct Forward<'a> {
     /// Shapes that were given to [`Operation::prepare`]; the batch may have been larger.
     pub prepared_for: &'a [Shape],
     pub output: &'a mut [f32],
-    /// Nothing is kept in inference.
-    pub kept: Option<&'a mut [u8]>,
     pub scratch: &'a mut [f32],
 }
 

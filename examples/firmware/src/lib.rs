@@ -16,14 +16,14 @@ pub use semihosting::println;
 use core::panic::PanicInfo;
 use semihosting::process;
 
-/// Makes a function the program of an image: it gives `Ok(())`, or an error that can be printed.
+/// Makes a function the program of an image: it gives whether all is well, or an error that is printed.
 #[macro_export]
 macro_rules! program {
     ($run:path) => {
         #[unsafe(no_mangle)]
         extern "Rust" fn firmware_program() -> bool {
             match $run() {
-                Ok(()) => true,
+                Ok(well) => well,
                 Err(error) => {
                     $crate::println!("error: {error}");
                     false

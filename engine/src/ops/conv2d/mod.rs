@@ -128,11 +128,17 @@ fn grad_weights_winograd(isa: Isa, geometry: &Geometry) -> Result<Option<Winogra
     winograd(isa, geometry, Algorithm::choose_grad_weights(isa, geometry))
 }
 
+/// Whether a forward pass may be given one of Winograd's tiles: scalar code never is. Where the compiler
+/// sees that there is no other code, a program has nothing of Winograd's in it.
+fn has_tiles(isa: Isa) -> bool {
+    isa != Isa::SCALAR
+}
+
 pub(super) fn prepared_len(isa: Isa, geometry: &Geometry) -> Result<usize, Error> {
     Ok(match Algorithm::choose(isa, geometry) {
-        Algorithm::Winograd(tile) => Winograd::new(isa, geometry, tile)?.packed_len(),
+        Algorithm::Winograd(tile) if has_tiles(isa) => Winograd::new(isa, geometry, tile)?.packed_len(),
         Algorithm::Direct if !conv2d::takes_plain_weights(isa) => conv2d::packed_len(isa, geometry),
-        Algorithm::Direct | Algorithm::RowPairs => 0,
+        _ => 0,
     })
 }
 
@@ -143,11 +149,13 @@ pub(super) fn prepare(
     prepared: &mut [f32],
 ) -> Result<(), Error> {
     match Algorithm::choose(isa, geometry) {
-        Algorithm::Winograd(tile) => Winograd::new(isa, geometry, tile)?.pack(weights, prepared)?,
+        Algorithm::Winograd(tile) if has_tiles(isa) => {
+            Winograd::new(isa, geometry, tile)?.pack(weights, prepared)?;
+        }
         Algorithm::Direct if !conv2d::takes_plain_weights(isa) => {
             conv2d::pack(isa, geometry, weights, prepared)?;
         }
-        Algorithm::Direct | Algorithm::RowPairs => {}
+        _ => {}
     }
     Ok(())
 }
@@ -175,9 +183,11 @@ pub(super) fn convolve_scratch_len(
     algorithm: Algorithm,
 ) -> Result<usize, Error> {
     Ok(match algorithm {
-        Algorithm::Direct => 0,
-        Algorithm::Winograd(tile) => Winograd::new(isa, geometry, tile)?.forward_scratch_len(),
         Algorithm::RowPairs => RowPairs::new(isa, geometry)?.scratch_len(),
+        Algorithm::Winograd(tile) if has_tiles(isa) => {
+            Winograd::new(isa, geometry, tile)?.forward_scratch_len()
+        }
+        _ => 0,
     })
 }
 
@@ -193,15 +203,15 @@ pub(super) fn convolve(
 ) -> Result<(), Error> {
     let scratch = &mut scratch[..convolve_scratch_len(isa, geometry, algorithm)?];
     match algorithm {
-        Algorithm::Direct => conv2d::forward(isa, geometry, input, prepared, bias, activation, output)?,
-        Algorithm::Winograd(tile) => {
-            let winograd = Winograd::new(isa, geometry, tile)?;
-            winograd.forward(input, prepared, bias, activation, output, scratch)?;
-        }
         Algorithm::RowPairs => {
             let pairs = RowPairs::new(isa, geometry)?;
             pairs.forward(input, prepared, bias, activation, output, scratch)?;
         }
+        Algorithm::Winograd(tile) if has_tiles(isa) => {
+            let winograd = Winograd::new(isa, geometry, tile)?;
+            winograd.forward(input, prepared, bias, activation, output, scratch)?;
+        }
+        _ => conv2d::forward(isa, geometry, input, prepared, bias, activation, output)?,
     }
     Ok(())
 }

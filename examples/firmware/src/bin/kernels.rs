@@ -25,13 +25,8 @@ fn blur_and_pool() -> Result<bool, Error> {
     Ok(maxima == [15.0, 24.0, 51.0, 60.0])
 }
 
-fn run() -> Result<(), &'static str> {
-    match blur_and_pool() {
-        Ok(true) => {
-            println!("kernels: as expected");
-            Ok(())
-        }
-        Ok(false) => Err("wrong numbers"),
-        Err(_) => Err("a kernel refused its sizes"),
-    }
+fn run() -> Result<bool, Error> {
+    let right = blur_and_pool()?;
+    println!("kernels: {}", if right { "as expected" } else { "wrong numbers" });
+    Ok(right)
 }
