@@ -98,6 +98,11 @@ pub enum Error {
         /// The loss.
         loss: f32,
     },
+    /// There is no memory for a model's list of layers, or a plan's.
+    OutOfMemory {
+        /// The bytes that were asked for.
+        bytes: usize,
+    },
     /// A session's arena has too few bytes.
     ArenaTooSmall {
         /// The bytes that the plan takes.
@@ -233,6 +238,7 @@ impl fmt::Display for Error {
                 let loss = Decimal(*loss);
                 write!(f, "loss: expected a finite number, got {loss} in epoch {epoch}, batch {batch}")
             }
+            Error::OutOfMemory { bytes } => write!(f, "heap: expected {bytes} more bytes, it has fewer"),
             Error::ArenaTooSmall { expected, got } => {
                 write!(f, "arena: expected {expected} bytes, got {got}: {} are missing", expected - got)
             }

@@ -1,7 +1,6 @@
 use crate::ops::{self, LayerOp};
 use crate::{Conv2d, Error, Initializer, MaxPool2d, Shape};
 use alloc::borrow::Cow;
-use alloc::string::String;
 use alloc::vec::Vec;
 use bantam_kernels::conv2d::Activation;
 
@@ -57,23 +56,24 @@ impl LayerKind {
     }
 
     /// Names and shapes of its weights, for a sample of that shape.
-    pub(crate) fn weights(&self, input: Shape) -> Result<Vec<(&'static str, Shape)>, Error> {
+    pub(crate) fn weights(
+        &self,
+        input: Shape,
+    ) -> Result<impl Iterator<Item = (&'static str, Shape)> + Clone + use<>, Error> {
         let (kernel, bias, outputs) = match *self {
             LayerKind::Conv2d { filters, kernel: [kh, kw], bias, .. } => {
                 let [_, _, channels] = input.array("input")?;
-                (Shape::new(&[kh, kw, channels, filters])?, bias, filters)
+                (Some(Shape::new(&[kh, kw, channels, filters])?), bias, filters)
             }
             LayerKind::Dense { units, bias } => {
                 let [features] = input.array("input")?;
-                (Shape::new(&[features, units])?, bias, units)
+                (Some(Shape::new(&[features, units])?), bias, units)
             }
-            _ => return Ok(Vec::new()),
+            _ => (None, false, 0),
         };
-        let mut weights = alloc::vec![("kernel", kernel)];
-        if bias {
-            weights.push(("bias", Shape::new(&[outputs])?));
-        }
-        Ok(weights)
+        let bias = if bias { Some(Shape::new(&[outputs])?) } else { None };
+        let named = [kernel.map(|shape| ("kernel", shape)), bias.map(|shape| ("bias", shape))];
+        Ok(named.into_iter().flatten())
     }
 
     /// The operation on a batch of that shape; `None` passes it on as it is. A ReLU that follows
@@ -122,7 +122,7 @@ impl LayerKind {
 /// A layer of a model: a name, what it does, and its weights.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layer<'m> {
-    pub(crate) name: String,
+    pub(crate) name: Cow<'m, str>,
     pub(crate) kind: LayerKind,
     pub(crate) trainable: bool,
     /// Of one sample.
@@ -189,8 +189,8 @@ impl Parameter<'_> {
 
 /// What a layer is made of before it has weights.
 #[derive(Clone, Debug)]
-pub(crate) struct Blueprint {
-    pub name: String,
+pub(crate) struct Blueprint<'m> {
+    pub name: Cow<'m, str>,
     pub kind: LayerKind,
     pub trainable: bool,
     pub initializer: Initializer,

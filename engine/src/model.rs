@@ -1,13 +1,14 @@
 use crate::layer::{Blueprint, Parameter};
-use crate::ops::{Conv2dPool, LayerOp};
+use crate::ops::{Conv2dPool, LayerOp, MAX_INPUTS};
 use crate::summary::Summary;
 use crate::{Error, Gradients, Layer, LayerKind, Optimizer, Shape, Tape, Var};
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use bantam_kernels::Isa;
 use bantam_kernels::conv2d::Padding;
+use core::hint::black_box;
 
 /// Layers with weights: a value that can be trained, saved, run and taken to pieces.
 ///
@@ -45,33 +46,37 @@ impl<'m> Model<'m> {
     /// Checks the shapes and asks `weights` for each parameter, by its layer, name and shape.
     pub(crate) fn assemble(
         input: Shape,
-        blueprints: Vec<Blueprint>,
-        mut weights: impl FnMut(&Blueprint, &str, Shape) -> Result<Cow<'m, [f32]>, Error>,
+        count: usize,
+        blueprints: impl Iterator<Item = Result<Blueprint<'m>, Error>>,
+        mut weights: impl FnMut(&Blueprint<'m>, &str, Shape) -> Result<Cow<'m, [f32]>, Error>,
     ) -> Result<Model<'m>, Error> {
-        let mut layers: Vec<Layer<'m>> = Vec::new();
+        let mut layers: Vec<Layer<'m>> = list(count)?;
         let mut shape = input;
         for blueprint in blueprints {
+            let blueprint = blueprint?;
             if layers.iter().any(|layer| layer.name == blueprint.name) {
-                return Err(Error::DuplicateLayer { name: blueprint.name });
+                return Err(Error::DuplicateLayer { name: owned(&blueprint.name)? });
             }
             let mut build = || {
                 let kind = blueprint.kind;
                 let names_and_shapes = kind.weights(shape)?;
-                let mut shapes = alloc::vec![shape.with_batch(1)?];
-                shapes.extend(names_and_shapes.iter().map(|&(_, shape)| shape));
+                let count = names_and_shapes.clone().count();
+                let mut shapes = [shape.with_batch(1)?; MAX_INPUTS];
+                for (slot, (_, shape)) in shapes[1..].iter_mut().zip(names_and_shapes.clone()) {
+                    *slot = shape;
+                }
                 let output = match kind.operation(shapes[0], false, Some(0))? {
-                    Some(op) => op.get().output_shape(&shapes)?,
+                    Some(op) => op.get().output_shape(&shapes[..=count])?,
                     None => shapes[0],
                 };
-                let mut parameters = Vec::new();
+                let mut parameters = list(count)?;
                 for (name, shape) in names_and_shapes {
                     let values = weights(&blueprint, name, shape)?;
                     parameters.push(Parameter { name, shape, values });
                 }
                 Ok((output.split_batch().map_or(output, |(_, sample)| sample), parameters))
             };
-            let (output, parameters) = build()
-                .map_err(|cause| Error::Layer { name: blueprint.name.clone(), cause: Box::new(cause) })?;
+            let (output, parameters) = build().map_err(|cause| in_layer(&blueprint.name, cause))?;
             shape = output;
             let Blueprint { name, kind, trainable, .. } = blueprint;
             layers.push(Layer { name, kind, trainable, output, parameters });
@@ -135,7 +140,7 @@ impl<'m> Model<'m> {
         };
         let layers = self.layers.into_iter().map(|layer| Layer {
             parameters: layer.parameters.into_iter().map(own).collect(),
-            name: layer.name,
+            name: Cow::Owned(layer.name.into_owned()),
             kind: layer.kind,
             trainable: layer.trainable,
             output: layer.output,
@@ -173,7 +178,7 @@ impl<'m> Model<'m> {
         while at < count {
             let step = self.step(at, count, tape.shape(var)?, mode)?;
             let layer = &self.layers[step.layer];
-            let mut inputs = [var; crate::ops::MAX_INPUTS];
+            let mut inputs = [var; MAX_INPUTS];
             for (slot, parameter) in inputs[1..].iter_mut().zip(&layer.parameters) {
                 *slot = if layer.trainable {
                     tape.parameter(parameter.shape, &parameter.values)?
@@ -268,4 +273,28 @@ impl<'m> Model<'m> {
             layer.parameters.iter_mut().map(move |parameter| trainable.then_some(parameter))
         })
     }
+}
+
+/// An empty list with room for so many, where a chip's heap may have none.
+pub(crate) fn list<T>(count: usize) -> Result<Vec<T>, Error> {
+    let mut list = Vec::new();
+    match list.try_reserve_exact(count) {
+        Ok(()) => Ok(list),
+        Err(_) => Err(Error::OutOfMemory { bytes: count.saturating_mul(size_of::<T>()) }),
+    }
+}
+
+fn owned(name: &str) -> Result<String, Error> {
+    let mut owned = String::new();
+    owned.try_reserve_exact(name.len()).map_err(|_| Error::OutOfMemory { bytes: name.len() })?;
+    owned.push_str(name);
+    Ok(owned)
+}
+
+/// The cause alone, if there is no memory for the layer's name.
+fn in_layer(name: &str, cause: Error) -> Error {
+    let (false, Ok(name)) = (matches!(cause, Error::OutOfMemory { .. }), owned(name)) else { return cause };
+    // What is free for a list of one is free for a box; the list must not be optimised away.
+    let free = black_box(list::<Error>(1)).is_ok();
+    if free { Error::Layer { name, cause: Box::new(cause) } } else { cause }
 }

@@ -17,7 +17,6 @@ use crate::checksum::Checksum;
 use crate::layer::Blueprint;
 use crate::{Conv2d, Error, Initializer, LayerKind, MaxPool2d, Model, ModelFileProblem, Padding, Shape};
 use alloc::borrow::Cow;
-use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -71,11 +70,8 @@ impl<'m> Model<'m> {
             *dim = reader.size("input shape")?;
         }
         let input = Shape::new(dims).map_err(|_| ModelFileProblem::Field { what: "input shape" })?;
-        let mut blueprints = Vec::new();
-        while !reader.rest.is_empty() {
-            blueprints.push(reader.layer()?);
-        }
-        let model = Model::assemble(input, blueprints, |_, _, shape| take_array(&mut weights, shape))?;
+        let count = reader.clone().take_while(Result::is_ok).count();
+        let model = Model::assemble(input, count, reader, |_, _, shape| take_array(&mut weights, shape))?;
         if !weights.is_empty() {
             return Err(ModelFileProblem::Field { what: "number of weights" }.into());
         }
@@ -164,6 +160,7 @@ impl Model<'static> {
 
 #[cfg(feature = "std")]
 fn file_error(path: &std::path::Path, problem: &std::io::Error) -> Error {
+    use std::string::ToString;
     Error::File { path: path.display().to_string(), problem: problem.to_string() }
 }
 
@@ -276,7 +273,8 @@ fn put_padding(file: &mut Vec<u8>, padding: Padding) -> Result<(), ModelFileProb
     Ok(())
 }
 
-/// What is left of the table.
+/// What is left of the table: a layer after the other.
+#[derive(Clone)]
 struct Reader<'a> {
     rest: &'a [u8],
 }
@@ -329,11 +327,11 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn layer(&mut self) -> Result<Blueprint, ModelFileProblem> {
+    fn layer(&mut self) -> Result<Blueprint<'a>, ModelFileProblem> {
         let trainable = self.flag("trainable flag")?;
         let len = u16::from_le_bytes(self.array("length of a name")?);
         let name = core::str::from_utf8(self.take(len.into(), "layer's name")?);
-        let name = name.map_err(|_| ModelFileProblem::Field { what: "layer's name" })?.to_string();
+        let name = name.map_err(|_| ModelFileProblem::Field { what: "layer's name" })?.into();
         let kind = match self.u8("kind of layer")? {
             1 => {
                 let [filters, kh, kw, vertical, horizontal] = self.sizes("convolution")?;
@@ -357,5 +355,15 @@ impl<'a> Reader<'a> {
             _ => return Err(ModelFileProblem::Field { what: "kind of layer" }),
         };
         Ok(Blueprint { name, kind, trainable, initializer: Initializer::default() })
+    }
+}
+
+impl<'a> Iterator for Reader<'a> {
+    type Item = Result<Blueprint<'a>, Error>;
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        Some(self.layer().map_err(Error::from))
     }
 }

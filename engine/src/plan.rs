@@ -1,5 +1,5 @@
 use crate::buffer::whole_lines;
-use crate::model::Mode;
+use crate::model::{Mode, list};
 use crate::ops::{LayerOp, MAX_INPUTS};
 use crate::parallel::threads;
 use crate::{Error, Model, Shape};
@@ -103,8 +103,8 @@ impl<'m> Plan<'m> {
         isa: Isa,
     ) -> Result<Plan<'m>, Error> {
         let mut shape = model.input_shape().with_batch(batch)?;
-        let mut plan =
-            Plan { model, isa, batch, threads: threads(), steps: Vec::new(), prepared: 0, values: 0 };
+        let steps = list(count)?;
+        let mut plan = Plan { model, isa, batch, threads: threads(), steps, prepared: 0, values: 0 };
         let mut at = 0;
         while at < count {
             let first = at;
@@ -154,6 +154,7 @@ impl<'m> Plan<'m> {
             };
             plan.steps.push(step);
         }
+        plan.steps.shrink_to_fit();
         if plan.steps.is_empty() {
             plan.values = whole_lines(shape.elements());
         }

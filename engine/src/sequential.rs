@@ -2,7 +2,7 @@ use crate::layer::Blueprint;
 use crate::{Conv2d, Error, Initializer, LayerKind, MaxPool2d, Model, Shape};
 use alloc::borrow::Cow;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
 use bantam_kernels::conv2d::Activation;
@@ -24,7 +24,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 #[derive(Clone, Debug)]
 pub struct Sequential {
     input: Vec<usize>,
-    layers: Vec<Blueprint>,
+    layers: Vec<Blueprint<'static>>,
 }
 
 impl Sequential {
@@ -86,14 +86,14 @@ impl Sequential {
             _ => Activation::None,
         };
         let initializer = Initializer::default();
-        self.layers.push(Blueprint { name: String::new(), kind, trainable: true, initializer });
+        self.layers.push(Blueprint { name: Cow::Borrowed(""), kind, trainable: true, initializer });
         if activation == Activation::Relu { self.relu() } else { self }
     }
 
     /// Names the last layer. Without a name it is called as in Keras: `conv2d`, `conv2d_1`, …
     pub fn named(mut self, name: &str) -> Sequential {
         if let Some(layer) = self.layers.last_mut() {
-            layer.name = name.to_string();
+            layer.name = name.to_string().into();
         }
         self
     }
@@ -125,11 +125,12 @@ impl Sequential {
                     &mut counts[last].1
                 }
             };
-            layer.name = if *count == 0 { base.to_string() } else { format!("{base}_{count}") };
+            layer.name = if *count == 0 { base.into() } else { format!("{base}_{count}").into() };
             *count += 1;
         }
         let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
-        Model::assemble(Shape::new(&self.input)?, self.layers, |layer, name, shape| {
+        let (count, layers) = (self.layers.len(), self.layers.into_iter().map(Ok));
+        Model::assemble(Shape::new(&self.input)?, count, layers, |layer, name, shape| {
             let mut values = vec![0.0; shape.elements()];
             if name == "kernel" {
                 let (fan_in, fan_out) = layer.kind.fans(shape);

@@ -54,7 +54,14 @@ impl<'m> Session<'m> {
         isa: Isa,
         arena: &'m mut [f32],
     ) -> Result<Session<'m>, Error> {
-        let plan = Plan::new(model, batch, isa)?;
+        Session::with_plan(Plan::new(model, batch, isa)?, arena)
+    }
+
+    /// As [`with_arena`](Session::with_arena), by a plan that was asked for its size before.
+    ///
+    /// # Errors
+    /// The arena is too small.
+    pub fn with_plan(plan: Plan<'m>, arena: &'m mut [f32]) -> Result<Session<'m>, Error> {
         let arena = Arena::lent(arena, plan.arena_len())?;
         Session { plan, arena }.prepared()
     }

@@ -17,6 +17,8 @@ enum Level {
     Avx512,
     #[cfg(target_arch = "aarch64")]
     Neon,
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    Simd128,
 }
 
 const LEVELS: &[Level] = &[
@@ -27,6 +29,8 @@ const LEVELS: &[Level] = &[
     Level::Avx512,
     #[cfg(target_arch = "aarch64")]
     Level::Neon,
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    Level::Simd128,
 ];
 
 impl Isa {
@@ -54,7 +58,7 @@ impl Isa {
         Isa::available().find(|isa| isa.name() == name)
     }
 
-    /// `"scalar"`, `"avx2"`, `"avx512"` or `"neon"`.
+    /// `"scalar"`, `"avx2"`, `"avx512"`, `"neon"` or `"simd128"`.
     pub fn name(self) -> &'static str {
         match self.0 {
             Level::Scalar => "scalar",
@@ -64,6 +68,8 @@ impl Isa {
             Level::Avx512 => "avx512",
             #[cfg(target_arch = "aarch64")]
             Level::Neon => "neon",
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Level::Simd128 => "simd128",
         }
     }
 
@@ -81,6 +87,8 @@ impl Isa {
             #[cfg(target_arch = "aarch64")]
             // SAFETY: an `Isa` of this level exists only if `is_present` saw NEON.
             Level::Neon => unsafe { crate::simd::neon::run(operation) },
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Level::Simd128 => crate::simd::simd128::run(operation),
         }
     }
 }
@@ -107,6 +115,9 @@ impl Level {
             Level::Avx512 => x86_64_level() >= Level::Avx512,
             #[cfg(target_arch = "aarch64")]
             Level::Neon => cfg!(target_feature = "neon"),
+            // WebAssembly detects nothing: such a module loads only where all its instructions run.
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Level::Simd128 => true,
         }
     }
 }

@@ -1,0 +1,140 @@
+//! Errors as a C program sees them: a status, and a sentence with the figures.
+
+use core::ffi::c_char;
+use core::fmt::{self, Write};
+use engine::Error;
+
+/// What became of a call.
+#[repr(i32)]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Done.
+    Ok = 0,
+    /// A pointer that must point somewhere is null.
+    NullPointer = 1,
+    /// A pointer is not a multiple of what it must be.
+    Misaligned = 2,
+    /// Arrays overlap that must not.
+    Overlap = 3,
+    /// The memory has too few bytes for the net.
+    MemoryTooSmall = 4,
+    /// The model is no model file, of another version, cut short or damaged, or its layers do not fit.
+    BadModel = 5,
+    /// The batch is zero, or more than memory can hold.
+    BadBatch = 6,
+    /// The net was not made by bantam_init.
+    BadNet = 7,
+    /// The input is not a whole number of samples, or more than the batch; or an array is longer than
+    /// memory.
+    BadLength = 8,
+    /// The output has a number that is none, most likely because the input has. The output is there.
+    NotANumber = 9,
+    /// Another thread makes a net just now.
+    Busy = 10,
+}
+
+/// Bytes of an error's text, the zero at its end included.
+pub const BANTAM_TEXT_BYTES: usize = 124;
+
+/// Why a call was refused. It is the caller's, and written when a call fails.
+#[repr(C)]
+pub struct Failure {
+    /// What the call gave back.
+    pub status: Status,
+    /// What was expected and what came, in UTF-8, ended by a zero; cut where it is longer.
+    pub text: [c_char; BANTAM_TEXT_BYTES],
+}
+
+/// Why a call is refused.
+pub(crate) enum Refusal {
+    Null(&'static str),
+    Misaligned { what: &'static str, expected: usize },
+    Overlap([&'static str; 2]),
+    TooLong { what: &'static str, got: usize },
+    MemoryTooSmall { expected: usize, got: usize },
+    Model(Error),
+    Batch(Error),
+    Net,
+    Input(Error),
+    NotANumber,
+    Busy,
+}
+
+impl Refusal {
+    pub fn status(&self) -> Status {
+        match self {
+            Refusal::Null(_) => Status::NullPointer,
+            Refusal::Misaligned { .. } => Status::Misaligned,
+            Refusal::Overlap(_) => Status::Overlap,
+            Refusal::MemoryTooSmall { .. } => Status::MemoryTooSmall,
+            Refusal::Model(Error::OutOfMemory { .. }) | Refusal::Batch(Error::OutOfMemory { .. }) => {
+                Status::MemoryTooSmall
+            }
+            Refusal::Model(_) => Status::BadModel,
+            Refusal::Batch(_) => Status::BadBatch,
+            Refusal::Net => Status::BadNet,
+            Refusal::Input(_) | Refusal::TooLong { .. } => Status::BadLength,
+            Refusal::NotANumber => Status::NotANumber,
+            Refusal::Busy => Status::Busy,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::Null(what) => write!(f, "{what}: expected an address, got null"),
+            Refusal::Misaligned { what, expected } => {
+                write!(f, "{what}: expected it at an address that is a multiple of {expected}")
+            }
+            Refusal::TooLong { what, got } => {
+                write!(f, "{what}: expected a length that fits memory, got {got}")
+            }
+            Refusal::Overlap([one, other]) => write!(f, "{one}: expected it apart from the {other}"),
+            Refusal::MemoryTooSmall { expected, got } => {
+                write!(f, "memory: expected {expected} bytes, got {got}: {} are missing", expected - got)
+            }
+            Refusal::Model(Error::OutOfMemory { bytes }) | Refusal::Batch(Error::OutOfMemory { bytes }) => {
+                write!(f, "memory: expected {bytes} bytes more for a list of layers, it has fewer")
+            }
+            Refusal::Model(error) | Refusal::Batch(error) | Refusal::Input(error) => error.fmt(f),
+            Refusal::Net => f.write_str("net: expected one that bantam_init made"),
+            Refusal::NotANumber => f.write_str("output: expected numbers, got a NaN"),
+            Refusal::Busy => f.write_str("bantam_init: expected one thread at a time"),
+        }
+    }
+}
+
+/// The status, and the text where the caller wants it.
+///
+/// # Safety
+/// `failure` is null or valid for writes.
+pub(crate) unsafe fn report(result: Result<(), Refusal>, failure: *mut Failure) -> Status {
+    let Err(refusal) = result else { return Status::Ok };
+    let status = refusal.status();
+    if !failure.is_null() && failure.is_aligned() {
+        let mut text = Text { bytes: [0; BANTAM_TEXT_BYTES], len: 0 };
+        // Full is full.
+        let _ = write!(text, "{refusal}");
+        let text = text.bytes.map(|byte| byte as c_char);
+        // SAFETY: the caller's promise.
+        unsafe { failure.write(Failure { status, text }) };
+    }
+    status
+}
+
+/// Text of bounded length, with a zero behind it.
+struct Text {
+    bytes: [u8; BANTAM_TEXT_BYTES],
+    len: usize,
+}
+
+impl Write for Text {
+    fn write_str(&mut self, s: &str) -> fmt::Result {
+        let room = self.bytes.len() - 1 - self.len;
+        let cut = (0..=room.min(s.len())).rev().find(|&cut| s.is_char_boundary(cut)).unwrap_or(0);
+        self.bytes[self.len..self.len + cut].copy_from_slice(&s.as_bytes()[..cut]);
+        self.len += cut;
+        if cut < s.len() { Err(fmt::Error) } else { Ok(()) }
+    }
+}
