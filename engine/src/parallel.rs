@@ -40,6 +40,12 @@ pub(crate) fn for_each_apart<T: Send>(
     items.iter_mut().enumerate().try_for_each(|(i, item)| work(i, item))
 }
 
+/// Whether there are fewer images than threads, so that an image is parted. False to the compiler where
+/// there is one thread, so that it leaves out what would do that.
+pub(crate) fn fewer_than_threads(images: usize) -> bool {
+    cfg!(feature = "parallel") && images < threads()
+}
+
 /// From so many multiply-adds on, work is shared. Waking a thread takes some ten microseconds.
 pub(crate) const WORTH_SHARING: u64 = 4_000_000;
 

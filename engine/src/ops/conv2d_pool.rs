@@ -1,7 +1,7 @@
 use super::conv2d::{self, Weights};
 use super::{Backward, Conv2d, Differentiable, Forward, ForwardInPlace, MaxPool2d, Operation};
 use crate::buffer::whole_lines;
-use crate::parallel::{WORTH_SHARING, each_chunk, for_each_part, part_of, threads};
+use crate::parallel::{WORTH_SHARING, each_chunk, fewer_than_threads, for_each_part, part_of, threads};
 use crate::{Error, Shape};
 use bantam_kernels::conv2d::{Activation, Algorithm, Geometry};
 use bantam_kernels::{Isa, max_pool2d as kernel};
@@ -55,7 +55,7 @@ impl Conv2dPool {
             })
         };
         let scratch = (scratch, stripes.scratch_len(isa)?);
-        if batch < threads() && rows < all_rows && conv.multiply_adds() >= WORTH_SHARING {
+        if fewer_than_threads(batch) && rows < all_rows && conv.multiply_adds() >= WORTH_SHARING {
             let together = part_of(all_rows).next_multiple_of(rows);
             let (scratch, scratch_len) = scratch;
             return each_chunk(output, argmax, output_len, |image, output, argmax| {

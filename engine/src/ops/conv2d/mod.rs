@@ -3,7 +3,7 @@ mod backward;
 pub(super) use backward::{backward, backward_rows, backward_scratch_len, weight_rows};
 
 use super::{Backward, BackwardRows, Differentiable, Forward, Operation};
-use crate::parallel::{WORTH_SHARING, for_each_chunk_with, part_of, part_of_work, threads};
+use crate::parallel::{WORTH_SHARING, fewer_than_threads, for_each_chunk_with, part_of, part_of_work};
 use crate::{Error, Shape};
 use bantam_kernels::Isa;
 use bantam_kernels::conv2d::winograd::{RowPairs, Winograd};
@@ -232,7 +232,7 @@ impl Parts {
         let algorithm = Algorithm::choose(isa, prepared_for);
         let one = prepared_for.with_batch(1)?;
         let ([_, h, w, cin], [kh, kw, _, cout], [_, oh, ow, _]) = (one.input(), one.weights(), one.output());
-        if batch >= threads() || one.multiply_adds() < WORTH_SHARING {
+        if !fewer_than_threads(batch) || one.multiply_adds() < WORTH_SHARING {
             return Ok(Parts { one, algorithm, rows: None });
         }
         if [kh, kw, oh, ow] == [1, 1, h, w] {

@@ -34,7 +34,7 @@ unsafe extern "C" {
     static bin_end: u32;
 }
 
-entry!(main, 4);
+entry!(main, 8);
 fn main(_: u64, _: u64, _: u64, _: u64) -> ! {
     crate::start()
 }
