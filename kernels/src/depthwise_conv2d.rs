@@ -274,6 +274,19 @@ struct Reach {
     depth: usize,
 }
 
+/// Windows beside and below each other.
+struct Block {
+    /// Where the first window's first tap reads, which may be outside the input, and where it writes.
+    read: isize,
+    write: usize,
+    /// Rows and columns, from that tap on, that lie inside the input.
+    inside: [Range<usize>; 2],
+    /// From one row and from one column to the next in the input.
+    pitch: [usize; 2],
+    /// From one window to the next in the output.
+    steps: [usize; 2],
+}
+
 /// A vector of channels, of which `n` exist.
 struct Lanes<S: Simd> {
     input: *const f32,
@@ -289,29 +302,44 @@ impl Operation for Correlate<'_> {
     fn run<S: Simd>(mut self, simd: S) {
         let whole = self.features >= S::LANES;
         match S::TILE {
-            Tile::R4V4 => self.all_rectangles::<S, 4, 2, true>(simd),
-            _ if whole => self.all_rectangles::<S, 8, 4, true>(simd),
-            _ => self.all_rectangles::<S, 8, 4, false>(simd),
+            Tile::R4V4 => self.all_positions::<S, 1, 4, 2, true>(simd),
+            Tile::R6V2 if whole => self.all_positions::<S, 1, 7, 4, true>(simd),
+            Tile::R6V4 | Tile::R5V4 if whole => self.all_positions::<S, 2, 7, 4, true>(simd),
+            _ => self.all_positions::<S, 1, 7, 4, false>(simd),
         }
     }
 }
 
 impl Correlate<'_> {
-    /// Tiles of `R` positions or of `H`, where as many follow each other; else of one. With
-    /// `WHOLE` there are channels for a vector.
+    /// Blocks of `Q` by `R` or `H` positions where the window is a usual one, else lists of positions.
+    /// With `WHOLE` there are channels for a vector.
     #[inline(always)]
-    fn all_rectangles<S: Simd, const R: usize, const H: usize, const WHOLE: bool>(&mut self, simd: S) {
+    fn all_positions<S: Simd, const Q: usize, const R: usize, const H: usize, const WHOLE: bool>(
+        &mut self,
+        simd: S,
+    ) {
         let [vertical, horizontal] = self.sweeps;
-        for rows in vertical.segments() {
-            for columns in horizontal.segments() {
-                let rectangle = [&rows, &columns];
-                let runs = WHOLE && self.depth == 1 && self.group == 1 && columns.len >= H;
-                match (columns.taps.len(), horizontal.stride) {
-                    (3, 1) if runs => self.runs::<S, R, H, 3, 1>(simd, rectangle),
-                    (3, 2) if runs => self.runs::<S, R, H, 3, 2>(simd, rectangle),
-                    (5, 1) if runs => self.runs::<S, R, H, 5, 1>(simd, rectangle),
-                    (5, 2) if runs => self.runs::<S, R, H, 5, 2>(simd, rectangle),
-                    _ => self.lists::<S, R, H, WHOLE>(simd, rectangle),
+        let usual = [vertical.taps, vertical.stride] == [horizontal.taps, horizontal.stride]
+            && matches!((horizontal.taps, horizontal.stride), (3 | 5, 1 | 2));
+        let plain = WHOLE && self.depth == 1 && self.group == 1 && usual && vertical.positions >= Q;
+        // Vectors are worth a test of each column that may lie outside; numbers are not.
+        let cut = S::LANES > 1 && plain && horizontal.positions >= H && horizontal.always_sees();
+        let mut whole = cut.then(|| horizontal.whole());
+        let mut segments = (!cut).then(|| horizontal.segments());
+        while let Some(columns) = whole.take().or_else(|| segments.as_mut()?.next()) {
+            let blocks = plain && columns.taps.len() == horizontal.taps && columns.len >= H;
+            match (horizontal.taps, horizontal.stride) {
+                (3, 1) if blocks => self.blocks::<S, Q, R, H, 3, 1>(simd, &columns),
+                (3, 2) if blocks => self.blocks::<S, Q, R, H, 3, 2>(simd, &columns),
+                // Two rows of five and seven sums are more than sixteen registers.
+                (5, 1) if blocks && S::TILE == Tile::R6V2 => self.blocks::<S, Q, H, H, 5, 1>(simd, &columns),
+                (5, 2) if blocks && S::TILE == Tile::R6V2 => self.blocks::<S, Q, H, H, 5, 2>(simd, &columns),
+                (5, 1) if blocks => self.blocks::<S, Q, R, H, 5, 1>(simd, &columns),
+                (5, 2) if blocks => self.blocks::<S, Q, R, H, 5, 2>(simd, &columns),
+                _ => {
+                    for rows in vertical.segments() {
+                        self.lists::<S, R, H, WHOLE>(simd, [&rows, &columns]);
+                    }
                 }
             }
         }
@@ -357,42 +385,54 @@ impl Correlate<'_> {
         }
     }
 
-    /// Rows of a rectangle in which windows of `K` taps a row follow each other at a distance of
-    /// `D` pixels, so that neighbours share what they read.
+    /// All rows of some columns, for windows of `K` by `K` taps, `D` pixels from each other, so that
+    /// neighbours share what they read.
     #[inline(always)]
-    fn runs<S: Simd, const R: usize, const H: usize, const K: usize, const D: usize>(
+    fn blocks<S: Simd, const Q: usize, const R: usize, const H: usize, const K: usize, const D: usize>(
         &mut self,
         simd: S,
-        rectangle: [&Segment; 2],
+        columns: &Segment,
     ) {
-        let reach = self.reach(rectangle);
-        let [vertical, horizontal] = rectangle;
-        let first = Segment { len: 1, ..horizontal.clone() };
-        let mut rows =
-            Positions::new(self.batch, &self.sweeps, [vertical, &first], self.read_channels(), self.features);
-        let step = self.sweeps[1].step * self.features;
-        let mut row = [Offsets::default()];
-        for _ in 0..rows.count() {
-            rows.fill(&mut row);
-            for columns in split(horizontal.len, POSITIONS) {
+        let [vertical, horizontal] = self.sweeps;
+        let pitch = [horizontal.read * self.features, self.features];
+        let steps = [vertical.step * horizontal.written * self.features, horizontal.step * self.features];
+        let first_write = (vertical.first * horizontal.written + horizontal.first) * self.features;
+        let from_first_tap = [&vertical.unseeing(), &horizontal.unseeing()];
+        for image in 0..self.batch {
+            let image_read = image * vertical.read * pitch[0];
+            let image_write = image * vertical.written * horizontal.written * self.features + first_write;
+            let mut next_row = 0;
+            while next_row < vertical.positions {
+                let y = next_row.min(vertical.positions - Q);
+                next_row = y + Q;
+                let (top, rows) = vertical.inside(y, (Q - 1) * D + K);
                 let mut done = 0;
-                while done < columns.len() {
-                    let (at, size) = next_tile::<R, H>(done, columns.len());
-                    let column = columns.start + at;
-                    let read = row[0].read + column * D * reach.input_pitch[1];
-                    let start = Offsets { read, write: row[0].write + column * step };
+                while done < columns.len {
+                    let (at, size) = next_tile::<R, H>(done, columns.len);
+                    let x = columns.start + at;
+                    let (left, columns) = horizontal.inside(x, (size - 1) * D + K);
+                    let read = image_read.cast_signed()
+                        + top * pitch[0].cast_signed()
+                        + left * pitch[1].cast_signed();
+                    let block = Block {
+                        read,
+                        write: image_write + y * steps[0] + x * steps[1],
+                        inside: [rows.clone(), columns],
+                        pitch,
+                        steps,
+                    };
                     // All channels before the next tile. Tiles of one vector beside each other
                     // often have the same last address bits: loads then wait for stores, and lines
                     // fight for a set of the cache.
                     for index in 0..self.features.div_ceil(S::LANES) {
-                        let lanes = self.lanes(simd, rectangle, index);
-                        // SAFETY: the tile's windows lie inside the arrays, whose lengths the
-                        // kernels checked, and the vector among the channels.
+                        let lanes = self.lanes(simd, from_first_tap, index);
+                        // SAFETY: the tile's windows lie inside the arrays as far as the block says,
+                        // the kernels checked their lengths, and the vector lies among the channels.
                         unsafe {
                             if size == R {
-                                self.run_tile::<S, R, K, D>(simd, &lanes, &reach, start, step);
+                                self.block::<S, Q, R, K, D>(simd, &lanes, &block);
                             } else {
-                                self.run_tile::<S, H, K, D>(simd, &lanes, &reach, start, step);
+                                self.block::<S, Q, H, K, D>(simd, &lanes, &block);
                             }
                         }
                     }
@@ -439,54 +479,111 @@ impl Correlate<'_> {
         }
     }
 
-    /// `R` windows of `K` taps a row, `D` pixels from each other, by a vector of channels.
+    /// `Q` by `R` windows of `K` by `K` taps, `D` pixels from each other, by a vector of channels.
     ///
     /// # Safety
-    /// The windows lie inside the input, the first at `start`; the outputs exist, `step` elements
-    /// from each other; and the vector's channels exist.
+    /// What the block has inside lies inside the input, its outputs exist, and so do the vector's
+    /// channels. Of each row of windows the first and the last see a column.
     #[inline(always)]
-    unsafe fn run_tile<S: Simd, const R: usize, const K: usize, const D: usize>(
+    unsafe fn block<S: Simd, const Q: usize, const R: usize, const K: usize, const D: usize>(
         &self,
         simd: S,
         lanes: &Lanes<S>,
-        reach: &Reach,
-        start: Offsets,
-        step: usize,
+        block: &Block,
     ) {
-        let [row_pitch, pixel] = reach.input_pitch;
-        let [down, across] = reach.weight_pitch;
-        let mut sums = [lanes.bias; R];
-        let mut input = lanes.input.wrapping_add(start.read);
-        let mut weights = lanes.weights;
-        for _ in 0..reach.rows {
-            let mut w = [simd.splat(0.0); K];
-            for (k, w) in w.iter_mut().enumerate() {
-                // SAFETY: the caller's promise.
-                *w = unsafe { simd.load(weights.wrapping_offset(k.cast_signed() * across)) };
-            }
-            // The pixels that a window sees. The next window shares all of them but `D`.
-            let mut x = [simd.splat(0.0); K];
-            let mut next = input;
-            for (r, sum) in sums.iter_mut().enumerate() {
-                for k in 0..K {
-                    if r > 0 && k + D < K {
-                        x[k] = x[k + D];
-                    } else {
-                        // SAFETY: the caller's promise.
-                        x[k] = unsafe { simd.load(next) };
-                        next = next.wrapping_add(pixel);
-                    }
-                    *sum = simd.mul_add(x[k], w[k], *sum);
+        let mut sums = [[lanes.bias; R]; Q];
+        let rows = &block.inside[0];
+        // SAFETY: the caller's promise, for rows that are inside.
+        unsafe {
+            if Q == 1 {
+                for row in rows.clone() {
+                    self.row::<S, 0, Q, R, K, D>(simd, lanes, block, row, &mut sums);
+                }
+            } else {
+                if 0 < (Q - 1) * D + K && rows.contains(&0) {
+                    self.row::<S, 0, Q, R, K, D>(simd, lanes, block, 0, &mut sums);
+                }
+                if 1 < (Q - 1) * D + K && rows.contains(&1) {
+                    self.row::<S, 1, Q, R, K, D>(simd, lanes, block, 1, &mut sums);
+                }
+                if 2 < (Q - 1) * D + K && rows.contains(&2) {
+                    self.row::<S, 2, Q, R, K, D>(simd, lanes, block, 2, &mut sums);
+                }
+                if 3 < (Q - 1) * D + K && rows.contains(&3) {
+                    self.row::<S, 3, Q, R, K, D>(simd, lanes, block, 3, &mut sums);
+                }
+                if 4 < (Q - 1) * D + K && rows.contains(&4) {
+                    self.row::<S, 4, Q, R, K, D>(simd, lanes, block, 4, &mut sums);
+                }
+                if 5 < (Q - 1) * D + K && rows.contains(&5) {
+                    self.row::<S, 5, Q, R, K, D>(simd, lanes, block, 5, &mut sums);
+                }
+                if 6 < (Q - 1) * D + K && rows.contains(&6) {
+                    self.row::<S, 6, Q, R, K, D>(simd, lanes, block, 6, &mut sums);
                 }
             }
-            input = input.wrapping_add(row_pitch);
-            weights = weights.wrapping_offset(down);
         }
-        self.activation.apply(simd, &mut sums);
-        let output = lanes.output.wrapping_add(start.write);
-        for (r, &sum) in sums.iter().enumerate() {
-            // SAFETY: the caller's promise.
-            unsafe { simd.store(output.wrapping_add(r * step), sum) };
+        self.activation.apply(simd, sums.as_flattened_mut());
+        let output = lanes.output.wrapping_add(block.write);
+        for (q, row) in sums.iter().enumerate() {
+            for (r, &sum) in row.iter().enumerate() {
+                // SAFETY: the caller's promise.
+                unsafe { simd.store(output.wrapping_add(q * block.steps[0] + r * block.steps[1]), sum) };
+            }
+        }
+    }
+
+    /// Adds what a row of a block's input contributes. With more than one row of windows it is row `I`,
+    /// which tells which of them see it.
+    ///
+    /// # Safety
+    /// As [`block`](Self::block); the row is inside.
+    #[inline(always)]
+    unsafe fn row<S: Simd, const I: usize, const Q: usize, const R: usize, const K: usize, const D: usize>(
+        &self,
+        simd: S,
+        lanes: &Lanes<S>,
+        block: &Block,
+        row: usize,
+        sums: &mut [[S::Vector; R]; Q],
+    ) {
+        let columns = &block.inside[1];
+        let [down, across] = self.weights.pitch;
+        let mut w = [[simd.splat(0.0); K]; Q];
+        for (q, w) in w.iter_mut().enumerate() {
+            for (k, w) in w.iter_mut().enumerate() {
+                if I >= q * D && I < q * D + K {
+                    let tap = (row - q * D).cast_signed() * down + k.cast_signed() * across;
+                    // SAFETY: the caller's promise.
+                    *w = unsafe { simd.load(lanes.weights.wrapping_offset(tap)) };
+                }
+            }
+        }
+        let start = block.read + (row * block.pitch[0]).cast_signed();
+        let input = lanes.input.wrapping_offset(start);
+        // The pixels that a window sees. The next window shares all of them but `D`.
+        let mut x = [simd.splat(0.0); K];
+        for r in 0..R {
+            for k in 0..K {
+                let column = r * D + k;
+                let before = column < K - 1 && column < columns.start;
+                let behind = column > (R - 1) * D && column >= columns.end;
+                if r > 0 && k + D < K {
+                    x[k] = x[k + D];
+                }
+                if S::LANES > 1 && (before || behind) {
+                    continue;
+                }
+                if r == 0 || k + D >= K {
+                    // SAFETY: the caller's promise.
+                    x[k] = unsafe { simd.load(input.wrapping_add(column * block.pitch[1])) };
+                }
+                for q in 0..Q {
+                    if I >= q * D && I < q * D + K {
+                        sums[q][r] = simd.mul_add(x[k], w[q][k], sums[q][r]);
+                    }
+                }
+            }
         }
     }
 

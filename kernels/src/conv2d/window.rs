@@ -66,6 +66,23 @@ impl Sweep {
         self.taps_inside(0).len() < self.taps || self.taps_inside(self.positions - 1).len() < self.taps
     }
 
+    /// Whether every window sees a tap.
+    pub fn always_sees(&self) -> bool {
+        !self.taps_inside(0).is_empty() && !self.taps_inside(self.positions - 1).is_empty()
+    }
+
+    /// All positions and all taps, be they inside or not.
+    pub fn whole(&self) -> Segment {
+        Segment { start: 0, len: self.positions, taps: 0..self.taps }
+    }
+
+    /// Where the window at `position` starts, and what is inside of so many elements from there on.
+    pub fn inside(&self, position: usize, len: usize) -> (isize, Range<usize>) {
+        let start = self.origin + (position * self.stride).cast_signed();
+        let up_to = |edge: isize| edge.clamp(0, len.cast_signed()).cast_unsigned();
+        (start, up_to(-start)..up_to(self.read.cast_signed() - start))
+    }
+
     /// All positions and no taps.
     pub fn unseeing(&self) -> Segment {
         Segment { start: 0, len: self.positions, taps: 0..0 }

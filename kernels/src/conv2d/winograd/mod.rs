@@ -89,8 +89,8 @@ struct Map {
 
 /// What a block of tiles takes, all points of all channels, should stay in the second-level cache.
 const BLOCK_BYTES: usize = 512 * 1024;
-/// Fewer tiles at a time would read the packed weights too often.
-const FEWEST_TILES: usize = 48;
+/// Fewer tiles at a time would read the packed weights too often. A map of 28×28 has so many of F(4×4).
+const FEWEST_TILES: usize = 49;
 
 /// From one point's array of `len` elements to the next: an odd number of cache lines, or the
 /// points of a tile would fight for the same few.
