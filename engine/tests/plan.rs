@@ -83,8 +83,7 @@ fn the_book_s_net_fits_into_32_kib() {
     on_threads(1, || {
         let plan = Plan::new(&model, 1, Isa::SCALAR).unwrap();
         println!("{plan}");
-        let input = 4 * 28 * 28;
-        assert!(plan.peak_bytes() + input <= 32 * 1024, "{plan}");
+        assert!(plan.peak_bytes() <= 32 * 1024, "{plan}");
         assert_eq!(plan.multiply_adds(), 676 * 9 * 32 + 100 * 9 * 32 * 64 + 9 * 9 * 64 * 64 + 576 * 64 + 640);
         let layers: Vec<_> = plan.layers().collect();
         assert_eq!(layers[0].names, ["conv2d", "re_lu", "max_pooling2d"]);
