@@ -155,6 +155,7 @@ fn samples_that_are_not_finite_are_refused() {
 }
 
 /// More threads need more scratch: memory of its own grows, a lent arena is refused.
+#[cfg(feature = "parallel")]
 #[test]
 fn other_threads_than_before() {
     let model = &nets()[5];

@@ -563,6 +563,7 @@ impl Correlate<'_> {
         let input = lanes.input.wrapping_offset(start);
         // The pixels that a window sees. The next window shares all of them but `D`.
         let mut x = [simd.splat(0.0); K];
+        #[expect(clippy::needless_range_loop, reason = "of each of `sums`")]
         for r in 0..R {
             for k in 0..K {
                 let column = r * D + k;
