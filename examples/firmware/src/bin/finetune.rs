@@ -24,7 +24,7 @@ const PIXELS: usize = SIDE * SIDE;
 
 const EPOCHS: usize = 5;
 const BATCH: usize = 8;
-const ARENA: usize = 197_056 / size_of::<f32>();
+const ARENA: usize = 200_256 / size_of::<f32>();
 static MEMORY: ConstStaticCell<Aligned<[f32; ARENA]>> = ConstStaticCell::new(Aligned([0.0; ARENA]));
 static IMAGES: ConstStaticCell<[f32; BATCH * PIXELS]> = ConstStaticCell::new([0.0; BATCH * PIXELS]);
 
