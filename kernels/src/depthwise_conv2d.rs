@@ -331,9 +331,9 @@ impl Correlate<'_> {
             match (horizontal.taps, horizontal.stride) {
                 (3, 1) if blocks => self.blocks::<S, Q, R, H, 3, 1>(simd, &columns),
                 (3, 2) if blocks => self.blocks::<S, Q, R, H, 3, 2>(simd, &columns),
-                // Five inputs, five weights and seven sums are more than sixteen registers.
-                (5, 1) if blocks && S::TILE == Tile::R6V2 => self.blocks::<S, Q, H, H, 5, 1>(simd, &columns),
-                (5, 2) if blocks && S::TILE == Tile::R6V2 => self.blocks::<S, Q, H, H, 5, 2>(simd, &columns),
+                // Sixteen registers hold five inputs, five weights and five sums.
+                (5, 1) if blocks && S::TILE == Tile::R6V2 => self.blocks::<S, Q, 5, H, 5, 1>(simd, &columns),
+                (5, 2) if blocks && S::TILE == Tile::R6V2 => self.blocks::<S, Q, 5, H, 5, 2>(simd, &columns),
                 (5, 1) if blocks => self.blocks::<S, Q, R, H, 5, 1>(simd, &columns),
                 (5, 2) if blocks => self.blocks::<S, Q, R, H, 5, 2>(simd, &columns),
                 _ => {

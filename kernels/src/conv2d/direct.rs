@@ -508,6 +508,9 @@ impl<'a> Correlate<'a> {
         for (p, weights) in weights.iter_mut().enumerate() {
             *weights = weights.wrapping_add(p * panel.pitch);
         }
+        // Windows that are summed tap by tap read each weight once for few positions: the next tap's come
+        // from beyond the second-level cache meanwhile.
+        let ahead = if panel.ends.resume { reach.run * step } else { 0 };
         for row in 0..reach.rows {
             // SAFETY: the caller's promise: `rows` runs of `run` elements from each position, and
             // as many weights in each panel, `V` vectors each.
@@ -528,6 +531,7 @@ impl<'a> Correlate<'a> {
                     }
                 }
                 while k < end {
+                    simd.prefetch(weights[0].wrapping_add(ahead));
                     let w = next_weights::<S, V, P>(simd, &mut weights, step);
                     for r in 0..R {
                         let x = simd.splat(*reads[r].add(k));

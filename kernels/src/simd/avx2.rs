@@ -47,6 +47,11 @@ impl Simd for Avx2 {
         unsafe { _mm256_maskload_ps(p, first(n)) }
     }
     #[inline(always)]
+    fn prefetch(self, p: *const f32) {
+        // SAFETY: no address makes it fail; AVX2 as for `avx2!`.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
+    }
+    #[inline(always)]
     unsafe fn store(self, p: *mut f32, v: __m256) {
         // SAFETY: the caller's promise; AVX2 as for `avx2!`.
         unsafe { _mm256_storeu_ps(p, v) }

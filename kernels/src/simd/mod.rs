@@ -86,6 +86,9 @@ pub(crate) trait Simd: Copy {
     /// `p` is valid for writing `n <= LANES` bytes.
     unsafe fn store_u8(self, p: *mut u8, v: Self::Vector, n: usize);
 
+    /// Asks for the cache line at `p`, which may be nothing's, in the second-level cache.
+    fn prefetch(self, _p: *const f32) {}
+
     fn splat(self, x: f32) -> Self::Vector;
     /// Lane `L` in all lanes, where there are [`PRODUCTS_BY_LANE`](Self::PRODUCTS_BY_LANE).
     fn splat_lane<const L: i32>(self, _: Self::Vector) -> Self::Vector {
