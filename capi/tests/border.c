@@ -11,7 +11,8 @@ static int failed;
 #define CHECK(condition)                                                                                     \
     do {                                                                                                     \
         if (!(condition)) {                                                                                  \
-            printf("%s:%d: %s; the last failure: %s\n", __FILE__, __LINE__, #condition, failure.text);       \
+            printf("%s:%d: %s; the last failure: %.*s\n", __FILE__, __LINE__, #condition, BANTAM_TEXT_BYTES,  \
+                   failure.text);                                                                            \
             failed++;                                                                                        \
         }                                                                                                    \
     } while (0)
@@ -182,8 +183,7 @@ static void runs(bantam_net *net, unsigned char *memory, size_t needed)
     EXPECT(BAD_LENGTH, "fits memory", bantam_run(net, input, SIZE_MAX, &output, &failure));
     EXPECT(OVERLAP, "input", bantam_run(net, output, INPUT, &output, &failure));
     input[400] = NAN;
-    EXPECT(NOT_A_NUMBER, "NaN", bantam_run(net, input, INPUT, &output, &failure));
-    CHECK(isnan(output[0]));
+    EXPECT(NOT_A_NUMBER, "NaN at index 400", bantam_run(net, input, INPUT, &output, &failure));
     input[400] = (float)(400 * 7919 % 256) / 255.0F;
     CHECK(bantam_run(net, input, INPUT, &output, NULL) == BANTAM_STATUS_OK);
     CHECK(fabsf(output[0] - first[0]) <= 1e-4F * (1.0F + fabsf(first[0])));
