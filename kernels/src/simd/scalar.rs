@@ -1,4 +1,4 @@
-use super::{Simd, Tile};
+use super::{Operation, Simd, Tile};
 
 /// One `f32` at a time.
 #[derive(Clone, Copy)]
@@ -9,6 +9,11 @@ impl Simd for Scalar {
     type Mask = bool;
     const LANES: usize = 1;
     const TILE: Tile = Tile::R4V4;
+
+    #[inline(never)]
+    fn call<O: Operation>(self, operation: O) -> O::Output {
+        operation.run(self)
+    }
 
     #[inline(always)]
     unsafe fn load(self, p: *const f32) -> f32 {
