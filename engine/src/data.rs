@@ -53,11 +53,11 @@ impl Samples {
         let (Some((len, input)), Some((target_rows, target))) =
             (inputs.shape().split_batch(), targets.shape().split_batch())
         else {
-            return Err(Error::Rank { what: "samples", expected: 2, got: inputs.shape() });
+            return Err(Error::rank("samples", 2, inputs.shape()));
         };
         if target_rows != len {
             let expected = target.with_batch(len)?;
-            return Err(Error::Shape { what: "targets", expected, got: targets.shape() });
+            return Err(Error::shape("targets", expected, targets.shape()));
         }
         Ok(Samples { inputs, targets, len, input, target_len: target.elements() })
     }

@@ -1,8 +1,12 @@
 use crate::Shape;
+use crate::model::boxed;
+use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
 
 /// Why something was refused. What the caller had is as it was.
+///
+/// Shapes are boxed: an error is copied at each `?` that it may take, and so is small.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Error {
@@ -22,16 +26,16 @@ pub enum Error {
         /// Dimensions expected.
         expected: usize,
         /// The shape that came.
-        got: Shape,
+        got: Box<Shape>,
     },
     /// A tensor has the wrong shape.
     Shape {
         /// Which tensor.
         what: &'static str,
         /// The shape expected.
-        expected: Shape,
+        expected: Box<Shape>,
         /// The shape that came.
-        got: Shape,
+        got: Box<Shape>,
     },
     /// A class label is not a class.
     Label {
@@ -82,7 +86,7 @@ pub enum Error {
         /// Its name.
         name: String,
         /// Why.
-        cause: alloc::boxed::Box<Error>,
+        cause: Box<Error>,
     },
     /// A data set has no samples, or a training no batches.
     Empty {
@@ -188,6 +192,21 @@ pub enum ModelFileProblem {
         /// Which field.
         what: &'static str,
     },
+}
+
+impl Error {
+    /// [`Error::Rank`], or that there is no memory for it.
+    pub(crate) fn rank(what: &'static str, expected: usize, got: Shape) -> Error {
+        boxed(got).map_or_else(|full| full, |got| Error::Rank { what, expected, got })
+    }
+
+    /// [`Error::Shape`], or that there is no memory for it.
+    pub(crate) fn shape(what: &'static str, expected: Shape, got: Shape) -> Error {
+        match (boxed(expected), boxed(got)) {
+            (Ok(expected), Ok(got)) => Error::Shape { what, expected, got },
+            (Err(full), _) | (_, Err(full)) => full,
+        }
+    }
 }
 
 impl From<bantam_kernels::Error> for Error {

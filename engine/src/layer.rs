@@ -55,11 +55,8 @@ impl LayerKind {
         }
     }
 
-    /// Names and shapes of its weights, for a sample of that shape.
-    pub(crate) fn weights(
-        &self,
-        input: Shape,
-    ) -> Result<impl Iterator<Item = (&'static str, Shape)> + Clone + use<>, Error> {
+    /// Names and shapes of kernel and bias, if it has them, for a sample of that shape.
+    pub(crate) fn weights(&self, input: Shape) -> Result<[Option<(&'static str, Shape)>; 2], Error> {
         let (kernel, bias, outputs) = match *self {
             LayerKind::Conv2d { filters, kernel: [kh, kw], bias, .. } => {
                 let [_, _, channels] = input.array("input")?;
@@ -72,36 +69,24 @@ impl LayerKind {
             _ => (None, false, 0),
         };
         let bias = if bias { Some(Shape::new(&[outputs])?) } else { None };
-        let named = [kernel.map(|shape| ("kernel", shape)), bias.map(|shape| ("bias", shape))];
-        Ok(named.into_iter().flatten())
+        Ok([kernel.map(|shape| ("kernel", shape)), bias.map(|shape| ("bias", shape))])
     }
 
-    /// The operation on a batch of that shape; `None` passes it on as it is. A ReLU that follows
-    /// may be taken into the same pass.
-    pub(crate) fn operation(
-        &self,
-        input: Shape,
-        relu: bool,
-        seed: Option<u64>,
-    ) -> Result<Option<LayerOp>, Error> {
-        Ok(Some(match *self {
+    /// Its operation; `None` passes a batch on as it is. A ReLU that follows may be taken into the same
+    /// pass.
+    pub(crate) fn operation(&self, relu: bool, seed: Option<u64>) -> Option<LayerOp> {
+        Some(match *self {
             LayerKind::Conv2d { how, .. } => if relu { how.relu() } else { how }.into(),
             LayerKind::Dense { .. } => {
                 let activation = if relu { Activation::Relu } else { Activation::None };
                 ops::Dense { activation }.into()
             }
             LayerKind::MaxPool2d(pool) => if relu { pool.relu() } else { pool }.into(),
-            LayerKind::Flatten => {
-                let (batch, sample) = input.split_batch().unwrap_or((1, Shape::SCALAR));
-                ops::Reshape { shape: Shape::new(&[batch, sample.elements()])? }.into()
-            }
+            LayerKind::Flatten => ops::Flatten.into(),
             LayerKind::Relu => ops::Relu.into(),
             LayerKind::Softmax => ops::Softmax.into(),
-            LayerKind::Dropout { rate } => match seed {
-                Some(seed) => ops::Dropout { rate, seed }.into(),
-                None => return Ok(None),
-            },
-        }))
+            LayerKind::Dropout { rate } => ops::Dropout { rate, seed: seed? }.into(),
+        })
     }
 
     /// Whether a ReLU after it can be done in the same pass.

@@ -9,6 +9,8 @@ use alloc::vec::Vec;
 use bantam_kernels::Isa;
 use bantam_kernels::conv2d::Padding;
 use core::hint::black_box;
+use core::iter;
+use core::ops::Range;
 
 /// Layers with weights: a value that can be trained, saved, run and taken to pieces.
 ///
@@ -32,14 +34,11 @@ pub enum Mode {
     },
 }
 
-/// Some layers as one operation: which, and the shape of their output.
+/// Some layers as one operation. It takes its weights from the first.
 pub(crate) struct Step {
     /// `None` passes the input on.
     pub op: Option<LayerOp>,
-    /// The layer that the operation takes its weights from.
-    pub layer: usize,
-    /// The first layer that comes after.
-    pub next: usize,
+    pub layers: Range<usize>,
 }
 
 impl<'m> Model<'m> {
@@ -60,17 +59,18 @@ impl<'m> Model<'m> {
             let mut build = || {
                 let kind = blueprint.kind;
                 let names_and_shapes = kind.weights(shape)?;
-                let count = names_and_shapes.clone().count();
                 let mut shapes = [shape.with_batch(1)?; MAX_INPUTS];
-                for (slot, (_, shape)) in shapes[1..].iter_mut().zip(names_and_shapes.clone()) {
-                    *slot = shape;
+                let mut inputs = 1;
+                for &(_, shape) in names_and_shapes.iter().flatten() {
+                    shapes[inputs] = shape;
+                    inputs += 1;
                 }
-                let output = match kind.operation(shapes[0], false, Some(0))? {
-                    Some(op) => op.get().output_shape(&shapes[..=count])?,
+                let output = match kind.operation(false, Some(0)) {
+                    Some(op) => op.get().output_shape(&shapes[..inputs])?,
                     None => shapes[0],
                 };
-                let mut parameters = list(count)?;
-                for (name, shape) in names_and_shapes {
+                let mut parameters = list(inputs - 1)?;
+                for &(name, shape) in names_and_shapes.iter().flatten() {
                     let values = weights(&blueprint, name, shape)?;
                     parameters.push(Parameter { name, shape, values });
                 }
@@ -174,10 +174,8 @@ impl<'m> Model<'m> {
     ) -> Result<Var, Error> {
         self.check_input(tape.shape(input)?)?;
         let mut var = input;
-        let mut at = 0;
-        while at < count {
-            let step = self.step(at, count, tape.shape(var)?, mode)?;
-            let layer = &self.layers[step.layer];
+        for step in self.steps(0..count, mode) {
+            let layer = &self.layers[step.layers.start];
             let mut inputs = [var; MAX_INPUTS];
             for (slot, parameter) in inputs[1..].iter_mut().zip(&layer.parameters) {
                 *slot = if layer.trainable {
@@ -190,48 +188,54 @@ impl<'m> Model<'m> {
             if let Some(op) = step.op {
                 var = tape.record(op, &inputs[..=layer.parameters.len()])?;
             }
-            at = step.next;
         }
         Ok(var)
     }
 
-    /// The operation that layer `at` begins, on a batch of that shape, before layer `end`.
-    pub(crate) fn step(&self, at: usize, end: usize, input: Shape, mode: Mode) -> Result<Step, Error> {
-        let kind = |index: usize| self.layers[..end].get(index).map(|layer| layer.kind);
-        let Some(this) = kind(at) else { return Err(Error::Empty { what: "layers" }) };
+    /// Some layers as operations, first to last.
+    pub(crate) fn steps(&self, layers: Range<usize>, mode: Mode) -> impl Iterator<Item = Step> {
+        let Range { start: mut at, end } = layers;
+        iter::from_fn(move || {
+            let (op, count) = self.step(at..end, mode)?;
+            let first = at;
+            at += count;
+            Some(Step { op, layers: first..at })
+        })
+    }
+
+    /// The operation that some layers begin with, and how many of them it is.
+    fn step(&self, layers: Range<usize>, mode: Mode) -> Option<(Option<LayerOp>, usize)> {
+        let at = layers.start;
+        let layers = self.layers.get(layers)?;
+        let kind = |index: usize| layers.get(index).map(|layer| &layer.kind);
+        let is_relu = |index| matches!(kind(index), Some(LayerKind::Relu));
+        let this = kind(0)?;
         // A ReLU moves behind the max-pool that follows: the same numbers for less work.
-        if let (LayerKind::Relu, Some(LayerKind::MaxPool2d(pool))) = (this, kind(at + 1)) {
-            return Ok(Step { op: Some(pool.relu().into()), layer: at, next: at + 2 });
+        if let (LayerKind::Relu, Some(LayerKind::MaxPool2d(pool))) = (this, kind(1)) {
+            return Some((Some(pool.relu().into()), 2));
         }
-        let next_is_relu = kind(at + 1) == Some(LayerKind::Relu);
-        let behind = at + 1 + usize::from(next_is_relu);
+        let behind = 1 + usize::from(is_relu(1));
         if let (LayerKind::Conv2d { how, .. }, Some(LayerKind::MaxPool2d(pool))) = (this, kind(behind))
             && pool.padding == Padding::Valid
         {
-            let relu_behind = kind(behind + 1) == Some(LayerKind::Relu);
-            let pool = if next_is_relu || relu_behind { pool.relu() } else { pool };
-            let op = Conv2dPool { conv: how, pool };
-            return Ok(Step { op: Some(op.into()), layer: at, next: behind + 1 + usize::from(relu_behind) });
+            let relu_behind = is_relu(behind + 1);
+            let pool = if is_relu(1) || relu_behind { pool.relu() } else { *pool };
+            let op = Conv2dPool { conv: *how, pool };
+            return Some((Some(op.into()), behind + 1 + usize::from(relu_behind)));
         }
-        let relu =
-            next_is_relu && this.takes_relu() && !matches!(kind(behind), Some(LayerKind::MaxPool2d(_)));
+        let relu = is_relu(1) && this.takes_relu() && !matches!(kind(2), Some(LayerKind::MaxPool2d(_)));
         let seed = match mode {
             Mode::Inference => None,
             // Layers must not zero the same elements.
             Mode::Training { seed } => Some(seed.wrapping_add((at as u64) << 40)),
         };
-        let op = this.operation(input, relu, seed)?;
-        Ok(Step { op, layer: at, next: at + 1 + usize::from(relu) })
+        Some((this.operation(relu, seed), 1 + usize::from(relu)))
     }
 
     pub(crate) fn check_input(&self, batch: Shape) -> Result<usize, Error> {
         match batch.split_batch() {
             Some((n, sample)) if sample == self.input => Ok(n),
-            _ => Err(Error::Shape {
-                what: "batch of samples",
-                expected: self.input.with_batch(1)?,
-                got: batch,
-            }),
+            _ => Err(Error::shape("batch of samples", self.input.with_batch(1)?, batch)),
         }
     }
 
@@ -291,10 +295,23 @@ fn owned(name: &str) -> Result<String, Error> {
     Ok(owned)
 }
 
+/// A box, where a chip's heap may have no room for it.
+pub(crate) fn boxed<T>(value: T) -> Result<Box<T>, Error> {
+    check_room::<T>()?;
+    Ok(Box::new(value))
+}
+
+/// What is free for a list of one is free for a box.
+fn check_room<T>() -> Result<(), Error> {
+    // The list must not be optimised away.
+    black_box(list::<T>(1)).map(drop)
+}
+
 /// The cause alone, if there is no memory for the layer's name.
 fn in_layer(name: &str, cause: Error) -> Error {
     let (false, Ok(name)) = (matches!(cause, Error::OutOfMemory { .. }), owned(name)) else { return cause };
-    // What is free for a list of one is free for a box; the list must not be optimised away.
-    let free = black_box(list::<Error>(1)).is_ok();
-    if free { Error::Layer { name, cause: Box::new(cause) } } else { cause }
+    match check_room::<Error>() {
+        Ok(()) => Error::Layer { name, cause: Box::new(cause) },
+        Err(_) => cause,
+    }
 }

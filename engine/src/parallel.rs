@@ -116,14 +116,19 @@ pub(crate) fn for_each_chunk2<T: Send, U: Send>(
 
 /// As [`for_each_chunk`], with scratch of so many elements for each chunk.
 pub(crate) fn for_each_chunk_with(
-    data: (&mut [f32], usize),
+    (data, chunk): (&mut [f32], usize),
     (scratch, len): (&mut [f32], usize),
     work: impl Fn(usize, &mut [f32], &mut [f32]) -> Result<(), Error> + Sync + Send,
 ) -> Result<(), Error> {
-    if len == 0 {
-        return for_each_chunk(data.0, data.1, |i, chunk| work(i, chunk, &mut []));
+    #[cfg(feature = "parallel")]
+    if data.len() > chunk {
+        return match len {
+            0 => for_each_chunk(data, chunk, |i, data| work(i, data, &mut [])),
+            _ => for_each_chunk2((data, chunk), (scratch, len), work),
+        };
     }
-    for_each_chunk2(data, (scratch, len), work)
+    let mut chunks = data.chunks_mut(chunk).enumerate();
+    chunks.try_for_each(|(i, data)| work(i, data, &mut scratch[..len]))
 }
 
 /// As [`for_each_chunk_with`], beside bytes that are parted alike if there are any.
@@ -134,21 +139,19 @@ pub(crate) fn for_each_part(
     (scratch, len): (&mut [f32], usize),
     work: impl Fn(usize, &mut [f32], Option<&mut [u8]>, &mut [f32]) -> Result<(), Error> + Sync + Send,
 ) -> Result<(), Error> {
-    let Some(bytes) = bytes else {
-        return for_each_chunk_with((data, chunk), (scratch, len), |i, data, scratch| {
-            work(i, data, None, scratch)
-        });
-    };
     #[cfg(feature = "parallel")]
     if data.len() > chunk {
         use rayon::prelude::*;
+        let Some(bytes) = bytes else {
+            return for_each_chunk_with((data, chunk), (scratch, len), |i, data, scratch| {
+                work(i, data, None, scratch)
+            });
+        };
         let chunks = data.par_chunks_mut(chunk).zip(bytes.par_chunks_mut(chunk));
         let chunks = chunks.zip(scratch.par_chunks_mut(len)).enumerate();
         return chunks.try_for_each(|(i, ((data, bytes), scratch))| work(i, data, Some(bytes), scratch));
     }
-    let mut chunks =
-        data.chunks_mut(chunk).zip(bytes.chunks_mut(chunk)).zip(scratch.chunks_mut(len)).enumerate();
-    chunks.try_for_each(|(i, ((data, bytes), scratch))| work(i, data, Some(bytes), scratch))
+    each_chunk(data, bytes, chunk, |i, data, bytes| work(i, data, bytes, &mut scratch[..len]))
 }
 
 /// One after the other, what [`for_each_part`] does at once.

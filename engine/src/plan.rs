@@ -58,6 +58,12 @@ pub(crate) struct PlannedStep<'m> {
     pub scratch: usize,
 }
 
+impl PlannedStep<'_> {
+    fn multiply_adds(&self) -> u64 {
+        self.op.get().multiply_adds(&self.shapes[..self.inputs])
+    }
+}
+
 /// Which end of the arena's values something lies at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
@@ -103,15 +109,12 @@ impl<'m> Plan<'m> {
         isa: Isa,
     ) -> Result<Plan<'m>, Error> {
         let mut shape = model.input_shape().with_batch(batch)?;
-        let steps = list(count)?;
-        let mut plan = Plan { model, isa, batch, threads: threads(), steps, prepared: 0, values: 0 };
-        let mut at = 0;
-        while at < count {
-            let first = at;
-            let step = model.step(at, count, shape, Mode::Inference)?;
-            at = step.next;
-            let Some(op) = step.op else { continue };
-            let parameters = &model.layers()[step.layer].parameters;
+        let steps =
+            || model.steps(0..count, Mode::Inference).filter_map(|step| Some((step.op?, step.layers)));
+        let planned = list(steps().count())?;
+        let mut plan = Plan { model, isa, batch, threads: threads(), steps: planned, prepared: 0, values: 0 };
+        for (op, layers) in steps() {
+            let parameters = &model.layers()[layers.start].parameters;
             let mut shapes = [shape; MAX_INPUTS];
             let mut weights: [&[f32]; MAX_INPUTS] = [&[]; MAX_INPUTS];
             for (i, parameter) in parameters.iter().enumerate() {
@@ -138,7 +141,6 @@ impl<'m> Plan<'m> {
             };
             plan.values = plan.values.max(together + whole_lines(scratch));
             shape = output;
-            let layers = first..at;
             let step = PlannedStep {
                 op,
                 layers,
@@ -154,7 +156,6 @@ impl<'m> Plan<'m> {
             };
             plan.steps.push(step);
         }
-        plan.steps.shrink_to_fit();
         if plan.steps.is_empty() {
             plan.values = whole_lines(shape.elements());
         }
@@ -183,7 +184,7 @@ impl<'m> Plan<'m> {
 
     /// Multiply-adds of a full batch, as direct computation counts them.
     pub fn multiply_adds(&self) -> u64 {
-        self.layers().map(|layer| layer.multiply_adds).sum()
+        self.steps.iter().map(PlannedStep::multiply_adds).sum()
     }
 
     /// Numbers of values and scratch, which follow them.
@@ -205,7 +206,7 @@ impl<'m> Plan<'m> {
             in_place: step.in_place,
             scratch_bytes: bytes(step.scratch),
             prepared_bytes: bytes(step.prepared.len()),
-            multiply_adds: step.op.get().multiply_adds(&step.shapes[..step.inputs]),
+            multiply_adds: step.multiply_adds(),
         })
     }
 }

@@ -1,5 +1,5 @@
 use crate::arena::{self, Arena};
-use crate::ops::{Forward, ForwardInPlace};
+use crate::ops::Forward;
 use crate::parallel::threads;
 use crate::plan::End;
 use crate::tensor::check_len;
@@ -138,37 +138,29 @@ impl Plan<'_> {
         let mut before: Option<(End, usize)> = None;
         for step in steps {
             let mut shapes = step.shapes;
-            shapes[0] = shapes[0].rebatched(n)?;
-            let op = step.op.rebatched(n)?;
-            let (input_len, output_len) = (shapes[0].elements(), step.output.rebatched(n)?.elements());
-            let prepared = &prepared[step.prepared.clone()];
-            let (shapes, prepared_for) = (&shapes[..step.inputs], &step.shapes[..step.inputs]);
-            if step.in_place {
-                let [data, scratch, _] = parts(values, step.end, step.reserved, 0);
-                op.get().forward_in_place(ForwardInPlace {
-                    isa,
-                    shapes,
-                    data: &mut data[..input_len.max(output_len)],
-                    weights: &step.weights[..step.inputs],
-                    prepared,
-                    prepared_for,
-                    scratch: &mut scratch[..step.scratch],
-                })?;
+            shapes[0] = shapes[0].first(n);
+            let (input_len, output_len) = (shapes[0].elements(), step.output.first(n).elements());
+            let reserved_before = before.map_or(0, |(_, reserved)| reserved);
+            let there = if step.in_place { 0 } else { reserved_before };
+            let [here, scratch, from] = parts(values, step.end, step.reserved, there);
+            let mut inputs = step.weights;
+            inputs[0] = if before.is_none() {
+                input
+            } else if step.in_place {
+                &[]
             } else {
-                let reserved_before = before.map_or(0, |(_, reserved)| reserved);
-                let [output, scratch, from] = parts(values, step.end, step.reserved, reserved_before);
-                let mut inputs = step.weights;
-                inputs[0] = if before.is_some() { &from[..input_len] } else { input };
-                op.get().forward(Forward {
-                    isa,
-                    shapes,
-                    inputs: &inputs[..step.inputs],
-                    prepared,
-                    prepared_for,
-                    output: &mut output[..output_len],
-                    scratch: &mut scratch[..step.scratch],
-                })?;
-            }
+                &from[..input_len]
+            };
+            step.op.get().forward(Forward {
+                isa,
+                shapes: &shapes[..step.inputs],
+                inputs: &inputs[..step.inputs],
+                prepared: &prepared[step.prepared.clone()],
+                prepared_for: &step.shapes[..step.inputs],
+                in_place: step.in_place,
+                output: &mut here[..if step.in_place { input_len.max(output_len) } else { output_len }],
+                scratch: &mut scratch[..step.scratch],
+            })?;
             before = Some((step.end, step.reserved));
         }
         let (Some((end, reserved)), Some(last)) = (before, steps.last()) else {
@@ -176,7 +168,7 @@ impl Plan<'_> {
             return Ok(&values[..input.len()]);
         };
         let [output, ..] = parts(values, end, reserved, 0);
-        Ok(&output[..last.output.rebatched(n)?.elements()])
+        Ok(&output[..last.output.first(n).elements()])
     }
 }
 

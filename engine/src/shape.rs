@@ -76,19 +76,22 @@ impl Shape {
         Some((batch, shape))
     }
 
-    /// The same tensors in another number.
-    pub(crate) fn rebatched(&self, batch: usize) -> Result<Shape, Error> {
-        self.split_batch().map_or(Ok(*self), |(_, one)| one.with_batch(batch))
+    /// Of the first `count` of a batch: of all where there are fewer, and of one at the least.
+    pub(crate) fn first(mut self, count: usize) -> Shape {
+        if self.rank > 0 {
+            self.dims[0] = count.clamp(1, self.dims[0]);
+        }
+        self
     }
 
     /// The sizes as an array, if there are `N`.
     pub(crate) fn array<const N: usize>(&self, what: &'static str) -> Result<[usize; N], Error> {
-        self.dims().try_into().map_err(|_| Error::Rank { what, expected: N, got: *self })
+        self.dims().try_into().map_err(|_| Error::rank(what, N, *self))
     }
 
     /// Checks that a tensor has this shape.
     pub(crate) fn require(&self, what: &'static str, got: Shape) -> Result<(), Error> {
-        if *self == got { Ok(()) } else { Err(Error::Shape { what, expected: *self, got }) }
+        if *self == got { Ok(()) } else { Err(Error::shape(what, *self, got)) }
     }
 }
 

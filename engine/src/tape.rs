@@ -225,11 +225,7 @@ impl<'a> Tape<'a> {
     /// # Errors
     /// `x` is a single number.
     pub fn flatten(&mut self, x: Var) -> Result<Var, Error> {
-        let shape = self.shape(x)?;
-        let Some((batch, rest)) = shape.split_batch() else {
-            return Err(Error::Rank { what: "input", expected: 2, got: shape });
-        };
-        self.reshape(x, Shape::new(&[batch, rest.elements()])?)
+        self.record(ops::Flatten, &[x])
     }
 
     /// The product of two matrices, each transposed first if `transpose` says so.
@@ -319,7 +315,7 @@ impl<'a> Tape<'a> {
     pub(crate) fn backward_times(mut self, factor: f32, loss: Var) -> Result<Gradients, Error> {
         let last = self.index(loss)?;
         if self.nodes[last].shape.elements() != 1 {
-            return Err(Error::Shape { what: "loss", expected: Shape::SCALAR, got: self.nodes[last].shape });
+            return Err(Error::shape("loss", Shape::SCALAR, self.nodes[last].shape));
         }
         for buffers in &mut self.memory.buffers {
             buffers.gradient_is = Is::Nothing;
@@ -447,6 +443,7 @@ impl<'a> Tape<'a> {
                     inputs,
                     prepared: &own.prepared,
                     prepared_for: shapes,
+                    in_place: false,
                     output: &mut own.value,
                     scratch: &mut scratch[..scratch_len],
                 };

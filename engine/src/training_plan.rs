@@ -63,9 +63,8 @@ pub(crate) struct Base<'m> {
 #[derive(Clone)]
 pub(crate) struct TrainedStep<'m> {
     pub op: LayerOp,
+    /// The first has the weights.
     pub layers: Range<usize>,
-    /// The layer that has the weights.
-    pub layer: usize,
     /// Of the input for a batch, then of the weights.
     pub shapes: [Shape; MAX_INPUTS],
     pub inputs: usize,
@@ -149,13 +148,9 @@ impl<'m> TrainingPlan<'m> {
             len: 0,
         };
         let end = Logits::layers(model, plan.loss);
-        let mut at = first;
-        while at < end {
-            let step = model.step(at, end, shape, Mode::Training { seed: 0 })?;
-            let layers = at..step.next;
-            at = step.next;
+        for step in model.steps(first..end, Mode::Training { seed: 0 }) {
             if let Some(op) = step.op {
-                shape = plan.push(op, layers, step.layer, shape)?;
+                shape = plan.push(op, step.layers, shape)?;
             }
         }
         plan.place(shape.elements())?;
@@ -163,13 +158,8 @@ impl<'m> TrainingPlan<'m> {
     }
 
     /// Adds a step and gives its output's shape.
-    fn push(
-        &mut self,
-        op: LayerOp,
-        layers: Range<usize>,
-        layer: usize,
-        input: Shape,
-    ) -> Result<Shape, Error> {
+    fn push(&mut self, op: LayerOp, layers: Range<usize>, input: Shape) -> Result<Shape, Error> {
+        let layer = layers.start;
         let parameters = &self.model.layers()[layer].parameters;
         let mut shapes = [input; MAX_INPUTS];
         let mut frozen: [&[f32]; MAX_INPUTS] = [&[]; MAX_INPUTS];
@@ -183,7 +173,6 @@ impl<'m> TrainingPlan<'m> {
         self.steps.push(TrainedStep {
             op,
             layers,
-            layer,
             shapes,
             inputs,
             output,

@@ -94,7 +94,7 @@ impl<'m> TrainingSession<'m> {
     pub fn restart(&mut self) {
         let arena = self.arena.numbers_mut();
         for step in &self.plan.steps {
-            let parameters = &self.plan.model.layers()[step.layer].parameters;
+            let parameters = &self.plan.model.layers()[step.layers.start].parameters;
             for (i, weights) in step.weights.iter().enumerate().filter(|(_, weights)| !weights.is_empty()) {
                 arena[weights.clone()].copy_from_slice(&parameters[i].values);
                 for memory in &step.memory[i] {
@@ -227,7 +227,7 @@ impl TrainingPlan<'_> {
     fn weights(&self) -> impl Iterator<Item = (usize, usize, Range<usize>)> {
         self.steps.iter().flat_map(|step| {
             let learnt = step.weights.iter().cloned().enumerate().filter(|(_, range)| !range.is_empty());
-            learnt.map(|(i, range)| (step.layer, i, range))
+            learnt.map(|(i, range)| (step.layers.start, i, range))
         })
     }
 
@@ -260,12 +260,12 @@ impl TrainingPlan<'_> {
                 apart(arena, [&input, kernel, bias, value, prepared, kept, scratch])?;
             let mut inputs: [&[f32]; MAX_INPUTS] = step.frozen.unwrap_or([&[], kernel, bias]);
             let mut shapes = step.shapes;
-            shapes[0] = shapes[0].rebatched(n)?;
+            shapes[0] = shapes[0].first(n);
             inputs[0] = if input.is_empty() { samples } else { &input[..shapes[0].elements()] };
-            let op = match (step.op.rebatched(n)?, seed) {
+            let op = match (step.op, seed) {
                 // Layers must not zero the same elements.
                 (LayerOp::Dropout(Dropout { rate, .. }), Some(seed)) => {
-                    Dropout { rate, seed: seed.wrapping_add((step.layer as u64) << 40) }.into()
+                    Dropout { rate, seed: seed.wrapping_add((step.layers.start as u64) << 40) }.into()
                 }
                 (op, _) => op,
             };
@@ -277,7 +277,8 @@ impl TrainingPlan<'_> {
                 inputs,
                 prepared,
                 prepared_for,
-                output: &mut value[..step.output.rebatched(n)?.elements()],
+                in_place: false,
+                output: &mut value[..step.output.first(n).elements()],
                 scratch,
             };
             match seed {
@@ -294,7 +295,7 @@ impl TrainingPlan<'_> {
     /// What the last step gave for `n` samples.
     fn output<'a>(&self, arena: &'a [f32], n: usize) -> Result<&'a [f32], Error> {
         let Some(last) = self.steps.last() else { return Err(Error::Empty { what: "layers" }) };
-        Ok(&arena[last.value.clone()][..last.output.rebatched(n)?.elements()])
+        Ok(&arena[last.value.clone()][..last.output.first(n).elements()])
     }
 
     /// The loss of a batch that was run forward, and its gradient to the last step's output.

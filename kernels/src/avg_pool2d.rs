@@ -15,7 +15,7 @@ pub use crate::pool2d::Geometry;
 pub fn forward(isa: Isa, geometry: &Geometry, input: &[f32], output: &mut [f32]) -> Result<(), Error> {
     check("input", input, geometry.input().iter().product())?;
     check("output", output, geometry.output().iter().product())?;
-    isa.run(Sweep { geometry, visitor: Mean { input, output } });
+    Sweep { geometry, visitor: Mean { input, output } }.run_on(isa);
     Ok(())
 }
 
@@ -29,9 +29,9 @@ pub fn grad_input(isa: Isa, geometry: &Geometry, d_output: &[f32], d_input: &mut
     check("input gradient", d_input, geometry.input().iter().product())?;
     geometry.clear_unseen(d_input);
     if geometry.overlaps() {
-        isa.run(Sweep { geometry, visitor: Share::<true> { d_output, d_input } });
+        Sweep { geometry, visitor: Share::<true> { d_output, d_input } }.run_on(isa);
     } else {
-        isa.run(Sweep { geometry, visitor: Share::<false> { d_output, d_input } });
+        Sweep { geometry, visitor: Share::<false> { d_output, d_input } }.run_on(isa);
     }
     Ok(())
 }

@@ -64,17 +64,11 @@ impl Geometry {
         Ok(())
     }
 
-    /// The same convolution over another number of images, for work in parts.
-    ///
-    /// # Errors
-    /// As [`Geometry::new`].
-    pub fn with_batch(mut self, batch: usize) -> Result<Geometry, Error> {
-        if batch == 0 {
-            return Err(Error::ZeroSize { what: "batch" });
-        }
-        self.batch = batch;
-        self.check_arrays()?;
-        Ok(self)
+    /// The same convolution over the first `images` of its images, for work in parts: over all where there are
+    /// fewer, and over one at the least.
+    pub fn first(mut self, images: usize) -> Geometry {
+        self.batch = images.clamp(1, self.batch);
+        self
     }
 
     /// `[N, H, W, C]`.

@@ -24,7 +24,7 @@ pub fn forward(
 ) -> Result<(), Error> {
     check("input", input, geometry.input().iter().product())?;
     check("output", output, geometry.output().iter().product())?;
-    isa.run(Sweep { geometry, visitor: Maximum { activation, input, output } });
+    Sweep { geometry, visitor: Maximum { activation, input, output } }.run_on(isa);
     Ok(())
 }
 
@@ -56,7 +56,7 @@ pub fn forward_argmax(
     check("input", input, geometry.input().iter().product())?;
     check("output", output, geometry.output().iter().product())?;
     check("argmax", argmax, argmax_len(geometry)?)?;
-    isa.run(Sweep { geometry, visitor: MaximumAndIndex { activation, input, output, argmax } });
+    Sweep { geometry, visitor: MaximumAndIndex { activation, input, output, argmax } }.run_on(isa);
     Ok(())
 }
 
@@ -78,9 +78,9 @@ pub fn grad_input(
     check("input gradient", d_input, geometry.input().iter().product())?;
     geometry.clear_unseen(d_input);
     if geometry.overlaps() {
-        isa.run(Sweep { geometry, visitor: Distribute::<true> { d_output, argmax, d_input } });
+        Sweep { geometry, visitor: Distribute::<true> { d_output, argmax, d_input } }.run_on(isa);
     } else {
-        isa.run(Sweep { geometry, visitor: Distribute::<false> { d_output, argmax, d_input } });
+        Sweep { geometry, visitor: Distribute::<false> { d_output, argmax, d_input } }.run_on(isa);
     }
     Ok(())
 }

@@ -1,10 +1,10 @@
 //! Windows over images `[N, H, W, C]`, channel by channel: what the pools share.
 
-use crate::Error;
 use crate::conv2d::Padding;
 use crate::conv2d::geometry::{Axis, clear_beyond};
 use crate::error::elements;
 use crate::simd::{Operation, Simd};
+use crate::{Error, Isa};
 use core::ops::Range;
 
 /// The checked shape of a pool.
@@ -54,18 +54,11 @@ impl Geometry {
         Ok(geometry)
     }
 
-    /// The same pool over another number of images, for work in parts.
-    ///
-    /// # Errors
-    /// As [`Geometry::new`].
-    pub fn with_batch(mut self, batch: usize) -> Result<Geometry, Error> {
-        if batch == 0 {
-            return Err(Error::ZeroSize { what: "batch" });
-        }
-        self.batch = batch;
-        elements("input", &self.input())?;
-        elements("output", &self.output())?;
-        Ok(self)
+    /// The same pool over the first `images` of its images, for work in parts: over all where there are
+    /// fewer, and over one at the least.
+    pub fn first(mut self, images: usize) -> Geometry {
+        self.batch = images.clamp(1, self.batch);
+        self
     }
 
     /// `[N, H, W, C]`.
@@ -204,10 +197,13 @@ impl<V: Visitor> Operation for Sweep<'_, V> {
                     // SAFETY: the spans lie inside the input, outputs follow each other, and the
                     // lengths were checked.
                     unsafe {
-                        // The same thrice, so that the usual windows are unrolled.
+                        // The same thrice, so that the usual windows are unrolled. A small computer
+                        // has more use for the flash.
                         match len {
                             [2, 2] => self.windows(simd, Window { len: [2, 2], ..window }, count, step),
-                            [3, 3] => self.windows(simd, Window { len: [3, 3], ..window }, count, step),
+                            [3, 3] if S::LANES > 1 => {
+                                self.windows(simd, Window { len: [3, 3], ..window }, count, step);
+                            }
                             _ => self.windows(simd, window, count, step),
                         }
                     }
@@ -220,6 +216,12 @@ impl<V: Visitor> Operation for Sweep<'_, V> {
 }
 
 impl<V: Visitor> Sweep<'_, V> {
+    /// One copy of the code for all who call it.
+    #[inline(never)]
+    pub fn run_on(self, isa: Isa) {
+        isa.run(self);
+    }
+
     /// So many windows, from one to the next `step` further in the input.
     ///
     /// # Safety

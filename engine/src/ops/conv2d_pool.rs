@@ -1,10 +1,11 @@
 use super::conv2d::{self, Weights};
-use super::{Backward, Conv2d, Differentiable, Forward, ForwardInPlace, MaxPool2d, Operation};
+use super::{Backward, Conv2d, Differentiable, Forward, MaxPool2d, Operation, elements, elements_of_one};
 use crate::buffer::whole_lines;
 use crate::parallel::{WORTH_SHARING, each_chunk, fewer_than_threads, for_each_part, part_of, threads};
 use crate::{Error, Shape};
 use bantam_kernels::conv2d::{Activation, Algorithm, Geometry};
-use bantam_kernels::{Isa, max_pool2d as kernel};
+use bantam_kernels::{self as kernels, Isa, max_pool2d as kernel};
+use core::ops::Range;
 
 /// A convolution and the max-pool of its output. The map between them never is in memory as a whole:
 /// some images, or some rows of one, are convolved and pooled before the next.
@@ -25,56 +26,53 @@ impl Conv2dPool {
         Ok((conv, self.pool.geometry(&[Shape::new(&conv.output())?])?))
     }
 
-    /// A forward pass that notes where the maxima were, if asked.
-    fn pass(&self, run: Forward<'_>, argmax: Option<&mut [u8]>) -> Result<(), Error> {
-        let Forward { isa, inputs, prepared, prepared_for, output, scratch, .. } = run;
-        let (conv, pool) = self.geometries(prepared_for)?;
-        let stripes = Stripes::new(isa, &conv, &pool)?;
-        let Stripes { conv, pool, algorithm, images, rows } = stripes;
-        let weights = Weights::new(inputs, prepared, algorithm);
-        let stripe = Stripe { isa, weights, activation: self.pool.activation };
-        let ([_, height, ..], [_, all_rows, ..]) = (conv.input(), pool.output());
-        let (input_len, output_len) = (elements(conv.input()), elements(pool.output()));
-        let (input_row, output_row) = (input_len / height, output_len / all_rows);
-        let batch = output.len() / output_len;
-        let input = |first: usize, images: usize| &inputs[0][first * input_len..][..images * input_len];
+    fn stripes(&self, isa: Isa, inputs: &[Shape]) -> Result<Stripes, Error> {
+        let (conv, pool) = self.geometries(inputs)?;
+        Ok(Stripes::new(isa, conv, pool))
+    }
 
-        // Rows of one image, from `first` on.
-        let some_rows = |first: usize,
-                         input: &[f32],
-                         output: &mut [f32],
-                         argmax: Option<&mut [u8]>,
-                         scratch: &mut [f32]| {
-            each_chunk(output, argmax, rows * output_row, |i, output, argmax| {
-                let first = first + i * rows;
-                let part = pool.rows(first..first + output.len() / output_row);
-                let part = part.and_then(|(pool, seen)| Some((pool, conv.rows(seen)?)));
-                let Some((pool, (conv, seen))) = part else { return Ok(()) };
-                let input = &input[seen.start * input_row..seen.end * input_row];
-                stripe.run(&conv, &pool, input, output, argmax, scratch)
+    fn pass(&self, run: Forward<'_>, pool: Pool, argmax: Option<&mut [u8]>) -> Result<(), Error> {
+        let Forward { isa, inputs, prepared, prepared_for, output, scratch, .. } = run;
+        let stripes = self.stripes(isa, prepared_for)?;
+        let weights = Weights::new(inputs, prepared, stripes.algorithm);
+        let stripe = Stripe { isa, weights, activation: self.pool.activation };
+        let ([_, output_len], [_, output_row], all_rows) =
+            (stripes.image(), stripes.row(), stripes.all_rows());
+        let batch = output.len() / output_len;
+
+        // Some images, or some rows of one.
+        let some = |images: Range<usize>,
+                    rows: Range<usize>,
+                    output: &mut [f32],
+                    mut argmax: Option<&mut [u8]>,
+                    scratch: &mut [f32]| {
+            let start = images.start * output_len + rows.start * output_row;
+            stripes.each(images, rows, &mut |part| {
+                let here = part.output.start - start..part.output.end - start;
+                let map = stripe.convolve(&part.conv, &inputs[0][part.input], scratch)?;
+                let argmax = argmax.as_deref_mut().map(|argmax| &mut argmax[here.clone()]);
+                Ok(pool(stripe, &part.pool, map, &mut output[here], argmax)?)
             })
         };
-        let scratch = (scratch, stripes.scratch_len(isa)?);
-        if fewer_than_threads(batch) && rows < all_rows && conv.multiply_adds() >= WORTH_SHARING {
-            let together = part_of(all_rows).next_multiple_of(rows);
-            let (scratch, scratch_len) = scratch;
+        let scratch_len = stripes.scratch_len(isa)?;
+        if fewer_than_threads(batch)
+            && stripes.rows < all_rows
+            && stripes.conv.first(1).multiply_adds() >= WORTH_SHARING
+        {
+            let together = part_of(all_rows).next_multiple_of(stripes.rows);
             return each_chunk(output, argmax, output_len, |image, output, argmax| {
                 let scratch = (&mut *scratch, scratch_len);
                 for_each_part(output, argmax, together * output_row, scratch, |i, output, argmax, scratch| {
-                    some_rows(i * together, input(image, 1), output, argmax, scratch)
+                    let rows = i * together..all_rows.min((i + 1) * together);
+                    some(image..image + 1, rows, output, argmax, scratch)
                 })
             });
         }
         let together = part_of(batch);
-        for_each_part(output, argmax, together * output_len, scratch, |part, output, argmax, scratch| {
-            each_chunk(output, argmax, images * output_len, |i, output, argmax| {
-                let count = output.len() / output_len;
-                let input = input(part * together + i * images, count);
-                if rows < all_rows {
-                    return some_rows(0, input, output, argmax, scratch);
-                }
-                stripe.run(&conv.with_batch(count)?, &pool.with_batch(count)?, input, output, argmax, scratch)
-            })
+        let scratch = (scratch, scratch_len);
+        for_each_part(output, argmax, together * output_len, scratch, |i, output, argmax, scratch| {
+            let images = i * together..batch.min((i + 1) * together);
+            some(images, 0..all_rows, output, argmax, scratch)
         })
     }
 }
@@ -99,9 +97,7 @@ impl Operation for Conv2dPool {
     }
 
     fn forward_scratch_len(&self, isa: Isa, inputs: &[Shape]) -> Result<usize, Error> {
-        let (conv, pool) = self.geometries(inputs)?;
-        let stripes = Stripes::new(isa, &conv, &pool)?;
-        Ok(stripes.scratch_len(isa)? * threads())
+        Ok(self.stripes(isa, inputs)?.scratch_len(isa)? * threads())
     }
 
     fn multiply_adds(&self, inputs: &[Shape]) -> u64 {
@@ -111,58 +107,29 @@ impl Operation for Conv2dPool {
     /// If each stripe's output ends before the input of the next begins. With vectors it takes more time
     /// than a memory of its own, four percent of the MNIST net's.
     fn in_place(&self, isa: Isa, inputs: &[Shape]) -> Result<bool, Error> {
-        let (conv, pool) = self.geometries(inputs)?;
-        let Stripes { conv, pool, rows, .. } = Stripes::new(isa, &conv, &pool)?;
-        let ([_, height, ..], [_, all_rows, ..]) = (conv.input(), pool.output());
-        let (input_len, output_len) = (elements(conv.input()), elements(pool.output()));
-        let (input_row, output_row) = (input_len / height, output_len / all_rows);
-        let behind = |first: usize| {
-            let (_, seen) = pool.rows(first..all_rows.min(first + rows))?;
-            let (_, seen) = conv.rows(seen)?;
-            Some(first * output_row <= seen.start * input_row)
-        };
-        let all_behind = (rows..all_rows).step_by(rows).all(|first| behind(first) == Some(true));
-        Ok(isa == Isa::SCALAR && threads() == 1 && output_len <= input_len && all_behind)
-    }
-
-    fn forward_in_place(&self, run: ForwardInPlace<'_>) -> Result<(), Error> {
-        let ForwardInPlace { isa, shapes, data, weights, prepared, prepared_for, scratch } = run;
-        let (conv, pool) = self.geometries(prepared_for)?;
-        let Stripes { conv, pool, algorithm, images, rows } = Stripes::new(isa, &conv, &pool)?;
-        let stripe = Stripe {
-            isa,
-            weights: Weights::new(weights, prepared, algorithm),
-            activation: self.pool.activation,
-        };
-        let ([_, height, ..], [_, all_rows, ..]) = (conv.input(), pool.output());
-        let (input_len, output_len) = (elements(conv.input()), elements(pool.output()));
-        let (input_row, output_row) = (input_len / height, output_len / all_rows);
-        let [batch, ..] = shapes[0].array::<4>("input")?;
-        for first in (0..batch).step_by(images) {
-            let count = images.min(batch - first);
-            for row in (0..all_rows).step_by(rows) {
-                let last_row = all_rows.min(row + rows);
-                let (conv, pool, seen) = if rows == all_rows {
-                    (conv.with_batch(count)?, pool.with_batch(count)?, 0..count * height)
-                } else {
-                    let part = pool.rows(row..last_row);
-                    let part = part.and_then(|(pool, seen)| Some((pool, conv.rows(seen)?)));
-                    let Some((pool, (conv, seen))) = part else { continue };
-                    (conv, pool, seen)
-                };
-                let from = first * input_len;
-                let input = &data[from + seen.start * input_row..from + seen.end * input_row];
-                let map = stripe.convolve(&conv, input, scratch)?;
-                let to = first * output_len + row * output_row;
-                let output = &mut data[to..to + elements(pool.output())];
-                kernel::forward(isa, &pool, stripe.activation, map, output)?;
-            }
-        }
-        Ok(())
+        let stripes = self.stripes(isa, inputs)?;
+        let [input_len, output_len] = stripes.image();
+        let mut behind = output_len <= input_len;
+        stripes.each(0..1, 0..stripes.all_rows(), &mut |part| {
+            behind &= part.output.start <= part.input.start;
+            Ok(())
+        })?;
+        Ok(isa == Isa::SCALAR && threads() == 1 && behind)
     }
 
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
-        self.pass(run, None)
+        if !run.in_place {
+            return self.pass(run, maxima, None);
+        }
+        let Forward { isa, shapes, inputs, prepared, prepared_for, output: data, scratch, .. } = run;
+        let stripes = self.stripes(isa, prepared_for)?;
+        let weights = Weights::new(inputs, prepared, stripes.algorithm);
+        let stripe = Stripe { isa, weights, activation: self.pool.activation };
+        let [batch, ..] = shapes[0].array::<4>("input")?;
+        stripes.each(0..batch, 0..stripes.all_rows(), &mut |part| {
+            let map = stripe.convolve(&part.conv, &data[part.input], scratch)?;
+            Ok(maxima(stripe, &part.pool, map, &mut data[part.output], None)?)
+        })
     }
 }
 
@@ -173,7 +140,7 @@ impl Differentiable for Conv2dPool {
     }
 
     fn forward_keeping(&self, run: Forward<'_>, argmax: &mut [u8]) -> Result<(), Error> {
-        self.pass(run, Some(argmax))
+        self.pass(run, maxima_and_where, Some(argmax))
     }
 
     fn backward_scratch_len(&self, isa: Isa, inputs: &[Shape], d_input: bool) -> Result<usize, Error> {
@@ -196,24 +163,6 @@ struct Stripe<'a> {
 }
 
 impl Stripe<'_> {
-    fn run(
-        &self,
-        conv: &Geometry,
-        pool: &kernel::Geometry,
-        input: &[f32],
-        output: &mut [f32],
-        argmax: Option<&mut [u8]>,
-        scratch: &mut [f32],
-    ) -> Result<(), Error> {
-        let Stripe { isa, activation, .. } = *self;
-        let map = self.convolve(conv, input, scratch)?;
-        match argmax {
-            None => kernel::forward(isa, pool, activation, map, output)?,
-            Some(argmax) => kernel::forward_argmax(isa, pool, activation, map, output, argmax)?,
-        }
-        Ok(())
-    }
-
     /// The map of a stripe, at the front of the scratch.
     fn convolve<'s>(
         &self,
@@ -229,13 +178,33 @@ impl Stripe<'_> {
     }
 }
 
-fn elements(shape: [usize; 4]) -> usize {
-    shape.iter().product()
+/// Pools a stripe's map. Named by whom it is for, so that a program that only infers has no code in it
+/// that finds where the maxima were.
+type Pool =
+    fn(Stripe<'_>, &kernel::Geometry, &[f32], &mut [f32], Option<&mut [u8]>) -> Result<(), kernels::Error>;
+
+fn maxima(
+    Stripe { isa, activation, .. }: Stripe<'_>,
+    pool: &kernel::Geometry,
+    map: &[f32],
+    output: &mut [f32],
+    _: Option<&mut [u8]>,
+) -> Result<(), kernels::Error> {
+    kernel::forward(isa, pool, activation, map, output)
+}
+
+fn maxima_and_where(
+    Stripe { isa, activation, .. }: Stripe<'_>,
+    pool: &kernel::Geometry,
+    map: &[f32],
+    output: &mut [f32],
+    argmax: Option<&mut [u8]>,
+) -> Result<(), kernels::Error> {
+    kernel::forward_argmax(isa, pool, activation, map, output, argmax.unwrap_or_default())
 }
 
 /// How the map between convolution and pool is parted.
 struct Stripes {
-    /// Of one image.
     conv: Geometry,
     pool: kernel::Geometry,
     algorithm: Algorithm,
@@ -244,16 +213,23 @@ struct Stripes {
     rows: usize,
 }
 
+/// A stripe's convolution and pool, and where its input and output lie in those of the batch.
+struct Part {
+    conv: Geometry,
+    pool: kernel::Geometry,
+    input: Range<usize>,
+    output: Range<usize>,
+}
+
 /// Numbers of a stripe of the map that should stay in a cache: the first-level one, or with the
 /// transforms of many tiles the second-level one.
 const STRIPE: usize = 8 * 1024;
 const WINOGRAD_STRIPE: usize = 128 * 1024;
 
 impl Stripes {
-    fn new(isa: Isa, conv: &Geometry, pool: &kernel::Geometry) -> Result<Stripes, Error> {
-        let algorithm = Algorithm::choose(isa, conv);
+    fn new(isa: Isa, conv: Geometry, pool: kernel::Geometry) -> Stripes {
+        let algorithm = Algorithm::choose(isa, &conv);
         let [batch, rows, ..] = pool.output();
-        let (conv, pool) = (conv.with_batch(1)?, pool.with_batch(1)?);
         let mut stripes = Stripes { conv, pool, algorithm, images: 1, rows };
         let room = match algorithm {
             // A small computer has no cache to fill and no memory to waste.
@@ -262,14 +238,14 @@ impl Stripes {
             Algorithm::Direct => STRIPE,
             Algorithm::Winograd(_) => WINOGRAD_STRIPE,
         };
-        let map = elements(conv.output());
+        let map = elements_of_one(conv.output());
         if map <= room {
             stripes.images = (room / map).min(batch);
-            return Ok(stripes);
+            return stripes;
         }
         // Windows that overlap would have rows convolved twice; tiles stay whole, so that the bits
         // stay the same.
-        let Some((_, first)) = pool.rows(0..1) else { return Ok(stripes) };
+        let Some((_, first)) = pool.rows(0..1) else { return stripes };
         let step = pool.rows(1..2).map_or(first.end, |(_, second)| second.start);
         let aligned = |count: usize| (count * step).is_multiple_of(algorithm.rows());
         let row = map / conv.output()[1];
@@ -283,7 +259,63 @@ impl Stripes {
                 stripes.rows = count;
             }
         }
-        Ok(stripes)
+        stripes
+    }
+
+    /// Numbers of an image's input and output.
+    fn image(&self) -> [usize; 2] {
+        [elements_of_one(self.conv.input()), elements_of_one(self.pool.output())]
+    }
+
+    /// Numbers of a row of an image's input and output.
+    fn row(&self) -> [usize; 2] {
+        let ([_, height, ..], [input, output]) = (self.conv.input(), self.image());
+        [input / height, output / self.all_rows()]
+    }
+
+    /// Rows of an image's output.
+    fn all_rows(&self) -> usize {
+        self.pool.output()[1]
+    }
+
+    /// Calls `work` with the stripes of some images, or of some rows of one, first to last.
+    fn each(
+        &self,
+        images: Range<usize>,
+        rows: Range<usize>,
+        work: &mut dyn FnMut(Part) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        for first in images.clone().step_by(self.images) {
+            for row in rows.clone().step_by(self.rows) {
+                let rows = row..rows.end.min(row + self.rows);
+                if let Some(part) = self.part(first..images.end.min(first + self.images), rows) {
+                    work(part)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whole images, or some rows of one; `None` if these see padding alone.
+    fn part(&self, images: Range<usize>, rows: Range<usize>) -> Option<Part> {
+        let ([input_len, output_len], [input_row, output_row]) = (self.image(), self.row());
+        if rows.len() == self.all_rows() {
+            return Some(Part {
+                conv: self.conv.first(images.len()),
+                pool: self.pool.first(images.len()),
+                input: images.start * input_len..images.end * input_len,
+                output: images.start * output_len..images.end * output_len,
+            });
+        }
+        let (pool, seen) = self.pool.rows(rows.clone())?;
+        let (conv, seen) = self.conv.rows(seen)?;
+        let [input, output] = [images.start * input_len, images.start * output_len];
+        Some(Part {
+            conv,
+            pool,
+            input: input + seen.start * input_row..input + seen.end * input_row,
+            output: output + rows.start * output_row..output + rows.end * output_row,
+        })
     }
 
     /// Numbers of a stripe of the map, and the scratch of its convolution.
@@ -291,7 +323,7 @@ impl Stripes {
         let rows = self.pool.rows(0..self.rows).and_then(|(_, seen)| self.conv.rows(seen));
         let conv = match rows {
             Some((conv, _)) if self.images == 1 => conv,
-            _ => self.conv.with_batch(self.images)?,
+            _ => self.conv.first(self.images),
         };
         Ok(whole_lines(elements(conv.output())) + conv2d::convolve_scratch_len(isa, &conv, self.algorithm)?)
     }

@@ -14,10 +14,7 @@ impl Dense {
     fn geometry(&self, inputs: &[Shape]) -> Result<Geometry, Error> {
         let [batch, features] = inputs[0].array("input")?;
         let [_, outputs] = inputs[1].array("weights")?;
-        Shape::new(&[features, outputs])?.require("weights", inputs[1])?;
-        if let Some(&bias) = inputs.get(2) {
-            Shape::new(&[outputs])?.require("bias", bias)?;
-        }
+        convolution::require_weights(inputs, &[features, outputs])?;
         Ok(Geometry::dense(batch, features, outputs)?)
     }
 }

@@ -1,4 +1,4 @@
-use super::{Backward, Differentiable, Forward, Operation};
+use super::{Backward, Differentiable, Forward, Operation, elements_of_one};
 use crate::parallel::{for_each_chunk, for_each_chunk2, part_of};
 use crate::{Error, Shape};
 use bantam_kernels::conv2d::{Activation, Padding};
@@ -54,7 +54,7 @@ impl Operation for MaxPool2d {
         let Forward { isa, shapes, inputs, output, .. } = run;
         let parts = Parts::new(self.geometry(shapes)?, inputs[0]);
         for_each_chunk(output, parts.chunk, |i, output| {
-            let (geometry, input) = parts.part(i, output)?;
+            let (geometry, input) = parts.part(i, output);
             Ok(max_pool2d::forward(isa, &geometry, self.activation, input, output)?)
         })
     }
@@ -70,16 +70,15 @@ struct Parts<'a> {
 
 impl<'a> Parts<'a> {
     fn new(geometry: Geometry, input: &'a [f32]) -> Parts<'a> {
-        let [batch, rows, columns, channels] = geometry.output();
-        Parts { geometry, input, chunk: part_of(batch) * rows * columns * channels }
+        let [batch, ..] = geometry.output();
+        Parts { geometry, input, chunk: part_of(batch) * elements_of_one(geometry.output()) }
     }
 
     /// Geometry and input of the outputs that are part `i`.
-    fn part(&self, i: usize, output: &[f32]) -> Result<(Geometry, &'a [f32]), Error> {
-        let [input_len, output_len] = [self.geometry.input(), self.geometry.output()]
-            .map(|[_, rows, columns, channels]| rows * columns * channels);
+    fn part(&self, i: usize, output: &[f32]) -> (Geometry, &'a [f32]) {
+        let [input_len, output_len] = [self.geometry.input(), self.geometry.output()].map(elements_of_one);
         let (first, batch) = (i * self.chunk / output_len, output.len() / output_len);
-        Ok((self.geometry.with_batch(batch)?, &self.input[first * input_len..][..batch * input_len]))
+        (self.geometry.first(batch), &self.input[first * input_len..][..batch * input_len])
     }
 }
 
@@ -93,7 +92,7 @@ impl Differentiable for MaxPool2d {
         let Forward { isa, shapes, inputs, output, .. } = run;
         let parts = Parts::new(self.geometry(shapes)?, inputs[0]);
         for_each_chunk2((output, parts.chunk), (argmax, parts.chunk), |i, output, argmax| {
-            let (geometry, input) = parts.part(i, output)?;
+            let (geometry, input) = parts.part(i, output);
             Ok(max_pool2d::forward_argmax(isa, &geometry, self.activation, input, output, argmax)?)
         })
     }
@@ -126,6 +125,6 @@ pub(super) fn backward(
         let batch = d_input.len() / input_len;
         let outputs = i * images * output_len..(i * images + batch) * output_len;
         let (d_output, argmax) = (&d_output[outputs.clone()], &argmax[outputs]);
-        Ok(max_pool2d::grad_input(isa, &geometry.with_batch(batch)?, d_output, argmax, d_input)?)
+        Ok(max_pool2d::grad_input(isa, &geometry.first(batch), d_output, argmax, d_input)?)
     })
 }

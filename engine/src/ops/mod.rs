@@ -7,6 +7,7 @@ mod conv2d;
 mod conv2d_pool;
 mod dense;
 mod dropout;
+mod flatten;
 mod matmul;
 mod max_pool2d;
 mod mean_squared_error;
@@ -23,6 +24,7 @@ pub use conv2d::Conv2d;
 pub(crate) use conv2d_pool::Conv2dPool;
 pub(crate) use dense::Dense;
 pub(crate) use dropout::Dropout;
+pub(crate) use flatten::Flatten;
 pub(crate) use matmul::Matmul;
 pub use max_pool2d::MaxPool2d;
 pub(crate) use mean_squared_error::MeanSquaredError;
@@ -72,15 +74,9 @@ pub(crate) trait Operation {
         0
     }
 
-    /// Whether [`forward_in_place`](Self::forward_in_place) can do what `forward` does, on as many
-    /// threads as there are.
+    /// Whether [`forward`](Self::forward) can overwrite its first input, on as many threads as there are.
     fn in_place(&self, _isa: Isa, _inputs: &[Shape]) -> Result<bool, Error> {
         Ok(false)
-    }
-
-    /// A forward pass that overwrites its input.
-    fn forward_in_place(&self, _run: ForwardInPlace<'_>) -> Result<(), Error> {
-        Err(Error::Empty { what: "pass in place" })
     }
 
     fn forward(&self, run: Forward<'_>) -> Result<(), Error>;
@@ -127,19 +123,9 @@ pub(crate) struct Forward<'a> {
     pub prepared: &'a [f32],
     /// Shapes that were given to [`Operation::prepare`]; the batch may have been larger.
     pub prepared_for: &'a [Shape],
+    /// The first input lies at the front of `output`, and its place in `inputs` is empty.
+    pub in_place: bool,
     pub output: &'a mut [f32],
-    pub scratch: &'a mut [f32],
-}
-
-/// A forward pass of inference: the front of `data` is the input, then the output.
-pub(crate) struct ForwardInPlace<'a> {
-    pub isa: Isa,
-    pub shapes: &'a [Shape],
-    pub data: &'a mut [f32],
-    /// Beside the input, whose place is empty.
-    pub weights: &'a [&'a [f32]],
-    pub prepared: &'a [f32],
-    pub prepared_for: &'a [Shape],
     pub scratch: &'a mut [f32],
 }
 
@@ -164,6 +150,16 @@ pub(crate) struct BackwardRows<'a> {
     pub d_output: &'a [f32],
     pub rows: Range<usize>,
     pub d_weights: &'a mut [f32],
+}
+
+/// Elements of a batch `[N, H, W, C]`.
+fn elements(batch: [usize; 4]) -> usize {
+    batch.iter().product()
+}
+
+/// Elements of one of a batch `[N, H, W, C]`.
+fn elements_of_one([_, h, w, c]: [usize; 4]) -> usize {
+    h * w * c
 }
 
 macro_rules! operations {
@@ -211,16 +207,6 @@ macro_rules! operations {
 }
 
 operations! {
-    layers: Conv2d, Conv2dPool, Dense, Dropout, MaxPool2d, Relu, Reshape, Softmax;
-    others: Add, BinaryCrossEntropy, Matmul, MeanSquaredError, Mul, SoftmaxCrossEntropy, Sum
-}
-
-impl LayerOp {
-    /// The same on another number of samples. A reshape knows the whole shape that it makes.
-    pub fn rebatched(self, batch: usize) -> Result<LayerOp, Error> {
-        match self {
-            LayerOp::Reshape(Reshape { shape }) => Ok(Reshape { shape: shape.rebatched(batch)? }.into()),
-            op => Ok(op),
-        }
-    }
+    layers: Conv2d, Conv2dPool, Dense, Dropout, Flatten, MaxPool2d, Relu, Softmax;
+    others: Add, BinaryCrossEntropy, Matmul, MeanSquaredError, Mul, Reshape, SoftmaxCrossEntropy, Sum
 }

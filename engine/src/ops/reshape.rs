@@ -1,6 +1,6 @@
-use super::{Backward, Differentiable, Forward, ForwardInPlace, Operation};
+use super::{Backward, Differentiable, Forward, Operation};
 use crate::{Error, Shape};
-use bantam_kernels::{Error as KernelError, Isa};
+use bantam_kernels::Error as KernelError;
 
 /// The same numbers in another shape.
 #[derive(Clone, Copy)]
@@ -17,14 +17,6 @@ impl Operation for Reshape {
         Ok(self.shape)
     }
 
-    fn in_place(&self, _isa: Isa, _inputs: &[Shape]) -> Result<bool, Error> {
-        Ok(true)
-    }
-
-    fn forward_in_place(&self, _run: ForwardInPlace<'_>) -> Result<(), Error> {
-        Ok(())
-    }
-
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
         run.output.copy_from_slice(run.inputs[0]);
         Ok(())
@@ -33,8 +25,7 @@ impl Operation for Reshape {
 
 impl Differentiable for Reshape {
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
-        let [d_input, ..] = run.d_inputs;
-        if let Some(d_input) = d_input {
+        if let [Some(d_input), ..] = run.d_inputs {
             d_input.copy_from_slice(run.d_output);
         }
         Ok(())

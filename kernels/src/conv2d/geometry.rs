@@ -236,18 +236,11 @@ impl Geometry {
         Geometry::new([batch, 1, 1, inputs], [1, 1], outputs, [1, 1], Padding::Valid)
     }
 
-    /// The same convolution over another number of images, for work in parts.
-    ///
-    /// # Errors
-    /// As [`Geometry::new`].
-    pub fn with_batch(mut self, batch: usize) -> Result<Geometry, Error> {
-        if batch == 0 {
-            return Err(Error::ZeroSize { what: "batch" });
-        }
-        self.batch = batch;
-        elements("input", &self.input())?;
-        elements("output", &self.output())?;
-        Ok(self)
+    /// The same convolution over the first `images` of its images, for work in parts: over all where there are
+    /// fewer, and over one at the least.
+    pub fn first(mut self, images: usize) -> Geometry {
+        self.batch = images.clamp(1, self.batch);
+        self
     }
 
     /// The same convolution without the outputs from row `height` and column `width` on: those that

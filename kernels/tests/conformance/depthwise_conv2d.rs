@@ -140,7 +140,7 @@ fn parts() {
         let numbers = Numbers::Reals;
         let (input, weights) = (numbers.take(1, len(g.input())), numbers.take(2, len(g.weights())));
         let run = |images: usize, input: &[f32]| {
-            let g = g.with_batch(images).unwrap();
+            let g = g.first(images);
             written(len(g.output()), |output| {
                 depthwise_conv2d::forward(isa, &g, input, &weights, None, Activation::None, output).unwrap();
             })

@@ -42,9 +42,8 @@ fn shapes_of_a_convolution() {
         let same = Geometry::new([1, 5, 5, 1], [far, 3], 1, [1, 1], Padding::Same);
         assert_eq!(same, Err(Error::TooLarge { what: "padded input" }));
     }
-    let g = convolution([1, 5, 5, 1], [3, 3], 1, [1, 1]).unwrap();
-    assert_eq!(g.with_batch(0), zero("batch"));
-    assert_eq!(g.with_batch(HUGE), Err(Error::TooLarge { what: "input" }));
+    let g = convolution([4, 5, 5, 1], [3, 3], 1, [1, 1]).unwrap();
+    assert_eq!([0, 3, HUGE].map(|images| g.first(images).input()[0]), [1, 3, 4]);
 }
 
 #[test]
@@ -86,23 +85,21 @@ fn shapes_of_a_depthwise_convolution() {
     assert_eq!(new([1, 5, 5, 4], [3, 3], HUGE, [1, 1]), large("output"));
     let half = usize::BITS / 2;
     assert_eq!(new([1, 5, 5, 1 << (half - 2)], [5, 5], 1 << (half - 3), [1, 1]), large("weights"));
-    let g = new([1, 5, 5, 1], [3, 3], 1, [1, 1]).unwrap();
-    assert_eq!(g.with_batch(0), zero("batch"));
-    assert_eq!(g.with_batch(HUGE), large("input"));
-    assert_eq!(g.multiply_adds(), 81);
+    let g = new([4, 5, 5, 1], [3, 3], 1, [1, 1]).unwrap();
+    assert_eq!([0, 3, HUGE].map(|images| g.first(images).input()[0]), [1, 3, 4]);
+    assert_eq!(g.first(1).multiply_adds(), 81);
 }
 
 #[test]
 fn shapes_of_a_max_pool() {
-    let pool = |window, padding| max_pool2d::Geometry::new([1, 300, 300, 2], window, [1, 1], padding);
+    let pool = |window, padding| max_pool2d::Geometry::new([4, 300, 300, 2], window, [1, 1], padding);
     assert_eq!(pool([301, 1], Padding::Valid), Err(Error::WindowExceedsInput { window: 301, padded: 300 }));
     assert_eq!(pool([0, 1], Padding::Valid), Err(Error::ZeroSize { what: "window" }));
     // Such a window would see nothing.
     let padding = Padding::Explicit { top: 1, bottom: 2, left: 0, right: 0 };
     assert_eq!(pool([2, 2], padding), Err(Error::OutOfRange { what: "padding", max: 1, got: 2 }));
     let g = pool([2, 2], Padding::Valid).unwrap();
-    assert_eq!(g.with_batch(0), Err(Error::ZeroSize { what: "batch" }));
-    assert_eq!(g.with_batch(HUGE), Err(Error::TooLarge { what: "input" }));
+    assert_eq!([0, 3, HUGE].map(|images| g.first(images).input()[0]), [1, 3, 4]);
 }
 
 /// `kernel` gets an output that does not fit.

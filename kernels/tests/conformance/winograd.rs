@@ -246,7 +246,7 @@ fn parts() {
             let numbers = Numbers::Reals;
             let (input, weights) = (numbers.take(1, len(g.input())), numbers.take(2, len(g.weights())));
             let run = |images: usize, input: &[f32]| {
-                let winograd = Winograd::new(isa, &g, tile).unwrap().with_batch(images).unwrap();
+                let winograd = Winograd::new(isa, &g, tile).unwrap().first(images);
                 let packed =
                     written(winograd.packed_len(), |packed| winograd.pack(&weights, packed).unwrap());
                 let mut scratch = vec![f32::NAN; winograd.forward_scratch_len()];

@@ -1,7 +1,7 @@
 use super::{grad_input_winograd, grad_weights_winograd};
 use crate::Error;
 use crate::buffer::whole_lines;
-use crate::ops::{Backward, BackwardRows};
+use crate::ops::{Backward, BackwardRows, elements, elements_of_one};
 use crate::parallel::{
     WORTH_SHARING, for_each_chunk, for_each_chunk_with, for_each_group, join, most_parts, part_of_work,
     threads,
@@ -78,10 +78,6 @@ fn at_once(geometry: &Geometry) -> bool {
     threads() > 1 && geometry.multiply_adds() >= WORTH_SHARING
 }
 
-fn elements(shape: [usize; 4]) -> usize {
-    shape.iter().product()
-}
-
 /// Turns the gradient to an activated output into that to the sums.
 fn grad_activation(
     isa: Isa,
@@ -141,9 +137,9 @@ fn grad_input_of(
     scratch: &mut [f32],
 ) -> Result<(), Error> {
     let Some(winograd) = grad_input_winograd(isa, geometry)? else {
-        return Ok(conv2d::grad_input(isa, &geometry.with_batch(images)?, d_output, turned, d_input)?);
+        return Ok(conv2d::grad_input(isa, &geometry.first(images), d_output, turned, d_input)?);
     };
-    let winograd = winograd.with_batch(images)?;
+    let winograd = winograd.first(images);
     let scratch = &mut scratch[..winograd.grad_input_scratch_len()];
     Ok(winograd.grad_input(d_output, turned, d_input, scratch)?)
 }
@@ -166,15 +162,14 @@ impl Groups {
     /// would be few, or have nearly as many sums as numbers to sum.
     fn new(geometry: &Geometry) -> Result<Option<Groups>, Error> {
         let [batch, ..] = geometry.input();
-        let one = geometry.with_batch(1)?;
-        let (map, sums) = (elements(one.output()), elements(one.weights()));
+        let (map, sums) = (elements_of_one(geometry.output()), elements(geometry.weights()));
         let images = (Groups::MAP / map).max((4 * sums).div_ceil(map)).max(1);
         if batch <= images {
             return Ok(None);
         }
         let images = batch.div_ceil(batch.div_ceil(images));
         let count = batch.div_ceil(images);
-        Ok(Some(Groups { geometry: geometry.with_batch(images)?, images, count }))
+        Ok(Some(Groups { geometry: geometry.first(images), images, count }))
     }
 
     /// Sums of all groups, for weights and bias.
@@ -211,7 +206,7 @@ impl Groups {
         let [batch, _, _, channels] = geometry.input();
         let [_, _, _, features] = geometry.output();
         let weights = elements(geometry.weights());
-        let (input_len, output_len) = (elements(geometry.input()) / batch, d_output.len() / batch);
+        let (input_len, output_len) = (elements_of_one(geometry.input()), d_output.len() / batch);
 
         let (turned, scratch) = split_lines(scratch, self.turned_len(isa, d_input.is_some())?);
         if d_input.is_some() {
@@ -232,8 +227,8 @@ impl Groups {
         for_each_group(arrays, self.count, scratch, |group, arrays, scratch| {
             let [d_output, d_input, weight_sums, bias_sums] = arrays;
             let images = d_output.len() / output_len;
-            let geometry = self.geometry.with_batch(images)?;
-            let pool = pool.map(|pool| pool.with_batch(images)).transpose()?;
+            let geometry = self.geometry.first(images);
+            let pool = pool.map(|pool| pool.first(images));
             let input = &inputs[0][group * self.images * input_len..][..images * input_len];
             let outputs = group * self.images * output_len..;
             if activation != Activation::None {
@@ -247,7 +242,7 @@ impl Groups {
             if with_weights {
                 match grad_weights_winograd(isa, &self.geometry)? {
                     Some(winograd) => {
-                        let winograd = winograd.with_batch(images)?;
+                        let winograd = winograd.first(images);
                         let scratch = &mut scratch[..winograd.grad_weights_scratch_len(channels)];
                         winograd.grad_weights(input, d_map, 0..channels, weight_sums, scratch)?;
                     }
@@ -328,7 +323,7 @@ fn grad_input_scratch_len(isa: Isa, geometry: &Geometry) -> Result<usize, Error>
     let [batch, ..] = geometry.input();
     let images = part_of_work(batch, geometry.multiply_adds());
     let parts = match grad_input_winograd(isa, geometry)? {
-        Some(winograd) => batch.div_ceil(images) * winograd.with_batch(images)?.grad_input_scratch_len(),
+        Some(winograd) => batch.div_ceil(images) * winograd.first(images).grad_input_scratch_len(),
         None => 0,
     };
     Ok(whole_lines(turned_len(isa, geometry)?) + parts)
@@ -350,7 +345,7 @@ fn grad_input(
     turn(isa, geometry, weights, turned)?;
     let turned = &*turned;
     let scratch_len = match grad_input_winograd(isa, geometry)? {
-        Some(winograd) => winograd.with_batch(images)?.grad_input_scratch_len(),
+        Some(winograd) => winograd.first(images).grad_input_scratch_len(),
         None => 0,
     };
     for_each_chunk_with((d_input, images * input_len), (scratch, scratch_len), |i, d_input, scratch| {

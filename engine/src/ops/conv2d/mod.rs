@@ -2,7 +2,7 @@ mod backward;
 
 pub(super) use backward::{backward, backward_rows, backward_scratch_len, weight_rows};
 
-use super::{Backward, BackwardRows, Differentiable, Forward, Operation};
+use super::{Backward, BackwardRows, Differentiable, Forward, Operation, elements_of_one};
 use crate::parallel::{WORTH_SHARING, fewer_than_threads, for_each_chunk_with, part_of, part_of_work};
 use crate::{Error, Shape};
 use bantam_kernels::Isa;
@@ -50,12 +50,8 @@ impl Conv2d {
 
     pub(super) fn geometry(&self, inputs: &[Shape]) -> Result<Geometry, Error> {
         let input = inputs[0].array::<4>("input")?;
-        let weights = inputs[1].array::<4>("weights")?;
-        let [kh, kw, _, cout] = weights;
-        Shape::new(&[kh, kw, input[3], cout])?.require("weights", inputs[1])?;
-        if let Some(&bias) = inputs.get(2) {
-            Shape::new(&[cout])?.require("bias", bias)?;
-        }
+        let [kh, kw, _, cout] = inputs[1].array("weights")?;
+        require_weights(inputs, &[kh, kw, input[3], cout])?;
         Ok(Geometry::new(input, [kh, kw], cout, self.stride, self.padding)?)
     }
 }
@@ -109,6 +105,15 @@ impl Differentiable for Conv2d {
 
     fn backward_rows(&self, run: BackwardRows<'_>) -> Result<(), Error> {
         backward_rows(&self.geometry(run.shapes)?, run)
+    }
+}
+
+/// Checks that the weights have these dimensions, and the bias, if there is one, the last of them.
+pub(super) fn require_weights(inputs: &[Shape], dims: &[usize]) -> Result<(), Error> {
+    Shape::new(dims)?.require("weights", inputs[1])?;
+    match inputs.get(2) {
+        Some(&bias) => Shape::new(&dims[dims.len() - 1..])?.require("bias", bias),
+        None => Ok(()),
     }
 }
 
@@ -219,8 +224,8 @@ pub(super) fn convolve(
 /// How a forward pass is parted.
 #[derive(Clone, Copy)]
 struct Parts {
-    /// Of one image, or of one pixel if the window is a single one: then pixels are parted.
-    one: Geometry,
+    /// Of all images, or of as many pixels if the window is a single one: then pixels are parted.
+    whole: Geometry,
     algorithm: Algorithm,
     /// Rows of a part, if the images are too few for the threads.
     rows: Option<usize>,
@@ -228,42 +233,46 @@ struct Parts {
 
 impl Parts {
     /// For `batch` images; `prepared_for` says what the weights are prepared for.
-    fn new(isa: Isa, prepared_for: &Geometry, batch: usize) -> Result<Parts, Error> {
+    fn new(isa: Isa, prepared_for: &Geometry, batch: usize) -> Parts {
         let algorithm = Algorithm::choose(isa, prepared_for);
-        let one = prepared_for.with_batch(1)?;
-        let ([_, h, w, cin], [kh, kw, _, cout], [_, oh, ow, _]) = (one.input(), one.weights(), one.output());
-        if !fewer_than_threads(batch) || one.multiply_adds() < WORTH_SHARING {
-            return Ok(Parts { one, algorithm, rows: None });
+        let whole = prepared_for.first(batch);
+        let ([n, h, w, cin], [kh, kw, _, cout], [_, oh, ow, _]) =
+            (whole.input(), whole.weights(), whole.output());
+        if !fewer_than_threads(batch) || whole.first(1).multiply_adds() < WORTH_SHARING {
+            return Parts { whole, algorithm, rows: None };
         }
-        if [kh, kw, oh, ow] == [1, 1, h, w] {
-            return Ok(Parts { one: Geometry::dense(1, cin, cout)?, algorithm, rows: None });
+        if [kh, kw, oh, ow] == [1, 1, h, w]
+            && let Ok(whole) = Geometry::dense(n * h * w, cin, cout)
+        {
+            return Parts { whole, algorithm, rows: None };
         }
         // Tiles stay whole, so that the bits stay the same.
         let rows = part_of(oh).next_multiple_of(algorithm.rows()).min(oh);
-        let seeing = (0..oh).step_by(rows).all(|row| one.rows(row..oh.min(row + rows)).is_some());
-        Ok(Parts { one, algorithm, rows: seeing.then_some(rows) })
+        let seeing = (0..oh).step_by(rows).all(|row| whole.rows(row..oh.min(row + rows)).is_some());
+        Parts { whole, algorithm, rows: seeing.then_some(rows) }
     }
 
-    /// Images or pixels of a part, of so many.
-    fn part_of(&self, count: usize) -> usize {
-        part_of_work(count, self.one.multiply_adds().saturating_mul(count as u64))
+    /// How many images or pixels there are, and how many are in a part.
+    fn counts(&self) -> [usize; 2] {
+        let [count, ..] = self.whole.input();
+        [count, part_of_work(count, self.whole.multiply_adds())]
     }
 
     /// Elements of an input and of an output.
     fn lens(&self) -> [usize; 2] {
-        [self.one.input(), self.one.output()].map(|shape| shape.iter().product())
+        [self.whole.input(), self.whole.output()].map(elements_of_one)
     }
 
     /// Elements of scratch of one part, the largest, and of all parts.
-    fn scratch_lens(&self, isa: Isa, count: usize) -> Result<[usize; 2], Error> {
+    fn scratch_lens(&self, isa: Isa) -> Result<[usize; 2], Error> {
         let (largest, parts) = match self.rows {
             None => {
-                let part = self.part_of(count);
-                (Some(self.one.with_batch(part)?), count.div_ceil(part))
+                let [count, part] = self.counts();
+                (Some(self.whole.first(part)), count.div_ceil(part))
             }
             Some(rows) => {
-                let height = self.one.output()[1];
-                (self.one.rows(0..rows).map(|(part, _)| part), height.div_ceil(rows))
+                let height = self.whole.output()[1];
+                (self.whole.rows(0..rows).map(|(part, _)| part), height.div_ceil(rows))
             }
         };
         let Some(largest) = largest else { return Ok([0, 0]) };
@@ -274,17 +283,16 @@ impl Parts {
 
 /// Room for all parts, also when there are fewer images than stated.
 pub(super) fn forward_scratch_len(isa: Isa, geometry: &Geometry) -> Result<usize, Error> {
-    let batch = geometry.input()[0];
-    let mut most = 0;
-    // One image may be parted by rows; a few are not parted, where more are.
-    let one = geometry.with_batch(1)?.multiply_adds().max(1);
-    let few = ((WORTH_SHARING - 1) / one).clamp(1, batch as u64) as usize;
-    for batch in [1, few, batch] {
-        let parts = Parts::new(isa, geometry, batch)?;
-        let count = geometry.with_batch(batch)?.output().iter().product::<usize>() / parts.lens()[1];
-        most = most.max(parts.scratch_lens(isa, count)?[1]);
+    let [batch, ..] = geometry.input();
+    let of = |batch: usize| Ok(Parts::new(isa, geometry, batch).scratch_lens(isa)?[1]);
+    let whole: Result<usize, Error> = of(batch);
+    if !fewer_than_threads(1) {
+        return whole;
     }
-    Ok(most)
+    // One image may be parted by rows; a few are not parted, where more are.
+    let one = geometry.first(1).multiply_adds().max(1);
+    let few = ((WORTH_SHARING - 1) / one).clamp(1, batch as u64) as usize;
+    Ok(whole?.max(of(1)?).max(of(few)?))
 }
 
 /// A convolution or dense layer, parted by images, rows or pixels. There may be fewer images than it
@@ -295,30 +303,29 @@ pub(super) fn forward(
     run: Forward<'_>,
 ) -> Result<(), Error> {
     let Forward { isa, inputs, prepared, output, scratch, .. } = run;
-    let batch = output.len() / prepared_for.with_batch(1)?.output().iter().product::<usize>();
-    let parts = Parts::new(isa, prepared_for, batch)?;
-    let Parts { one, algorithm, rows } = parts;
+    let batch = output.len() / elements_of_one(prepared_for.output());
+    let parts = Parts::new(isa, prepared_for, batch);
+    let Parts { whole, algorithm, rows } = parts;
     let weights = Weights::new(inputs, prepared, algorithm);
     let [input_len, output_len] = parts.lens();
-    let count = output.len() / output_len;
-    let [scratch_len, _] = parts.scratch_lens(isa, count)?;
+    let [scratch_len, _] = parts.scratch_lens(isa)?;
     let Some(rows) = rows else {
-        let images = parts.part_of(count);
-        let chunks = (output, images * output_len);
+        let [_, part] = parts.counts();
+        let chunks = (output, part * output_len);
         return for_each_chunk_with(chunks, (scratch, scratch_len), |i, output, scratch| {
-            let images_here = output.len() / output_len;
-            let input = &inputs[0][i * images * input_len..][..images_here * input_len];
-            convolve(isa, &one.with_batch(images_here)?, weights, activation, input, output, scratch)
+            let here = output.len() / output_len;
+            let input = &inputs[0][i * part * input_len..][..here * input_len];
+            convolve(isa, &whole.first(here), weights, activation, input, output, scratch)
         });
     };
-    let ([_, height, ..], [_, output_height, ..]) = (one.input(), one.output());
+    let ([_, height, ..], [_, output_height, ..]) = (whole.input(), whole.output());
     let (input_row, output_row) = (input_len / height, output_len / output_height);
     let images = inputs[0].chunks_exact(input_len).zip(output.chunks_exact_mut(output_len));
     for (input, output) in images {
         let chunks = (output, rows * output_row);
         for_each_chunk_with(chunks, (&mut *scratch, scratch_len), |i, output, scratch| {
             let rows = i * rows..i * rows + output.len() / output_row;
-            let Some((part, seen)) = one.rows(rows) else { return Ok(()) };
+            let Some((part, seen)) = whole.rows(rows) else { return Ok(()) };
             let input = &input[seen.start * input_row..seen.end * input_row];
             convolve(isa, &part, weights, activation, input, output, scratch)
         })?;

@@ -146,13 +146,11 @@ impl Winograd {
         self.tile
     }
 
-    /// The same convolution over another number of images, for work in parts.
-    ///
-    /// # Errors
-    /// As [`Geometry::with_batch`].
-    pub fn with_batch(mut self, batch: usize) -> Result<Winograd, Error> {
-        self.geometry = self.geometry.with_batch(batch)?;
-        Ok(self)
+    /// The same convolution over the first `images` of its images, for work in parts: over all where there are
+    /// fewer, and over one at the least.
+    pub fn first(mut self, images: usize) -> Winograd {
+        self.geometry = self.geometry.first(images);
+        self
     }
 
     /// How far a result of any pass may be from the true one, in units of 2⁻²⁴ times the largest

@@ -98,15 +98,15 @@ impl RowPairs {
         let images = input.chunks_exact(self.geometry.axes[0].input * input_row);
         for (image, output) in images.zip(output.chunks_exact_mut(height * output_row)) {
             for (pair, rows) in output.chunks_mut(2 * output_row).enumerate() {
-                let row = |i: usize| {
+                let seen = [0, 1, 2, 3].map(|i| {
                     let y = (2 * pair + i).checked_sub(self.geometry.axes[0].before)?;
                     image.chunks_exact(input_row).nth(y)
-                };
+                });
                 let (upper, lower) = rows.split_at_mut(output_row);
                 if lower.is_empty() {
-                    self.single(row, weights, bias, activation, upper, samples);
+                    self.single(seen, weights, bias, activation, upper, samples);
                 } else {
-                    self.pair(row, weights, bias, activation, [upper, lower], [samples, transformed]);
+                    self.pair(seen, weights, bias, activation, [upper, lower], [samples, transformed]);
                 }
             }
         }
@@ -114,42 +114,42 @@ impl RowPairs {
     }
 
     /// The last row of an odd number, without a transform.
-    fn single<'a>(
+    fn single(
         &self,
-        row: impl Fn(usize) -> Option<&'a [f32]>,
+        seen: [Option<&[f32]>; 4],
         weights: &[f32],
         bias: Option<&[f32]>,
         activation: Activation,
         output: &mut [f32],
         samples: &mut [f32],
     ) {
-        for ky in 0..3 {
-            combine(row(ky), None, |x, _| x, samples);
+        for (ky, row) in seen.into_iter().take(3).enumerate() {
+            combine(row, None, [1.0, 0.0], samples);
             let start = if ky == 0 { Start::Bias(bias) } else { Start::Output };
             let activation = if ky == 2 { activation } else { Activation::None };
             self.plain(ky, samples, weights, start, activation, output);
         }
     }
 
-    fn pair<'a>(
+    fn pair(
         &self,
-        row: impl Fn(usize) -> Option<&'a [f32]>,
+        [row0, row1, row2, row3]: [Option<&[f32]>; 4],
         weights: &[f32],
         bias: Option<&[f32]>,
         activation: Activation,
         [upper, lower]: [&mut [f32]; 2],
         [samples, transformed]: [&mut [f32]; 2],
     ) {
-        combine(row(1), row(2), |a, b| 0.5 * (a + b), samples);
+        combine(row1, row2, [0.5, 1.0], samples);
         self.at_one(Point::One, weights, Start::Bias(bias), upper, [samples, transformed]);
-        combine(row(2), row(1), |a, b| 0.5 * (a - b), samples);
+        combine(row2, row1, [0.5, -1.0], samples);
         self.at_one(Point::MinusOne, weights, Start::Bias(None), lower, [samples, transformed]);
         for (upper, lower) in upper.iter_mut().zip(&mut *lower) {
             (*upper, *lower) = (*upper + *lower, *upper - *lower);
         }
-        combine(row(0), row(2), |a, b| a - b, samples);
+        combine(row0, row2, [1.0, -1.0], samples);
         self.plain(0, samples, weights, Start::Output, activation, upper);
-        combine(row(3), row(1), |a, b| a - b, samples);
+        combine(row3, row1, [1.0, -1.0], samples);
         self.plain(2, samples, weights, Start::Output, activation, lower);
     }
 
@@ -221,20 +221,21 @@ impl RowPairs {
     }
 }
 
-/// Of two rows of pixels number by number; zeros outside the image.
-fn combine(a: Option<&[f32]>, b: Option<&[f32]>, with: impl Fn(f32, f32) -> f32, samples: &mut [f32]) {
-    match (a, b) {
+/// `scale * (a + sign * b)` of two rows of pixels, number by number; zeros outside the image.
+fn combine(a: Option<&[f32]>, b: Option<&[f32]>, [scale, sign]: [f32; 2], samples: &mut [f32]) {
+    let (row, scale) = match (a, b) {
         (Some(a), Some(b)) => {
             for ((sample, &a), &b) in samples.iter_mut().zip(a).zip(b) {
-                *sample = with(a, b);
+                *sample = scale * (a + sign * b);
             }
+            return;
         }
-        _ => {
-            for (i, sample) in samples.iter_mut().enumerate() {
-                let [a, b] = [a, b].map(|row| row.map_or(0.0, |row| row[i]));
-                *sample = with(a, b);
-            }
-        }
+        (Some(a), None) => (a, scale),
+        (None, Some(b)) => (b, scale * sign),
+        (None, None) => return samples.fill(0.0),
+    };
+    for (sample, &x) in samples.iter_mut().zip(row) {
+        *sample = scale * x;
     }
 }
 
