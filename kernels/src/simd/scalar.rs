@@ -86,13 +86,8 @@ impl Simd for Scalar {
     #[inline(always)]
     fn max_or_nan(self, a: f32, b: f32) -> f32 {
         // One comparison serves both questions.
-        if a <= b {
-            b
-        } else if a > b {
-            a
-        } else {
-            a + b
-        }
+        let larger = if a > b { a } else { b };
+        if a.partial_cmp(&b).is_none() { a + b } else { larger }
     }
     #[inline(always)]
     fn min(self, a: f32, b: f32) -> f32 {
