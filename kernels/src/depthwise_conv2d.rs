@@ -11,6 +11,7 @@ use crate::conv2d::{Activation, Padding};
 use crate::error::{check, elements};
 use crate::simd::{Operation, Simd, Tile};
 use crate::{Error, Isa};
+use core::mem::MaybeUninit;
 use core::ops::Range;
 
 /// The checked shape of a depthwise convolution: every array that it names can exist.
@@ -446,10 +447,9 @@ impl Correlate<'_> {
         let reach = self.reach(rectangle);
         let mut positions =
             Positions::new(self.batch, &self.sweeps, rectangle, self.read_channels(), self.features);
-        let mut list = [Offsets::default(); POSITIONS];
+        let mut list = [const { MaybeUninit::uninit() }; POSITIONS];
         for part in split(positions.count(), POSITIONS) {
-            let list = &mut list[..part.len()];
-            positions.fill(list);
+            let list = positions.fill(&mut list[..part.len()]);
             for index in 0..self.features.div_ceil(S::LANES) {
                 let lanes = self.lanes(simd, rectangle, index);
                 let mut done = 0;
@@ -704,10 +704,9 @@ impl GradWeights<'_> {
     #[inline(always)]
     fn taps<S: Simd, const R: usize>(&mut self, simd: S, mut positions: Positions, taps: &[Offsets]) {
         let multiplier = self.geometry.multiplier;
-        let mut list = [Offsets::default(); POSITIONS];
+        let mut list = [const { MaybeUninit::uninit() }; POSITIONS];
         for part in split(positions.count(), POSITIONS) {
-            let list = &mut list[..part.len()];
-            positions.fill(list);
+            let list = positions.fill(&mut list[..part.len()]);
             for first in self.features.clone().step_by(S::LANES) {
                 let panel = Panel {
                     input: self.input.as_ptr().wrapping_add(first / multiplier),
