@@ -4,6 +4,7 @@ use super::window::{Offsets, Order, Positions, Residue, Segment, Sweep, panels, 
 use crate::error::check;
 use crate::simd::{Operation, Simd, Tile};
 use crate::{Error, Isa};
+use core::mem::MaybeUninit;
 use core::ops::Range;
 
 /// What is applied to each output.
@@ -331,10 +332,9 @@ impl<'a> Correlate<'a> {
             vertical.taps.start * weight_pitch + horizontal.taps.start * channels.count
         };
         let mut positions = Positions::new(self.batch, &self.sweeps, rectangle, channels.all, features.all);
-        let mut list = [Offsets::default(); POSITIONS];
+        let mut list = [const { MaybeUninit::uninit() }; POSITIONS];
         for part in split(positions.count(), POSITIONS) {
-            let list = &mut list[..part.len()];
-            positions.fill(list);
+            let list = positions.fill(&mut list[..part.len()]);
             let mut panels = panels.clone();
             while let Some(vectors) = panels.next() {
                 let (first, width) = (vectors.start * S::LANES, vectors.len() * S::LANES);

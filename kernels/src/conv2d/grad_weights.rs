@@ -121,14 +121,13 @@ impl<'a> GradWeights<'a> {
         let touched = size_of::<f32>() * (self.whole.min(ROWS) + V * S::LANES);
         let together = (TOUCHED_BYTES / touched).clamp(FEWEST_POSITIONS, POSITIONS);
         let mut positions = Positions::new(self.geometry.batch, sweeps, rectangle, channels_in, channels_out);
-        let mut list = [Offsets::default(); POSITIONS];
+        let mut list = [const { MaybeUninit::uninit() }; POSITIONS];
         let mut copy = [const { MaybeUninit::<[S::Vector; V]>::uninit() }; POSITIONS];
         let copy = copy.as_mut_ptr().cast::<MaybeUninit<S::Vector>>();
         // SAFETY: the same memory, vector by vector.
         let copy = unsafe { core::slice::from_raw_parts_mut(copy, POSITIONS * V) };
         for part in split(positions.count(), together) {
-            let list = &mut list[..part.len()];
-            positions.fill(list);
+            let list = positions.fill(&mut list[..part.len()]);
             for vectors in split(features.div_ceil(S::LANES), V) {
                 let first = vectors.start * S::LANES;
                 match vectors.len() {

@@ -6,7 +6,9 @@
 
 use super::geometry::Axis;
 use crate::simd::Simd;
+use core::mem::MaybeUninit;
 use core::ops::Range;
+use core::ptr;
 
 /// What comes first, and lasts longest.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -292,13 +294,13 @@ impl Positions {
         self.end.iter().product()
     }
 
-    /// Puts the next positions into `list`; as many must be left.
-    pub fn fill(&mut self, list: &mut [Offsets]) {
+    /// Puts the next positions into `list`, as many as it has room for or are left.
+    pub fn fill<'l>(&mut self, list: &'l mut [MaybeUninit<Offsets>]) -> &'l [Offsets] {
         let mut filled = 0;
         while filled < list.len() && self.at[0] < self.end[0] {
             let run = (self.end[2] - self.at[2]).min(list.len() - filled);
             for slot in &mut list[filled..filled + run] {
-                *slot = self.next;
+                slot.write(self.next);
                 self.next.read += self.strides[2].read;
                 self.next.write += self.strides[2].write;
             }
@@ -318,6 +320,8 @@ impl Positions {
                 };
             }
         }
+        // SAFETY: so many were written above.
+        unsafe { &*(ptr::from_ref(&list[..filled]) as *const [Offsets]) }
     }
 }
 

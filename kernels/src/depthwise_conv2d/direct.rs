@@ -4,6 +4,7 @@ use crate::conv2d::window::{Offsets, Positions, Residue, Segment, Sweep, split, 
 use crate::error::check;
 use crate::simd::{Operation, Simd, Tile};
 use crate::{Error, Isa};
+use core::mem::MaybeUninit;
 use core::ops::Range;
 
 /// Convolution, bias and activation in one pass: `[N, H, W, C]` to `[N, OH, OW, C * M]`, with
@@ -315,10 +316,9 @@ impl Correlate<'_> {
         let reach = self.reach(rectangle);
         let mut positions =
             Positions::new(self.batch, &self.sweeps, rectangle, self.read_channels(), self.features);
-        let mut list = [Offsets::default(); POSITIONS];
+        let mut list = [const { MaybeUninit::uninit() }; POSITIONS];
         for part in split(positions.count(), POSITIONS) {
-            let list = &mut list[..part.len()];
-            positions.fill(list);
+            let list = positions.fill(&mut list[..part.len()]);
             for index in 0..self.features.div_ceil(S::LANES) {
                 let lanes = self.lanes(simd, rectangle, index);
                 let mut done = 0;

@@ -3,6 +3,7 @@ use crate::conv2d::window::{Offsets, Positions, Sweep, split};
 use crate::error::check;
 use crate::simd::{Operation, Simd, Tile};
 use crate::{Error, Isa};
+use core::mem::MaybeUninit;
 use core::ops::Range;
 
 /// Gradient of a depthwise convolution to its weights, from its input `[N, H, W, C]` and its
@@ -92,10 +93,9 @@ impl GradWeights<'_> {
     #[inline(always)]
     fn taps<S: Simd, const R: usize>(&mut self, simd: S, mut positions: Positions, taps: &[Offsets]) {
         let multiplier = self.geometry.multiplier;
-        let mut list = [Offsets::default(); POSITIONS];
+        let mut list = [const { MaybeUninit::uninit() }; POSITIONS];
         for part in split(positions.count(), POSITIONS) {
-            let list = &mut list[..part.len()];
-            positions.fill(list);
+            let list = positions.fill(&mut list[..part.len()]);
             for first in self.features.clone().step_by(S::LANES) {
                 let panel = Panel {
                     input: self.input.as_ptr().wrapping_add(first / multiplier),
