@@ -100,15 +100,18 @@ impl Visitor for Maximum<'_> {
     #[inline(always)]
     unsafe fn visit<S: Simd, const V: usize>(&mut self, simd: S, window: Window, last: usize) {
         let mut best = [simd.splat(f32::NEG_INFINITY); V];
-        for row in 0..window.len[0] {
-            for column in 0..window.len[1] {
-                let cell = self.input.as_ptr().wrapping_add(window.cell(row, column));
+        let mut row = self.input.as_ptr().wrapping_add(window.cell(0, 0));
+        for _ in 0..window.len[0] {
+            let mut cell = row;
+            for _ in 0..window.len[1] {
                 for (v, best) in best.iter_mut().enumerate() {
                     // SAFETY: the caller's promise.
                     let x = unsafe { simd.load_n(cell.add(v * S::LANES), live::<S, V>(v, last)) };
                     *best = simd.max_or_nan(x, *best);
                 }
+                cell = cell.wrapping_add(window.channels);
             }
+            row = row.wrapping_add(window.pitch);
         }
         self.activation.apply(simd, &mut best);
         for (v, &best) in best.iter().enumerate() {
@@ -118,6 +121,27 @@ impl Visitor for Maximum<'_> {
                 simd.store_n(output, best, live::<S, V>(v, last));
             }
         }
+    }
+
+    #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+    #[inline(always)]
+    unsafe fn visit_by_hand(&mut self, window: Window) -> bool {
+        let floor = match self.activation {
+            Activation::None => f32::NEG_INFINITY,
+            Activation::Relu => 0.0,
+            Activation::Relu6 => return false,
+        };
+        if window.len != [2, 2] {
+            return false;
+        }
+        let [a, b, c, d] = [(0, 0), (0, 1), (1, 0), (1, 1)]
+            .map(|(row, column)| self.input.as_ptr().wrapping_add(window.cell(row, column)));
+        // SAFETY: the caller's promise; no shape has zero channels.
+        unsafe {
+            let output = self.output.as_mut_ptr().add(window.output);
+            crate::simd::vfp::largest_of_four(a, b, c, d, window.channels, output, floor);
+        }
+        true
     }
 }
 

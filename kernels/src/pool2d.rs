@@ -136,8 +136,8 @@ pub(crate) struct Window {
     pub len: [usize; 2],
     /// From one row to the next, in indices and in the input; from one column to the next there.
     width: usize,
-    pitch: usize,
-    channels: usize,
+    pub pitch: usize,
+    pub channels: usize,
 }
 
 impl Window {
@@ -160,6 +160,15 @@ pub(crate) trait Visitor {
     /// `V` vectors of channels, of the last one `last` elements, exist from the window's output on,
     /// and in the input from each of its cells on.
     unsafe fn visit<S: Simd, const V: usize>(&mut self, simd: S, window: Window, last: usize);
+
+    /// Does all channels of a window if there is code for it that is written by hand.
+    ///
+    /// # Safety
+    /// All channels of the window's output exist, and of each of its cells.
+    #[inline(always)]
+    unsafe fn visit_by_hand(&mut self, _window: Window) -> bool {
+        false
+    }
 }
 
 /// Elements of vector `v` of `V`.
@@ -197,10 +206,12 @@ impl<V: Visitor> Operation for Sweep<'_, V> {
                     // SAFETY: the spans lie inside the input, outputs follow each other, and the
                     // lengths were checked.
                     unsafe {
-                        // The same thrice, so that the usual windows are unrolled. A small computer
-                        // has more use for the flash.
+                        // The same thrice, so that the usual windows are unrolled. On a scalar FPU the
+                        // flash is worth more.
                         match len {
-                            [2, 2] => self.windows(simd, Window { len: [2, 2], ..window }, count, step),
+                            [2, 2] if S::LANES > 1 => {
+                                self.windows(simd, Window { len: [2, 2], ..window }, count, step);
+                            }
                             [3, 3] if S::LANES > 1 => {
                                 self.windows(simd, Window { len: [3, 3], ..window }, count, step);
                             }
@@ -230,7 +241,11 @@ impl<V: Visitor> Sweep<'_, V> {
     unsafe fn windows<S: Simd>(&mut self, simd: S, mut window: Window, count: usize, step: usize) {
         for _ in 0..count {
             // SAFETY: the caller's promise.
-            unsafe { self.vectors(simd, window) };
+            unsafe {
+                if !self.visitor.visit_by_hand(window) {
+                    self.vectors(simd, window);
+                }
+            }
             window.input += step;
             window.output += window.channels;
         }
@@ -244,13 +259,14 @@ impl<V: Visitor> Sweep<'_, V> {
         let mut rest = window.channels;
         // SAFETY: the caller's promise; `rest` channels are left.
         unsafe {
-            while rest >= 2 * S::LANES {
+            // A scalar FPU gains nothing, and code that is optimised for size keeps an array in memory.
+            while S::LANES > 1 && rest >= 2 * S::LANES {
                 self.visitor.visit::<S, 2>(simd, from, S::LANES);
                 from.input += 2 * S::LANES;
                 from.output += 2 * S::LANES;
                 rest -= 2 * S::LANES;
             }
-            if rest >= S::LANES {
+            while rest >= S::LANES {
                 self.visitor.visit::<S, 1>(simd, from, S::LANES);
                 from.input += S::LANES;
                 from.output += S::LANES;

@@ -202,11 +202,12 @@ impl Operation for Correlate<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
-        match S::TILE {
-            Tile::R4V4 => self.all_panels::<S, 4, 4, 4>(simd),
-            Tile::R6V2 => self.all_panels::<S, 6, 2, 8>(simd),
-            Tile::R6V4 => self.all_panels::<S, 6, 4, 8>(simd),
-            Tile::R5V4 => self.all_panels::<S, 5, 4, 6>(simd),
+        // Asked of constants, so that no code is made for the tiles of others.
+        match () {
+            () if const { matches!(S::TILE, Tile::R4V4) } => self.all_panels::<S, 4, 4, 4>(simd),
+            () if const { matches!(S::TILE, Tile::R6V2) } => self.all_panels::<S, 6, 2, 8>(simd),
+            () if const { matches!(S::TILE, Tile::R6V4) } => self.all_panels::<S, 6, 4, 8>(simd),
+            () => self.all_panels::<S, 5, 4, 6>(simd),
         }
     }
 }
@@ -360,39 +361,61 @@ impl<'a> Correlate<'a> {
                     }
                 };
                 let input = self.input.as_ptr().wrapping_add(channels.first);
-                #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
-                if S::LANES == 1 {
-                    // SAFETY: as below.
-                    unsafe { self.tiles_by_hand(input, list, &reach, &panel) };
-                    continue;
-                }
-                // SAFETY: the offsets come from `Positions` for these arrays, so every window's
-                // reach and every written pixel lies inside them; the panel is `vectors` wide.
-                unsafe {
-                    let fills = |next: Range<usize>| next.len() == V && next.end * S::LANES <= features.count;
-                    if list.len() == 1 && fills(vectors.clone()) && panels.clone().next().is_some_and(fills) {
+                let fills = |next: Range<usize>| next.len() == V && next.end * S::LANES <= features.count;
+                let pair =
+                    list.len() == 1 && fills(vectors.clone()) && panels.clone().next().is_some_and(fills);
+                let tiles = Tiles { input, list, reach: &reach, panel: &panel, activation: self.activation };
+                match vectors.len() {
+                    #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+                    // SAFETY: as in `Compiled`.
+                    _ if const { S::LANES == 1 } => unsafe { tiles.by_hand() },
+                    _ if pair => {
                         panels.next();
-                        self.tile::<S, 1, V, 2>(simd, input, list, &reach, &panel);
-                        continue;
+                        simd.call(Compiled::<1, V, 2>(tiles));
                     }
-                    match vectors.len() {
-                        1 if V > 1 => self.tiles::<S, N, 1>(simd, input, list, &reach, &panel),
-                        2 if V > 2 => self.tiles::<S, N, 2>(simd, input, list, &reach, &panel),
-                        3 if V > 3 => self.tiles::<S, N, 3>(simd, input, list, &reach, &panel),
-                        _ => self.tiles::<S, R, V>(simd, input, list, &reach, &panel),
-                    }
+                    1 if const { V > 1 } => simd.call(Compiled::<N, 1, 1>(tiles)),
+                    2 if const { V > 2 } => simd.call(Compiled::<N, 2, 1>(tiles)),
+                    3 if const { V > 3 } => simd.call(Compiled::<N, 3, 1>(tiles)),
+                    _ => simd.call(Compiled::<R, V, 1>(tiles)),
                 }
             }
         }
     }
+}
 
-    /// As [`tiles`](Self::tiles), of one panel of a scalar FPU.
+/// The tiles of a list of positions by one panel.
+#[derive(Clone, Copy)]
+struct Tiles<'a> {
+    input: *const f32,
+    list: &'a [Offsets],
+    reach: &'a Reach,
+    panel: &'a Panel,
+    activation: Activation,
+}
+
+/// Tiles of `R` positions by `P` panels of `V` vectors, for [`Tiles::compiled`].
+struct Compiled<'a, const R: usize, const V: usize, const P: usize>(Tiles<'a>);
+
+impl<const R: usize, const V: usize, const P: usize> Operation for Compiled<'_, R, V, P> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        // SAFETY: `Correlate::rectangle` alone makes these. Its offsets come from `Positions` for its
+        // arrays, so every window's reach and every written pixel lies inside them; the panel is `V`
+        // vectors wide.
+        unsafe { self.0.compiled::<S, R, V, P>(simd) }
+    }
+}
+
+impl Tiles<'_> {
+    /// Of a panel of a scalar FPU.
     ///
     /// # Safety
-    /// As [`tiles`](Self::tiles).
+    /// As [`compiled`](Self::compiled).
     #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
-    unsafe fn tiles_by_hand(&self, input: *const f32, list: &[Offsets], reach: &Reach, panel: &Panel) {
+    unsafe fn by_hand(&self) {
         use crate::simd::{Scalar, vfp};
+        let Tiles { input, list, reach, panel, activation } = *self;
         const ZEROS: &[f32; vfp::WIDTHS[0]] = &[0.0; vfp::WIDTHS[0]];
         let step = size_of::<f32>() * panel.step;
         let tiles = vfp::Tiles {
@@ -414,42 +437,38 @@ impl<'a> Correlate<'a> {
         };
         // SAFETY: the caller's promise.
         unsafe { tiles.run(panel.live) };
-        if panel.ends.finish && self.activation != Activation::None {
+        if panel.ends.finish && activation != Activation::None {
             for offsets in list {
                 // SAFETY: the caller's promise; the tiles have written it.
                 let sums =
                     unsafe { core::slice::from_raw_parts_mut(panel.output.add(offsets.write), panel.live) };
-                self.activation.apply(Scalar, sums);
+                activation.apply(Scalar, sums);
             }
         }
     }
 
+    /// Of `R` positions by `P` panels of `V` vectors.
+    ///
     /// # Safety
     /// For each of `list`, `reach` from its `read` lies inside `input` and `panel.live` elements
     /// from its `write` inside the output; the panel's weights are `V` vectors wide, `panel.live`
-    /// fills all vectors but the last, and `panel.bias` is null or has that many elements.
+    /// fills all vectors but the last, and `panel.bias` is null or has that many elements. If `P` is
+    /// more than one, as many panels follow each other and have all their features.
     #[inline(always)]
-    unsafe fn tiles<S: Simd, const R: usize, const V: usize>(
-        &self,
-        simd: S,
-        input: *const f32,
-        list: &[Offsets],
-        reach: &Reach,
-        panel: &Panel,
-    ) {
-        for part in split(list.len(), R) {
-            let list = &list[part];
+    unsafe fn compiled<S: Simd, const R: usize, const V: usize, const P: usize>(&self, simd: S) {
+        for part in split(self.list.len(), R) {
+            let list = &self.list[part];
             // SAFETY: the caller's promise, for a part of the list.
             unsafe {
                 match list.len() {
-                    1 => self.tile::<S, 1, V, 1>(simd, input, list, reach, panel),
-                    2 => self.tile::<S, 2, V, 1>(simd, input, list, reach, panel),
-                    3 => self.tile::<S, 3, V, 1>(simd, input, list, reach, panel),
-                    4 if R > 4 => self.tile::<S, 4, V, 1>(simd, input, list, reach, panel),
-                    5 if R > 5 => self.tile::<S, 5, V, 1>(simd, input, list, reach, panel),
-                    6 if R > 6 => self.tile::<S, 6, V, 1>(simd, input, list, reach, panel),
-                    7 if R > 7 => self.tile::<S, 7, V, 1>(simd, input, list, reach, panel),
-                    _ => self.tile::<S, R, V, 1>(simd, input, list, reach, panel),
+                    1 => self.tile::<S, 1, V, P>(simd, list),
+                    2 if R > 2 => self.tile::<S, 2, V, P>(simd, list),
+                    3 if R > 3 => self.tile::<S, 3, V, P>(simd, list),
+                    4 if R > 4 => self.tile::<S, 4, V, P>(simd, list),
+                    5 if R > 5 => self.tile::<S, 5, V, P>(simd, list),
+                    6 if R > 6 => self.tile::<S, 6, V, P>(simd, list),
+                    7 if R > 7 => self.tile::<S, 7, V, P>(simd, list),
+                    _ => self.tile::<S, R, V, P>(simd, list),
                 }
             }
         }
@@ -459,29 +478,30 @@ impl<'a> Correlate<'a> {
     /// activation. A single position takes two panels, or its few sums would wait for each other.
     ///
     /// # Safety
-    /// As [`tiles`](Self::tiles). Of the list the first `R` elements are used. If `P` is more than
-    /// one, as many panels follow each other and have all their features.
+    /// As [`compiled`](Self::compiled). Of the list the first `R` elements are used.
     #[inline(always)]
     unsafe fn tile<S: Simd, const R: usize, const V: usize, const P: usize>(
         &self,
         simd: S,
-        input: *const f32,
         list: &[Offsets],
-        reach: &Reach,
-        panel: &Panel,
     ) {
+        let Tiles { input, reach, panel, activation, .. } = *self;
         // An array, so that all that follows is unrolled and the sums stay in registers.
         let Some(list) = list.first_chunk::<R>() else { return };
         let mut sums = [[[simd.splat(0.0); V]; P]; R];
+        let whole = panel.live == V * S::LANES;
         if panel.ends.resume {
             for (position, offsets) in sums.iter_mut().zip(list) {
                 for (p, panel_sums) in position.iter_mut().enumerate() {
                     for (v, sum) in panel_sums.iter_mut().enumerate() {
-                        let live = (panel.live - v * S::LANES).min(S::LANES);
                         // SAFETY: `panel.live` elements of each panel lie at each position.
                         unsafe {
                             let output = panel.output.add(offsets.write + (p * V + v) * S::LANES);
-                            *sum = simd.load_n(output, live);
+                            *sum = if whole || v + 1 < V {
+                                simd.load(output)
+                            } else {
+                                simd.load_n(output, panel.live - v * S::LANES)
+                            };
                         }
                     }
                 }
@@ -549,9 +569,8 @@ impl<'a> Correlate<'a> {
             }
         }
         if panel.ends.finish {
-            self.activation.apply(simd, sums.as_flattened_mut().as_flattened_mut());
+            activation.apply(simd, sums.as_flattened_mut().as_flattened_mut());
         }
-        let whole = panel.live == V * S::LANES;
         for (position, offsets) in sums.iter().zip(list) {
             for (p, panel_sums) in position.iter().enumerate() {
                 for (v, &sum) in panel_sums.iter().enumerate() {

@@ -10,6 +10,7 @@ pub(crate) struct Avx2(());
 /// # Safety
 /// The CPU has AVX2 and FMA and the system keeps their registers.
 #[target_feature(enable = "avx2,fma")]
+#[inline(never)]
 pub(crate) unsafe fn run<O: Operation>(operation: O) -> O::Output {
     operation.run(Avx2(()))
 }
@@ -35,6 +36,12 @@ impl Simd for Avx2 {
     type Mask = __m256;
     const LANES: usize = 8;
     const TILE: Tile = Tile::R6V2;
+
+    #[inline(always)]
+    fn call<O: Operation>(self, operation: O) -> O::Output {
+        // SAFETY: as for `avx2!`.
+        unsafe { run(operation) }
+    }
 
     #[inline(always)]
     unsafe fn load(self, p: *const f32) -> __m256 {

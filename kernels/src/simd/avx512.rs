@@ -10,6 +10,7 @@ pub(crate) struct Avx512(());
 /// # Safety
 /// The CPU has AVX-512 F, BW, DQ and VL and the system keeps their registers.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+#[inline(never)]
 pub(crate) unsafe fn run<O: Operation>(operation: O) -> O::Output {
     operation.run(Avx512(()))
 }
@@ -33,6 +34,12 @@ impl Simd for Avx512 {
     type Mask = __mmask16;
     const LANES: usize = 16;
     const TILE: Tile = Tile::R6V4;
+
+    #[inline(always)]
+    fn call<O: Operation>(self, operation: O) -> O::Output {
+        // SAFETY: as for `avx512!`.
+        unsafe { run(operation) }
+    }
 
     #[inline(always)]
     unsafe fn load(self, p: *const f32) -> __m512 {

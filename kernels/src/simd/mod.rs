@@ -64,6 +64,10 @@ pub(crate) trait Simd: Copy {
     /// Whether a product takes any lane of a register, so that one load serves four products.
     const PRODUCTS_BY_LANE: bool = false;
 
+    /// Runs `operation` in a function of its own: compiled once for all who call it, and small enough
+    /// that the compiler is not slow.
+    fn call<O: Operation>(self, operation: O) -> O::Output;
+
     /// # Safety
     /// `p` is valid for reading `LANES` elements.
     unsafe fn load(self, p: *const f32) -> Self::Vector;

@@ -10,6 +10,7 @@ pub(crate) struct Neon(());
 /// # Safety
 /// The CPU has NEON and its registers are switched on.
 #[target_feature(enable = "neon")]
+#[inline(never)]
 pub(crate) unsafe fn run<O: Operation>(operation: O) -> O::Output {
     operation.run(Neon(()))
 }
@@ -28,6 +29,12 @@ impl Simd for Neon {
     const LANES: usize = 4;
     const TILE: Tile = Tile::R5V4;
     const PRODUCTS_BY_LANE: bool = true;
+
+    #[inline(always)]
+    fn call<O: Operation>(self, operation: O) -> O::Output {
+        // SAFETY: as for `neon!`.
+        unsafe { run(operation) }
+    }
 
     #[inline(always)]
     unsafe fn load(self, p: *const f32) -> float32x4_t {

@@ -1,4 +1,4 @@
-use super::{Simd, Tile};
+use super::{Operation, Simd, Tile};
 
 /// One `f32` at a time.
 #[derive(Clone, Copy)]
@@ -9,6 +9,11 @@ impl Simd for Scalar {
     type Mask = bool;
     const LANES: usize = 1;
     const TILE: Tile = Tile::R4V4;
+
+    #[inline(never)]
+    fn call<O: Operation>(self, operation: O) -> O::Output {
+        operation.run(self)
+    }
 
     #[inline(always)]
     unsafe fn load(self, p: *const f32) -> f32 {
@@ -81,13 +86,8 @@ impl Simd for Scalar {
     #[inline(always)]
     fn max_or_nan(self, a: f32, b: f32) -> f32 {
         // One comparison serves both questions.
-        if a <= b {
-            b
-        } else if a > b {
-            a
-        } else {
-            a + b
-        }
+        let larger = if a > b { a } else { b };
+        if a.partial_cmp(&b).is_none() { a + b } else { larger }
     }
     #[inline(always)]
     fn min(self, a: f32, b: f32) -> f32 {

@@ -6,7 +6,7 @@ use core::arch::wasm32::*;
 pub(crate) struct Simd128(());
 
 /// Runs `operation`. A module that has these instructions runs only where there are such.
-#[inline]
+#[inline(never)]
 pub(crate) fn run<O: Operation>(operation: O) -> O::Output {
     operation.run(Simd128(()))
 }
@@ -16,6 +16,11 @@ impl Simd for Simd128 {
     type Mask = v128;
     const LANES: usize = 4;
     const TILE: Tile = Tile::R6V2;
+
+    #[inline(always)]
+    fn call<O: Operation>(self, operation: O) -> O::Output {
+        run(operation)
+    }
 
     #[inline(always)]
     unsafe fn load(self, p: *const f32) -> v128 {

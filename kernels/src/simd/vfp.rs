@@ -311,3 +311,56 @@ macro_rules! eight {
 
 outer_and_middle!(outer_plus_middle, "vadd.f32");
 outer_and_middle!(outer_minus_middle, "vsub.f32");
+
+/// The larger of two numbers, or a NaN that one of them is: `s1` of `s1` and one from a row.
+macro_rules! larger_of_next {
+    ($row:literal) => {
+        concat!(
+            "vldm ",
+            $row,
+            "!, {{s2}}\n",
+            "vcmp.f32 s2, s1\n",
+            "vmrs APSR_nzcv, fpscr\n",
+            "it gt\n",
+            "vmovgt.f32 s1, s2\n",
+            "it vs\n",
+            "vaddvs.f32 s1, s1, s2\n",
+        )
+    };
+}
+
+/// The largest of four rows' numbers and `floor`, number by number; a NaN stays one.
+///
+/// # Safety
+/// `count` elements can be read from each of the four rows, and as many written from `output` on; `count`
+/// is not zero.
+#[unsafe(naked)]
+pub(crate) unsafe extern "C" fn largest_of_four(
+    a: *const f32,
+    b: *const f32,
+    c: *const f32,
+    d: *const f32,
+    count: usize,
+    output: *mut f32,
+    floor: f32,
+) {
+    naked_asm!(
+        ".fpu fpv4-sp-d16",
+        "push {{r4, lr}}",
+        "ldr r12, [sp, #8]",
+        "ldr r4, [sp, #12]",
+        "2:",
+        "vldm r0!, {{s1}}",
+        larger_of_next!("r1"),
+        larger_of_next!("r2"),
+        larger_of_next!("r3"),
+        "vcmp.f32 s1, s0",
+        "vmrs APSR_nzcv, fpscr",
+        "it mi",
+        "vmovmi.f32 s1, s0",
+        "vstm r4!, {{s1}}",
+        "subs r12, r12, #1",
+        "bne 2b",
+        "pop {{r4, pc}}",
+    )
+}
