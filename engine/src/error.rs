@@ -1,5 +1,5 @@
 use crate::Shape;
-use crate::model::boxed;
+use crate::heap::boxed;
 use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
@@ -197,14 +197,17 @@ pub enum ModelFileProblem {
 impl Error {
     /// [`Error::Rank`], or that there is no memory for it.
     pub(crate) fn rank(what: &'static str, expected: usize, got: Shape) -> Error {
-        boxed(got).map_or_else(|full| full, |got| Error::Rank { what, expected, got })
+        match boxed(got) {
+            Ok(got) => Error::Rank { what, expected, got },
+            Err(_) => Error::OutOfMemory { bytes: size_of::<Shape>() },
+        }
     }
 
     /// [`Error::Shape`], or that there is no memory for it.
     pub(crate) fn shape(what: &'static str, expected: Shape, got: Shape) -> Error {
         match (boxed(expected), boxed(got)) {
             (Ok(expected), Ok(got)) => Error::Shape { what, expected, got },
-            (Err(full), _) | (_, Err(full)) => full,
+            _ => Error::OutOfMemory { bytes: 2 * size_of::<Shape>() },
         }
     }
 }

@@ -20,6 +20,7 @@ mod buffer;
 mod checksum;
 mod data;
 mod error;
+mod heap;
 mod init;
 mod layer;
 mod layout;

@@ -1,14 +1,13 @@
+use crate::heap;
 use crate::layer::{Blueprint, Parameter};
 use crate::ops::{Conv2dPool, LayerOp, MAX_INPUTS};
 use crate::summary::Summary;
 use crate::{Error, Gradients, Layer, LayerKind, Optimizer, Shape, Tape, Var};
 use alloc::borrow::Cow;
-use alloc::boxed::Box;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::vec::Vec;
 use bantam_kernels::Isa;
 use bantam_kernels::conv2d::Padding;
-use core::hint::black_box;
 use core::iter;
 use core::ops::Range;
 
@@ -49,12 +48,12 @@ impl<'m> Model<'m> {
         blueprints: impl Iterator<Item = Result<Blueprint<'m>, Error>>,
         mut weights: impl FnMut(&Blueprint<'m>, &str, Shape) -> Result<Cow<'m, [f32]>, Error>,
     ) -> Result<Model<'m>, Error> {
-        let mut layers: Vec<Layer<'m>> = list(count)?;
+        let mut layers: Vec<Layer<'m>> = heap::list(count)?;
         let mut shape = input;
         for blueprint in blueprints {
             let blueprint = blueprint?;
             if layers.iter().any(|layer| layer.name == blueprint.name) {
-                return Err(Error::DuplicateLayer { name: owned(&blueprint.name)? });
+                return Err(Error::DuplicateLayer { name: heap::text(&blueprint.name)? });
             }
             let mut build = || {
                 let kind = blueprint.kind;
@@ -69,7 +68,7 @@ impl<'m> Model<'m> {
                     Some(op) => op.get().output_shape(&shapes[..inputs])?,
                     None => shapes[0],
                 };
-                let mut parameters = list(inputs - 1)?;
+                let mut parameters = heap::list(inputs - 1)?;
                 for &(name, shape) in names_and_shapes.iter().flatten() {
                     let values = weights(&blueprint, name, shape)?;
                     parameters.push(Parameter { name, shape, values });
@@ -279,39 +278,13 @@ impl<'m> Model<'m> {
     }
 }
 
-/// An empty list with room for so many, where a chip's heap may have none.
-pub(crate) fn list<T>(count: usize) -> Result<Vec<T>, Error> {
-    let mut list = Vec::new();
-    match list.try_reserve_exact(count) {
-        Ok(()) => Ok(list),
-        Err(_) => Err(Error::OutOfMemory { bytes: count.saturating_mul(size_of::<T>()) }),
-    }
-}
-
-fn owned(name: &str) -> Result<String, Error> {
-    let mut owned = String::new();
-    owned.try_reserve_exact(name.len()).map_err(|_| Error::OutOfMemory { bytes: name.len() })?;
-    owned.push_str(name);
-    Ok(owned)
-}
-
-/// A box, where a chip's heap may have no room for it.
-pub(crate) fn boxed<T>(value: T) -> Result<Box<T>, Error> {
-    check_room::<T>()?;
-    Ok(Box::new(value))
-}
-
-/// What is free for a list of one is free for a box.
-fn check_room<T>() -> Result<(), Error> {
-    // The list must not be optimised away.
-    black_box(list::<T>(1)).map(drop)
-}
-
 /// The cause alone, if there is no memory for the layer's name.
 fn in_layer(name: &str, cause: Error) -> Error {
-    let (false, Ok(name)) = (matches!(cause, Error::OutOfMemory { .. }), owned(name)) else { return cause };
-    match check_room::<Error>() {
-        Ok(()) => Error::Layer { name, cause: Box::new(cause) },
-        Err(_) => cause,
+    let (false, Ok(name)) = (matches!(cause, Error::OutOfMemory { .. }), heap::text(name)) else {
+        return cause;
+    };
+    match heap::boxed(cause) {
+        Ok(cause) => Error::Layer { name, cause },
+        Err(cause) => cause,
     }
 }

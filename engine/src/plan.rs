@@ -1,5 +1,6 @@
 use crate::buffer::whole_lines;
-use crate::model::{Mode, list};
+use crate::heap;
+use crate::model::Mode;
 use crate::ops::{LayerOp, MAX_INPUTS};
 use crate::parallel::threads;
 use crate::{Error, Model, Shape};
@@ -111,7 +112,7 @@ impl<'m> Plan<'m> {
         let mut shape = model.input_shape().with_batch(batch)?;
         let steps =
             || model.steps(0..count, Mode::Inference).filter_map(|step| Some((step.op?, step.layers)));
-        let planned = list(steps().count())?;
+        let planned = heap::list(steps().count())?;
         let mut plan = Plan { model, isa, batch, threads: threads(), steps: planned, prepared: 0, values: 0 };
         for (op, layers) in steps() {
             let parameters = &model.layers()[layers.start].parameters;
