@@ -120,6 +120,25 @@ impl<'m> Model<'m> {
         Ok(())
     }
 
+    /// The same model with convolutions that are [direct only](crate::Conv2d::direct_only). A model's file
+    /// does not tell.
+    ///
+    /// ```
+    /// use bantam::{Isa, Sequential, Session};
+    /// let model = Sequential::new([8, 8, 16]).conv2d(16, 3).build(1)?.direct_only();
+    /// let mut session = Session::new(&model, 1, Isa::detect())?;
+    /// assert_eq!(session.run(&[1.0; 8 * 8 * 16])?.len(), 6 * 6 * 16);
+    /// # Ok::<(), bantam::Error>(())
+    /// ```
+    pub fn direct_only(mut self) -> Model<'m> {
+        for layer in &mut self.layers {
+            if let LayerKind::Conv2d { how, .. } = &mut layer.kind {
+                *how = how.direct_only();
+            }
+        }
+        self
+    }
+
     /// How many numbers the model has learnt.
     pub fn parameter_count(&self) -> usize {
         self.layers.iter().map(Layer::parameter_count).sum()

@@ -41,7 +41,7 @@ impl Algorithm {
     /// It is the one of the lowest cost, in multiply-adds, by a small model. Scalar code takes no tiles
     /// of squares: small computers lack the memory that the transforms take.
     pub fn choose(isa: Isa, geometry: &Geometry) -> Algorithm {
-        if RowPairs::new(isa, geometry).is_ok() {
+        if !geometry.direct_only && RowPairs::new(isa, geometry).is_ok() {
             return scalar(geometry);
         }
         let [batch, height, width, features] = geometry.output();
@@ -114,7 +114,7 @@ fn cheapest(
     [channels, features]: [usize; 2],
     pair_once: impl Fn(Winograd) -> usize,
 ) -> Algorithm {
-    if isa == Isa::SCALAR || channels.min(features) < FEWEST_CHANNELS {
+    if geometry.direct_only || isa == Isa::SCALAR || channels.min(features) < FEWEST_CHANNELS {
         return Algorithm::Direct;
     }
     let pairs = (channels * isa.run(WholeVectors(features))) as u64;

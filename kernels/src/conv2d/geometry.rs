@@ -152,6 +152,7 @@ pub struct Geometry {
     pub(crate) groups: usize,
     /// Vertical, horizontal.
     pub(crate) axes: [Axis; 2],
+    pub(super) direct_only: bool,
 }
 
 impl Geometry {
@@ -218,7 +219,7 @@ impl Geometry {
             }
         }
         let axes = Axis::dilated_pair([height, width], kernel, stride, padding, dilation)?;
-        let geometry = Geometry { batch, channels_in, channels_out, groups, axes };
+        let geometry = Geometry { batch, channels_in, channels_out, groups, axes, direct_only: false };
         elements("input", &geometry.input())?;
         elements("output", &geometry.output())?;
         // Packed weights round a side up to whole vectors; 16 lanes are the widest there are.
@@ -234,6 +235,13 @@ impl Geometry {
     /// A size is zero or an array would not fit memory.
     pub fn dense(batch: usize, inputs: usize, outputs: usize) -> Result<Geometry, Error> {
         Geometry::new([batch, 1, 1, inputs], [1, 1], outputs, [1, 1], Padding::Valid)
+    }
+
+    /// The same convolution, for which [`Algorithm::choose`](super::Algorithm::choose) and its like choose
+    /// direct computation alone: every product of the definition, at the rounding errors of a plain sum.
+    pub fn direct_only(mut self) -> Geometry {
+        self.direct_only = true;
+        self
     }
 
     /// The same convolution over the first `images` of its images, for work in parts: over all where there are

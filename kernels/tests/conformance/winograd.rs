@@ -331,6 +331,10 @@ fn choice() {
         for g in direct {
             assert_eq!(choose(g), Algorithm::Direct, "{isa} {g:?}");
         }
+        let asked = geometry([1, 56, 56, 64], 3, 64, 1, Padding::Same).direct_only();
+        for choose in [Algorithm::choose, Algorithm::choose_grad_input, Algorithm::choose_grad_weights] {
+            assert_eq!(choose(isa, &asked), Algorithm::Direct, "{isa}");
+        }
         let large = choose(geometry([1, 56, 56, 64], 3, 64, 1, Padding::Same));
         let exact = choose(geometry([64, 5, 5, 64], 3, 64, 1, Padding::Valid));
         if isa == Isa::SCALAR {

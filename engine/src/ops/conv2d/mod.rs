@@ -20,12 +20,13 @@ pub struct Conv2d {
     pub(crate) stride: [usize; 2],
     pub(crate) padding: Padding,
     pub(crate) activation: Activation,
+    pub(crate) direct_only: bool,
 }
 
 impl Conv2d {
     /// Stride 1 and that padding.
     pub const fn padded(padding: Padding) -> Conv2d {
-        Conv2d { stride: [1, 1], padding, activation: Activation::None }
+        Conv2d { stride: [1, 1], padding, activation: Activation::None, direct_only: false }
     }
 
     /// Stride 1, no padding.
@@ -48,11 +49,20 @@ impl Conv2d {
         Conv2d { activation: Activation::Relu, ..self }
     }
 
+    /// Without Winograd's algorithm, forward and backward: slower, at the rounding errors of a plain sum.
+    pub const fn direct_only(self) -> Conv2d {
+        Conv2d { direct_only: true, ..self }
+    }
+
     pub(super) fn geometry(&self, inputs: &[Shape]) -> Result<Geometry, Error> {
         let input = inputs[0].array::<4>("input")?;
         let [kh, kw, _, cout] = inputs[1].array("weights")?;
         require_weights(inputs, &[kh, kw, input[3], cout])?;
-        Ok(Geometry::new(input, [kh, kw], cout, self.stride, self.padding)?)
+        let mut geometry = Geometry::new(input, [kh, kw], cout, self.stride, self.padding)?;
+        if self.direct_only {
+            geometry = geometry.direct_only();
+        }
+        Ok(geometry)
     }
 }
 
