@@ -4,7 +4,7 @@
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     #[cfg(target_arch = "wasm32")]
-    return core::arch::wasm32::unreachable();
+    core::arch::wasm32::unreachable();
     #[cfg(not(target_arch = "wasm32"))]
     // SAFETY: it does nothing but trap.
     unsafe {

@@ -206,6 +206,7 @@ impl Operation for Correlate<'_> {
         // Asked of constants, so that no code is made for the tiles of others.
         match () {
             () if const { matches!(S::TILE, Tile::R4V4) } => self.all_panels::<S, 4, 4, 4>(simd),
+            () if const { matches!(S::TILE, Tile::R4V2) } => self.all_panels::<S, 4, 2, 8>(simd),
             () if const { matches!(S::TILE, Tile::R6V2) } => self.all_panels::<S, 6, 2, 8>(simd),
             () if const { matches!(S::TILE, Tile::R6V4) } => self.all_panels::<S, 6, 4, 8>(simd),
             () => self.all_panels::<S, 5, 4, 6>(simd),

@@ -65,6 +65,7 @@ impl Operation for GradWeights<'_> {
     fn run<S: Simd>(mut self, simd: S) {
         match S::TILE {
             Tile::R4V4 => self.all_rectangles::<S, 4, 4, 4>(simd),
+            Tile::R4V2 => self.all_rectangles::<S, 4, 2, 8>(simd),
             Tile::R6V2 => self.all_rectangles::<S, 6, 2, 8>(simd),
             Tile::R6V4 => self.all_rectangles::<S, 6, 4, 8>(simd),
             Tile::R5V4 => self.all_rectangles::<S, 8, 3, 8>(simd),

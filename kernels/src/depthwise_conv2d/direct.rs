@@ -167,7 +167,7 @@ impl Operation for Correlate<'_> {
         let whole = self.features >= S::LANES;
         match S::TILE {
             Tile::R4V4 => self.all_positions::<S, 1, 4, 2, true>(simd),
-            Tile::R6V2 if whole => self.all_positions::<S, 1, 7, 4, true>(simd),
+            Tile::R6V2 | Tile::R4V2 if whole => self.all_positions::<S, 1, 7, 4, true>(simd),
             Tile::R6V4 | Tile::R5V4 if whole => self.all_positions::<S, 2, 7, 4, true>(simd),
             _ => self.all_positions::<S, 1, 7, 4, false>(simd),
         }
@@ -188,6 +188,7 @@ impl Correlate<'_> {
         let plain = WHOLE && self.depth == 1 && self.group == 1 && usual && vertical.positions >= Q;
         // Vectors are worth a test of each column that may lie outside; numbers are not.
         let cut = S::LANES > 1 && plain && horizontal.positions >= H && horizontal.always_sees();
+        let sixteen = matches!(S::TILE, Tile::R6V2 | Tile::R4V2);
         let mut whole = cut.then(|| horizontal.whole());
         let mut segments = (!cut).then(|| horizontal.segments());
         while let Some(columns) = whole.take().or_else(|| segments.as_mut()?.next()) {
@@ -196,8 +197,8 @@ impl Correlate<'_> {
                 (3, 1) if blocks => self.blocks::<S, Q, R, H, 3, 1>(simd, &columns),
                 (3, 2) if blocks => self.blocks::<S, Q, R, H, 3, 2>(simd, &columns),
                 // Sixteen registers hold five inputs, five weights and five sums.
-                (5, 1) if blocks && S::TILE == Tile::R6V2 => self.blocks::<S, Q, 5, H, 5, 1>(simd, &columns),
-                (5, 2) if blocks && S::TILE == Tile::R6V2 => self.blocks::<S, Q, 5, H, 5, 2>(simd, &columns),
+                (5, 1) if blocks && sixteen => self.blocks::<S, Q, 5, H, 5, 1>(simd, &columns),
+                (5, 2) if blocks && sixteen => self.blocks::<S, Q, 5, H, 5, 2>(simd, &columns),
                 (5, 1) if blocks => self.blocks::<S, Q, R, H, 5, 1>(simd, &columns),
                 (5, 2) if blocks => self.blocks::<S, Q, R, H, 5, 2>(simd, &columns),
                 _ => {

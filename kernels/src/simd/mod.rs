@@ -35,6 +35,8 @@ pub(crate) enum Tile {
     R6V4,
     /// Thirty-two registers, of which five hold four inputs each: NEON.
     R5V4,
+    /// Sixteen registers where a product takes one before it is added: WebAssembly on x86-64.
+    R4V2,
     /// Thirty-two single registers of a scalar FPU.
     R4V4,
 }
@@ -44,7 +46,7 @@ impl Tile {
     #[allow(dead_code, reason = "Arm's scalar FPU has panels of its own")]
     pub const fn vectors(self) -> usize {
         match self {
-            Tile::R6V2 => 2,
+            Tile::R6V2 | Tile::R4V2 => 2,
             Tile::R5V4 | Tile::R6V4 | Tile::R4V4 => 4,
         }
     }

@@ -15,7 +15,7 @@ impl Simd for Simd128 {
     type Vector = v128;
     type Mask = v128;
     const LANES: usize = 4;
-    const TILE: Tile = Tile::R6V2;
+    const TILE: Tile = Tile::R4V2;
 
     #[inline(always)]
     fn call<O: Operation>(self, operation: O) -> O::Output {
