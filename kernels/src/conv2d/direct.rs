@@ -422,8 +422,8 @@ impl Tiles<'_> {
         const ZEROS: &[f32; vfp::WIDTHS[0]] = &[0.0; vfp::WIDTHS[0]];
         let step = size_of::<f32>() * panel.step;
         let tiles = vfp::Tiles {
-            next: list.as_ptr(),
-            end: list.as_ptr_range().end,
+            next: list.as_ptr().cast(),
+            end: list.as_ptr_range().end.cast(),
             input,
             output: panel.output,
             bias: match () {

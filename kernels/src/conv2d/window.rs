@@ -234,6 +234,7 @@ pub(crate) struct Segment {
 
 /// Where one position reads its first visible tap and writes its result, in elements.
 #[derive(Clone, Copy, Default)]
+// Code that is written by hand takes it for two numbers in this order.
 #[repr(C)]
 pub(crate) struct Offsets {
     pub read: usize,

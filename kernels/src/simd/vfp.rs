@@ -5,15 +5,14 @@
 //! Cortex-M4F takes three cycles for it and one each for `VMUL` and `VADD` (Cortex-M4 Technical
 //! Reference Manual, FPU instruction set), so that the feature `cortex-m4` parts them.
 
-use crate::conv2d::window::Offsets;
 use core::arch::naked_asm;
 
 /// Positions times a panel of weights. The fields' order is that of the loads below.
 #[repr(C)]
 pub(crate) struct Tiles {
-    /// Positions yet to be done: from here to the end.
-    pub next: *const Offsets,
-    pub end: *const Offsets,
+    /// Positions yet to be done, from here to the end: where each reads and where it writes.
+    pub next: *const [usize; 2],
+    pub end: *const [usize; 2],
     pub input: *const f32,
     pub output: *mut f32,
     /// What the sums start from, one for each feature; null if they go on from the output.
@@ -34,8 +33,8 @@ pub(crate) const WIDTHS: [usize; 3] = [8, 4, 1];
 
 impl Tiles {
     /// # Safety
-    /// From each position's `read` on the window's rows lie inside the input, `width` elements from
-    /// its `write` on inside the output, and behind `weights` there are as many rows of them, each of
+    /// From where a position reads the window's rows lie inside the input, from where it writes `width`
+    /// elements inside the output, and behind `weights` there are as many rows of them, each of
     /// `width` elements; so many has the bias, unless it is null.
     pub unsafe fn run(mut self, width: usize) {
         // SAFETY: the caller's promise. A pair of positions is taken while there is one.
