@@ -5,16 +5,19 @@
 //! [`grad_input`] any number of times. [`grad_weights`] reads both operands in place. A dense
 //! layer is the convolution of a one-pixel image, see [`Geometry::dense`].
 
+mod activation;
 mod algorithm;
 mod direct;
 pub(crate) mod geometry;
 mod grad_weights;
 mod pack;
+mod tiles;
 pub(crate) mod window;
 pub mod winograd;
 
+pub use activation::Activation;
 pub use algorithm::Algorithm;
-pub use direct::{Activation, forward, grad_input};
+pub use direct::{forward, grad_input};
 pub use geometry::{Geometry, Padding};
 pub use grad_weights::grad_weights;
 pub use pack::{pack, pack_transposed, packed_len, packed_transposed_len, takes_plain_weights};

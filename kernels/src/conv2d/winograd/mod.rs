@@ -11,7 +11,8 @@ mod transform;
 
 pub use row_pairs::RowPairs;
 
-use super::direct::{Activation, Correlate};
+use super::activation::Activation;
+use super::direct::Correlate;
 use super::geometry::{Axis, Geometry, clear_beyond};
 use super::grad_weights::GradWeights;
 use super::pack::WholeVectors;

@@ -1,4 +1,5 @@
-use super::super::direct::{Activation, Channels, Correlate, Weights};
+use super::super::activation::Activation;
+use super::super::direct::{Channels, Correlate, Weights};
 use super::super::geometry::Geometry;
 use super::super::pack::takes_plain_weights;
 use super::super::window::Sweep;

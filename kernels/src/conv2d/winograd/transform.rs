@@ -1,4 +1,4 @@
-use super::super::direct::Activation;
+use super::super::activation::Activation;
 use super::super::window::{panels, vector};
 use super::{Map, points};
 use crate::simd::{Operation, Simd};
