@@ -32,8 +32,13 @@ SECONDS_OF_SPINNING = 0.05
 SECONDS_TO_END = 1.0
 # So much of a round an engine must have had the core, or something else ran there.
 UNDISTURBED = 0.97
-# For glibc: PyTorch frees its results, and would pay for fresh pages at the next call.
-KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 25), "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
+# For glibc, in every process, ours too. PyTorch frees its results, and would pay for fresh pages at the
+# next call. NumPy asks for huge pages for its arrays, which some engines compute on: all get them.
+MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 25),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+}
 LOG = "log"
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -131,7 +136,7 @@ class Peer:
         self.connection, other = context.Pipe()
         arguments = (other, self.name, self.threads, self.folder.name)
         self.process = context.Process(target=_serve, args=arguments, daemon=True)
-        os.environ.update(KEEP_MEMORY)
+        os.environ.update(MEMORY)
         # What ignores Ctrl-C now does so in the process too: only this one has to answer it.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         self.process.start()

@@ -125,7 +125,7 @@ impl Visitor for Maximum<'_> {
 
     #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
     #[inline(always)]
-    unsafe fn visit_by_hand(&mut self, window: Window) -> bool {
+    unsafe fn visit_run<S: Simd>(&mut self, _: S, mut window: Window, count: usize, stride: usize) -> bool {
         let floor = match self.activation {
             Activation::None => f32::NEG_INFINITY,
             Activation::Relu => 0.0,
@@ -134,15 +134,142 @@ impl Visitor for Maximum<'_> {
         if window.len != [2, 2] {
             return false;
         }
-        let [a, b, c, d] = [(0, 0), (0, 1), (1, 0), (1, 1)]
-            .map(|(row, column)| self.input.as_ptr().wrapping_add(window.cell(row, column)));
-        // SAFETY: the caller's promise; no shape has zero channels.
-        unsafe {
-            let output = self.output.as_mut_ptr().add(window.output);
-            crate::simd::vfp::largest_of_four(a, b, c, d, window.channels, output, floor);
+        for _ in 0..count {
+            let [a, b, c, d] = [(0, 0), (0, 1), (1, 0), (1, 1)]
+                .map(|(row, column)| self.input.as_ptr().wrapping_add(window.cell(row, column)));
+            // SAFETY: the caller's promise; no shape has zero channels.
+            unsafe {
+                let output = self.output.as_mut_ptr().add(window.output);
+                crate::simd::vfp::largest_of_four(a, b, c, d, window.channels, output, floor);
+            }
+            window.advance(stride);
         }
         true
     }
+
+    #[cfg(not(all(target_arch = "arm", target_abi = "eabihf")))]
+    #[inline(always)]
+    unsafe fn visit_run<S: Simd>(&mut self, simd: S, window: Window, count: usize, stride: usize) -> bool {
+        if S::LANES == 1 || window.len != [3, 3] || stride > 2 {
+            return false;
+        }
+        // SAFETY: the caller's promise.
+        unsafe {
+            match stride {
+                1 => self.overlapping::<S, 1>(simd, window, count),
+                _ => self.overlapping::<S, 2>(simd, window, count),
+            }
+        }
+        true
+    }
+
+    // Where windows overlap, a row should still be in the first-level cache when the next windows see it.
+    // In narrower strips that costs more than it saves.
+    #[inline(always)]
+    fn strip<S: Simd>(&self, _: S, geometry: &Geometry) -> usize {
+        let [vertical, horizontal] = geometry.axes;
+        let row = horizontal.stride * geometry.input()[3] * size_of::<f32>();
+        let strip = STRIP_BYTES / (vertical.window * row);
+        if S::LANES > 1 && geometry.overlaps() && strip >= 8 { strip } else { horizontal.output }
+    }
+}
+
+/// Of the input that a strip's windows of one row see: three quarters of a first-level cache.
+const STRIP_BYTES: usize = 24 << 10;
+
+impl Maximum<'_> {
+    /// 3×3 windows that overlap: a column's maximum serves all windows that see it.
+    ///
+    /// # Safety
+    /// All channels of each window's output exist, and of each of its cells.
+    #[inline(always)]
+    unsafe fn overlapping<S: Simd, const STRIDE: usize>(&mut self, simd: S, window: Window, count: usize) {
+        let mut channel = 0;
+        // SAFETY: the caller's promise; `window.channels - channel` channels are left.
+        unsafe {
+            while window.channels - channel >= 4 * S::LANES {
+                self.columns::<S, STRIDE, 4>(simd, window, channel, S::LANES, count);
+                channel += 4 * S::LANES;
+            }
+            if window.channels - channel >= 2 * S::LANES {
+                self.columns::<S, STRIDE, 2>(simd, window, channel, S::LANES, count);
+                channel += 2 * S::LANES;
+            }
+            if window.channels - channel >= S::LANES {
+                self.columns::<S, STRIDE, 1>(simd, window, channel, S::LANES, count);
+                channel += S::LANES;
+            }
+            if window.channels > channel {
+                self.columns::<S, STRIDE, 1>(simd, window, channel, window.channels - channel, count);
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`overlapping`](Self::overlapping); `V` vectors from `channel` on exist, of the last one `last`
+    /// elements.
+    #[inline(always)]
+    unsafe fn columns<S: Simd, const STRIDE: usize, const V: usize>(
+        &mut self,
+        simd: S,
+        window: Window,
+        channel: usize,
+        last: usize,
+        count: usize,
+    ) {
+        let mut cell = self.input.as_ptr().wrapping_add(window.cell(0, 0) + channel);
+        let mut output = self.output.as_mut_ptr().wrapping_add(window.output + channel);
+        let mut columns = [[simd.splat(0.0); V]; 3];
+        // SAFETY: the caller's promise. A window sees the columns that the one before it left, and `STRIDE`
+        // more.
+        unsafe {
+            for column in &mut columns[STRIDE..] {
+                *column = column_of_3(simd, cell, window.pitch, last);
+                cell = cell.wrapping_add(window.channels);
+            }
+            for _ in 0..count {
+                for _ in 0..STRIDE {
+                    columns = [columns[1], columns[2], column_of_3(simd, cell, window.pitch, last)];
+                    cell = cell.wrapping_add(window.channels);
+                }
+                let mut best = columns[0];
+                for v in 0..V {
+                    best[v] = simd.max_or_nan(columns[1][v], best[v]);
+                    best[v] = simd.max_or_nan(columns[2][v], best[v]);
+                }
+                self.activation.apply(simd, &mut best);
+                for (v, &best) in best.iter().enumerate() {
+                    simd.store_n(output.add(v * S::LANES), best, live::<S, V>(v, last));
+                }
+                output = output.wrapping_add(window.channels);
+            }
+        }
+    }
+}
+
+/// The maximum of three cells, one below the other.
+///
+/// # Safety
+/// `V` vectors, of the last one `last` elements, can be read at `cell` and, `pitch` and twice `pitch`
+/// further, below it.
+#[inline(always)]
+unsafe fn column_of_3<S: Simd, const V: usize>(
+    simd: S,
+    cell: *const f32,
+    pitch: usize,
+    last: usize,
+) -> [S::Vector; V] {
+    let mut best = [simd.splat(0.0); V];
+    // SAFETY: the caller's promise.
+    unsafe {
+        for (v, best) in best.iter_mut().enumerate() {
+            let (cell, n) = (cell.add(v * S::LANES), live::<S, V>(v, last));
+            *best = simd.load_n(cell, n);
+            *best = simd.max_or_nan(simd.load_n(cell.add(pitch), n), *best);
+            *best = simd.max_or_nan(simd.load_n(cell.add(2 * pitch), n), *best);
+        }
+    }
+    best
 }
 
 struct MaximumAndIndex<'a> {

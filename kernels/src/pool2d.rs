@@ -141,6 +141,13 @@ pub(crate) struct Window {
 }
 
 impl Window {
+    /// To the next window, so many columns further.
+    #[inline(always)]
+    pub fn advance(&mut self, stride: usize) {
+        self.input += stride * self.channels;
+        self.output += self.channels;
+    }
+
     /// The index of a cell in the window, padding included.
     #[inline(always)]
     pub fn index(&self, row: usize, column: usize) -> usize {
@@ -161,13 +168,20 @@ pub(crate) trait Visitor {
     /// and in the input from each of its cells on.
     unsafe fn visit<S: Simd, const V: usize>(&mut self, simd: S, window: Window, last: usize);
 
-    /// Does all channels of a window if there is code for it that is written by hand.
+    /// Does so many windows, `stride` columns apart, with all their channels, if there is faster code for
+    /// them.
     ///
     /// # Safety
-    /// All channels of the window's output exist, and of each of its cells.
+    /// All channels of each window's output exist, and of each of its cells.
     #[inline(always)]
-    unsafe fn visit_by_hand(&mut self, _window: Window) -> bool {
+    unsafe fn visit_run<S: Simd>(&mut self, _: S, _window: Window, _count: usize, _stride: usize) -> bool {
         false
+    }
+
+    /// How many windows of a row are visited before those below them.
+    #[inline(always)]
+    fn strip<S: Simd>(&self, _: S, geometry: &Geometry) -> usize {
+        geometry.axes[1].output
     }
 }
 
@@ -177,7 +191,7 @@ pub(crate) fn live<S: Simd, const V: usize>(v: usize, last: usize) -> usize {
     if v + 1 < V { S::LANES } else { last }
 }
 
-/// Visits every window, in the order of the output.
+/// Visits every window, image by image, strip by strip, row by row.
 pub(crate) struct Sweep<'a, V> {
     pub geometry: &'a Geometry,
     pub visitor: V,
@@ -189,38 +203,32 @@ impl<V: Visitor> Operation for Sweep<'_, V> {
     fn run<S: Simd>(mut self, simd: S) {
         let Geometry { batch, channels, axes: [vertical, horizontal] } = *self.geometry;
         let (width, pitch) = (horizontal.window, horizontal.input * channels);
-        let (inner, step) = (horizontal.inner(), horizontal.stride * channels);
-        let mut output = 0;
+        let inner = horizontal.inner();
+        let strip = self.visitor.strip(simd, self.geometry);
         for image in 0..batch {
-            for y in 0..vertical.output {
-                let rows = vertical.span(y);
-                let row = (image * vertical.input + rows.input) * pitch;
-                let mut x = 0;
-                while x < horizontal.output {
-                    let columns = horizontal.span(x);
-                    let input = row + columns.input * channels;
-                    let first = rows.first * width + columns.first;
-                    let len = [rows.len, columns.len];
-                    let window = Window { input, output, first, len, width, pitch, channels };
-                    let count = if inner.contains(&x) { inner.end - x } else { 1 };
-                    // SAFETY: the spans lie inside the input, outputs follow each other, and the
-                    // lengths were checked.
-                    unsafe {
-                        // The same thrice, so that the usual windows are unrolled. On a scalar FPU the
-                        // flash is worth more.
-                        match len {
-                            [2, 2] if S::LANES > 1 => {
-                                self.windows(simd, Window { len: [2, 2], ..window }, count, step);
-                            }
-                            [3, 3] if S::LANES > 1 => {
-                                self.windows(simd, Window { len: [3, 3], ..window }, count, step);
-                            }
-                            _ => self.windows(simd, window, count, step),
-                        }
+            let mut left = 0;
+            while left < horizontal.output {
+                let right = horizontal.output.min(left + strip);
+                for y in 0..vertical.output {
+                    let rows = vertical.span(y);
+                    let row = (image * vertical.input + rows.input) * pitch;
+                    let row_of_output = (image * vertical.output + y) * horizontal.output;
+                    let mut x = left;
+                    while x < right {
+                        let columns = horizontal.span(x);
+                        let input = row + columns.input * channels;
+                        let output = (row_of_output + x) * channels;
+                        let first = rows.first * width + columns.first;
+                        let len = [rows.len, columns.len];
+                        let window = Window { input, output, first, len, width, pitch, channels };
+                        let count = if inner.contains(&x) { inner.end.min(right) - x } else { 1 };
+                        // SAFETY: the spans lie inside the input, each window has its output, and the
+                        // lengths were checked.
+                        unsafe { self.windows(simd, window, count, horizontal.stride) };
+                        x += count;
                     }
-                    x += count;
-                    output += count * channels;
                 }
+                left = right;
             }
         }
     }
@@ -233,21 +241,39 @@ impl<V: Visitor> Sweep<'_, V> {
         isa.run(self);
     }
 
-    /// So many windows, from one to the next `step` further in the input.
+    /// So many windows, `stride` columns apart.
     ///
     /// # Safety
     /// All channels of each window's output exist, and of each of its cells.
     #[inline(always)]
-    unsafe fn windows<S: Simd>(&mut self, simd: S, mut window: Window, count: usize, step: usize) {
+    unsafe fn windows<S: Simd>(&mut self, simd: S, window: Window, count: usize, stride: usize) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if self.visitor.visit_run(simd, window, count, stride) {
+                return;
+            }
+            // The same thrice, so that the usual windows are unrolled. On a scalar FPU the flash is worth
+            // more.
+            match window.len {
+                [2, 2] if S::LANES > 1 => {
+                    self.one_by_one(simd, Window { len: [2, 2], ..window }, count, stride);
+                }
+                [3, 3] if S::LANES > 1 => {
+                    self.one_by_one(simd, Window { len: [3, 3], ..window }, count, stride);
+                }
+                _ => self.one_by_one(simd, window, count, stride),
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`windows`](Self::windows).
+    #[inline(always)]
+    unsafe fn one_by_one<S: Simd>(&mut self, simd: S, mut window: Window, count: usize, stride: usize) {
         for _ in 0..count {
             // SAFETY: the caller's promise.
-            unsafe {
-                if !self.visitor.visit_by_hand(window) {
-                    self.vectors(simd, window);
-                }
-            }
-            window.input += step;
-            window.output += window.channels;
+            unsafe { self.vectors(simd, window) };
+            window.advance(stride);
         }
     }
 

@@ -15,6 +15,8 @@ const LISTED: &[Shape] = &[
     ([1, 4, 6, 7], [2, 2], [2, 2], Padding::Valid),
     ([1, 5, 7, 9], [2, 2], [2, 2], Padding::Same),
     ([3, 5, 5, 8], [3, 3], [1, 1], Padding::Same),
+    ([2, 7, 40, 71], [3, 3], [2, 2], Padding::Same),
+    ([1, 5, 39, 121], [3, 3], [1, 1], Padding::Same),
     ([1, 7, 8, 17], [3, 2], [2, 3], Padding::Same),
     ([1, 9, 9, 3], [2, 2], [4, 3], Padding::Valid),
     ([1, 2, 2, 5], [3, 3], [5, 5], Padding::Same),
