@@ -113,81 +113,107 @@ fn every_other<S: Simd, const P: usize>(
 
 /// A patch of the input, `P = T`, or of the output's gradient, `P = M`, to points.
 #[inline(always)]
-pub(super) fn patch<S: Simd, const P: usize, const T: usize>(
+pub(super) fn patch<S: Simd, const P: usize, const T: usize>(simd: S, d: &[S::Vector; P]) -> [S::Vector; T] {
+    let mut out = [d[0]; T];
+    for first in (0..T).step_by(2) {
+        let [point, next] = patch_pair::<S, P, T>(simd, d, first);
+        out[first] = point;
+        if first + 1 < T {
+            out[first + 1] = next;
+        }
+    }
+    out
+}
+
+/// Of [`patch`] the points `first`, an even number, and `first + 1`, if there is one: they share the most.
+#[inline(always)]
+pub(super) fn patch_pair<S: Simd, const P: usize, const T: usize>(
     simd: S,
-    patch: &[S::Vector; P],
-) -> [S::Vector; T] {
-    if P == T { input(simd, patch) } else { output_transposed(simd, patch) }
+    d: &[S::Vector; P],
+    first: usize,
+) -> [S::Vector; 2] {
+    if P == T {
+        input::<S, P, T>(simd, d, first / 2)
+    } else {
+        output_transposed::<S, P, T>(simd, d, first / 2)
+    }
 }
 
 /// `Bᵀ d`: samples to points. `P` is `T`.
 #[inline(always)]
-fn input<S: Simd, const P: usize, const T: usize>(simd: S, d: &[S::Vector; P]) -> [S::Vector; T] {
+fn input<S: Simd, const P: usize, const T: usize>(
+    simd: S,
+    d: &[S::Vector; P],
+    pair: usize,
+) -> [S::Vector; 2] {
     let (pairs, zero) = (Points::<T>::PAIRS, Points::<T>::ZERO);
-    let mut out = [d[0]; T];
-    for i in 0..pairs {
-        let others = &Points::<T>::OTHERS[i];
+    if pair < pairs {
+        let others = &Points::<T>::OTHERS[pair];
         let even = every_other(simd, others, pairs - 1, d, 1 + zero);
         let odd = every_other(simd, others, pairs - 1, d, zero);
-        let p = Points::<T>::PAIR[i] as f32;
-        out[2 * i] = simd.mul_add(simd.splat(p), odd, even);
-        out[2 * i + 1] = simd.mul_add(simd.splat(-p), odd, even);
+        let p = Points::<T>::PAIR[pair] as f32;
+        [simd.mul_add(simd.splat(p), odd, even), simd.mul_add(simd.splat(-p), odd, even)]
+    } else {
+        let all = &Points::<T>::ALL;
+        [every_other(simd, all, pairs, d, 0), every_other(simd, all, pairs, d, zero)]
     }
-    if zero == 1 {
-        out[2 * pairs] = every_other(simd, &Points::<T>::ALL, pairs, d, 0);
-    }
-    out[T - 1] = every_other(simd, &Points::<T>::ALL, pairs, d, zero);
-    out
 }
 
 /// `Aᵀ m`: points to outputs.
 #[inline(always)]
 pub(super) fn output<S: Simd, const T: usize, const M: usize>(simd: S, m: &[S::Vector; T]) -> [S::Vector; M] {
-    let pairs = Points::<T>::PAIRS;
-    let (mut sums, mut differences) = (*m, *m);
-    for i in 0..pairs {
-        sums[i] = simd.add(m[2 * i], m[2 * i + 1]);
-        differences[i] = simd.sub(m[2 * i], m[2 * i + 1]);
-    }
     let mut out = [m[0]; M];
     for k in 0..M {
-        let powers = &Points::<T>::POWERS;
-        let terms = if k % 2 == 0 { &sums } else { &differences };
-        let mut sum = simd.mul(simd.splat(powers[0][k]), terms[0]);
-        for i in 1..pairs {
-            sum = simd.mul_add(simd.splat(powers[i][k]), terms[i], sum);
-        }
-        if k == 0 && Points::<T>::ZERO == 1 {
-            sum = simd.add(sum, m[2 * pairs]);
-        }
-        if k == M - 1 {
-            sum = simd.add(sum, m[T - 1]);
-        }
-        out[k] = sum;
+        out[k] = output_at::<S, T, M>(simd, m, k);
     }
     out
 }
 
+/// Of [`output`] the output `k`.
+#[inline(always)]
+pub(super) fn output_at<S: Simd, const T: usize, const M: usize>(
+    simd: S,
+    m: &[S::Vector; T],
+    k: usize,
+) -> S::Vector {
+    let pairs = Points::<T>::PAIRS;
+    let powers = &Points::<T>::POWERS;
+    let mut sum = m[0];
+    for i in 0..pairs {
+        let (p, q) = (m[2 * i], m[2 * i + 1]);
+        let term = if k % 2 == 0 { simd.add(p, q) } else { simd.sub(p, q) };
+        let power = simd.splat(powers[i][k]);
+        sum = if i == 0 { simd.mul(power, term) } else { simd.mul_add(power, term, sum) };
+    }
+    if k == 0 && Points::<T>::ZERO == 1 {
+        sum = simd.add(sum, m[2 * pairs]);
+    }
+    if k == M - 1 {
+        sum = simd.add(sum, m[T - 1]);
+    }
+    sum
+}
+
 /// `A y`: the transpose of [`output`].
 #[inline(always)]
-fn output_transposed<S: Simd, const M: usize, const T: usize>(simd: S, y: &[S::Vector; M]) -> [S::Vector; T] {
-    let pairs = Points::<T>::PAIRS;
-    let mut out = [y[0]; T];
-    for i in 0..pairs {
-        let powers = &Points::<T>::POWERS[i];
-        let (mut even, mut odd) = (y[0], simd.mul(simd.splat(powers[1]), y[1]));
-        for k in 2..M {
-            if k % 2 == 0 {
-                even = simd.mul_add(simd.splat(powers[k]), y[k], even);
-            } else {
-                odd = simd.mul_add(simd.splat(powers[k]), y[k], odd);
-            }
-        }
-        out[2 * i] = simd.add(even, odd);
-        out[2 * i + 1] = simd.sub(even, odd);
+fn output_transposed<S: Simd, const M: usize, const T: usize>(
+    simd: S,
+    y: &[S::Vector; M],
+    pair: usize,
+) -> [S::Vector; 2] {
+    if pair == Points::<T>::PAIRS {
+        return if Points::<T>::ZERO == 1 { [y[0], y[M - 1]] } else { [y[M - 1]; 2] };
     }
-    out[T - 1] = y[M - 1];
-    out
+    let powers = &Points::<T>::POWERS[pair];
+    let (mut even, mut odd) = (y[0], simd.mul(simd.splat(powers[1]), y[1]));
+    for k in 2..M {
+        if k % 2 == 0 {
+            even = simd.mul_add(simd.splat(powers[k]), y[k], even);
+        } else {
+            odd = simd.mul_add(simd.splat(powers[k]), y[k], odd);
+        }
+    }
+    [simd.add(even, odd), simd.sub(even, odd)]
 }
 
 /// `G g`: filter taps to points.

@@ -3,7 +3,6 @@ use super::super::window::{panels, vector};
 use super::{Map, points};
 use crate::simd::{Operation, Simd};
 use core::ops::Range;
-use core::slice::from_mut;
 
 /// # Safety
 /// `p` is valid for reading `n <= LANES` elements.
@@ -133,6 +132,17 @@ impl<const P: usize, const T: usize> Operation for PatchesToPoints<'_, P, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
+        match self.0.channels.len() {
+            channels if channels < S::LANES => self.vectors_of(simd, channels),
+            _ => self.vectors_of(simd, S::LANES),
+        }
+    }
+}
+
+impl<const P: usize, const T: usize> PatchesToPoints<'_, P, T> {
+    /// Every vector has `n` elements. Where that is a constant nothing asks for it.
+    #[inline(always)]
+    fn vectors_of<S: Simd>(self, simd: S, n: usize) {
         let TransformPatches { map, tiles, channels, input, zeros, samples } = self.0;
         let (pixel_len, first, channels) = (map.channels, channels.start, channels.len());
         assert!(first + channels <= pixel_len);
@@ -157,31 +167,63 @@ impl<const P: usize, const T: usize> Operation for PatchesToPoints<'_, P, T> {
                     }
                 }
             }
-            for index in 0..channels.div_ceil(S::LANES) {
-                let (channel, n) = vector::<S>(index, channels);
-                let mut half = [[simd.splat(0.0); P]; T];
-                for j in 0..P {
-                    let mut column = [simd.splat(0.0); P];
-                    for (i, sample) in column.iter_mut().enumerate() {
-                        // SAFETY: every pixel of the patch has `channels` elements, of which `n`
-                        // follow `channel`.
-                        *sample = unsafe { load(simd, patch[i][j].add(channel), n) };
-                    }
-                    let column = points::patch::<S, P, T>(simd, &column);
-                    for (row, &sample) in half.iter_mut().zip(&column) {
-                        row[j] = sample;
-                    }
+            for index in 0..channels.div_ceil(n) {
+                // The last overlaps the one before it rather than being cut.
+                let channel = (index * n).min(channels - n);
+                // SAFETY: every pixel of the patch has `channels` elements, of which `n` follow `channel`; a
+                // point has `pitch` elements, enough for all tiles.
+                unsafe {
+                    let samples = samples.as_mut_ptr().add(slot * channels + channel);
+                    let target = Target { samples, pitch, n };
+                    target.two_rows::<S, P, T>(simd, &patch, channel, 0);
+                    target.two_rows::<S, P, T>(simd, &patch, channel, 2);
+                    target.two_rows::<S, P, T>(simd, &patch, channel, 4);
+                    target.two_rows::<S, P, T>(simd, &patch, channel, 6);
                 }
-                for (i, row) in half.iter().enumerate() {
-                    let row = points::patch::<S, P, T>(simd, row);
-                    for (j, &sample) in row.iter().enumerate() {
-                        // SAFETY: a point has `pitch` elements, enough for all tiles.
-                        unsafe {
-                            let at = (i * T + j) * pitch + slot * channels + channel;
-                            store(simd, samples.as_mut_ptr().add(at), sample, n);
-                        }
-                    }
-                }
+            }
+        }
+    }
+}
+
+/// Where a vector's points go, `pitch` apart.
+struct Target {
+    samples: *mut f32,
+    pitch: usize,
+    n: usize,
+}
+
+impl Target {
+    /// The points of the rows `first` and `first + 1`, if there are such: two rows fit into registers where all
+    /// do not.
+    ///
+    /// # Safety
+    /// `n` elements can be read `channel` after each pixel of the patch, and written at each of the points.
+    #[inline(always)]
+    unsafe fn two_rows<S: Simd, const P: usize, const T: usize>(
+        &self,
+        simd: S,
+        patch: &[[*const f32; P]; P],
+        channel: usize,
+        first: usize,
+    ) {
+        if first >= T {
+            return;
+        }
+        let mut half = [[simd.splat(0.0); P]; 2];
+        for j in 0..P {
+            let mut column = [simd.splat(0.0); P];
+            for (i, sample) in column.iter_mut().enumerate() {
+                // SAFETY: the caller's promise.
+                *sample = unsafe { load(simd, patch[i][j].add(channel), self.n) };
+            }
+            let pair = points::patch_pair::<S, P, T>(simd, &column, first);
+            (half[0][j], half[1][j]) = (pair[0], pair[1]);
+        }
+        for (i, row) in half.iter().enumerate().take(T - first) {
+            let row = points::patch::<S, P, T>(simd, row);
+            for (j, &sample) in row.iter().enumerate() {
+                // SAFETY: the caller's promise.
+                unsafe { store(simd, self.samples.add(((first + i) * T + j) * self.pitch), sample, self.n) };
             }
         }
     }
@@ -209,52 +251,121 @@ impl<const T: usize, const M: usize> Operation for OutputFromPoints<'_, T, M> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
+        match self.0.map.features {
+            features if features < S::LANES => self.vectors_of(simd, features),
+            _ => self.vectors_of(simd, S::LANES),
+        }
+    }
+}
+
+impl<const T: usize, const M: usize> OutputFromPoints<'_, T, M> {
+    /// As [`PatchesToPoints::vectors_of`].
+    #[inline(always)]
+    fn vectors_of<S: Simd>(self, simd: S, n: usize) {
         let TransformOutput { map, tiles, products, bias, activation, output } = self.0;
         let features = map.features;
         let pitch = products.len() / (T * T);
         assert!(tiles.end <= map.all_tiles() && tiles.len() * features <= pitch);
         assert!(output.len() == map.batch * map.written[0] * map.written[1] * features);
         assert!(bias.is_none_or(|bias| bias.len() == features));
+        let row_pitch = map.written[1] * features;
         for (slot, tile) in tiles.enumerate() {
             let [image, tile_row, tile_column] = map.place(tile);
             let (top, left) = (tile_row * M, tile_column * M);
             let (rows, columns) = (M.min(map.computed[0] - top), M.min(map.computed[1] - left));
-            let first = ((image * map.written[0] + top) * map.written[1] + left) * features;
-            for index in 0..features.div_ceil(S::LANES) {
-                let (feature, n) = vector::<S>(index, features);
-                let mut half = [[simd.splat(0.0); T]; M];
-                for j in 0..T {
-                    let mut column = [simd.splat(0.0); T];
-                    for (i, sample) in column.iter_mut().enumerate() {
-                        let at = (i * T + j) * pitch + slot * features + feature;
-                        // SAFETY: a point has `pitch` elements, enough for all tiles.
-                        *sample = unsafe { load(simd, products.as_ptr().add(at), n) };
-                    }
-                    let column: [_; M] = points::output(simd, &column);
-                    for (row, &sample) in half.iter_mut().zip(&column) {
-                        row[j] = sample;
-                    }
+            let first = (image * map.written[0] + top) * row_pitch + left * features;
+            for index in 0..features.div_ceil(n) {
+                let feature = (index * n).min(features - n);
+                // SAFETY: there is a bias for each feature; a point has `pitch` elements, enough for all tiles;
+                // rows and columns lie inside the output.
+                unsafe {
+                    let bias = match bias {
+                        Some(bias) => load(simd, bias.as_ptr().add(feature), n),
+                        None => simd.splat(0.0),
+                    };
+                    let products = products.as_ptr().add(slot * features + feature);
+                    let output = output.as_mut_ptr().add(first + feature);
+                    let outputs = Outputs {
+                        products,
+                        pitch,
+                        bias,
+                        activation,
+                        output,
+                        row_pitch,
+                        features,
+                        rows,
+                        columns,
+                        n,
+                    };
+                    outputs.every_other_row::<S, T, M>(simd, 0);
+                    outputs.every_other_row::<S, T, M>(simd, 1);
                 }
-                let bias = match bias {
-                    // SAFETY: there is a bias for each feature.
-                    Some(bias) => unsafe { load(simd, bias.as_ptr().add(feature), n) },
-                    None => simd.splat(0.0),
-                };
-                for (i, row) in half.iter().enumerate() {
-                    // Not a shorter loop, which would keep the rows in memory.
-                    if i >= rows {
-                        break;
+            }
+        }
+    }
+}
+
+/// A vector of features of one tile: its points, `pitch` apart, and where its outputs go.
+struct Outputs<V> {
+    products: *const f32,
+    pitch: usize,
+    bias: V,
+    activation: Activation,
+    output: *mut f32,
+    /// From one row to the next, and from one column to the next.
+    row_pitch: usize,
+    features: usize,
+    rows: usize,
+    columns: usize,
+    n: usize,
+}
+
+impl<V: Copy> Outputs<V> {
+    /// The rows `first`, which is 0 or 1, `first + 2` and so on. They share the most, and half of the rows fit
+    /// into registers where all do not.
+    ///
+    /// # Safety
+    /// `n` elements can be read at each of the points, and written at each of the outputs.
+    #[inline(always)]
+    unsafe fn every_other_row<S: Simd<Vector = V>, const T: usize, const M: usize>(
+        &self,
+        simd: S,
+        first: usize,
+    ) {
+        let mut half = [[simd.splat(0.0); T]; MOST_ROWS];
+        for j in 0..T {
+            let mut column = [simd.splat(0.0); T];
+            for (i, sample) in column.iter_mut().enumerate() {
+                // SAFETY: the caller's promise.
+                *sample = unsafe { load(simd, self.products.add((i * T + j) * self.pitch), self.n) };
+            }
+            for (i, row) in half.iter_mut().enumerate() {
+                if first + 2 * i < M {
+                    row[j] = points::output_at::<S, T, M>(simd, &column, first + 2 * i);
+                }
+            }
+        }
+        for (i, row) in half.iter().enumerate() {
+            let y = first + 2 * i;
+            if y >= M || y >= self.rows {
+                continue;
+            }
+            let mut sums: [_; M] = points::output(simd, row);
+            for sum in &mut sums {
+                *sum = simd.add(*sum, self.bias);
+            }
+            self.activation.apply(simd, &mut sums);
+            // SAFETY: the caller's promise.
+            unsafe {
+                let output = self.output.add(y * self.row_pitch);
+                if self.columns == M {
+                    for (x, &sum) in sums.iter().enumerate() {
+                        store(simd, output.add(x * self.features), sum, self.n);
                     }
-                    let row: [_; M] = points::output(simd, row);
-                    for (j, &sum) in row.iter().enumerate() {
-                        if j < columns {
-                            let mut sum = simd.add(sum, bias);
-                            activation.apply(simd, from_mut(&mut sum));
-                            // SAFETY: row and column lie inside the output.
-                            unsafe {
-                                let at = first + (i * map.written[1] + j) * features + feature;
-                                store(simd, output.as_mut_ptr().add(at), sum, n);
-                            }
+                } else {
+                    for (x, &sum) in sums.iter().enumerate() {
+                        if x < self.columns {
+                            store(simd, output.add(x * self.features), sum, self.n);
                         }
                     }
                 }
@@ -262,6 +373,9 @@ impl<const T: usize, const M: usize> Operation for OutputFromPoints<'_, T, M> {
         }
     }
 }
+
+/// Of a tile's rows every other one, of the largest tile.
+const MOST_ROWS: usize = 3;
 
 /// Sums at the points, `[T², channels, features]`, to the gradient of weights
 /// `[3, 3, channels, features]`.
