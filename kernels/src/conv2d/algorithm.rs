@@ -35,8 +35,8 @@ const PAIR_OF_ROWS: usize = 36;
 const FEWEST_CHANNELS: usize = 8;
 
 impl Algorithm {
-    /// The fastest for a forward pass, of those whose error stays below that of
-    /// [`Winograd::error_bound`] for F(4×4, 3×3).
+    /// The fastest for a forward pass, of those whose error stays below
+    /// [`Winograd::error_bound`] for F(5×5, 3×3).
     ///
     /// It is the one of the lowest cost, in multiply-adds, by a small model. Scalar code takes no tiles
     /// of squares: small computers lack the memory that the transforms take.
@@ -64,7 +64,8 @@ impl Algorithm {
         cheapest(isa, geometry, [batch, height, width], [geometry.channels_in, features], sums)
     }
 
-    /// `"direct"`, `"winograd2x1"`, `"winograd2"`, `"winograd3"`, `"winograd4"` or `"winograd6"`.
+    /// `"direct"`, `"winograd2x1"`, `"winograd2"`, `"winograd3"`, `"winograd4"`, `"winograd5"` or
+    /// `"winograd6"`.
     pub const fn name(self) -> &'static str {
         match self {
             Algorithm::Direct => "direct",
@@ -72,6 +73,7 @@ impl Algorithm {
             Algorithm::Winograd(Tile::F2) => "winograd2",
             Algorithm::Winograd(Tile::F3) => "winograd3",
             Algorithm::Winograd(Tile::F4) => "winograd4",
+            Algorithm::Winograd(Tile::F5) => "winograd5",
             Algorithm::Winograd(Tile::F6) => "winograd6",
         }
     }
@@ -88,7 +90,7 @@ impl Algorithm {
 
     /// The algorithm of that name.
     pub fn named(name: &str) -> Option<Algorithm> {
-        let winograd = [Tile::F2, Tile::F3, Tile::F4, Tile::F6].map(Algorithm::Winograd);
+        let winograd = [Tile::F2, Tile::F3, Tile::F4, Tile::F5, Tile::F6].map(Algorithm::Winograd);
         [Algorithm::Direct, Algorithm::RowPairs]
             .into_iter()
             .chain(winograd)
@@ -120,7 +122,7 @@ fn cheapest(
     let pairs = (channels * isa.run(WholeVectors(features))) as u64;
     let transforms = (TRANSFORM * (channels + features)) as u64;
     let (mut best, mut algorithm) = (geometry.positions_and_taps() * pairs, Algorithm::Direct);
-    for tile in [Tile::F2, Tile::F3, Tile::F4] {
+    for tile in [Tile::F2, Tile::F3, Tile::F4, Tile::F5] {
         let Ok(winograd) = Winograd::new(isa, geometry, tile) else { return Algorithm::Direct };
         let points = ((tile.side() + 2) * (tile.side() + 2)) as u64;
         let tiles = (batch * height.div_ceil(tile.side()) * width.div_ceil(tile.side())) as u64;

@@ -9,7 +9,7 @@ use bantam_kernels::reference::Expected;
 use bantam_kernels::{Error, Isa, reference};
 use proptest::prelude::*;
 
-const TILES: [Tile; 4] = [Tile::F2, Tile::F3, Tile::F4, Tile::F6];
+const TILES: [Tile; 5] = [Tile::F2, Tile::F3, Tile::F4, Tile::F5, Tile::F6];
 const UNEVEN: Padding = Padding::Explicit { top: 1, bottom: 3, left: 4, right: 0 };
 
 /// Input `[N, H, W, Cin]`, output channels and padding.
@@ -48,6 +48,7 @@ fn mean_error(tile: Tile) -> f64 {
         Tile::F2 => 4e-8,
         Tile::F3 => 6e-8,
         Tile::F4 => 8e-8,
+        Tile::F5 => 1.6e-7,
         Tile::F6 => 3.5e-7,
     }
 }
@@ -337,13 +338,18 @@ fn choice() {
         }
         let large = choose(geometry([1, 56, 56, 64], 3, 64, 1, Padding::Same));
         let exact = choose(geometry([64, 5, 5, 64], 3, 64, 1, Padding::Valid));
+        let two_by_two = choose(geometry([64, 12, 12, 32], 3, 64, 1, Padding::Valid));
         if isa == Isa::SCALAR {
-            assert_eq!([large, exact], [Algorithm::RowPairs, Algorithm::Direct]);
+            assert_eq!(
+                [large, exact, two_by_two],
+                [Algorithm::RowPairs, Algorithm::Direct, Algorithm::RowPairs]
+            );
         } else {
-            assert_eq!([large, exact], [Tile::F4, Tile::F3].map(Algorithm::Winograd), "{isa}");
+            let tiles = [Tile::F4, Tile::F3, Tile::F5].map(Algorithm::Winograd);
+            assert_eq!([large, exact, two_by_two], tiles, "{isa}");
         }
     }
-    for name in ["direct", "winograd2x1", "winograd2", "winograd3", "winograd4", "winograd6"] {
+    for name in ["direct", "winograd2x1", "winograd2", "winograd3", "winograd4", "winograd5", "winograd6"] {
         assert_eq!(conv2d::Algorithm::named(name).map(Algorithm::name), Some(name));
     }
     assert_eq!(Algorithm::named("fft"), None);

@@ -33,6 +33,8 @@ pub enum Tile {
     F3,
     /// F(4×4, 3×3): 4 times fewer.
     F4,
+    /// F(5×5, 3×3): 4.59 times fewer.
+    F5,
     /// F(6×6, 3×3): 5.06 times fewer.
     F6,
 }
@@ -44,6 +46,7 @@ impl Tile {
             Tile::F2 => 2,
             Tile::F3 => 3,
             Tile::F4 => 4,
+            Tile::F5 => 5,
             Tile::F6 => 6,
         }
     }
@@ -55,6 +58,7 @@ impl Tile {
             Tile::F2 => 16.0,
             Tile::F3 => 93.0,
             Tile::F4 => 158.0,
+            Tile::F5 => 515.0,
             Tile::F6 => 1565.0,
         }
     }
@@ -380,6 +384,7 @@ impl Winograd {
             Tile::F2 => self.isa.run(target.sized::<4>()),
             Tile::F3 => self.isa.run(target.sized::<5>()),
             Tile::F4 => self.isa.run(target.sized::<6>()),
+            Tile::F5 => self.isa.run(target.sized::<7>()),
             Tile::F6 => self.isa.run(target.sized::<8>()),
         }
         Ok(())
@@ -390,6 +395,7 @@ impl Winograd {
             Tile::F2 => self.isa.run(filter.sized::<4>()),
             Tile::F3 => self.isa.run(filter.sized::<5>()),
             Tile::F4 => self.isa.run(filter.sized::<6>()),
+            Tile::F5 => self.isa.run(filter.sized::<7>()),
             Tile::F6 => self.isa.run(filter.sized::<8>()),
         }
     }
@@ -399,6 +405,7 @@ impl Winograd {
             Tile::F2 => self.isa.run(patches.sized::<4, 4>()),
             Tile::F3 => self.isa.run(patches.sized::<5, 5>()),
             Tile::F4 => self.isa.run(patches.sized::<6, 6>()),
+            Tile::F5 => self.isa.run(patches.sized::<7, 7>()),
             Tile::F6 => self.isa.run(patches.sized::<8, 8>()),
         }
     }
@@ -408,6 +415,7 @@ impl Winograd {
             Tile::F2 => self.isa.run(patches.sized::<2, 4>()),
             Tile::F3 => self.isa.run(patches.sized::<3, 5>()),
             Tile::F4 => self.isa.run(patches.sized::<4, 6>()),
+            Tile::F5 => self.isa.run(patches.sized::<5, 7>()),
             Tile::F6 => self.isa.run(patches.sized::<6, 8>()),
         }
     }
@@ -454,6 +462,7 @@ impl Winograd {
                 Tile::F2 => self.isa.run(target.sized::<4, 2>()),
                 Tile::F3 => self.isa.run(target.sized::<5, 3>()),
                 Tile::F4 => self.isa.run(target.sized::<6, 4>()),
+                Tile::F5 => self.isa.run(target.sized::<7, 5>()),
                 Tile::F6 => self.isa.run(target.sized::<8, 6>()),
             }
         }
