@@ -185,32 +185,6 @@ impl<'a> Correlate<'a> {
         isa.run(self);
     }
 
-    /// `[rows, depth]` times packed weights of `[depth, features]`.
-    pub fn product(
-        [rows, depth, features]: [usize; 3],
-        input: &'a [f32],
-        packed: &'a [f32],
-        output: &'a mut [f32],
-    ) -> Correlate<'a> {
-        assert!(input.len() == rows * depth && output.len() == rows * features);
-        assert!(packed.len() >= depth * features);
-        let sweeps = [Sweep::points(1), Sweep::points(rows)];
-        let activation = Activation::None;
-        Correlate {
-            batch: 1,
-            sweeps,
-            has_runs: true,
-            channels: Channels::all(depth),
-            features: Channels::all(features),
-            input,
-            weights: Weights::Panels(packed),
-            bias: None,
-            resume: false,
-            activation,
-            output,
-        }
-    }
-
     /// Tiles of `R` rows by `V` vectors; of `N` rows by fewer vectors.
     #[inline(always)]
     fn all_panels<S: Simd, const R: usize, const V: usize, const N: usize>(&mut self, simd: S) {

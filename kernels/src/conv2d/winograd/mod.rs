@@ -6,13 +6,13 @@
 //! register tiles as the direct convolution, and the output's transform adds bias and activation.
 
 mod points;
+mod products;
 mod row_pairs;
 mod transform;
 
 pub use row_pairs::RowPairs;
 
 use super::activation::Activation;
-use super::direct::Correlate;
 use super::geometry::{Axis, Geometry, clear_beyond};
 use super::grad_weights::GradWeights;
 use super::pack::WholeVectors;
@@ -20,6 +20,7 @@ use super::window::split;
 use crate::error::check;
 use crate::{Error, Isa};
 use core::ops::Range;
+use products::Products;
 use transform::{TransformFilter, TransformGradient, TransformOutput, TransformPatches};
 
 /// The outputs of a tile, and with them the algorithm.
@@ -436,7 +437,6 @@ impl Winograd {
         let (zeros, scratch) = scratch.split_at_mut(zeros);
         let (samples, products) = scratch.split_at_mut(samples);
         zeros.fill(0.0);
-        let (sample_pitch, product_pitch) = (samples.len() / points, products.len() / points);
         for tiles in split(map.all_tiles(), map.block(points)) {
             let channels = 0..map.channels;
             self.transform_input(TransformPatches {
@@ -447,16 +447,9 @@ impl Winograd {
                 zeros,
                 samples,
             });
-            let arrays = samples.chunks_exact(sample_pitch).zip(products.chunks_exact_mut(product_pitch));
-            for ((samples, products), weights) in arrays.zip(packed.chunks_exact(packed.len() / points)) {
-                Correlate::product(
-                    [tiles.len(), map.channels, map.features],
-                    &samples[..tiles.len() * map.channels],
-                    weights,
-                    &mut products[..tiles.len() * map.features],
-                )
-                .run_on(self.isa);
-            }
+            let Map { channels, features, .. } = *map;
+            let rows = tiles.len();
+            self.isa.run(Products { points, rows, channels, features, samples, packed, products });
             let target = TransformOutput { map, tiles, products, bias, activation, output };
             match self.tile {
                 Tile::F2 => self.isa.run(target.sized::<4, 2>()),
