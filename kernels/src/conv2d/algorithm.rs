@@ -19,12 +19,20 @@ pub enum Algorithm {
 /// What a point of a tile costs to transform, in multiply-adds for each of its channels. F(4×4)
 /// spends 25 to 30 % of its time on transforms at 64 channels, on AVX2 and on AVX-512.
 const TRANSFORM: usize = 8;
-/// What reading a packed weight costs, in multiply-adds. 512 channels, ms of direct, F(2×2), F(3×3) and
-/// F(4×4). Zen 4, both instruction sets as fast as each other: 7×7 pixels 1.66, 1.22, 1.29 and 1.10, where a
-/// shared cache holds all weights; 14×14 pixels F(2×2) 3.9, F(3×3) 3.2 and F(4×4) 3.2. A core of full width
-/// with AVX-512, on which memory binds: 7×7 pixels 1.18, 1.14, 1.33 and 1.45; 14×14 pixels 4.5, 3.0, 2.5
-/// and 3.0; the same with AVX2: 1.64, 1.33, 1.45 and 1.40, and 7.5, 4.0, 3.6 and 3.8.
-const READ: usize = 6;
+/// What reading each of so many packed weights costs, in multiply-adds, by the cache that holds them all.
+///
+/// Second-level cache: 64 channels, 3×3 pixels take 5.8 µs directly and 4.3 with F(3×3), on Zen 4. Shared
+/// cache: 256 channels, 7×7 pixels take 307, 281 and 176 µs with F(2×2), F(3×3) and F(4×4), with AVX2 322, 298
+/// and 199. Memory: 512 channels, 7×7 pixels take 1.2, 1.2 and 1.0 to 1.4 ms, with AVX2 1.7, 2.3 and 2.3; a
+/// core of full width with AVX-512 1.14, 1.33 and 1.45.
+const fn reading(packed: usize) -> usize {
+    match packed * size_of::<f32>() {
+        ..=0xC_0000 => 1,
+        ..=0x100_0000 => 2,
+        _ => 6,
+    }
+}
+
 /// What the weight gradient's sums at the points cost for each block of tiles, and once more to
 /// clear and transform them, in multiply-adds: 16 MFLOP layers of 64 channels lose 40 in all, where
 /// the sums exceed the second-level cache it is 40 to 55 a block.
@@ -45,7 +53,7 @@ impl Algorithm {
             return scalar(geometry);
         }
         let [batch, height, width, features] = geometry.output();
-        let weights = |_| READ;
+        let weights = |winograd: Winograd| reading(winograd.packed_len());
         cheapest(isa, geometry, [batch, height, width], [geometry.channels_in, features], weights)
     }
 
@@ -53,7 +61,7 @@ impl Algorithm {
     pub fn choose_grad_input(isa: Isa, geometry: &Geometry) -> Algorithm {
         let [batch, _, _, channels] = geometry.input();
         let [height, width] = geometry.axes.map(|axis| axis.seen_end());
-        let weights = |_| READ;
+        let weights = |winograd: Winograd| reading(winograd.packed_transposed_len());
         cheapest(isa, geometry, [batch, height, width], [geometry.channels_out, channels], weights)
     }
 

@@ -52,8 +52,8 @@ impl Products<'_> {
                 *slot = Offsets { read: row * channels, write: row * features };
             }
             for point in 0..points {
-                for vectors in panels::<S>(vectors) {
-                    let Range { start, end } = vectors;
+                let mut panels = panels::<S>(vectors);
+                while let Some(Range { start, end }) = panels.next() {
                     let (first, width) = (start * S::LANES, (end - start) * S::LANES);
                     // SAFETY: the lengths were checked above; a panel has `channels * width` weights, and
                     // those before it `channels * first`.
@@ -71,7 +71,14 @@ impl Products<'_> {
                     };
                     let tiles =
                         Tiles { input, list, reach: &reach, panel: &panel, activation: Activation::None };
+                    let fills = |next: Range<usize>| next.len() == V && next.end * S::LANES <= features;
+                    let pair =
+                        list.len() == 1 && fills(start..end) && panels.clone().next().is_some_and(fills);
                     match end - start {
+                        _ if pair => {
+                            panels.next();
+                            simd.call(Compiled::<1, V, 2>(tiles));
+                        }
                         1 if const { V > 1 } => simd.call(Compiled::<N, 1, 1>(tiles)),
                         2 if const { V > 2 } => simd.call(Compiled::<N, 2, 1>(tiles)),
                         3 if const { V > 3 } => simd.call(Compiled::<N, 3, 1>(tiles)),
