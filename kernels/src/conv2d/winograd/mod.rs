@@ -205,13 +205,13 @@ impl Winograd {
     /// Elements of the packed weights that [`forward`](Self::forward) takes.
     pub fn packed_len(&self) -> usize {
         let [_, _, cin, cout] = self.geometry.weights();
-        self.tile.points() * cin * self.isa.run(WholeVectors(cout))
+        self.tile.points() * pitch(cin * self.isa.run(WholeVectors(cout)))
     }
 
     /// Elements of the packed weights that [`grad_input`](Self::grad_input) takes.
     pub fn packed_transposed_len(&self) -> usize {
         let [_, _, cin, cout] = self.geometry.weights();
-        self.tile.points() * cout * self.isa.run(WholeVectors(cin))
+        self.tile.points() * pitch(cout * self.isa.run(WholeVectors(cin)))
     }
 
     /// Elements of scratch that [`forward`](Self::forward) takes.
@@ -314,7 +314,7 @@ impl Winograd {
         let block = map.block(points);
         let zeros = channels.max(map.features).next_multiple_of(16);
         let [samples, gradients] = [channels, map.features].map(|len| points * pitch(block * len));
-        [zeros, samples, gradients, points * channels * map.features]
+        [zeros, samples, gradients, points * pitch(channels * map.features)]
     }
 
     /// Gradient to the weights of some input `channels`, `[3, 3, channels, Cout]`, from the input
@@ -373,11 +373,11 @@ impl Winograd {
                 samples: gradients,
             });
             let arrays = samples.chunks_exact(sample_pitch).zip(gradients.chunks_exact(gradient_pitch));
-            for ((samples, gradients), sums) in arrays.zip(sums.chunks_exact_mut(pairs)) {
+            for ((samples, gradients), sums) in arrays.zip(sums.chunks_exact_mut(pitch(pairs))) {
                 let (samples, gradients) =
                     (&samples[..count * channels.len()], &gradients[..count * features]);
                 let geometry = Geometry::dense(count, channels.len(), features)?;
-                self.isa.run(GradWeights::add(&geometry, max, samples, gradients, sums));
+                self.isa.run(GradWeights::add(&geometry, max, samples, gradients, &mut sums[..pairs]));
             }
         }
         let target = TransformGradient { pairs, sums, d_weights };

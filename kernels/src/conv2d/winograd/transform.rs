@@ -68,9 +68,9 @@ impl<const T: usize> Operation for FilterToPoints<'_, T> {
     fn run<S: Simd>(self, simd: S) {
         let filter = self.0;
         let whole = filter.features.next_multiple_of(S::LANES);
-        let point_len = filter.channels * whole;
+        let pitch = filter.packed.len() / (T * T);
         assert!(filter.weights.len() == 9 * filter.channels * filter.features);
-        assert!(filter.packed.len() == T * T * point_len);
+        assert!(filter.channels * whole <= pitch);
         for panel in panels::<S>(whole / S::LANES) {
             let width = panel.len() * S::LANES;
             for channel in 0..filter.channels {
@@ -93,11 +93,11 @@ impl<const T: usize> Operation for FilterToPoints<'_, T> {
                     for (i, row) in columns.iter().enumerate() {
                         let row = points::filter::<S, T>(simd, row);
                         for (j, &sample) in row.iter().enumerate() {
-                            // SAFETY: each point has `point_len` elements, in panels of `width`
+                            // SAFETY: each point has `pitch` elements, in panels of `width`
                             // for each channel.
                             unsafe {
                                 let packed = filter.packed.as_mut_ptr();
-                                simd.store(packed.add((i * T + j) * point_len + at), sample);
+                                simd.store(packed.add((i * T + j) * pitch + at), sample);
                             }
                         }
                     }
@@ -399,15 +399,16 @@ impl<const T: usize> Operation for GradientFromPoints<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let TransformGradient { pairs, sums, d_weights } = self.0;
-        assert!(sums.len() == T * T * pairs && d_weights.len() == 9 * pairs);
+        let pitch = sums.len() / (T * T);
+        assert!(pairs <= pitch && d_weights.len() == 9 * pairs);
         for index in 0..pairs.div_ceil(S::LANES) {
             let (pair, n) = vector::<S>(index, pairs);
             let mut half = [[simd.splat(0.0); T]; 3];
             for j in 0..T {
                 let mut column = [simd.splat(0.0); T];
                 for (i, sum) in column.iter_mut().enumerate() {
-                    // SAFETY: each point has `pairs` elements, of which `n` follow `pair`.
-                    *sum = unsafe { load(simd, sums.as_ptr().add((i * T + j) * pairs + pair), n) };
+                    // SAFETY: each point has `pairs` elements at the least, of which `n` follow `pair`.
+                    *sum = unsafe { load(simd, sums.as_ptr().add((i * T + j) * pitch + pair), n) };
                 }
                 let column = points::filter_transposed::<S, T>(simd, &column);
                 for (row, &sum) in half.iter_mut().zip(&column) {
