@@ -351,11 +351,9 @@ impl Winograd {
         let (samples, scratch) = scratch.split_at_mut(samples);
         let (gradients, sums) = scratch.split_at_mut(gradients);
         zeros.fill(0.0);
-        sums.fill(0.0);
-        let (sample_pitch, gradient_pitch) = (samples.len() / points, gradients.len() / points);
         let outputs = Map { read: map.written, origin: [0, 0], channels: features, ..map };
         for tiles in split(map.all_tiles(), map.block(points)) {
-            let count = tiles.len();
+            let (count, first) = (tiles.len(), tiles.start == 0);
             self.transform_input(TransformPatches {
                 map: &map,
                 tiles: tiles.clone(),
@@ -372,13 +370,8 @@ impl Winograd {
                 zeros,
                 samples: gradients,
             });
-            let arrays = samples.chunks_exact(sample_pitch).zip(gradients.chunks_exact(gradient_pitch));
-            for ((samples, gradients), sums) in arrays.zip(sums.chunks_exact_mut(pitch(pairs))) {
-                let (samples, gradients) =
-                    (&samples[..count * channels.len()], &gradients[..count * features]);
-                let geometry = Geometry::dense(count, channels.len(), features)?;
-                self.isa.run(GradWeights::add(&geometry, max, samples, gradients, &mut sums[..pairs]));
-            }
+            let geometry = Geometry::dense(count, channels.len(), features)?;
+            self.isa.run(GradWeights::at_points(&geometry, (max, points, first), samples, gradients, sums));
         }
         let target = TransformGradient { pairs, sums, d_weights };
         match self.tile {
