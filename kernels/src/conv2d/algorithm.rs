@@ -26,7 +26,8 @@ const TRANSFORM: usize = 8;
 /// and 199. Memory: 512 channels, 7×7 pixels take 1.2, 1.2 and 1.0 to 1.4 ms, with AVX2 1.7, 2.3 and 2.3; a
 /// core of full width with AVX-512 1.14, 1.33 and 1.45.
 const fn reading(packed: usize) -> usize {
-    const SECOND_LEVEL: usize = 768 << 10;
+    // NEON's cores are often small ones, with a second-level cache of half a megabyte.
+    const SECOND_LEVEL: usize = if cfg!(target_arch = "aarch64") { 384 << 10 } else { 768 << 10 };
     const SHARED: usize = 16 << 20;
     let bytes = packed * size_of::<f32>();
     if bytes <= SECOND_LEVEL {

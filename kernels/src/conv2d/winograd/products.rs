@@ -44,7 +44,7 @@ impl Products<'_> {
         let vectors = features.div_ceil(S::LANES);
         assert!(rows * channels <= sample_pitch && rows * features <= product_pitch);
         assert!(vectors * S::LANES * channels <= weight_pitch);
-        let reach = Reach { rows: 1, run: channels, input_pitch: 0, weight_pitch: channels };
+        let reach = Reach { rows: 1, run: channels, input_pitch: channels, weight_pitch: channels };
         let mut list = [Offsets::default(); ROWS];
         for part in split(rows, ROWS) {
             let list = &mut list[..part.len()];
@@ -75,6 +75,9 @@ impl Products<'_> {
                     let pair =
                         list.len() == 1 && fills(start..end) && panels.clone().next().is_some_and(fills);
                     match end - start {
+                        #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+                        // SAFETY: as in `Compiled`.
+                        _ if const { S::LANES == 1 } => unsafe { tiles.by_hand() },
                         _ if pair => {
                             panels.next();
                             simd.call(Compiled::<1, V, 2>(tiles));
