@@ -1,7 +1,7 @@
 //! Layers of well-known nets, as a benchmark's list.
 
 use bantam::{Buffer, Conv2d, LayerKind, MaxPool2d, Model, Sequential};
-use bantam_kernels::conv2d::winograd::{RowPairs, Winograd};
+use bantam_kernels::conv2d::winograd::{RowPairs, RowTiles, Winograd};
 use bantam_kernels::conv2d::{self, Activation, Algorithm, Geometry, Padding};
 use bantam_kernels::{Error, Isa, depthwise_conv2d, max_pool2d};
 use serde_json::{Map, Value};
@@ -158,10 +158,9 @@ fn len(shape: [usize; 4]) -> usize {
 struct Convolution {
     isa: Isa,
     geometry: Geometry,
-    /// Of the forward pass and of the gradients to input and weights; direct without one.
-    winograd: [Option<Winograd>; 3],
-    /// Of the forward pass.
-    row_pairs: Option<RowPairs>,
+    forward: Forward,
+    /// Of the gradients to input and weights; direct without one.
+    winograd: [Option<Winograd>; 2],
     input: Buffer,
     output: Buffer,
     bias: Buffer,
@@ -172,35 +171,73 @@ struct Convolution {
     scratch: [Buffer; 3],
 }
 
+/// How a forward pass goes.
+#[derive(Clone, Copy)]
+enum Forward {
+    Direct,
+    Winograd(Winograd),
+    RowPairs(RowPairs),
+    RowTiles(RowTiles),
+}
+
+impl Forward {
+    /// Direct if the algorithm does not fit the shape.
+    fn new(isa: Isa, geometry: &Geometry, algorithm: Algorithm) -> Forward {
+        let fitting = match algorithm {
+            Algorithm::Direct => return Forward::Direct,
+            Algorithm::Winograd(tile) => Winograd::new(isa, geometry, tile).map(Forward::Winograd),
+            Algorithm::RowPairs => RowPairs::new(isa, geometry).map(Forward::RowPairs),
+            Algorithm::RowTiles => RowTiles::new(isa, geometry).map(Forward::RowTiles),
+        };
+        fitting.unwrap_or(Forward::Direct)
+    }
+
+    fn algorithm(&self) -> Algorithm {
+        match self {
+            Forward::Direct => Algorithm::Direct,
+            Forward::Winograd(winograd) => Algorithm::Winograd(winograd.tile()),
+            Forward::RowPairs(_) => Algorithm::RowPairs,
+            Forward::RowTiles(_) => Algorithm::RowTiles,
+        }
+    }
+
+    fn packed(&self, isa: Isa, geometry: &Geometry, weights: &[f32]) -> Result<Buffer, Error> {
+        let mut packed = Buffer::new(match self {
+            Forward::Winograd(winograd) => winograd.packed_len(),
+            Forward::RowTiles(tiles) => tiles.packed_len(),
+            Forward::Direct | Forward::RowPairs(_) => conv2d::packed_len(isa, geometry),
+        });
+        match self {
+            Forward::Winograd(winograd) => winograd.pack(weights, &mut packed)?,
+            Forward::RowTiles(tiles) => tiles.pack(weights, &mut packed)?,
+            Forward::Direct | Forward::RowPairs(_) => conv2d::pack(isa, geometry, weights, &mut packed)?,
+        }
+        Ok(packed)
+    }
+
+    fn scratch_len(&self) -> usize {
+        match self {
+            Forward::Direct => 0,
+            Forward::Winograd(winograd) => winograd.forward_scratch_len(),
+            Forward::RowPairs(pairs) => pairs.scratch_len(),
+            Forward::RowTiles(tiles) => tiles.scratch_len(),
+        }
+    }
+}
+
 impl Convolution {
     fn new(isa: Isa, geometry: Geometry, algorithm: Option<Algorithm>) -> Result<Convolution, Error> {
         let weights = crate::numbers(len(geometry.weights()));
-        let choices = [
-            Algorithm::choose(isa, &geometry),
-            Algorithm::choose_grad_input(isa, &geometry),
-            Algorithm::choose_grad_weights(isa, &geometry),
-        ];
+        let forward = algorithm.unwrap_or_else(|| Algorithm::choose(isa, &geometry));
+        let forward = Forward::new(isa, &geometry, forward);
+        let choices =
+            [Algorithm::choose_grad_input(isa, &geometry), Algorithm::choose_grad_weights(isa, &geometry)];
         let winograd = choices.map(|choice| match algorithm.unwrap_or(choice) {
-            Algorithm::Direct | Algorithm::RowPairs => None,
             Algorithm::Winograd(tile) => Winograd::new(isa, &geometry, tile).ok(),
-        });
-        let row_pairs = match algorithm.unwrap_or(choices[0]) {
-            Algorithm::RowPairs => RowPairs::new(isa, &geometry).ok(),
             _ => None,
-        };
-        let packed = match winograd[0] {
-            Some(winograd) => {
-                let mut packed = Buffer::new(winograd.packed_len());
-                winograd.pack(&weights, &mut packed)?;
-                packed
-            }
-            None => {
-                let mut packed = Buffer::new(conv2d::packed_len(isa, &geometry));
-                conv2d::pack(isa, &geometry, &weights, &mut packed)?;
-                packed
-            }
-        };
-        let packed_transposed = match winograd[1] {
+        });
+        let packed = forward.packed(isa, &geometry, &weights)?;
+        let packed_transposed = match winograd[0] {
             Some(winograd) => {
                 let mut packed = Buffer::new(winograd.packed_transposed_len());
                 winograd.pack_transposed(&weights, &mut packed)?;
@@ -213,17 +250,16 @@ impl Convolution {
             }
         };
         let channels = geometry.input()[3];
-        let row_pairs_scratch = row_pairs.map_or(0, |pairs| pairs.scratch_len());
         let scratch = [
-            winograd[0].map_or(row_pairs_scratch, |winograd| winograd.forward_scratch_len()),
-            winograd[1].map_or(0, |winograd| winograd.grad_input_scratch_len()),
-            winograd[2].map_or(0, |winograd| winograd.grad_weights_scratch_len(channels)),
+            forward.scratch_len(),
+            winograd[0].map_or(0, |winograd| winograd.grad_input_scratch_len()),
+            winograd[1].map_or(0, |winograd| winograd.grad_weights_scratch_len(channels)),
         ];
         Ok(Convolution {
             isa,
             geometry,
+            forward,
             winograd,
-            row_pairs,
             input: crate::numbers(len(geometry.input())),
             output: crate::numbers(len(geometry.output())),
             bias: crate::numbers(geometry.output()[3]),
@@ -238,12 +274,7 @@ impl Convolution {
 
 impl Ready for Convolution {
     fn algorithm(&self) -> &'static str {
-        let algorithm = match (self.winograd[0], self.row_pairs) {
-            (Some(winograd), _) => Algorithm::Winograd(winograd.tile()),
-            (None, Some(_)) => Algorithm::RowPairs,
-            (None, None) => Algorithm::Direct,
-        };
-        algorithm.name()
+        self.forward.algorithm().name()
     }
 
     fn scratch_bytes(&self) -> usize {
@@ -263,19 +294,19 @@ impl Ready for Convolution {
     }
 
     fn forward(&mut self) -> Result<(), Error> {
-        let Convolution { isa, geometry, winograd, row_pairs, input, packed, bias, output, scratch, .. } =
-            self;
+        let Convolution { isa, geometry, forward, input, packed, bias, output, scratch, .. } = self;
         let (bias, activation, scratch) = (Some(&**bias), Activation::Relu, &mut scratch[0]);
-        match (winograd[0], row_pairs) {
-            (Some(winograd), _) => winograd.forward(input, packed, bias, activation, output, scratch),
-            (None, Some(pairs)) => pairs.forward(input, packed, bias, activation, output, scratch),
-            (None, None) => conv2d::forward(*isa, geometry, input, packed, bias, activation, output),
+        match forward {
+            Forward::Direct => conv2d::forward(*isa, geometry, input, packed, bias, activation, output),
+            Forward::Winograd(winograd) => winograd.forward(input, packed, bias, activation, output, scratch),
+            Forward::RowPairs(pairs) => pairs.forward(input, packed, bias, activation, output, scratch),
+            Forward::RowTiles(tiles) => tiles.forward(input, packed, bias, activation, output, scratch),
         }
     }
 
     fn grad_input(&mut self) -> Result<(), Error> {
         let Convolution { isa, geometry, winograd, output, packed_transposed, d_input, scratch, .. } = self;
-        match winograd[1] {
+        match winograd[0] {
             Some(winograd) => winograd.grad_input(output, packed_transposed, d_input, &mut scratch[1]),
             None => conv2d::grad_input(*isa, geometry, output, packed_transposed, d_input),
         }
@@ -284,7 +315,7 @@ impl Ready for Convolution {
     fn grad_weights(&mut self) -> Option<Result<(), Error>> {
         let Convolution { isa, geometry, winograd, input, output, d_weights, scratch, .. } = self;
         let [_, _, cin, cout] = geometry.weights();
-        Some(match winograd[2] {
+        Some(match winograd[1] {
             Some(winograd) => winograd.grad_weights(input, output, 0..cin, d_weights, &mut scratch[2]),
             None => {
                 let rows = d_weights.len() / cout;

@@ -37,7 +37,8 @@ pub enum Error {
         /// Input or output channels.
         channels: usize,
     },
-    /// The windows are not 3×3, do not slide by one pixel, are dilated or see a group of channels.
+    /// Winograd's algorithm has no form for such windows: most have one for 3×3 pixels and stride 1, without
+    /// dilation and groups.
     NotWinograd,
     /// A value lies outside the range that the kernel can treat.
     OutOfRange {
@@ -67,7 +68,10 @@ impl fmt::Display for Error {
                 write!(f, "groups: expected a divisor of {channels} channels, got {groups}")
             }
             Error::NotWinograd => {
-                f.write_str("Winograd: expected windows of 3×3, stride 1, no dilation and one group")
+                f.write_str(
+                "Winograd: expected windows of 3×3 with stride 1, or for tiles of rows 3 or 7 columns with stride 2, \
+                 no dilation and one group",
+            )
             }
             Error::OutOfRange { what, max, got } => {
                 write!(f, "{what}: expected at most {max}, got {got}")

@@ -235,7 +235,7 @@ impl Stripes {
             // A small computer has no cache to fill and no memory to waste.
             Algorithm::RowPairs => 0,
             Algorithm::Direct if isa == Isa::SCALAR => 0,
-            Algorithm::Direct => STRIPE,
+            Algorithm::Direct | Algorithm::RowTiles => STRIPE,
             Algorithm::Winograd(_) => WINOGRAD_STRIPE,
         };
         let map = elements_of_one(conv.output());

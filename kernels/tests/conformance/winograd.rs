@@ -3,7 +3,7 @@
 //! the length of the sum.
 
 use crate::support::{Numbers, bits, isas, shapes, written};
-use bantam_kernels::conv2d::winograd::{RowPairs, Tile, Winograd};
+use bantam_kernels::conv2d::winograd::{RowPairs, RowTiles, Tile, Winograd};
 use bantam_kernels::conv2d::{self, Activation, Algorithm, Geometry, Padding};
 use bantam_kernels::reference::Expected;
 use bantam_kernels::{Error, Isa, reference};
@@ -217,6 +217,139 @@ fn refusals_of_row_pairs() {
     }
 }
 
+/// A window along one axis of [`RowTiles`]: extent and stride.
+const ROW_WINDOWS: [[usize; 2]; 3] = [[3, 1], [7, 2], [3, 2]];
+
+/// Input, rows of the window and their stride, columns and their stride, output channels and padding.
+type RowShape = ([usize; 4], [usize; 2], [usize; 2], usize, Padding);
+
+fn row_geometry((input, [kh, down], [kw, across], features, padding): RowShape) -> Result<Geometry, Error> {
+    Geometry::new(input, [kh, kw], features, [down, across], padding)
+}
+
+fn for_each_row_shape(check: impl Fn(&Geometry, Numbers)) {
+    let input = (1..3usize, 1..20usize, 1..30usize, 1..20usize).prop_map(<[usize; 4]>::from);
+    let padding = prop_oneof![Just(Padding::Valid), Just(Padding::Same), Just(UNEVEN)];
+    let rows = (1..8usize, 1..4usize).prop_map(<[usize; 2]>::from);
+    let columns = prop::sample::select(&ROW_WINDOWS[..]);
+    let any = (input, rows, columns, 1..40usize, padding)
+        .prop_filter("the kernel exceeds the input", |&shape| row_geometry(shape).is_ok());
+    let listed = [
+        ([2, 28, 28, 1], [3, 1], [3, 1], 32, Padding::Valid),
+        ([1, 3, 3, 1], [3, 1], [3, 1], 1, Padding::Valid),
+        ([1, 1, 1, 1], [3, 1], [3, 1], 1, Padding::Same),
+        ([1, 1, 1, 2], [7, 2], [7, 2], 17, Padding::Same),
+        ([2, 15, 17, 3], [7, 2], [7, 2], 16, Padding::Same),
+        ([1, 9, 33, 3], [3, 2], [3, 2], 15, UNEVEN),
+        // A window larger than the input, which two sides of padding hold.
+        ([1, 2, 3, 5], [7, 2], [7, 2], 3, Padding::Explicit { top: 3, bottom: 3, left: 3, right: 3 }),
+        // Columns that nothing but padding is seen by.
+        ([1, 4, 1, 3], [1, 3], [3, 2], 20, Padding::Explicit { top: 0, bottom: 2, left: 17, right: 19 }),
+        // More rows than a block takes, and more tiles than are listed at a time.
+        ([1, 60, 60, 64], [3, 2], [3, 2], 8, Padding::Same),
+    ];
+    shapes(listed, any, |shape| {
+        for numbers in Numbers::ALL {
+            check(&row_geometry(shape).unwrap(), numbers);
+        }
+    });
+}
+
+fn row_tiles(g: &Geometry) -> impl Iterator<Item = (Isa, RowTiles)> {
+    isas().into_iter().filter_map(|isa| Some((isa, RowTiles::new(isa, g).ok()?)))
+}
+
+#[test]
+fn forward_in_row_tiles() {
+    for_each_row_shape(|g, numbers| {
+        let input = numbers.take(1, len(g.input()));
+        let weights = numbers.take(2, len(g.weights()));
+        let bias = numbers.take(3, g.output()[3]);
+        let want: Vec<_> = reference::conv2d::forward(g, &input, &weights, Some(&bias)).collect();
+        let [_, _, _, cout] = g.weights();
+        let scale = largest(&input) * largest_sum(&weights, cout, 1) + largest(&bias);
+        for (isa, tiles) in row_tiles(g) {
+            let what = format!("{isa} {g:?}");
+            let packed = written(tiles.packed_len(), |packed| tiles.pack(&weights, packed).unwrap());
+            let mut scratch = vec![f32::NAN; tiles.scratch_len()];
+            let mut run = |activation| {
+                written(len(g.output()), |output| {
+                    tiles.forward(&input, &packed, Some(&bias), activation, output, &mut scratch).unwrap();
+                })
+            };
+            let got = run(Activation::None);
+            within((tiles.error_bound() * scale, mean_error(Tile::F4)), g, &what, &got, &want);
+            let relu: Vec<_> = got.iter().map(|&x| if x < 0.0 { 0.0 } else { x }).collect();
+            assert_eq!(run(Activation::Relu), relu, "{what}");
+            let relu6: Vec<_> = relu.iter().map(|&x| if x > 6.0 { 6.0 } else { x }).collect();
+            assert_eq!(run(Activation::Relu6), relu6, "{what}");
+        }
+    });
+}
+
+/// The same bits if the images are parted between any rows.
+#[test]
+fn parts_in_row_tiles() {
+    for [columns, stride] in ROW_WINDOWS {
+        for padding in [Padding::Same, Padding::Valid, UNEVEN] {
+            let g = row_geometry(([1, 21, 19, 5], [3, 2], [columns, stride], 21, padding)).unwrap();
+            let (input, weights) =
+                (Numbers::Reals.take(1, len(g.input())), Numbers::Reals.take(2, len(g.weights())));
+            for (isa, tiles) in row_tiles(&g) {
+                let packed = written(tiles.packed_len(), |packed| tiles.pack(&weights, packed).unwrap());
+                let run = |g: &Geometry, input: &[f32]| {
+                    let tiles = RowTiles::new(isa, g).unwrap();
+                    let mut scratch = vec![f32::NAN; tiles.scratch_len()];
+                    written(len(g.output()), |output| {
+                        tiles.forward(input, &packed, None, Activation::None, output, &mut scratch).unwrap();
+                    })
+                };
+                let height = g.output()[1];
+                let part = |rows| {
+                    let (part, seen) = g.rows(rows).unwrap();
+                    run(&part, &input[seen.start * 19 * 5..seen.end * 19 * 5])
+                };
+                let parts = [part(0..4), part(4..5), part(5..height)].concat();
+                assert_eq!(bits(&run(&g, &input)), bits(&parts), "{isa} {g:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn refusals_of_row_tiles() {
+    let fitting = row_geometry(([1, 9, 9, 2], [3, 1], [3, 1], 3, Padding::Valid)).unwrap();
+    for isa in isas() {
+        assert_eq!(RowTiles::new(isa, &fitting).is_ok(), isa.name() == "avx512", "{isa}");
+        for columns in [[3, 3], [5, 1], [7, 1], [1, 1]] {
+            let g = row_geometry(([1, 9, 9, 2], [3, 1], columns, 3, Padding::Valid)).unwrap();
+            assert_eq!(RowTiles::new(isa, &g), Err(Error::NotWinograd));
+        }
+        let of = |dilation, groups| {
+            Geometry::with_groups([1, 9, 9, 2], [3, 3], 4, [1, 1], Padding::Valid, dilation, groups).unwrap()
+        };
+        for g in [of([2, 1], 1), of([1, 2], 1), of([1, 1], 2)] {
+            assert_eq!(RowTiles::new(isa, &g), Err(Error::NotWinograd));
+        }
+    }
+    for (isa, tiles) in row_tiles(&fitting) {
+        let len = tiles.packed_len();
+        let refused = |weights: usize, packed: usize| {
+            matches!(tiles.pack(&vec![0.0; weights], &mut vec![0.0; packed]), Err(Error::Length { .. }))
+        };
+        assert!(!refused(54, len) && refused(53, len) && refused(54, len - 1), "{isa}");
+        let right = [162, len, 3, 147, tiles.scratch_len()];
+        for wrong in 0..6 {
+            let [input, packed, bias, output, scratch] =
+                std::array::from_fn(|i| vec![0.0; right[i] + usize::from(i == wrong)]);
+            let (mut output, mut scratch) = (output, scratch);
+            let activation = Activation::None;
+            let got = tiles.forward(&input, &packed, Some(&bias), activation, &mut output, &mut scratch);
+            assert_eq!(got.is_ok(), wrong == 5, "{isa} {wrong}");
+        }
+    }
+}
+
 #[test]
 fn grad_input() {
     for_each_shape(|g, numbers| {
@@ -323,9 +456,10 @@ fn choice() {
     for isa in isas() {
         let choose = |g: Geometry| Algorithm::choose(isa, &g);
         let direct = [
-            geometry([1, 28, 28, 1], 3, 32, 1, Padding::Valid),
+            geometry([1, 28, 28, 1], 5, 32, 1, Padding::Valid),
             geometry([1, 3, 3, 64], 3, 64, 1, Padding::Valid),
-            geometry([1, 56, 56, 64], 3, 64, 2, Padding::Same),
+            geometry([1, 56, 56, 8], 3, 16, 2, Padding::Same),
+            geometry([1, 14, 14, 512], 3, 512, 2, Padding::Same),
             geometry([1, 56, 56, 64], 5, 64, 1, Padding::Same),
             geometry([1, 1, 1, 64], 1, 64, 1, Padding::Same),
         ];
@@ -335,6 +469,13 @@ fn choice() {
         let asked = geometry([1, 56, 56, 64], 3, 64, 1, Padding::Same).direct_only();
         for choose in [Algorithm::choose, Algorithm::choose_grad_input, Algorithm::choose_grad_weights] {
             assert_eq!(choose(isa, &asked), Algorithm::Direct, "{isa}");
+        }
+        let stem = geometry([1, 224, 224, 3], 7, 64, 2, Padding::Same);
+        let few = geometry([1, 224, 224, 3], 3, 64, 1, Padding::Same);
+        let strided = geometry([1, 56, 56, 128], 3, 128, 2, Padding::Same);
+        for g in [stem, few, strided] {
+            let fits = RowTiles::new(isa, &g).is_ok();
+            assert_eq!(choose(g), if fits { Algorithm::RowTiles } else { Algorithm::Direct }, "{isa} {g:?}");
         }
         let large = choose(geometry([1, 56, 56, 64], 3, 64, 1, Padding::Same));
         let exact = choose(geometry([64, 5, 5, 64], 3, 64, 1, Padding::Valid));
@@ -349,7 +490,16 @@ fn choice() {
             assert_eq!([large, exact, two_by_two], tiles, "{isa}");
         }
     }
-    for name in ["direct", "winograd2x1", "winograd2", "winograd3", "winograd4", "winograd5", "winograd6"] {
+    for name in [
+        "direct",
+        "winograd2x1",
+        "winograd1x4",
+        "winograd2",
+        "winograd3",
+        "winograd4",
+        "winograd5",
+        "winograd6",
+    ] {
         assert_eq!(conv2d::Algorithm::named(name).map(Algorithm::name), Some(name));
     }
     assert_eq!(Algorithm::named("fft"), None);

@@ -6,7 +6,7 @@ use super::{Backward, BackwardRows, Differentiable, Forward, Operation, elements
 use crate::parallel::{WORTH_SHARING, fewer_than_threads, for_each_chunk_with, part_of, part_of_work};
 use crate::{Error, Shape};
 use bantam_kernels::Isa;
-use bantam_kernels::conv2d::winograd::{RowPairs, Winograd};
+use bantam_kernels::conv2d::winograd::{RowPairs, RowTiles, Winograd};
 use bantam_kernels::conv2d::{self, Activation, Algorithm, Geometry, Padding};
 
 /// How a convolution slides over its input `[N, H, W, Cin]`.
@@ -131,7 +131,7 @@ pub(super) fn require_weights(inputs: &[Shape], dims: &[usize]) -> Result<(), Er
 fn winograd(isa: Isa, geometry: &Geometry, algorithm: Algorithm) -> Result<Option<Winograd>, Error> {
     match algorithm {
         Algorithm::Winograd(tile) => Ok(Some(Winograd::new(isa, geometry, tile)?)),
-        Algorithm::Direct | Algorithm::RowPairs => Ok(None),
+        _ => Ok(None),
     }
 }
 
@@ -152,6 +152,7 @@ fn has_tiles(isa: Isa) -> bool {
 pub(super) fn prepared_len(isa: Isa, geometry: &Geometry) -> Result<usize, Error> {
     Ok(match Algorithm::choose(isa, geometry) {
         Algorithm::Winograd(tile) if has_tiles(isa) => Winograd::new(isa, geometry, tile)?.packed_len(),
+        Algorithm::RowTiles if has_tiles(isa) => RowTiles::new(isa, geometry)?.packed_len(),
         Algorithm::Direct if !conv2d::takes_plain_weights(isa) => conv2d::packed_len(isa, geometry),
         _ => 0,
     })
@@ -167,6 +168,7 @@ pub(super) fn prepare(
         Algorithm::Winograd(tile) if has_tiles(isa) => {
             Winograd::new(isa, geometry, tile)?.pack(weights, prepared)?;
         }
+        Algorithm::RowTiles if has_tiles(isa) => RowTiles::new(isa, geometry)?.pack(weights, prepared)?,
         Algorithm::Direct if !conv2d::takes_plain_weights(isa) => {
             conv2d::pack(isa, geometry, weights, prepared)?;
         }
@@ -202,6 +204,7 @@ pub(super) fn convolve_scratch_len(
         Algorithm::Winograd(tile) if has_tiles(isa) => {
             Winograd::new(isa, geometry, tile)?.forward_scratch_len()
         }
+        Algorithm::RowTiles if has_tiles(isa) => RowTiles::new(isa, geometry)?.scratch_len(),
         _ => 0,
     })
 }
@@ -225,6 +228,10 @@ pub(super) fn convolve(
         Algorithm::Winograd(tile) if has_tiles(isa) => {
             let winograd = Winograd::new(isa, geometry, tile)?;
             winograd.forward(input, prepared, bias, activation, output, scratch)?;
+        }
+        Algorithm::RowTiles if has_tiles(isa) => {
+            let tiles = RowTiles::new(isa, geometry)?;
+            tiles.forward(input, prepared, bias, activation, output, scratch)?;
         }
         _ => conv2d::forward(isa, geometry, input, prepared, bias, activation, output)?,
     }

@@ -8,9 +8,11 @@
 mod points;
 mod products;
 mod row_pairs;
+mod row_tiles;
 mod transform;
 
 pub use row_pairs::RowPairs;
+pub use row_tiles::RowTiles;
 
 use super::activation::Activation;
 use super::geometry::{Axis, Geometry, clear_beyond};

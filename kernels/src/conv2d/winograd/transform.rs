@@ -7,7 +7,7 @@ use core::ops::Range;
 /// # Safety
 /// `p` is valid for reading `n <= LANES` elements.
 #[inline(always)]
-unsafe fn load<S: Simd>(simd: S, p: *const f32, n: usize) -> S::Vector {
+pub(super) unsafe fn load<S: Simd>(simd: S, p: *const f32, n: usize) -> S::Vector {
     // SAFETY: the caller's promise.
     unsafe { if n == S::LANES { simd.load(p) } else { simd.load_n(p, n) } }
 }
@@ -15,7 +15,7 @@ unsafe fn load<S: Simd>(simd: S, p: *const f32, n: usize) -> S::Vector {
 /// # Safety
 /// `p` is valid for writing `n <= LANES` elements.
 #[inline(always)]
-unsafe fn store<S: Simd>(simd: S, p: *mut f32, v: S::Vector, n: usize) {
+pub(super) unsafe fn store<S: Simd>(simd: S, p: *mut f32, v: S::Vector, n: usize) {
     // SAFETY: the caller's promise.
     unsafe { if n == S::LANES { simd.store(p, v) } else { simd.store_n(p, v, n) } }
 }
@@ -82,7 +82,7 @@ impl<const T: usize> Operation for FilterToPoints<'_, T> {
                             // SAFETY: the length of the weights was checked above.
                             *weight = unsafe { filter.tap(simd, ky * 3 + kx, channel, vector * S::LANES) };
                         }
-                        let column = points::filter::<S, T>(simd, &taps);
+                        let column = points::filter::<S, T, 3>(simd, &taps);
                         for (row, &sample) in columns.iter_mut().zip(&column) {
                             row[kx] = sample;
                         }
@@ -91,7 +91,7 @@ impl<const T: usize> Operation for FilterToPoints<'_, T> {
                         + channel * width
                         + (vector - panel.start) * S::LANES;
                     for (i, row) in columns.iter().enumerate() {
-                        let row = points::filter::<S, T>(simd, row);
+                        let row = points::filter::<S, T, 3>(simd, row);
                         for (j, &sample) in row.iter().enumerate() {
                             // SAFETY: each point has `pitch` elements, in panels of `width`
                             // for each channel.
