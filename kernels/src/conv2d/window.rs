@@ -68,9 +68,9 @@ impl Sweep {
         self.taps_inside(0).len() < self.taps || self.taps_inside(self.positions - 1).len() < self.taps
     }
 
-    /// Whether every window sees a tap.
-    pub fn always_sees(&self) -> bool {
-        !self.taps_inside(0).is_empty() && !self.taps_inside(self.positions - 1).is_empty()
+    /// Whether every window sees so many taps.
+    pub fn always_sees(&self, taps: usize) -> bool {
+        self.taps_inside(0).len() >= taps && self.taps_inside(self.positions - 1).len() >= taps
     }
 
     /// All positions and all taps, be they inside or not.
