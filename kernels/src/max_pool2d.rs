@@ -150,14 +150,15 @@ impl Visitor for Maximum<'_> {
     #[cfg(not(all(target_arch = "arm", target_abi = "eabihf")))]
     #[inline(always)]
     unsafe fn visit_run<S: Simd>(&mut self, simd: S, window: Window, count: usize, stride: usize) -> bool {
-        if S::LANES == 1 || window.len != [3, 3] || stride > 2 {
-            return false;
-        }
         // SAFETY: the caller's promise.
         unsafe {
-            match stride {
-                1 => self.overlapping::<S, 1>(simd, window, count),
-                _ => self.overlapping::<S, 2>(simd, window, count),
+            match (window.len, stride) {
+                ([2, 2], 2) if S::LANES == LINE && window.channels.is_multiple_of(4 * LINE) => {
+                    self.side_by_side(simd, window, count);
+                }
+                ([3, 3], 1) if S::LANES > 1 => self.overlapping::<S, 1>(simd, window, count),
+                ([3, 3], 2) if S::LANES > 1 => self.overlapping::<S, 2>(simd, window, count),
+                _ => return false,
             }
         }
         true
@@ -177,7 +178,53 @@ impl Visitor for Maximum<'_> {
 /// Of the input that a strip's windows of one row see: three quarters of a first-level cache.
 const STRIP_BYTES: usize = 24 << 10;
 
+/// Elements of a cache line.
+const LINE: usize = 16;
+
+/// How far ahead of its use the input of 2×2 windows is asked for.
+const AHEAD: usize = 48 * LINE;
+
 impl Maximum<'_> {
+    /// 2×2 windows side by side, four vectors of channels at a time, where a vector is a cache line. Each
+    /// number is used once, so that reading is what there is to wait for. With half a line in a vector it
+    /// took longer.
+    ///
+    /// # Safety
+    /// All channels of each window's output exist, and of each of its cells; they are a multiple of four
+    /// vectors.
+    #[inline(always)]
+    unsafe fn side_by_side<S: Simd>(&mut self, simd: S, window: Window, count: usize) {
+        let mut output = self.output.as_mut_ptr().wrapping_add(window.output);
+        let mut cell = self.input.as_ptr().wrapping_add(window.cell(0, 0));
+        for _ in 0..count {
+            for _ in 0..window.channels / (4 * S::LANES) {
+                let mut best = [simd.splat(0.0); 4];
+                for best in &mut best {
+                    let right = cell.wrapping_add(window.channels);
+                    let below = cell.wrapping_add(window.pitch);
+                    let last = below.wrapping_add(window.channels);
+                    for cell in [cell, right, below, last] {
+                        simd.prefetch_l1(cell.wrapping_add(AHEAD));
+                    }
+                    // SAFETY: the caller's promise.
+                    unsafe {
+                        *best = simd.max_or_nan(simd.load(right), simd.load(cell));
+                        *best = simd.max_or_nan(simd.load(below), *best);
+                        *best = simd.max_or_nan(simd.load(last), *best);
+                    }
+                    cell = cell.wrapping_add(S::LANES);
+                }
+                self.activation.apply(simd, &mut best);
+                for best in best {
+                    // SAFETY: the caller's promise.
+                    unsafe { simd.store(output, best) };
+                    output = output.wrapping_add(S::LANES);
+                }
+            }
+            cell = cell.wrapping_add(window.channels);
+        }
+    }
+
     /// 3×3 windows that overlap: a column's maximum serves all windows that see it.
     ///
     /// # Safety

@@ -94,6 +94,8 @@ pub(crate) trait Simd: Copy {
 
     /// Asks for the cache line at `p`, which may be nothing's, in the second-level cache.
     fn prefetch(self, _p: *const f32) {}
+    /// The same in the first-level cache.
+    fn prefetch_l1(self, _p: *const f32) {}
 
     fn splat(self, x: f32) -> Self::Vector;
     /// Lane `L` in all lanes, where there are [`PRODUCTS_BY_LANE`](Self::PRODUCTS_BY_LANE).
