@@ -3,6 +3,7 @@ use super::{Backward, Conv2d, Differentiable, Forward, MaxPool2d, Operation, ele
 use crate::buffer::whole_lines;
 use crate::parallel::{WORTH_SHARING, each_chunk, fewer_than_threads, for_each_part, part_of, threads};
 use crate::{Error, Shape};
+use bantam_kernels::conv2d::winograd::RowTiles;
 use bantam_kernels::conv2d::{Activation, Algorithm, Geometry};
 use bantam_kernels::{self as kernels, Isa, max_pool2d as kernel};
 use core::ops::Range;
@@ -26,14 +27,16 @@ impl Conv2dPool {
         Ok((conv, self.pool.geometry(&[Shape::new(&conv.output())?])?))
     }
 
-    fn stripes(&self, isa: Isa, inputs: &[Shape]) -> Result<Stripes, Error> {
+    /// For a pass that keeps where the maxima were, or for one that does not.
+    fn stripes(&self, isa: Isa, inputs: &[Shape], keeping: bool) -> Result<Stripes, Error> {
         let (conv, pool) = self.geometries(inputs)?;
-        Ok(Stripes::new(isa, conv, pool))
+        let halves = !keeping && [self.pool.window, self.pool.stride] == [[2, 2]; 2];
+        Ok(Stripes::new(isa, conv, pool, halves))
     }
 
     fn pass(&self, run: Forward<'_>, pool: Pool, argmax: Option<&mut [u8]>) -> Result<(), Error> {
         let Forward { isa, inputs, prepared, prepared_for, output, scratch, .. } = run;
-        let stripes = self.stripes(isa, prepared_for)?;
+        let stripes = self.stripes(isa, prepared_for, argmax.is_some())?;
         let weights = Weights::new(inputs, prepared, stripes.algorithm);
         let stripe = Stripe { isa, weights, activation: self.pool.activation };
         let ([_, output_len], [_, output_row], all_rows) =
@@ -49,7 +52,14 @@ impl Conv2dPool {
             let start = images.start * output_len + rows.start * output_row;
             stripes.each(images, rows, &mut |part| {
                 let here = part.output.start - start..part.output.end - start;
-                let map = stripe.convolve(&part.conv, &inputs[0][part.input], scratch)?;
+                let input = &inputs[0][part.input];
+                if let Some(tiles) = stripes.at_once(isa, &part.conv) {
+                    let scratch = &mut scratch[..tiles.scratch_len()];
+                    let (weights, output) = (stripe.weights, &mut output[here]);
+                    let (packed, bias, activation) = (weights.prepared, weights.bias, stripe.activation);
+                    return Ok(tiles.forward(input, packed, bias, activation, output, scratch)?);
+                }
+                let map = stripe.convolve(&part.conv, input, scratch)?;
                 let argmax = argmax.as_deref_mut().map(|argmax| &mut argmax[here.clone()]);
                 Ok(pool(stripe, &part.pool, map, &mut output[here], argmax)?)
             })
@@ -97,7 +107,11 @@ impl Operation for Conv2dPool {
     }
 
     fn forward_scratch_len(&self, isa: Isa, inputs: &[Shape]) -> Result<usize, Error> {
-        Ok(self.stripes(isa, inputs)?.scratch_len(isa)? * threads())
+        let mut largest = self.stripes(isa, inputs, false)?.scratch_len(isa)?;
+        if conv2d::has_tiles(isa) {
+            largest = largest.max(self.stripes(isa, inputs, true)?.scratch_len(isa)?);
+        }
+        Ok(largest * threads())
     }
 
     fn multiply_adds(&self, inputs: &[Shape]) -> u64 {
@@ -107,7 +121,7 @@ impl Operation for Conv2dPool {
     /// If each stripe's output ends before the input of the next begins. With vectors it takes more time
     /// than a memory of its own, four percent of the MNIST net's.
     fn in_place(&self, isa: Isa, inputs: &[Shape]) -> Result<bool, Error> {
-        let stripes = self.stripes(isa, inputs)?;
+        let stripes = self.stripes(isa, inputs, false)?;
         let [input_len, output_len] = stripes.image();
         let mut behind = output_len <= input_len;
         stripes.each(0..1, 0..stripes.all_rows(), &mut |part| {
@@ -122,7 +136,7 @@ impl Operation for Conv2dPool {
             return self.pass(run, maxima, None);
         }
         let Forward { isa, shapes, inputs, prepared, prepared_for, output: data, scratch, .. } = run;
-        let stripes = self.stripes(isa, prepared_for)?;
+        let stripes = self.stripes(isa, prepared_for, false)?;
         let weights = Weights::new(inputs, prepared, stripes.algorithm);
         let stripe = Stripe { isa, weights, activation: self.pool.activation };
         let [batch, ..] = shapes[0].array::<4>("input")?;
@@ -208,6 +222,8 @@ struct Stripes {
     conv: Geometry,
     pool: kernel::Geometry,
     algorithm: Algorithm,
+    /// The convolution pools while it has its outputs in registers, and there is no map.
+    at_once: bool,
     /// Whole images at a time, or one and some rows of the pool's output.
     images: usize,
     rows: usize,
@@ -227,14 +243,18 @@ const STRIPE: usize = 8 * 1024;
 const WINOGRAD_STRIPE: usize = 128 * 1024;
 
 impl Stripes {
-    fn new(isa: Isa, conv: Geometry, pool: kernel::Geometry) -> Stripes {
+    /// `halves` if the pool has windows of 2×2 and as large a stride, and that is all there is to do.
+    fn new(isa: Isa, conv: Geometry, pool: kernel::Geometry, halves: bool) -> Stripes {
         let algorithm = Algorithm::choose(isa, &conv);
         let [batch, rows, ..] = pool.output();
-        let mut stripes = Stripes { conv, pool, algorithm, images: 1, rows };
+        let at_once = halves && algorithm == Algorithm::RowTiles && conv2d::has_tiles(isa);
+        let mut stripes = Stripes { conv, pool, algorithm, at_once: false, images: 1, rows };
+        stripes.at_once = at_once && RowTiles::new(isa, &conv).is_ok_and(|tiles| tiles.pooled().is_some());
         let room = match algorithm {
             // A small computer has no cache to fill and no memory to waste.
             Algorithm::RowPairs => 0,
             Algorithm::Direct if isa == Isa::SCALAR => 0,
+            Algorithm::RowTiles if stripes.at_once => WINOGRAD_STRIPE,
             Algorithm::Direct | Algorithm::RowTiles => STRIPE,
             Algorithm::Winograd(_) => WINOGRAD_STRIPE,
         };
@@ -260,6 +280,11 @@ impl Stripes {
             }
         }
         stripes
+    }
+
+    /// The convolution with its pool, if they go at once.
+    fn at_once(&self, isa: Isa, conv: &Geometry) -> Option<RowTiles> {
+        if self.at_once { RowTiles::new(isa, conv).ok()?.pooled() } else { None }
     }
 
     /// Numbers of an image's input and output.
@@ -325,6 +350,9 @@ impl Stripes {
             Some((conv, _)) if self.images == 1 => conv,
             _ => self.conv.first(self.images),
         };
+        if let Some(tiles) = self.at_once(isa, &conv) {
+            return Ok(tiles.scratch_len());
+        }
         Ok(whole_lines(elements(conv.output())) + conv2d::convolve_scratch_len(isa, &conv, self.algorithm)?)
     }
 }

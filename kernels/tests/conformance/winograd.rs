@@ -6,7 +6,7 @@ use crate::support::{Numbers, bits, isas, shapes, written};
 use bantam_kernels::conv2d::winograd::{RowPairs, RowTiles, Tile, Winograd};
 use bantam_kernels::conv2d::{self, Activation, Algorithm, Geometry, Padding};
 use bantam_kernels::reference::Expected;
-use bantam_kernels::{Error, Isa, reference};
+use bantam_kernels::{Error, Isa, max_pool2d, reference};
 use proptest::prelude::*;
 
 const TILES: [Tile; 5] = [Tile::F2, Tile::F3, Tile::F4, Tile::F5, Tile::F6];
@@ -236,6 +236,9 @@ fn for_each_row_shape(check: impl Fn(&Geometry, Numbers)) {
         .prop_filter("the kernel exceeds the input", |&shape| row_geometry(shape).is_ok());
     let listed = [
         ([2, 28, 28, 1], [3, 1], [3, 1], 32, Padding::Valid),
+        ([1, 60, 140, 4], [3, 1], [3, 1], 17, Padding::Same),
+        ([1, 16, 12, 3], [7, 2], [7, 2], 8, Padding::Same),
+        ([1, 4, 4, 3], [3, 1], [3, 1], 20, Padding::Valid),
         ([1, 3, 3, 1], [3, 1], [3, 1], 1, Padding::Valid),
         ([1, 1, 1, 1], [3, 1], [3, 1], 1, Padding::Same),
         ([1, 1, 1, 2], [7, 2], [7, 2], 17, Padding::Same),
@@ -287,6 +290,41 @@ fn forward_in_row_tiles() {
     });
 }
 
+/// Pooled in registers or behind each other: the same numbers, and what is not one stays so.
+#[test]
+fn pooled_row_tiles() {
+    for_each_row_shape(|g, numbers| {
+        let mut input = numbers.take(1, len(g.input()));
+        let weights = numbers.take(2, len(g.weights()));
+        let bias = numbers.take(3, g.output()[3]);
+        let middle = input.len() / 2;
+        input[middle] = f32::NAN;
+        for (isa, tiles) in row_tiles(g) {
+            let [_, height, width, _] = g.output();
+            let Some(pooled) = tiles.pooled() else { continue };
+            assert_eq!([height % 2, width % 2], [0, 0]);
+            let packed = written(tiles.packed_len(), |packed| tiles.pack(&weights, packed).unwrap());
+            let run = |tiles: RowTiles, len: usize, activation| {
+                let mut scratch = vec![f32::NAN; tiles.scratch_len()];
+                written(len, |output| {
+                    tiles.forward(&input, &packed, Some(&bias), activation, output, &mut scratch).unwrap();
+                })
+            };
+            let map = run(tiles, len(g.output()), Activation::None);
+            let pool = max_pool2d::Geometry::new(g.output(), [2, 2], [2, 2], Padding::Valid).unwrap();
+            for activation in [Activation::None, Activation::Relu, Activation::Relu6] {
+                let got = run(pooled, len(pool.output()), activation);
+                let want = written(len(pool.output()), |output| {
+                    max_pool2d::forward(isa, &pool, activation, &map, output).unwrap();
+                });
+                let same =
+                    got.iter().zip(&want).all(|(got, want)| got == want || got.is_nan() && want.is_nan());
+                assert!(same, "{isa} {g:?} {activation:?}");
+            }
+        }
+    });
+}
+
 /// The same bits if the images are parted between any rows.
 #[test]
 fn parts_in_row_tiles() {
@@ -331,6 +369,15 @@ fn refusals_of_row_tiles() {
         for g in [of([2, 1], 1), of([1, 2], 1), of([1, 1], 2)] {
             assert_eq!(RowTiles::new(isa, &g), Err(Error::NotWinograd));
         }
+    }
+    let pooled = |input: [usize; 4], columns| {
+        let g = row_geometry((input, [3, 1], columns, 3, Padding::Valid)).unwrap();
+        row_tiles(&g).all(|(_, tiles)| tiles.pooled().is_some())
+    };
+    if !row_tiles(&fitting).collect::<Vec<_>>().is_empty() {
+        assert!(pooled([1, 10, 10, 2], [3, 1]) && pooled([1, 10, 9, 2], [7, 2]));
+        assert!(!pooled([1, 9, 10, 2], [3, 1]) && !pooled([1, 10, 9, 2], [3, 1]));
+        assert!(!pooled([1, 10, 9, 2], [3, 2]));
     }
     for (isa, tiles) in row_tiles(&fitting) {
         let len = tiles.packed_len();

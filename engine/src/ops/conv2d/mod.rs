@@ -145,7 +145,7 @@ fn grad_weights_winograd(isa: Isa, geometry: &Geometry) -> Result<Option<Winogra
 
 /// Whether a forward pass may be given one of Winograd's tiles: scalar code never is. Where the compiler
 /// sees that there is no other code, a program has nothing of Winograd's in it.
-fn has_tiles(isa: Isa) -> bool {
+pub(super) fn has_tiles(isa: Isa) -> bool {
     isa != Isa::SCALAR
 }
 

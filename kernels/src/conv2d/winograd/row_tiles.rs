@@ -22,6 +22,7 @@ pub struct RowTiles {
     isa: Isa,
     geometry: Geometry,
     form: Form,
+    pooled: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,10 +122,19 @@ impl RowTiles {
         let [vertical, horizontal] = geometry.axes;
         match Form::of(&horizontal) {
             Some(form) if geometry.groups == 1 && vertical.dilation == 1 && isa.run(ProductsFromMemory) => {
-                Ok(RowTiles { isa, geometry: *geometry, form })
+                Ok(RowTiles { isa, geometry: *geometry, form, pooled: false })
             }
             _ => Err(Error::NotWinograd),
         }
+    }
+
+    /// The same convolution and a max-pool of its output with windows of 2×2 and as large a stride, which takes the
+    /// outputs from registers. `None` if a window would lack a row or column, or the sums are too many for four
+    /// tiles at a time.
+    pub fn pooled(mut self) -> Option<RowTiles> {
+        let [_, height, width, _] = self.geometry.output();
+        self.pooled = self.form.plain() == 0 && height.is_multiple_of(2) && width.is_multiple_of(2);
+        self.pooled.then_some(self)
     }
 
     /// How far a result may be from the true one, in the units of
@@ -172,18 +182,24 @@ impl RowTiles {
         (PARTED / (columns * self.line())).clamp(1, self.seen())
     }
 
+    /// Rows of the convolution's output that are worked on together: an even number, or all.
+    pub(in super::super) fn block(&self) -> usize {
+        let rows = self.geometry.axes[0];
+        let row_bytes = size_of::<f32>() * self.form.planes() * self.form.phases() * self.line();
+        let more = (BLOCK_BYTES / row_bytes).saturating_sub(rows.window) / rows.stride;
+        (1 + more).next_multiple_of(2).min(rows.output)
+    }
+
     /// Rows of the input that a block sees.
     fn seen(&self) -> usize {
         let rows = self.geometry.axes[0];
         (self.block() - 1) * rows.stride + rows.window
     }
 
-    /// Rows of the output that are worked on together.
-    pub(in super::super) fn block(&self) -> usize {
-        let rows = self.geometry.axes[0];
-        let row_bytes = size_of::<f32>() * self.form.planes() * self.form.phases() * self.line();
-        let more = (BLOCK_BYTES / row_bytes).saturating_sub(rows.window) / rows.stride;
-        (1 + more).min(rows.output)
+    /// Rows and columns of what is written for an image.
+    fn written(&self) -> [usize; 2] {
+        let [_, height, width, _] = self.geometry.output();
+        if self.pooled { [height / 2, width / 2] } else { [height, width] }
     }
 
     /// Elements of scratch that [`forward`](Self::forward) takes.
@@ -212,8 +228,9 @@ impl RowTiles {
         Ok(())
     }
 
-    /// Convolution, bias and activation: `[N, H, W, Cin]` to `[N, OH, OW, Cout]`, with weights from
-    /// [`pack`](Self::pack) and a bias of `[Cout]`. What `scratch` holds does not matter.
+    /// Convolution, bias and activation: `[N, H, W, Cin]` to `[N, OH, OW, Cout]`, or to half the rows and columns if
+    /// [`pooled`](Self::pooled), with weights from [`pack`](Self::pack) and a bias of `[Cout]`. What `scratch` holds
+    /// does not matter.
     ///
     /// # Errors
     /// A slice's length differs from the shape's.
@@ -226,47 +243,49 @@ impl RowTiles {
         output: &mut [f32],
         scratch: &mut [f32],
     ) -> Result<(), Error> {
-        let ([_, h, w, channels], [_, height, width, features]) =
-            (self.geometry.input(), self.geometry.output());
-        check("input", input, self.geometry.input().iter().product())?;
+        let [batch, h, w, channels] = self.geometry.input();
+        let ([height, width], features) = (self.written(), self.geometry.channels_out);
+        check("input", input, batch * h * w * channels)?;
         check("packed weights", packed, self.packed_len())?;
-        check("output", output, self.geometry.output().iter().product())?;
+        check("output", output, batch * height * width * features)?;
         check("scratch", scratch, self.scratch_len())?;
         if let Some(bias) = bias {
             check("bias", bias, features)?;
         }
         let (parted, samples) = scratch.split_at_mut(self.scratch()[0]);
+        let (all, block) = (self.geometry.axes[0].output, self.block());
         let images = input.chunks_exact(h * w * channels);
         for (image, output) in images.zip(output.chunks_exact_mut(height * width * features)) {
-            let blocks = output.chunks_mut(self.block() * width * features);
-            for (block, output) in blocks.enumerate() {
-                let first = block * self.block();
-                let rows = first..first + output.len() / (width * features);
+            let mut rest = output;
+            for first in (0..all).step_by(block) {
+                let rows = first..all.min(first + block);
+                let (output, behind) = rest.split_at_mut(rows.len() * height / all * width * features);
+                rest = behind;
                 let transform = Transform { tiles: self, rows: rows.clone(), image, parted, samples };
-                let (tiles, rows) = (self, rows.len());
-                match self.form {
-                    Form::Three => {
-                        self.isa.run(ToPoints::<6, 4>(transform));
-                        let product =
-                            Product::<6, 0> { tiles, rows, samples, packed, bias, activation, output };
-                        self.isa.run(product);
-                    }
-                    Form::SevenByTwo => {
-                        self.isa.run(ToPoints::<7, 8>(transform));
-                        let product =
-                            Product::<7, 0> { tiles, rows, samples, packed, bias, activation, output };
-                        self.isa.run(product);
-                    }
-                    Form::ThreeByTwo => {
-                        self.isa.run(ToPoints::<5, 8>(transform));
-                        let product =
-                            Product::<5, 4> { tiles, rows, samples, packed, bias, activation, output };
-                        self.isa.run(product);
-                    }
-                }
+                self.transform(transform);
+                let rows = rows.len();
+                self.multiply(Product { tiles: self, rows, samples, packed, bias, activation, output });
             }
         }
         Ok(())
+    }
+
+    fn transform(&self, transform: Transform<'_>) {
+        match self.form {
+            Form::Three => self.isa.run(ToPoints::<6, 4>(transform)),
+            Form::SevenByTwo => self.isa.run(ToPoints::<7, 8>(transform)),
+            Form::ThreeByTwo => self.isa.run(ToPoints::<5, 8>(transform)),
+        }
+    }
+
+    fn multiply(&self, product: Product<'_>) {
+        match (self.form, self.pooled) {
+            (Form::Three, false) => self.isa.run(ToOutputs::<6, 0, 1>(product)),
+            (Form::Three, true) => self.isa.run(ToOutputs::<6, 0, 2>(product)),
+            (Form::SevenByTwo, false) => self.isa.run(ToOutputs::<7, 0, 1>(product)),
+            (Form::SevenByTwo, true) => self.isa.run(ToOutputs::<7, 0, 2>(product)),
+            (Form::ThreeByTwo, _) => self.isa.run(ToOutputs::<5, 4, 1>(product)),
+        }
     }
 }
 
@@ -340,6 +359,7 @@ impl Transform<'_> {
         let channels = if C > 0 { C } else { self.tiles.geometry.channels_in };
         let axis = self.tiles.geometry.axes[1];
         let line = self.tiles.line();
+        let column_len = self.parted.len() / PERIOD;
         let row_len = axis.input * channels;
         for first in 0..PERIOD {
             let outside = axis.before.saturating_sub(first).div_ceil(PERIOD);
@@ -349,7 +369,7 @@ impl Transform<'_> {
                 continue;
             }
             let start = (outside * PERIOD + first - axis.before) * channels;
-            let column = self.parted[first * self.tiles.together() * line..].chunks_exact_mut(line);
+            let column = self.parted[first * column_len..].chunks_exact_mut(line);
             for (column, y) in column.zip(rows.clone()) {
                 let samples = self.image[y * row_len..][..row_len][start..].chunks(PERIOD * channels);
                 let pixels = column[outside * channels..inside * channels].chunks_exact_mut(channels);
@@ -389,10 +409,9 @@ impl<const T: usize, const PERIOD: usize> Operation for ToPoints<'_, T, PERIOD> 
             above.fill(0.0);
             rest[inside.len() * row_len..].fill(0.0);
         }
-        let together = transform.tiles.together();
-        let column_len = together * line;
+        let column_len = transform.parted.len() / PERIOD;
         transform.parted.fill(0.0);
-        for rows in split(inside.len(), together) {
+        for rows in split(inside.len(), column_len / line) {
             let first = inside.start + rows.start;
             let y = top.wrapping_add_unsigned(first).cast_unsigned();
             let count = rows.len();
@@ -402,7 +421,7 @@ impl<const T: usize, const PERIOD: usize> Operation for ToPoints<'_, T, PERIOD> 
                 _ => transform.part::<PERIOD, 0>(y..y + count),
             }
             let len = count * line;
-            assert!(PERIOD == OUTPUTS * horizontal.stride && PERIOD * column_len <= transform.parted.len());
+            assert!(PERIOD == OUTPUTS * horizontal.stride && len <= column_len);
             let parted = transform.parted.as_ptr();
             for phase in 0..form.phases() {
                 let samples = transform.samples[(first * form.phases() + phase) * line..].as_mut_ptr();
@@ -439,9 +458,10 @@ impl<const T: usize, const PERIOD: usize> Operation for ToPoints<'_, T, PERIOD> 
     }
 }
 
-/// Rows at `T` points and `P` plain columns times packed weights, transformed to rows of the output.
-struct Product<'a, const T: usize, const P: usize> {
+/// Rows at the points times packed weights, transformed to rows of the output.
+struct Product<'a> {
     tiles: &'a RowTiles,
+    /// Of the convolution's output.
     rows: usize,
     samples: &'a [f32],
     packed: &'a [f32],
@@ -450,7 +470,7 @@ struct Product<'a, const T: usize, const P: usize> {
     output: &'a mut [f32],
 }
 
-/// Where a tile reads and writes, in elements, and how many of its columns there are.
+/// Where a tile reads and writes, in elements, and how many of its columns are written.
 #[derive(Clone, Copy, Default)]
 struct Place {
     read: usize,
@@ -476,7 +496,10 @@ struct Shared<V> {
     n: usize,
 }
 
-impl<const T: usize, const P: usize> Operation for Product<'_, T, P> {
+/// With `T` points and `P` plain columns. If `ROWS` is two, tiles of two rows give one row of maxima.
+struct ToOutputs<'a, const T: usize, const P: usize, const ROWS: usize>(Product<'a>);
+
+impl<const T: usize, const P: usize, const ROWS: usize> Operation for ToOutputs<'_, T, P, ROWS> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
@@ -489,11 +512,11 @@ impl<const T: usize, const P: usize> Operation for Product<'_, T, P> {
     }
 }
 
-impl<const T: usize, const P: usize> Product<'_, T, P> {
+impl<const T: usize, const P: usize, const ROWS: usize> ToOutputs<'_, T, P, ROWS> {
     /// `G` tiles at a time.
     #[inline(always)]
     fn all<S: Simd, const G: usize>(self, simd: S) {
-        match self.tiles.geometry.channels_out {
+        match self.0.tiles.geometry.channels_out {
             features if features < S::LANES => self.vectors_of::<S, G>(simd, features),
             _ => self.vectors_of::<S, G>(simd, S::LANES),
         }
@@ -502,33 +525,37 @@ impl<const T: usize, const P: usize> Product<'_, T, P> {
     /// Every vector has `n` features. Where that is a constant nothing asks for it.
     #[inline(always)]
     fn vectors_of<S: Simd, const G: usize>(self, simd: S, n: usize) {
-        let RowTiles { geometry, form, .. } = *self.tiles;
+        let product = self.0;
+        let RowTiles { geometry, form, .. } = *product.tiles;
         let [vertical, horizontal] = geometry.axes;
-        let [features, tiles, line] = [geometry.channels_out, self.tiles.tiles(), self.tiles.line()];
-        let pitch = self.samples.len() / form.planes();
-        let panel = self.tiles.depth() * form.weights() * S::LANES;
-        let seen = (self.rows - 1) * vertical.stride + vertical.window;
-        assert!(
-            form.phases() * seen * line <= pitch && self.packed.len() == panel * features.div_ceil(S::LANES)
-        );
-        assert!(self.output.len() == self.rows * horizontal.output * features);
+        let [features, tiles, line] = [geometry.channels_out, product.tiles.tiles(), product.tiles.line()];
+        let pitch = product.samples.len() / form.planes();
+        let panel = product.tiles.depth() * form.weights() * S::LANES;
+        let seen = (product.rows - 1) * vertical.stride + vertical.window;
+        let [columns, width] = [OUTPUTS / ROWS, horizontal.output / ROWS];
+        assert!(form.phases() * seen * line <= pitch);
+        assert!(product.packed.len() == panel * features.div_ceil(S::LANES));
+        assert!(product.output.len() == product.rows / ROWS * width * features);
         let mut list = [Place::default(); TILES];
-        let (mut row, mut column) = (0, 0);
-        while row < self.rows {
+        let (mut row, mut tile) = (0, 0);
+        while row < product.rows / ROWS * ROWS {
             let mut count = 0;
-            while count < TILES && row < self.rows {
-                let run = (tiles - column).min(TILES - count);
-                let mut read = row * vertical.stride * form.phases() * line + column * geometry.channels_in;
-                let mut write = (row * horizontal.output + column * OUTPUTS) * features;
-                for place in &mut list[count..count + run] {
-                    *place = Place { read, write, columns: OUTPUTS };
+            while count < TILES && row < product.rows / ROWS * ROWS {
+                let run = (tiles - tile).min((TILES - count) / ROWS);
+                let next_row = vertical.stride * form.phases() * line;
+                let mut read = row * next_row + tile * geometry.channels_in;
+                let mut write = (row / ROWS * width + tile * columns) * features;
+                for places in list[count..count + run * ROWS].chunks_exact_mut(ROWS) {
+                    for (i, place) in places.iter_mut().enumerate() {
+                        *place = Place { read: read + i * next_row, write, columns };
+                    }
                     read += geometry.channels_in;
-                    write += OUTPUTS * features;
+                    write += columns * features;
                 }
-                (count, column) = (count + run, column + run);
-                if column == tiles {
-                    list[count - 1].columns = horizontal.output - (tiles - 1) * OUTPUTS;
-                    (row, column) = (row + 1, 0);
+                (count, tile) = (count + run * ROWS, tile + run);
+                if tile == tiles {
+                    list[count - ROWS].columns = width - (tiles - 1) * columns;
+                    (row, tile) = (row + ROWS, 0);
                 }
             }
             for index in 0..features.div_ceil(n) {
@@ -537,18 +564,18 @@ impl<const T: usize, const P: usize> Product<'_, T, P> {
                 // SAFETY: there is a bias for each of the features, and a panel for each vector of them.
                 let shared = unsafe {
                     Shared {
-                        samples: self.samples.as_ptr(),
+                        samples: product.samples.as_ptr(),
                         pitch,
                         line,
                         lines: vertical.window * form.phases(),
                         channels: geometry.channels_in,
-                        weights: self.packed.as_ptr().add(index * panel),
-                        bias: match self.bias {
+                        weights: product.packed.as_ptr().add(index * panel),
+                        bias: match product.bias {
                             Some(bias) => load(simd, bias.as_ptr().add(first), n),
                             None => simd.splat(0.0),
                         },
-                        activation: self.activation,
-                        output: self.output.as_mut_ptr().add(first),
+                        activation: product.activation,
+                        output: product.output.as_mut_ptr().add(first),
                         features,
                         n,
                     }
@@ -557,15 +584,15 @@ impl<const T: usize, const P: usize> Product<'_, T, P> {
                 while done < count {
                     // The last tiles go back over what is done rather than be fewer.
                     let at = done.min(count.saturating_sub(G));
-                    // SAFETY: the rows that a place's tile sees are there, and the columns of its output; the
+                    // SAFETY: the rows that a place's tile sees are there, and the columns that it writes; the
                     // lengths were checked above.
                     unsafe {
                         if let Some(list) = list[at..count].first_chunk::<G>() {
-                            shared.tiles::<S, T, P, G>(simd, list);
+                            shared.tiles::<S, T, P, ROWS, G>(simd, list);
                             done = at + G;
-                        } else {
-                            shared.tiles::<S, T, P, 1>(simd, &[list[done]]);
-                            done += 1;
+                        } else if let Some(list) = list[done..count].first_chunk::<ROWS>() {
+                            shared.tiles::<S, T, P, ROWS, ROWS>(simd, list);
+                            done += ROWS;
                         }
                     }
                 }
@@ -621,16 +648,22 @@ impl<V: Copy> Shared<V> {
     /// `G` tiles by a vector of features, in registers from the first product to the activation.
     ///
     /// # Safety
-    /// `lines` rows of each plane can be read from each place on, and as many columns as it says be written; the
-    /// weights are those of as many rows of all channels.
+    /// `lines` rows of each plane can be read from each place on, and as many columns as each `ROWS`th says be
+    /// written; the weights are those of as many rows of all channels.
     #[inline(always)]
-    unsafe fn tiles<S: Simd<Vector = V>, const T: usize, const P: usize, const G: usize>(
+    unsafe fn tiles<
+        S: Simd<Vector = V>,
+        const T: usize,
+        const P: usize,
+        const ROWS: usize,
+        const G: usize,
+    >(
         &self,
         simd: S,
         list: &[Place; G],
     ) {
         let mut sums = [[simd.splat(0.0); G]; T];
-        let mut plain_sums = [[self.bias; G]; P];
+        let mut plain_sums = [[simd.splat(0.0); G]; P];
         let mut planes = Planes { points: [self.samples; T], plain: [self.samples; P] };
         for (i, plane) in planes.points.iter_mut().chain(&mut planes.plain).enumerate() {
             *plane = self.samples.wrapping_add(i * self.pitch);
@@ -664,43 +697,68 @@ impl<V: Copy> Shared<V> {
             }
         }
         // One by one, or the sums would be an array in memory.
+        let sums = Sums { points: sums, plain: plain_sums };
         // SAFETY: the caller's promise.
         unsafe {
-            self.finish::<S, T, P, G>(simd, list, 0, &sums, &plain_sums);
-            self.finish::<S, T, P, G>(simd, list, 1, &sums, &plain_sums);
-            self.finish::<S, T, P, G>(simd, list, 2, &sums, &plain_sums);
-            self.finish::<S, T, P, G>(simd, list, 3, &sums, &plain_sums);
+            self.finish::<S, T, P, ROWS, G>(simd, list, 0, &sums);
+            self.finish::<S, T, P, ROWS, G>(simd, list, 1, &sums);
+            self.finish::<S, T, P, ROWS, G>(simd, list, 2, &sums);
+            self.finish::<S, T, P, ROWS, G>(simd, list, 3, &sums);
         }
     }
 
-    /// From the sums of tile `g`, if there is one, to its outputs.
+    /// From the sums of tile `g` to its outputs, or of it and the next to their maxima, if there is one and a pair
+    /// begins with it.
     ///
     /// # Safety
-    /// The tile's columns of the output can be written.
+    /// The place's columns can be written.
     #[inline(always)]
-    unsafe fn finish<S: Simd<Vector = V>, const T: usize, const P: usize, const G: usize>(
+    unsafe fn finish<
+        S: Simd<Vector = V>,
+        const T: usize,
+        const P: usize,
+        const ROWS: usize,
+        const G: usize,
+    >(
         &self,
         simd: S,
         list: &[Place; G],
         g: usize,
-        sums: &[[V; G]; T],
-        plain_sums: &[[V; G]; P],
+        sums: &Sums<V, T, P, G>,
     ) {
-        if g >= G {
+        if g >= G || !g.is_multiple_of(ROWS) {
             return;
         }
-        let mut column = [self.bias; T];
-        for (sum, sums) in column.iter_mut().zip(sums) {
-            *sum = sums[g];
+        let outputs = sums.outputs(simd, g);
+        // SAFETY: the caller's promise.
+        unsafe {
+            if ROWS == 1 {
+                self.write(simd, &list[g], outputs);
+            } else {
+                let below = sums.outputs(simd, g + 1);
+                let mut maxima = [self.bias; OUTPUTS / 2];
+                for (x, maximum) in maxima.iter_mut().enumerate() {
+                    let upper = simd.max_or_nan(outputs[2 * x], outputs[2 * x + 1]);
+                    let lower = simd.max_or_nan(below[2 * x], below[2 * x + 1]);
+                    *maximum = simd.max_or_nan(upper, lower);
+                }
+                self.write(simd, &list[g], maxima);
+            }
         }
-        let mut outputs: [_; OUTPUTS] = points::output(simd, &column);
-        for (x, output) in outputs.iter_mut().enumerate() {
-            *output = simd.add(*output, if P > 0 { plain_sums[x][g] } else { self.bias });
+    }
+
+    /// Bias and activation of neighbours in a row, and where they go.
+    ///
+    /// # Safety
+    /// As many of them as the place says can be written.
+    #[inline(always)]
+    unsafe fn write<S: Simd<Vector = V>, const N: usize>(&self, simd: S, place: &Place, mut outputs: [V; N]) {
+        for output in &mut outputs {
+            *output = simd.add(*output, self.bias);
         }
         self.activation.apply(simd, &mut outputs);
-        let place = list[g];
         let start = self.output.wrapping_add(place.write);
-        if place.columns == OUTPUTS {
+        if place.columns == N {
             for (x, &output) in outputs.iter().enumerate() {
                 // SAFETY: the caller's promise.
                 unsafe { store(simd, start.add(x * self.features), output, self.n) };
@@ -713,6 +771,28 @@ impl<V: Copy> Shared<V> {
                 }
             }
         }
+    }
+}
+
+/// The sums of `G` tiles at the points and in the plain columns.
+struct Sums<V, const T: usize, const P: usize, const G: usize> {
+    points: [[V; G]; T],
+    plain: [[V; G]; P],
+}
+
+impl<V: Copy, const T: usize, const P: usize, const G: usize> Sums<V, T, P, G> {
+    /// The outputs of tile `g`, without the bias.
+    #[inline(always)]
+    fn outputs<S: Simd<Vector = V>>(&self, simd: S, g: usize) -> [V; OUTPUTS] {
+        let mut column = [simd.splat(0.0); T];
+        for (sum, sums) in column.iter_mut().zip(&self.points) {
+            *sum = sums[g];
+        }
+        let mut outputs = points::output(simd, &column);
+        for (output, sums) in outputs.iter_mut().zip(&self.plain) {
+            *output = simd.add(*output, sums[g]);
+        }
+        outputs
     }
 }
 
