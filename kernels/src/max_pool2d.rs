@@ -179,11 +179,14 @@ impl Visitor for Maximum<'_> {
 const STRIP_BYTES: usize = 24 << 10;
 
 /// Elements of a cache line.
+#[cfg(not(all(target_arch = "arm", target_abi = "eabihf")))]
 const LINE: usize = 16;
 
 /// How far ahead of its use the input of 2×2 windows is asked for.
+#[cfg(not(all(target_arch = "arm", target_abi = "eabihf")))]
 const AHEAD: usize = 48 * LINE;
 
+#[cfg(not(all(target_arch = "arm", target_abi = "eabihf")))]
 impl Maximum<'_> {
     /// 2×2 windows side by side, four vectors of channels at a time, where a vector is a cache line. Each
     /// number is used once, so that reading is what there is to wait for. With half a line in a vector it
@@ -299,6 +302,7 @@ impl Maximum<'_> {
 /// # Safety
 /// `V` vectors, of the last one `last` elements, can be read at `cell` and, `pitch` and twice `pitch`
 /// further, below it.
+#[cfg(not(all(target_arch = "arm", target_abi = "eabihf")))]
 #[inline(always)]
 unsafe fn column_of_3<S: Simd, const V: usize>(
     simd: S,
