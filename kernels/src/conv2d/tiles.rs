@@ -43,6 +43,15 @@ pub(super) struct Tiles<'a> {
     pub reach: &'a Reach,
     pub panel: &'a Panel,
     pub activation: Activation,
+    pub fetch: Fetch,
+}
+
+/// What is asked for in the second-level cache while a tile is computed: from the address on, with each row of
+/// weights, so many elements further. It may be nothing's.
+#[derive(Clone, Copy)]
+pub(super) struct Fetch {
+    pub next: *const f32,
+    pub step: usize,
 }
 
 /// Tiles of `R` positions by `P` panels of `V` vectors, for [`Tiles::compiled`].
@@ -108,21 +117,24 @@ impl Tiles<'_> {
     /// more than one, as many panels follow each other and have all their features.
     #[inline(always)]
     pub unsafe fn compiled<S: Simd, const R: usize, const V: usize, const P: usize>(&self, simd: S) {
+        let mut tiles = *self;
         for part in split(self.list.len(), R) {
             let list = &self.list[part];
             // SAFETY: the caller's promise, for a part of the list.
             unsafe {
                 match list.len() {
-                    1 => self.tile::<S, 1, V, P>(simd, list),
-                    2 if R > 2 => self.tile::<S, 2, V, P>(simd, list),
-                    3 if R > 3 => self.tile::<S, 3, V, P>(simd, list),
-                    4 if R > 4 => self.tile::<S, 4, V, P>(simd, list),
-                    5 if R > 5 => self.tile::<S, 5, V, P>(simd, list),
-                    6 if R > 6 => self.tile::<S, 6, V, P>(simd, list),
-                    7 if R > 7 => self.tile::<S, 7, V, P>(simd, list),
-                    _ => self.tile::<S, R, V, P>(simd, list),
+                    1 => tiles.tile::<S, 1, V, P>(simd, list),
+                    2 if R > 2 => tiles.tile::<S, 2, V, P>(simd, list),
+                    3 if R > 3 => tiles.tile::<S, 3, V, P>(simd, list),
+                    4 if R > 4 => tiles.tile::<S, 4, V, P>(simd, list),
+                    5 if R > 5 => tiles.tile::<S, 5, V, P>(simd, list),
+                    6 if R > 6 => tiles.tile::<S, 6, V, P>(simd, list),
+                    7 if R > 7 => tiles.tile::<S, 7, V, P>(simd, list),
+                    _ => tiles.tile::<S, R, V, P>(simd, list),
                 }
             }
+            tiles.fetch.next =
+                tiles.fetch.next.wrapping_add(self.reach.rows * self.reach.run * self.fetch.step);
         }
     }
 
@@ -180,9 +192,7 @@ impl Tiles<'_> {
         for (p, weights) in weights.iter_mut().enumerate() {
             *weights = weights.wrapping_add(p * panel.pitch);
         }
-        // Windows that are summed tap by tap read each weight once for few positions: the next tap's come
-        // from beyond the second-level cache meanwhile.
-        let ahead = if panel.ends.resume { reach.run * step } else { 0 };
+        let mut fetch = self.fetch;
         for row in 0..reach.rows {
             // SAFETY: the caller's promise: `rows` runs of `run` elements from each position, and
             // as many weights in each panel, `V` vectors each.
@@ -203,7 +213,8 @@ impl Tiles<'_> {
                     }
                 }
                 while k < end {
-                    simd.prefetch(weights[0].wrapping_add(ahead));
+                    simd.prefetch(fetch.next);
+                    fetch.next = fetch.next.wrapping_add(fetch.step);
                     let w = next_weights::<S, V, P>(simd, &mut weights, step);
                     for r in 0..R {
                         let x = simd.splat(*reads[r].add(k));

@@ -52,6 +52,11 @@ impl Simd for Avx512 {
         unsafe { _mm512_maskz_loadu_ps(first(n), p) }
     }
     #[inline(always)]
+    fn prefetch(self, p: *const f32) {
+        // SAFETY: no address makes it fail; AVX-512 as for `avx512!`.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
+    }
+    #[inline(always)]
     fn prefetch_l1(self, p: *const f32) {
         // SAFETY: no address makes it fail; AVX-512 as for `avx512!`.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }

@@ -97,8 +97,13 @@ struct Map {
 
 /// What a block of tiles takes, all points of all channels, should stay in the second-level cache.
 const BLOCK_BYTES: usize = 512 * 1024;
-/// Fewer tiles at a time would read the packed weights too often. A map of 28×28 has so many of F(4×4).
-const FEWEST_TILES: usize = 49;
+/// Fewer tiles at a time would read the packed weights too often: many weights, which come from the shared cache or
+/// from beyond it, or few of them. A map of 28×28 has 49 tiles of F(4×4).
+const FEWEST_TILES: [usize; 2] = [49, 32];
+const MANY_WEIGHTS_BYTES: usize = 4 << 20;
+/// Maps that are fetched ahead, while a block's products are computed: transforms wait for what lies far off. Smaller
+/// ones, which the shared cache has at hand, would only push out what is in use.
+const LARGE_MAPS_BYTES: usize = 8 << 20;
 
 /// From one point's array of `len` elements to the next: an odd number of cache lines, or the
 /// points of a tile would fight for the same few.
@@ -113,8 +118,18 @@ impl Map {
 
     /// Tiles that are worked on together.
     fn block(&self, points: usize) -> usize {
+        let weights = size_of::<f32>() * points * self.channels * self.features;
+        self.block_of(points, FEWEST_TILES[usize::from(weights <= MANY_WEIGHTS_BYTES)])
+    }
+
+    /// The same for a weight gradient, whose sums are passed over for each block.
+    fn block_of_sums(&self, points: usize) -> usize {
+        self.block_of(points, FEWEST_TILES[0])
+    }
+
+    fn block_of(&self, points: usize, fewest: usize) -> usize {
         let bytes = size_of::<f32>() * points * (self.channels + self.features);
-        (BLOCK_BYTES / bytes).max(FEWEST_TILES).min(self.all_tiles())
+        (BLOCK_BYTES / bytes).max(fewest).min(self.all_tiles())
     }
 
     /// Elements of a row of zeros, the transformed input and the products before their transform.
@@ -122,6 +137,34 @@ impl Map {
         let block = self.block(points);
         let zeros = self.channels.next_multiple_of(16);
         [zeros, points * pitch(block * self.channels), points * pitch(block * self.features)]
+    }
+
+    /// The rows that these tiles, `side` outputs wide, are the first to read.
+    fn first_read(&self, tiles: Range<usize>, side: usize) -> Range<usize> {
+        let reach = self.origin[0] + 2;
+        let bottom = |row: usize| ((row + 1) * side).saturating_add_signed(reach);
+        self.first_of(tiles, self.read, self.channels, bottom)
+    }
+
+    /// The rows that these tiles, `side` outputs wide, are the first to write.
+    fn first_written(&self, tiles: Range<usize>, side: usize) -> Range<usize> {
+        self.first_of(tiles, self.written, self.features, |row| (row + 1) * side)
+    }
+
+    /// Where the rows of an array lie that are above the `bottom` of these tiles' rows and not of those before.
+    fn first_of(
+        &self,
+        tiles: Range<usize>,
+        [height, width]: [usize; 2],
+        channels: usize,
+        bottom: impl Fn(usize) -> usize,
+    ) -> Range<usize> {
+        let end = |tiles: usize| {
+            let Some(last) = tiles.checked_sub(1) else { return 0 };
+            let [image, row, _] = self.place(last);
+            (image * height + bottom(row).min(height)) * width * channels
+        };
+        end(tiles.start)..end(tiles.end)
     }
 
     /// One output row of tiles of one image after the other, left to right.
@@ -307,13 +350,13 @@ impl Winograd {
     /// How often the weight gradient's sums are passed over.
     pub(super) fn grad_weights_blocks(&self) -> usize {
         let map = self.forward_map();
-        map.all_tiles().div_ceil(map.block(self.tile.points()))
+        map.all_tiles().div_ceil(map.block_of_sums(self.tile.points()))
     }
 
     /// Elements of a row of zeros, the transformed input and output's gradient, and their products.
     fn grad_weights_scratch(&self, channels: usize) -> [usize; 4] {
         let (map, points) = (self.forward_map(), self.tile.points());
-        let block = map.block(points);
+        let block = map.block_of_sums(points);
         let zeros = channels.max(map.features).next_multiple_of(16);
         let [samples, gradients] = [channels, map.features].map(|len| points * pitch(block * len));
         [zeros, samples, gradients, points * pitch(channels * map.features)]
@@ -354,7 +397,7 @@ impl Winograd {
         let (gradients, sums) = scratch.split_at_mut(gradients);
         zeros.fill(0.0);
         let outputs = Map { read: map.written, origin: [0, 0], channels: features, ..map };
-        for tiles in split(map.all_tiles(), map.block(points)) {
+        for tiles in split(map.all_tiles(), map.block_of_sums(points)) {
             let (count, first) = (tiles.len(), tiles.start == 0);
             self.transform_input(TransformPatches {
                 map: &map,
@@ -444,7 +487,15 @@ impl Winograd {
             });
             let Map { channels, features, .. } = *map;
             let rows = tiles.len();
-            self.isa.run(Products { points, rows, channels, features, samples, packed, products });
+            let side = self.tile.side();
+            let behind = tiles.end..map.all_tiles().min(tiles.end + rows);
+            let large = size_of_val(input) + size_of_val(&*output) > LARGE_MAPS_BYTES;
+            let fetched = if large {
+                [&input[map.first_read(behind, side)], &output[map.first_written(tiles.clone(), side)]]
+            } else {
+                [&[][..]; 2]
+            };
+            self.isa.run(Products { points, rows, channels, features, samples, packed, products, fetched });
             let target = TransformOutput { map, tiles, products, bias, activation, output };
             match self.tile {
                 Tile::F2 => self.isa.run(target.sized::<4, 2>()),

@@ -1,5 +1,5 @@
 use super::super::activation::Activation;
-use super::super::tiles::{Compiled, Ends, Panel, Reach, Tiles};
+use super::super::tiles::{Compiled, Ends, Fetch, Panel, Reach, Tiles};
 use super::super::window::{Offsets, panels, split};
 use crate::simd::{Operation, Simd, Tile};
 use core::ops::Range;
@@ -14,6 +14,8 @@ pub(super) struct Products<'a> {
     pub samples: &'a [f32],
     pub packed: &'a [f32],
     pub products: &'a mut [f32],
+    /// What is read and written after it, which comes from beyond the second-level cache meanwhile.
+    pub fetched: [&'a [f32]; 2],
 }
 
 /// Rows at a time: they use a panel again from the first-level cache.
@@ -38,13 +40,18 @@ impl Products<'_> {
     /// Tiles of `R` rows by `V` vectors; of `N` rows by fewer vectors.
     #[inline(always)]
     fn all_points<S: Simd, const R: usize, const V: usize, const N: usize>(self, simd: S) {
-        let Products { points, rows, channels, features, samples, packed, products } = self;
+        let Products { points, rows, channels, features, samples, packed, products, fetched } = self;
         let [sample_pitch, weight_pitch, product_pitch] =
             [samples.len(), packed.len(), products.len()].map(|len| len / points);
         let vectors = features.div_ceil(S::LANES);
         assert!(rows * channels <= sample_pitch && rows * features <= product_pitch);
         assert!(vectors * S::LANES * channels <= weight_pitch);
         let reach = Reach { rows: 1, run: channels, input_pitch: channels, weight_pitch: channels };
+        let tiles: usize = split(rows, ROWS).map(|part| part.len().div_ceil(R)).sum();
+        let steps = points * tiles * panels::<S>(vectors).count() * channels;
+        // Taking turns, point by point.
+        let mut fetched = fetched
+            .map(|array| Fetch { next: array.as_ptr(), step: array.len().div_ceil((steps / 2).max(1)) });
         let mut list = [Offsets::default(); ROWS];
         for part in split(rows, ROWS) {
             let list = &mut list[..part.len()];
@@ -52,6 +59,7 @@ impl Products<'_> {
                 *slot = Offsets { read: row * channels, write: row * features };
             }
             for point in 0..points {
+                let fetch = &mut fetched[point % 2];
                 let mut panels = panels::<S>(vectors);
                 while let Some(Range { start, end }) = panels.next() {
                     let (first, width) = (start * S::LANES, (end - start) * S::LANES);
@@ -69,8 +77,10 @@ impl Products<'_> {
                         };
                         (samples.as_ptr().add(point * sample_pitch), panel)
                     };
+                    let activation = Activation::None;
                     let tiles =
-                        Tiles { input, list, reach: &reach, panel: &panel, activation: Activation::None };
+                        Tiles { input, list, reach: &reach, panel: &panel, activation, fetch: *fetch };
+                    fetch.next = fetch.next.wrapping_add(list.len().div_ceil(R) * channels * fetch.step);
                     let fills = |next: Range<usize>| next.len() == V && next.end * S::LANES <= features;
                     let pair =
                         list.len() == 1 && fills(start..end) && panels.clone().next().is_some_and(fills);
