@@ -247,9 +247,8 @@ impl Stripes {
     fn new(isa: Isa, conv: Geometry, pool: kernel::Geometry, halves: bool) -> Stripes {
         let algorithm = Algorithm::choose(isa, &conv);
         let [batch, rows, ..] = pool.output();
-        let at_once = halves && algorithm == Algorithm::RowTiles && conv2d::has_tiles(isa);
-        let mut stripes = Stripes { conv, pool, algorithm, at_once: false, images: 1, rows };
-        stripes.at_once = at_once && RowTiles::new(isa, &conv).is_ok_and(|tiles| tiles.pooled().is_some());
+        let mut stripes = Stripes { conv, pool, algorithm, at_once: true, images: 1, rows };
+        stripes.at_once = halves && algorithm == Algorithm::RowTiles && stripes.at_once(isa, &conv).is_some();
         let room = match algorithm {
             // A small computer has no cache to fill and no memory to waste.
             Algorithm::RowPairs => 0,
@@ -284,7 +283,8 @@ impl Stripes {
 
     /// The convolution with its pool, if they go at once.
     fn at_once(&self, isa: Isa, conv: &Geometry) -> Option<RowTiles> {
-        if self.at_once { RowTiles::new(isa, conv).ok()?.pooled() } else { None }
+        // Asked again, so that a program for scalar code alone has nothing of it.
+        if self.at_once && conv2d::has_tiles(isa) { RowTiles::new(isa, conv).ok()?.pooled() } else { None }
     }
 
     /// Numbers of an image's input and output.

@@ -283,7 +283,7 @@ impl<'a> Correlate<'a> {
                     list.len() == 1 && fills(vectors.clone()) && panels.clone().next().is_some_and(fills);
                 // Windows that are summed tap by tap read each weight once for few positions: meanwhile the next
                 // tap's come from beyond the second-level cache.
-                let fetch = if ends.resume {
+                let fetch = if S::LANES > 1 && ends.resume {
                     let next = panel.weights.wrapping_add(run * step);
                     Fetch { next, step: step.div_ceil(list.len().div_ceil(R)) }
                 } else {

@@ -76,7 +76,7 @@ impl Tiles<'_> {
     #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
     pub unsafe fn by_hand(&self) {
         use crate::simd::{Scalar, vfp};
-        let Tiles { input, list, reach, panel, activation } = *self;
+        let Tiles { input, list, reach, panel, activation, .. } = *self;
         const ZEROS: &[f32; vfp::WIDTHS[0]] = &[0.0; vfp::WIDTHS[0]];
         let step = size_of::<f32>() * panel.step;
         let tiles = vfp::Tiles {

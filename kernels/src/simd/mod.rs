@@ -95,6 +95,7 @@ pub(crate) trait Simd: Copy {
     /// Asks for the cache line at `p`, which may be nothing's, in the second-level cache.
     fn prefetch(self, _p: *const f32) {}
     /// The same in the first-level cache.
+    #[allow(dead_code, reason = "Arm's scalar FPU has pools of its own")]
     fn prefetch_l1(self, _p: *const f32) {}
 
     fn splat(self, x: f32) -> Self::Vector;
