@@ -37,8 +37,8 @@ pub enum Error {
         /// Input or output channels.
         channels: usize,
     },
-    /// Winograd's algorithm has no form for such windows: most have one for 3×3 pixels and stride 1, without
-    /// dilation and groups.
+    /// Winograd's algorithm has no such form: squares are for windows of 3×3 with stride 1, tiles of rows for 3
+    /// columns or, with stride 2, 3 or 7, both without dilation and groups; or there is none for the instruction set.
     NotWinograd,
     /// A value lies outside the range that the kernel can treat.
     OutOfRange {
@@ -67,12 +67,10 @@ impl fmt::Display for Error {
             Error::Groups { groups, channels } => {
                 write!(f, "groups: expected a divisor of {channels} channels, got {groups}")
             }
-            Error::NotWinograd => {
-                f.write_str(
-                "Winograd: expected windows of 3×3 with stride 1, or for tiles of rows 3 or 7 columns with stride 2, \
-                 no dilation and one group",
-            )
-            }
+            Error::NotWinograd => f.write_str(
+                "Winograd: expected windows of 3×3 with stride 1, or along the rows of 3 or 7 columns with \
+                 stride 2; no dilation, one group, and an instruction set that has such code",
+            ),
             Error::OutOfRange { what, max, got } => {
                 write!(f, "{what}: expected at most {max}, got {got}")
             }

@@ -242,18 +242,24 @@ struct Part {
 const STRIPE: usize = 8 * 1024;
 const WINOGRAD_STRIPE: usize = 128 * 1024;
 
+/// The convolution by tiles of rows that pool their outputs in registers. A program for scalar code alone has
+/// nothing of it.
+fn pooled_tiles(isa: Isa, conv: &Geometry) -> Option<RowTiles> {
+    if conv2d::has_tiles(isa) { RowTiles::new(isa, conv).ok()?.pooled() } else { None }
+}
+
 impl Stripes {
     /// `halves` if the pool has windows of 2×2 and as large a stride, and that is all there is to do.
     fn new(isa: Isa, conv: Geometry, pool: kernel::Geometry, halves: bool) -> Stripes {
         let algorithm = Algorithm::choose(isa, &conv);
         let [batch, rows, ..] = pool.output();
-        let mut stripes = Stripes { conv, pool, algorithm, at_once: true, images: 1, rows };
-        stripes.at_once = halves && algorithm == Algorithm::RowTiles && stripes.at_once(isa, &conv).is_some();
+        let at_once = halves && algorithm == Algorithm::RowTiles && pooled_tiles(isa, &conv).is_some();
+        let mut stripes = Stripes { conv, pool, algorithm, at_once, images: 1, rows };
         let room = match algorithm {
             // A small computer has no cache to fill and no memory to waste.
             Algorithm::RowPairs => 0,
             Algorithm::Direct if isa == Isa::SCALAR => 0,
-            Algorithm::RowTiles if stripes.at_once => WINOGRAD_STRIPE,
+            Algorithm::RowTiles if at_once => WINOGRAD_STRIPE,
             Algorithm::Direct | Algorithm::RowTiles => STRIPE,
             Algorithm::Winograd(_) => WINOGRAD_STRIPE,
         };
@@ -283,8 +289,7 @@ impl Stripes {
 
     /// The convolution with its pool, if they go at once.
     fn at_once(&self, isa: Isa, conv: &Geometry) -> Option<RowTiles> {
-        // Asked again, so that a program for scalar code alone has nothing of it.
-        if self.at_once && conv2d::has_tiles(isa) { RowTiles::new(isa, conv).ok()?.pooled() } else { None }
+        if self.at_once { pooled_tiles(isa, conv) } else { None }
     }
 
     /// Numbers of an image's input and output.

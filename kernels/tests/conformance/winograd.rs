@@ -79,6 +79,14 @@ fn within((bound, mean): (f64, f64), g: &Geometry, what: &str, got: &[f32], want
     }
 }
 
+/// Checks the passes with an activation against the one without, `got`.
+fn activations(got: &[f32], mut run: impl FnMut(Activation) -> Vec<f32>, what: &str) {
+    let relu: Vec<_> = got.iter().map(|&x| if x < 0.0 { 0.0 } else { x }).collect();
+    assert_eq!(run(Activation::Relu), relu, "{what}");
+    let relu6: Vec<_> = relu.iter().map(|&x| if x > 6.0 { 6.0 } else { x }).collect();
+    assert_eq!(run(Activation::Relu6), relu6, "{what}");
+}
+
 /// The largest magnitude.
 fn largest(numbers: &[f32]) -> f64 {
     numbers.iter().map(|&x| f64::from(x.abs())).fold(0.0, f64::max)
@@ -129,10 +137,7 @@ fn forward() {
             };
             let got = run(Activation::None);
             compare(g, (isa, tile), &got, &want, cin, scale);
-            let relu: Vec<_> = got.iter().map(|&x| if x < 0.0 { 0.0 } else { x }).collect();
-            assert_eq!(run(Activation::Relu), relu, "{isa} {g:?} {tile:?}");
-            let relu6: Vec<_> = relu.iter().map(|&x| if x > 6.0 { 6.0 } else { x }).collect();
-            assert_eq!(run(Activation::Relu6), relu6, "{isa} {g:?} {tile:?}");
+            activations(&got, run, &format!("{isa} {g:?} {tile:?}"));
         });
     });
 }
@@ -160,10 +165,7 @@ fn forward_in_row_pairs() {
             };
             let got = run(Activation::None);
             within((RowPairs::error_bound(cin) * scale, mean_error(Tile::F2)), g, &what, &got, &want);
-            let relu: Vec<_> = got.iter().map(|&x| if x < 0.0 { 0.0 } else { x }).collect();
-            assert_eq!(run(Activation::Relu), relu, "{what}");
-            let relu6: Vec<_> = relu.iter().map(|&x| if x > 6.0 { 6.0 } else { x }).collect();
-            assert_eq!(run(Activation::Relu6), relu6, "{what}");
+            activations(&got, run, &what);
             if numbers == Numbers::Integers {
                 // Halves of small integers are exact.
                 assert!(got.iter().zip(&want).all(|(&got, want)| f64::from(got) == want.value), "{what}");
@@ -282,10 +284,7 @@ fn forward_in_row_tiles() {
             };
             let got = run(Activation::None);
             within((tiles.error_bound() * scale, mean_error(Tile::F4)), g, &what, &got, &want);
-            let relu: Vec<_> = got.iter().map(|&x| if x < 0.0 { 0.0 } else { x }).collect();
-            assert_eq!(run(Activation::Relu), relu, "{what}");
-            let relu6: Vec<_> = relu.iter().map(|&x| if x > 6.0 { 6.0 } else { x }).collect();
-            assert_eq!(run(Activation::Relu6), relu6, "{what}");
+            activations(&got, run, &what);
         }
     });
 }

@@ -131,7 +131,7 @@ pub(super) fn require_weights(inputs: &[Shape], dims: &[usize]) -> Result<(), Er
 fn winograd(isa: Isa, geometry: &Geometry, algorithm: Algorithm) -> Result<Option<Winograd>, Error> {
     match algorithm {
         Algorithm::Winograd(tile) => Ok(Some(Winograd::new(isa, geometry, tile)?)),
-        _ => Ok(None),
+        Algorithm::Direct | Algorithm::RowPairs | Algorithm::RowTiles => Ok(None),
     }
 }
 

@@ -168,12 +168,11 @@ impl<const T: usize, const P: usize> Planes<T, P> {
         simd: S,
         weights: &mut *const f32,
         at: &[usize; G],
-        sums: &mut [[S::Vector; G]; T],
-        plain_sums: &mut [[S::Vector; G]; P],
+        sums: &mut Sums<S::Vector, T, P, G>,
     ) {
         // SAFETY: the caller's promise.
         unsafe {
-            for (sums, plane) in sums.iter_mut().zip(&self.points) {
+            for (sums, plane) in sums.points.iter_mut().zip(&self.points) {
                 let w = simd.load(*weights);
                 *weights = weights.add(S::LANES);
                 for (sum, &at) in sums.iter_mut().zip(at) {
@@ -183,7 +182,7 @@ impl<const T: usize, const P: usize> Planes<T, P> {
             if P > 0 {
                 let w = simd.load(*weights);
                 *weights = weights.add(S::LANES);
-                for (sums, plane) in plain_sums.iter_mut().zip(&self.plain) {
+                for (sums, plane) in sums.plain.iter_mut().zip(&self.plain) {
                     for (sum, &at) in sums.iter_mut().zip(at) {
                         *sum = simd.mul_add(simd.splat(*plane.add(at)), w, *sum);
                     }
@@ -211,8 +210,8 @@ impl<V: Copy> Shared<V> {
         simd: S,
         list: &[Place; G],
     ) {
-        let mut sums = [[simd.splat(0.0); G]; T];
-        let mut plain_sums = [[simd.splat(0.0); G]; P];
+        let zeros = [simd.splat(0.0); G];
+        let mut sums = Sums { points: [zeros; T], plain: [zeros; P] };
         let mut planes = Planes { points: [self.samples; T], plain: [self.samples; P] };
         for (i, plane) in planes.points.iter_mut().chain(&mut planes.plain).enumerate() {
             *plane = self.samples.wrapping_add(i * self.pitch);
@@ -224,9 +223,10 @@ impl<V: Copy> Shared<V> {
         let mut weights = self.weights;
         // SAFETY: the caller's promise.
         unsafe {
+            // Of one channel the lines are the inner loop.
             if T == 6 && self.channels == 1 {
                 for _ in 0..self.lines {
-                    planes.add_products::<S, G>(simd, &mut weights, &at, &mut sums, &mut plain_sums);
+                    planes.add_products::<S, G>(simd, &mut weights, &at, &mut sums);
                     for at in &mut at {
                         *at += self.line;
                     }
@@ -234,7 +234,7 @@ impl<V: Copy> Shared<V> {
             } else {
                 for _ in 0..self.lines {
                     for _ in 0..self.channels {
-                        planes.add_products::<S, G>(simd, &mut weights, &at, &mut sums, &mut plain_sums);
+                        planes.add_products::<S, G>(simd, &mut weights, &at, &mut sums);
                         for at in &mut at {
                             *at += 1;
                         }
@@ -246,53 +246,12 @@ impl<V: Copy> Shared<V> {
             }
         }
         // One by one, or the sums would be an array in memory.
-        let sums = Sums { points: sums, plain: plain_sums };
         // SAFETY: the caller's promise.
         unsafe {
-            self.finish::<S, T, P, ROWS, G>(simd, list, 0, &sums);
-            self.finish::<S, T, P, ROWS, G>(simd, list, 1, &sums);
-            self.finish::<S, T, P, ROWS, G>(simd, list, 2, &sums);
-            self.finish::<S, T, P, ROWS, G>(simd, list, 3, &sums);
-        }
-    }
-
-    /// From the sums of tile `g` to its outputs, or of it and the next to their maxima, if there is one and a pair
-    /// begins with it.
-    ///
-    /// # Safety
-    /// The place's columns can be written.
-    #[inline(always)]
-    unsafe fn finish<
-        S: Simd<Vector = V>,
-        const T: usize,
-        const P: usize,
-        const ROWS: usize,
-        const G: usize,
-    >(
-        &self,
-        simd: S,
-        list: &[Place; G],
-        g: usize,
-        sums: &Sums<V, T, P, G>,
-    ) {
-        if g >= G || !g.is_multiple_of(ROWS) {
-            return;
-        }
-        let outputs = sums.outputs(simd, g);
-        // SAFETY: the caller's promise.
-        unsafe {
-            if ROWS == 1 {
-                self.write(simd, &list[g], outputs);
-            } else {
-                let below = sums.outputs(simd, g + 1);
-                let mut maxima = [self.bias; OUTPUTS / 2];
-                for (x, maximum) in maxima.iter_mut().enumerate() {
-                    let upper = simd.max_or_nan(outputs[2 * x], outputs[2 * x + 1]);
-                    let lower = simd.max_or_nan(below[2 * x], below[2 * x + 1]);
-                    *maximum = simd.max_or_nan(upper, lower);
-                }
-                self.write(simd, &list[g], maxima);
-            }
+            sums.finish::<S, ROWS>(simd, self, list, 0);
+            sums.finish::<S, ROWS>(simd, self, list, 1);
+            sums.finish::<S, ROWS>(simd, self, list, 2);
+            sums.finish::<S, ROWS>(simd, self, list, 3);
         }
     }
 
@@ -342,5 +301,39 @@ impl<V: Copy, const T: usize, const P: usize, const G: usize> Sums<V, T, P, G> {
             *output = simd.add(*output, sums[g]);
         }
         outputs
+    }
+
+    /// From the sums of tile `g` to its outputs, or of it and the next to their maxima, if there is one and a pair
+    /// begins with it.
+    ///
+    /// # Safety
+    /// The place's columns can be written.
+    #[inline(always)]
+    unsafe fn finish<S: Simd<Vector = V>, const ROWS: usize>(
+        &self,
+        simd: S,
+        shared: &Shared<V>,
+        list: &[Place; G],
+        g: usize,
+    ) {
+        if g >= G || !g.is_multiple_of(ROWS) {
+            return;
+        }
+        let outputs = self.outputs(simd, g);
+        // SAFETY: the caller's promise.
+        unsafe {
+            if ROWS == 1 {
+                shared.write(simd, &list[g], outputs);
+            } else {
+                let below = self.outputs(simd, g + 1);
+                let mut maxima = [shared.bias; OUTPUTS / 2];
+                for (x, maximum) in maxima.iter_mut().enumerate() {
+                    let upper = simd.max_or_nan(outputs[2 * x], outputs[2 * x + 1]);
+                    let lower = simd.max_or_nan(below[2 * x], below[2 * x + 1]);
+                    *maximum = simd.max_or_nan(upper, lower);
+                }
+                shared.write(simd, &list[g], maxima);
+            }
+        }
     }
 }
