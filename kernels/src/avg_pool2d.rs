@@ -2,9 +2,11 @@
 //! large as the image gives the global average pool.
 
 use crate::error::check;
+use crate::pairwise::{CHAIN, Pairwise};
 use crate::pool2d::{Sweep, Visitor, Window, live};
 use crate::simd::Simd;
 use crate::{Error, Isa};
+use core::ops::Range;
 
 pub use crate::pool2d::Geometry;
 
@@ -49,23 +51,59 @@ struct Mean<'a> {
 impl Visitor for Mean<'_> {
     #[inline(always)]
     unsafe fn visit<S: Simd, const V: usize>(&mut self, simd: S, window: Window, last: usize) {
-        let mut sums = [simd.splat(0.0); V];
-        for row in 0..window.len[0] {
-            for column in 0..window.len[1] {
-                let cell = self.input.as_ptr().wrapping_add(window.cell(row, column));
-                for (v, sum) in sums.iter_mut().enumerate() {
+        let [rows, columns] = window.len;
+        let sums = if rows * columns <= CHAIN {
+            let mut sums = [simd.splat(0.0); V];
+            for row in 0..rows {
+                // SAFETY: the caller's promise.
+                unsafe { self.add::<S, V>(simd, &mut sums, &window, row, 0..columns, last) };
+            }
+            sums
+        } else {
+            let mut total = Pairwise::<S, V>::new(simd);
+            for row in 0..rows {
+                for first in (0..columns).step_by(CHAIN) {
+                    let mut sums = [simd.splat(0.0); V];
+                    let some = first..columns.min(first + CHAIN);
                     // SAFETY: the caller's promise.
-                    let x = unsafe { simd.load_n(cell.add(v * S::LANES), live::<S, V>(v, last)) };
-                    *sum = simd.add(*sum, x);
+                    unsafe { self.add::<S, V>(simd, &mut sums, &window, row, some, last) };
+                    total.add(simd, sums);
                 }
             }
-        }
+            total.total(simd)
+        };
         for (v, &sum) in sums.iter().enumerate() {
             let mean = simd.div(sum, simd.splat(cells(&window)));
             // SAFETY: the caller's promise.
             unsafe {
                 let output = self.output.as_mut_ptr().add(window.output + v * S::LANES);
                 simd.store_n(output, mean, live::<S, V>(v, last));
+            }
+        }
+    }
+}
+
+impl Mean<'_> {
+    /// Adds the cells of some columns of a row to the sums of their channels.
+    ///
+    /// # Safety
+    /// As [`Visitor::visit`]; the row and the columns are the window's.
+    #[inline(always)]
+    unsafe fn add<S: Simd, const V: usize>(
+        &self,
+        simd: S,
+        sums: &mut [S::Vector; V],
+        window: &Window,
+        row: usize,
+        columns: Range<usize>,
+        last: usize,
+    ) {
+        for column in columns {
+            let cell = self.input.as_ptr().wrapping_add(window.cell(row, column));
+            for (v, sum) in sums.iter_mut().enumerate() {
+                // SAFETY: the caller's promise.
+                let x = unsafe { simd.load_n(cell.add(v * S::LANES), live::<S, V>(v, last)) };
+                *sum = simd.add(*sum, x);
             }
         }
     }

@@ -9,6 +9,7 @@
 mod cache_line;
 mod error;
 mod isa;
+mod pairwise;
 mod pool2d;
 mod simd;
 

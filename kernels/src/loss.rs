@@ -1,7 +1,9 @@
-//! Losses, each the mean over its batch, and their gradients.
+//! Losses, each the mean over its batch, and their gradients. Their sums are pairwise: rounding errors grow with
+//! the logarithm of a batch's size.
 
 use crate::Error;
 use crate::error::check;
+use crate::pairwise::sum;
 use crate::softmax::{check_matrix, row_max};
 
 /// Cross-entropy of the softmax of `logits` with `targets`, both `[rows, columns]`, the targets
@@ -23,14 +25,14 @@ pub fn softmax_cross_entropy(
     targets: &[f32],
 ) -> Result<f32, Error> {
     check_rows(rows, columns, logits, targets)?;
-    let mut total = 0.0;
-    for (x, t) in logits.chunks_exact(columns).zip(targets.chunks_exact(columns)) {
+    let pairs = logits.chunks_exact(columns).zip(targets.chunks_exact(columns));
+    let total = sum(pairs.map(|(x, t)| {
         let log_sum = log_sum_exp(x);
         // A class that cannot be the answer costs nothing, even where its logit is infinite.
         let cost = |(&x, &t): (&f32, &f32)| if t == 0.0 { 0.0 } else { t * (log_sum - x) };
-        let row: f32 = x.iter().zip(t).map(cost).sum();
-        total += if log_sum.is_nan() { log_sum } else { row };
-    }
+        let row = sum(x.iter().zip(t).map(cost));
+        if log_sum.is_nan() { log_sum } else { row }
+    }));
     Ok(total / rows as f32)
 }
 
@@ -56,10 +58,10 @@ pub fn softmax_cross_entropy_grad(
         .zip(d_logits.chunks_exact_mut(columns));
     for ((x, t), d) in rows {
         let max = row_max(x);
-        let sum: f32 = x.iter().map(|&x| libm::expf(x - max)).sum();
-        let mass: f32 = t.iter().sum();
+        let sum_exp = sum(x.iter().map(|&x| libm::expf(x - max)));
+        let mass = sum(t.iter().copied());
         for ((d, &x), &t) in d.iter_mut().zip(x).zip(t) {
-            *d = (libm::expf(x - max) / sum * mass - t) * scale;
+            *d = (libm::expf(x - max) / sum_exp * mass - t) * scale;
         }
     }
     Ok(())
@@ -76,8 +78,7 @@ pub fn binary_cross_entropy(logits: &[f32], targets: &[f32]) -> Result<f32, Erro
         let positive = if x < 0.0 { 0.0 } else { x };
         positive - x * t + libm::log1pf(libm::expf(-libm::fabsf(x)))
     };
-    let total: f32 = logits.iter().zip(targets).map(cost).sum();
-    Ok(total / logits.len() as f32)
+    Ok(sum(logits.iter().zip(targets).map(cost)) / logits.len() as f32)
 }
 
 /// Gradient of [`binary_cross_entropy`] to its logits, times `d_loss`:
@@ -109,8 +110,8 @@ pub fn binary_cross_entropy_grad(
 /// The lengths differ or are zero.
 pub fn mean_squared_error(predictions: &[f32], targets: &[f32]) -> Result<f32, Error> {
     check_pair("predictions", predictions, targets)?;
-    let total: f32 = predictions.iter().zip(targets).map(|(x, t)| (x - t) * (x - t)).sum();
-    Ok(total / predictions.len() as f32)
+    let squares = predictions.iter().zip(targets).map(|(x, t)| (x - t) * (x - t));
+    Ok(sum(squares) / predictions.len() as f32)
 }
 
 /// Gradient of [`mean_squared_error`] to its predictions, times `d_loss`: `2 (x - t) d_loss / n`.
@@ -134,8 +135,7 @@ pub fn mean_squared_error_grad(
 
 fn log_sum_exp(x: &[f32]) -> f32 {
     let max = row_max(x);
-    let sum: f32 = x.iter().map(|&x| libm::expf(x - max)).sum();
-    max + libm::logf(sum)
+    max + libm::logf(sum(x.iter().map(|&x| libm::expf(x - max))))
 }
 
 fn check_rows(rows: usize, columns: usize, logits: &[f32], targets: &[f32]) -> Result<(), Error> {

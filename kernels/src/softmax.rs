@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::error::{check, elements};
+use crate::pairwise::sum;
 
 /// `y[r][c] = exp(x[r][c]) / Σ exp(x[r])` for `x` of `[rows, columns]`, with the row's maximum
 /// taken off first so that nothing overflows. A NaN makes its whole row NaN.
@@ -20,13 +21,12 @@ pub fn forward(rows: usize, columns: usize, x: &[f32], y: &mut [f32]) -> Result<
     check_matrix("output", rows, columns, y)?;
     for (x, y) in x.chunks_exact(columns).zip(y.chunks_exact_mut(columns)) {
         let max = row_max(x);
-        let mut sum = 0.0;
-        for (y, &x) in y.iter_mut().zip(x) {
+        let total = sum(y.iter_mut().zip(x).map(|(y, &x)| {
             *y = libm::expf(x - max);
-            sum += *y;
-        }
+            *y
+        }));
         for y in y {
-            *y /= sum;
+            *y /= total;
         }
     }
     Ok(())
@@ -43,7 +43,7 @@ pub fn grad(rows: usize, columns: usize, y: &[f32], d_y: &[f32], d_x: &mut [f32]
     check_matrix("input gradient", rows, columns, d_x)?;
     let rows = y.chunks_exact(columns).zip(d_y.chunks_exact(columns)).zip(d_x.chunks_exact_mut(columns));
     for ((y, d_y), d_x) in rows {
-        let dot: f32 = y.iter().zip(d_y).map(|(y, d_y)| y * d_y).sum();
+        let dot = sum(y.iter().zip(d_y).map(|(y, d_y)| y * d_y));
         for ((d_x, y), d_y) in d_x.iter_mut().zip(y).zip(d_y) {
             *d_x = y * (d_y - dot);
         }

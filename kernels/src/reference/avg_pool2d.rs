@@ -1,6 +1,6 @@
 //! Average pool and its gradient.
 
-use super::{Expected, Sum, at, gamma, indices, pixel};
+use super::{Expected, Sum, at, gamma, indices, pairwise, pixel};
 use crate::avg_pool2d::Geometry;
 
 /// The outputs, `[N, OH, OW, C]`.
@@ -14,7 +14,8 @@ pub fn forward<'a>(geometry: &'a Geometry, input: &'a [f32]) -> impl Iterator<It
             }
         }
         let cells = sum.terms as f64;
-        Expected { value: sum.value / cells, error: gamma(sum.terms) * sum.magnitude / cells }
+        // The sum, the division.
+        Expected { value: sum.value / cells, error: gamma(pairwise(sum.terms) + 1) * sum.magnitude / cells }
     })
 }
 

@@ -1,7 +1,7 @@
 //! Losses and their gradients.
 
 use super::softmax::Terms;
-use super::{Expected, gamma};
+use super::{Expected, gamma, pairwise};
 
 /// Mean over the rows of `Σ t (ln Σ exp(x) - x)`.
 pub fn softmax_cross_entropy(rows: usize, columns: usize, logits: &[f32], targets: &[f32]) -> Expected {
@@ -18,7 +18,7 @@ pub fn softmax_cross_entropy(rows: usize, columns: usize, logits: &[f32], target
         }
     }
     // Two additions and a product, the sums, the division.
-    error += gamma(3 + columns + rows + 1) * magnitude;
+    error += gamma(3 + pairwise(columns) + pairwise(rows) + 1) * magnitude;
     Expected { value: value / rows as f64, error: error / rows as f64 }
 }
 
@@ -37,7 +37,8 @@ pub fn softmax_cross_entropy_grad<'a>(
             let (terms, t) = (Terms::new(x), f64::from(t));
             let part = mass * libm::exp(f64::from(logit) - terms.max) / terms.sum;
             // The mass and its product; the difference, the scale and its product.
-            let error = (terms.relative_error() + gamma(columns + 1)) * part + gamma(3) * (part + t);
+            let error =
+                (terms.relative_error() + gamma(pairwise(columns) + 1)) * part + gamma(3) * (part + t);
             Expected { value: (part - t) * scale, error: error * libm::fabs(scale) }
         })
     })
@@ -55,7 +56,7 @@ pub fn binary_cross_entropy(logits: &[f32], targets: &[f32]) -> Expected {
     let count = logits.len();
     // Exponential and logarithm, each good to a unit in the last place; two additions; the sum; the
     // division.
-    let error = gamma(4 + 2 + count + 1) * magnitude;
+    let error = gamma(4 + 2 + pairwise(count) + 1) * magnitude;
     Expected { value: value / count as f64, error: error / count as f64 }
 }
 
@@ -84,7 +85,7 @@ pub fn mean_squared_error(predictions: &[f32], targets: &[f32]) -> Expected {
     let count = predictions.len();
     let value = squares.sum::<f64>() / count as f64;
     // The difference counts twice; its square; the sum; the division.
-    Expected { value, error: gamma(3 + count + 1) * value }
+    Expected { value, error: gamma(3 + pairwise(count) + 1) * value }
 }
 
 /// `2 (x - t) d_loss / n`.

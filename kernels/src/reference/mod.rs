@@ -62,6 +62,14 @@ fn gamma(roundings: usize) -> f64 {
     sum / (1.0 - sum)
 }
 
+/// Roundings that a term of a pairwise sum goes through at most, its product among them: 32 additions in a
+/// block and on each level above, of which the next takes one sum for 32; one for each level at the end; two
+/// for four chains, and four for sixteen lanes.
+fn pairwise(terms: usize) -> usize {
+    let levels = 1 + terms.max(1).ilog2() as usize / 5;
+    terms.min(32 + 33 * levels + 2 + 4)
+}
+
 /// A sum of products of `f32`s.
 #[derive(Default)]
 struct Sum {
@@ -82,6 +90,11 @@ impl Sum {
     /// One rounding for a product, and one for each addition that it goes through.
     fn expected(&self) -> Expected {
         Expected { value: self.value, error: gamma(self.terms) * self.magnitude }
+    }
+
+    /// The same where the sum is pairwise.
+    fn pairwise(&self) -> Expected {
+        Expected { value: self.value, error: gamma(pairwise(self.terms)) * self.magnitude }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Sums.
+//! Pairwise sums.
 
 use super::{Expected, Sum};
 
@@ -6,7 +6,7 @@ use super::{Expected, Sum};
 pub fn sum(x: &[f32]) -> Expected {
     let mut sum = Sum::default();
     x.iter().for_each(|&x| sum.add(x, 1.0));
-    sum.expected()
+    sum.pairwise()
 }
 
 /// The sum of each column of `x`, `[rows, columns]`.
@@ -14,6 +14,6 @@ pub fn sum_rows(rows: usize, columns: usize, x: &[f32]) -> impl Iterator<Item = 
     (0..columns).map(move |column| {
         let mut sum = Sum::default();
         (0..rows).for_each(|row| sum.add(x[row * columns + column], 1.0));
-        sum.expected()
+        sum.pairwise()
     })
 }

@@ -1,6 +1,6 @@
 //! Softmax.
 
-use super::{Expected, gamma};
+use super::{Expected, gamma, pairwise};
 
 /// `exp(x) / Σ exp(x)` over the rows of `x`, `[rows, columns]`.
 pub fn forward(columns: usize, x: &[f32]) -> impl Iterator<Item = Expected> {
@@ -21,7 +21,7 @@ pub fn grad<'a>(columns: usize, y: &'a [f32], d_y: &'a [f32]) -> impl Iterator<I
         y.iter().zip(d_y).map(move |(&y, &d_y)| {
             let (y, d_y) = (f64::from(y), f64::from(d_y));
             // The dot product, the difference, the product.
-            let error = gamma(columns + 2) * libm::fabs(y) * (libm::fabs(d_y) + dot.magnitude);
+            let error = gamma(pairwise(columns) + 2) * libm::fabs(y) * (libm::fabs(d_y) + dot.magnitude);
             Expected { value: y * (d_y - dot.value), error }
         })
     })
@@ -51,7 +51,7 @@ impl Terms {
     /// Of `sum`. `x - max` is rounded, and what that changes is relative in the exponential, which
     /// is good to a unit in the last place: two roundings.
     pub fn sum_error(&self) -> f64 {
-        gamma(self.columns + 2) + gamma(1) * self.difference
+        gamma(pairwise(self.columns) + 2) + gamma(1) * self.difference
     }
 
     /// Of one exponential divided by the sum.

@@ -10,6 +10,7 @@ mod conv2d;
 mod depthwise_conv2d;
 mod elementwise;
 mod geometry;
+mod hundred_million;
 mod loss;
 #[cfg(feature = "matmul")]
 mod matmul;

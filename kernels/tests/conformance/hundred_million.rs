@@ -1,0 +1,85 @@
+//! Sums of 10⁸ terms: the error grows with the logarithm of their number. No test for an emulator.
+
+use crate::support::{Numbers, isas};
+use bantam_kernels::avg_pool2d::Geometry;
+use bantam_kernels::conv2d::Padding;
+use bantam_kernels::{avg_pool2d, loss, reduce, reference, softmax};
+
+const COUNT: usize = 100_000_000;
+
+/// From 0 to 1, so that nothing cancels and errors add up.
+fn terms(seed: u64, len: usize) -> Vec<f32> {
+    let mut terms = Numbers::Reals.take(seed, len).into_vec();
+    terms.iter_mut().for_each(|x| *x = x.abs());
+    terms
+}
+
+#[test]
+fn reductions() {
+    let x = terms(1, COUNT);
+    for isa in isas() {
+        let sum = reduce::sum(isa, &x);
+        Numbers::Reals.compare(&format!("{isa} sum"), &[sum], [reference::reduce::sum(&x)].into_iter());
+        for columns in [1, 10, 50] {
+            let (rows, mut sums) = (COUNT / columns, vec![0.0; columns]);
+            reduce::sum_rows(isa, rows, columns, &x, &mut sums).unwrap();
+            let want = reference::reduce::sum_rows(rows, columns, &x);
+            Numbers::Reals.compare(&format!("{isa} {columns} columns"), &sums, want);
+        }
+    }
+}
+
+#[test]
+fn averages() {
+    let x = terms(1, COUNT);
+    for [height, width, channels] in [[10_000, 10_000, 1], [10_000_000, 1, 10]] {
+        let input = [1, height, width, channels];
+        let g = Geometry::new(input, [height, width], [1, 1], Padding::Valid).unwrap();
+        for isa in isas() {
+            let mut means = vec![0.0; channels];
+            avg_pool2d::forward(isa, &g, &x, &mut means).unwrap();
+            let want = reference::avg_pool2d::forward(&g, &x);
+            Numbers::Reals.compare(&format!("{isa} {input:?}"), &means, want);
+        }
+    }
+}
+
+#[test]
+fn losses() {
+    let (x, t) = (terms(1, COUNT), terms(2, COUNT));
+    let compare = |what: &str, got: f32, want: reference::Expected| {
+        Numbers::Reals.compare(what, &[got], [want].into_iter());
+    };
+    let got = loss::mean_squared_error(&x, &t).unwrap();
+    compare("squared error", got, reference::loss::mean_squared_error(&x, &t));
+    let got = loss::binary_cross_entropy(&x, &t).unwrap();
+    compare("binary", got, reference::loss::binary_cross_entropy(&x, &t));
+    for columns in [2, COUNT] {
+        let rows = COUNT / columns;
+        let got = loss::softmax_cross_entropy(rows, columns, &x, &t).unwrap();
+        let want = reference::loss::softmax_cross_entropy(rows, columns, &x, &t);
+        compare(&format!("{columns} classes"), got, want);
+    }
+}
+
+#[test]
+fn ones_have_a_mean_square_of_one() {
+    let x = vec![1.0; 1 << 25];
+    assert_eq!(loss::mean_squared_error(&x, &vec![0.0; 1 << 25]), Ok(1.0));
+}
+
+#[test]
+fn equal_rows_have_the_loss_of_one() {
+    let (rows, columns) = (200_000, 10);
+    let targets: Vec<_> = (0..rows * columns).map(|i| f32::from(i % columns == 3)).collect();
+    let got = loss::softmax_cross_entropy(rows, columns, &vec![0.5; rows * columns], &targets).unwrap();
+    assert!((f64::from(got) - 10f64.ln()).abs() < 1e-6, "{got}");
+}
+
+#[test]
+fn a_softmax_of_equals_has_equal_shares() {
+    let len = 1 << 25;
+    let mut y = vec![0.0; len];
+    softmax::forward(1, len, &vec![3.0; len], &mut y).unwrap();
+    assert!(y.iter().all(|&y| y == 1.0 / len as f32));
+}
