@@ -49,6 +49,14 @@ fn streams(c: &mut Criterion) {
     group.bench_function("rmsprop", |b| {
         b.iter(|| optimizer::rmsprop(isa, 1e-3, 0.9, 1e-7, &mut y, &mut state, &x))
     });
+    // Gradients of dead units: what is remembered decays to nothing.
+    let zeros = vec![0.0; x.len()];
+    (0..2000).for_each(|_| {
+        optimizer::rmsprop(isa, 1e-3, 0.9, 1e-7, &mut y, &mut state, &zeros).expect("lengths that fit");
+    });
+    group.bench_function("rmsprop_decayed", |b| {
+        b.iter(|| optimizer::rmsprop(isa, 1e-3, 0.9, 1e-7, &mut y, &mut state, &zeros))
+    });
 }
 
 criterion_group!(benches, max_pool2d, streams);

@@ -1,4 +1,8 @@
 //! Update rules of the optimisers, each in one pass over the weights. They are Keras's.
+//!
+//! What an optimiser remembers decays where gradients are zero, into subnormal numbers, with which many CPUs
+//! take a hundred times as long. So what is too small for its product with a rate or a share to be a normal number
+//! counts as zero: gradients, their squares and state, but nothing that is larger than 2⁻¹⁰⁰.
 
 use crate::error::check;
 use crate::simd::{Operation, Simd};
@@ -59,7 +63,8 @@ pub fn rmsprop(
 ) -> Result<(), Error> {
     check("mean square", square, weights.len())?;
     check("gradients", gradients, weights.len())?;
-    isa.run(Pass { rule: RmsProp { rate, rho, epsilon }, weights, gradients, state: [square] });
+    let rule = RmsProp { rate, rho, epsilon, least_root: libm::sqrtf(least(1.0 - rho)) };
+    isa.run(Pass { rule, weights, gradients, state: [square] });
     Ok(())
 }
 
@@ -84,7 +89,7 @@ pub fn adam(
     check("mean", mean, weights.len())?;
     check("mean square", square, weights.len())?;
     check("gradients", gradients, weights.len())?;
-    let rule = Adam { rate, beta1, beta2, epsilon };
+    let rule = Adam { rate, beta1, beta2, epsilon, least_root: libm::sqrtf(least(1.0 - beta2)) };
     isa.run(Pass { rule, weights, gradients, state: [mean, square] });
     Ok(())
 }
@@ -147,6 +152,15 @@ impl<R: Rule<STATE>, const STATE: usize> Pass<'_, R, STATE> {
     }
 }
 
+/// No larger number than this is flushed.
+const LEAST: f32 = 1.0 / (1u128 << 100) as f32;
+
+/// What is larger has a product with `factor` that is no subnormal number.
+fn least(factor: f32) -> f32 {
+    // The rounded quotient may be half a unit too small.
+    (f32::MIN_POSITIVE * 1.000_001 / factor).min(LEAST)
+}
+
 struct Sgd {
     rate: f32,
 }
@@ -179,8 +193,9 @@ impl Rule<1> for Momentum {
         g: S::Vector,
         [v]: [S::Vector; 1],
     ) -> (S::Vector, [S::Vector; 1]) {
-        let (momentum, step) = (s.splat(self.momentum), s.mul(s.splat(self.rate), g));
-        let v = s.sub(s.mul(momentum, v), step);
+        let momentum = s.splat(self.momentum);
+        let step = s.mul(s.splat(self.rate), s.flush(g, s.splat(least(self.rate))));
+        let v = s.flush(s.sub(s.mul(momentum, v), step), s.splat(least(self.momentum)));
         let moved = if self.nesterov { s.sub(s.mul(momentum, v), step) } else { v };
         (s.add(w, moved), [v])
     }
@@ -190,6 +205,8 @@ struct RmsProp {
     rate: f32,
     rho: f32,
     epsilon: f32,
+    /// Of gradients whose squares count.
+    least_root: f32,
 }
 
 impl Rule<1> for RmsProp {
@@ -201,8 +218,10 @@ impl Rule<1> for RmsProp {
         g: S::Vector,
         [square]: [S::Vector; 1],
     ) -> (S::Vector, [S::Vector; 1]) {
-        let square = s.add(s.mul(s.splat(self.rho), square), s.mul(s.splat(1.0 - self.rho), s.mul(g, g)));
+        let added = s.mul(s.splat(1.0 - self.rho), square_of(s, g, self.least_root));
+        let square = s.flush(s.add(s.mul(s.splat(self.rho), square), added), s.splat(least(self.rho)));
         let root = s.sqrt(s.add(square, s.splat(self.epsilon)));
+        let g = s.flush(g, s.splat(least(self.rate)));
         (s.sub(w, s.div(s.mul(s.splat(self.rate), g), root)), [square])
     }
 }
@@ -212,6 +231,8 @@ struct Adam {
     beta1: f32,
     beta2: f32,
     epsilon: f32,
+    /// Of gradients whose squares count.
+    least_root: f32,
 }
 
 impl Rule<2> for Adam {
@@ -223,9 +244,27 @@ impl Rule<2> for Adam {
         g: S::Vector,
         [mean, square]: [S::Vector; 2],
     ) -> (S::Vector, [S::Vector; 2]) {
-        let mean = s.add(mean, s.mul(s.sub(g, mean), s.splat(1.0 - self.beta1)));
-        let square = s.add(square, s.mul(s.sub(s.mul(g, g), square), s.splat(1.0 - self.beta2)));
+        let share = 1.0 - self.beta1;
+        let mean = toward(s, mean, s.flush(g, s.splat(least(share))), share);
+        let mean = s.flush(mean, s.splat(least(share.min(self.rate))));
+        let share = 1.0 - self.beta2;
+        let square = toward(s, square, square_of(s, g, self.least_root), share);
+        let square = s.flush(square, s.splat(least(share)));
         let root = s.add(s.sqrt(square), s.splat(self.epsilon));
         (s.sub(w, s.div(s.mul(s.splat(self.rate), mean), root)), [mean, square])
     }
+}
+
+/// `g²`, or zero if `g` is no larger than `least`.
+#[inline(always)]
+fn square_of<S: Simd>(s: S, g: S::Vector, least: f32) -> S::Vector {
+    let g = s.flush(g, s.splat(least));
+    s.mul(g, g)
+}
+
+/// `mean + (sample - mean) share`; the mean itself if that would be less than what is told apart.
+#[inline(always)]
+fn toward<S: Simd>(s: S, mean: S::Vector, sample: S::Vector, share: f32) -> S::Vector {
+    let difference = s.flush(s.sub(sample, mean), s.splat(least(share)));
+    s.add(mean, s.mul(difference, s.splat(share)))
 }

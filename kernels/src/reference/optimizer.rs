@@ -3,6 +3,9 @@
 use super::{Expected, gamma};
 use libm::{fabs, sqrt};
 
+/// 2⁻¹⁰⁰: what is no larger may count as zero.
+const LEAST: f64 = 1.0 / (1u128 << 100) as f64;
+
 /// `w - rate g`.
 pub fn sgd(rate: f32, weight: f32, gradient: f32) -> Expected {
     let (weight, step) = (f64::from(weight), f64::from(rate) * f64::from(gradient));
@@ -22,7 +25,8 @@ pub fn sgd_momentum(
     let advance = |velocity: Expected| Expected {
         value: momentum * velocity.value - step,
         error: fabs(momentum) * velocity.error
-            + gamma(2) * (fabs(momentum) * (fabs(velocity.value) + velocity.error) + fabs(step)),
+            + gamma(2) * (fabs(momentum) * (fabs(velocity.value) + velocity.error) + fabs(step))
+            + (1.0 + f64::from(rate)) * LEAST,
     };
     let velocity = advance(Expected { value: f64::from(velocity), error: 0.0 });
     let moved = if nesterov { advance(velocity) } else { velocity };
@@ -35,10 +39,11 @@ pub fn rmsprop(rate: f32, rho: f32, epsilon: f32, weight: f32, square: f32, grad
         [rate, rho, epsilon, weight, square, gradient].map(f64::from);
     let square = rho * square + (1.0 - rho) * gradient * gradient;
     // Nothing cancels: `1 - rho`, two products and a sum.
-    let square = Expected { value: square, error: gamma(4) * square };
-    let step = rate * gradient / sqrt(square.value + epsilon);
+    let square = Expected { value: square, error: gamma(4) * square + 2.0 * LEAST };
+    let root = sqrt(square.value + epsilon);
+    let step = rate * gradient / root;
     // Half of the square's four and its sum's one; root, product, quotient.
-    let step = Expected { value: step, error: gamma(3 + 3) * fabs(step) };
+    let step = Expected { value: step, error: gamma(3 + 3) * fabs(step) + rate * LEAST / root };
     [subtract(weight, step), square]
 }
 
@@ -59,7 +64,8 @@ pub fn adam(
     // `1 - beta`, the sample, the difference, the product, the sum.
     let toward = |mean: f32, sample: f64, beta: f64| Expected {
         value: f64::from(mean) + (sample - f64::from(mean)) * (1.0 - beta),
-        error: gamma(5) * (fabs(f64::from(mean)) + (fabs(sample) + fabs(f64::from(mean))) * (1.0 - beta)),
+        error: gamma(5) * (fabs(f64::from(mean)) + (fabs(sample) + fabs(f64::from(mean))) * (1.0 - beta))
+            + 3.0 * LEAST,
     };
     let mean = toward(mean, gradient, beta1);
     let square = toward(square, gradient * gradient, beta2);

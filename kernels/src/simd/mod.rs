@@ -125,6 +125,13 @@ pub(crate) trait Simd: Copy {
     fn eq(self, a: Self::Vector, b: Self::Vector) -> Self::Mask;
     /// `a` where the mask is set, else `b`.
     fn select(self, mask: Self::Mask, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// Zero in place of what is no larger than `least`, whatever its sign; NaN stays.
+    #[inline(always)]
+    fn flush(self, v: Self::Vector, least: Self::Vector) -> Self::Vector {
+        let zero = self.splat(0.0);
+        let size = self.max(self.sub(zero, v), v);
+        self.select(self.not_le(size, least), v, zero)
+    }
     /// The sum of the lanes, halves first: a fixed order.
     fn reduce_add(self, v: Self::Vector) -> f32;
 }

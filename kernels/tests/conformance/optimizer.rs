@@ -95,3 +95,44 @@ pub fn adam(isa: Isa) {
         });
     });
 }
+
+/// Gradients that stop: state decays to zero and leaves out the subnormal numbers, with the same bits on
+/// every instruction set.
+#[test]
+fn decaying_state_is_never_subnormal() {
+    const LEN: usize = 33;
+    let decay = |isa: Isa, rule: &dyn Fn(&mut [f32], [&mut [f32]; 2], &[f32], i32)| {
+        let mut weights = Numbers::Reals.take(1, LEN);
+        let [mut first, mut second] = [[0.0; LEN]; 2];
+        let mut seen = Vec::new();
+        for step in 1..=3000 {
+            // A few large ones, then ever smaller ones down to the smallest there are, then none.
+            let scale = if step <= 10 { 1.0 } else { f32::powi(0.7, step - 10) };
+            let gradients: Vec<_> = Numbers::Reals.take(7, LEN).iter().map(|g| g * scale).collect();
+            rule(&mut weights, [&mut first, &mut second], &gradients, step);
+            let state = first.iter().chain(&second);
+            assert!(state.clone().all(|x| !x.is_subnormal()), "{isa}, step {step}: {first:?} {second:?}");
+            seen.extend(state.chain(&*weights).map(|x| x.to_bits()));
+        }
+        assert!(first.iter().all(|&x| x == 0.0), "{isa}: {first:?}");
+        seen
+    };
+    let same = |rule: &dyn Fn(Isa, &mut [f32], [&mut [f32]; 2], &[f32], i32)| {
+        let of = |isa| decay(isa, &|w, state, g, step| rule(isa, w, state, g, step));
+        let scalar = of(Isa::SCALAR);
+        for isa in crate::support::isas() {
+            assert!(of(isa) == scalar, "{isa}");
+        }
+    };
+    for nesterov in [false, true] {
+        same(&|isa, w, [velocity, _], g, _| {
+            optimizer::sgd_momentum(isa, 0.01, 0.9, nesterov, w, velocity, g).unwrap();
+        });
+    }
+    same(&|isa, w, [square, _], g, _| optimizer::rmsprop(isa, 1e-3, 0.9, 1e-7, w, square, g).unwrap());
+    same(&|isa, w, [mean, square], g, step| {
+        let left = |beta: f32| 1.0 - beta.powi(step);
+        let rate = 1e-3 * left(0.99).sqrt() / left(0.9);
+        optimizer::adam(isa, rate, 0.9, 0.99, 1e-7, w, mean, square, g).unwrap();
+    });
+}
