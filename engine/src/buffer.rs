@@ -1,3 +1,4 @@
+use crate::Error;
 use alloc::vec::Vec;
 use bantam_kernels::CacheLine;
 use core::ops::{Deref, DerefMut};
@@ -17,21 +18,38 @@ pub struct Buffer {
 
 impl Buffer {
     /// So many zeros.
+    ///
+    /// # Panics
+    /// As `Vec`'s, where there is no memory for them: [`try_new`](Buffer::try_new) gives an error.
     pub fn new(len: usize) -> Buffer {
-        let mut buffer = Buffer::default();
-        buffer.resize(len);
-        buffer
+        Buffer { lines: alloc::vec![CacheLine::ZERO; len.div_ceil(CacheLine::NUMBERS)], len }
     }
 
-    /// Keeps its memory if it was larger. What the numbers are then is not said.
-    pub(crate) fn resize(&mut self, len: usize) {
-        self.lines.resize(len.div_ceil(CacheLine::NUMBERS), CacheLine::ZERO);
+    /// So many zeros.
+    ///
+    /// # Errors
+    /// There is no memory for them.
+    pub fn try_new(len: usize) -> Result<Buffer, Error> {
+        let mut buffer = Buffer::default();
+        buffer.resize(len)?;
+        Ok(buffer)
+    }
+
+    /// Keeps its memory if it was larger. What the numbers are then is unspecified.
+    pub(crate) fn resize(&mut self, len: usize) -> Result<(), Error> {
+        let lines = len.div_ceil(CacheLine::NUMBERS);
+        let more = lines.saturating_sub(self.lines.len());
+        if self.lines.try_reserve_exact(more).is_err() {
+            return Err(Error::OutOfMemory { bytes: more.saturating_mul(size_of::<CacheLine>()) });
+        }
+        self.lines.resize(lines, CacheLine::ZERO);
         self.len = len;
+        Ok(())
     }
 
     /// Makes room for so many at the least.
-    pub(crate) fn grow(&mut self, len: usize) {
-        self.resize(self.len.max(len));
+    pub(crate) fn grow(&mut self, len: usize) -> Result<(), Error> {
+        self.resize(self.len.max(len))
     }
 }
 
@@ -51,4 +69,11 @@ impl DerefMut for Buffer {
 /// Rounds up to whole lines, so that what follows begins on one.
 pub(crate) fn whole_lines(len: usize) -> usize {
     len.next_multiple_of(CacheLine::NUMBERS)
+}
+
+/// Where what follows `len` numbers from `start` on begins, if an array that far can exist.
+pub(crate) fn end_of(start: usize, len: usize) -> Result<usize, Error> {
+    let end = start.checked_add(len).and_then(|end| end.checked_next_multiple_of(CacheLine::NUMBERS));
+    let end = end.filter(|&end| end <= isize::MAX as usize / size_of::<f32>());
+    end.ok_or(bantam_kernels::Error::TooLarge { what: "arena" }.into())
 }

@@ -37,10 +37,15 @@ pub enum Error {
         /// The shape that came.
         got: Box<Shape>,
     },
+    /// A layer takes one dimension, and a sample has several.
+    NotFlat {
+        /// The shape that came.
+        got: Box<Shape>,
+    },
     /// A class label is not a class.
     Label {
-        /// Position of the label.
-        index: usize,
+        /// The sample, of the data set or the batch.
+        sample: usize,
         /// The label.
         label: f32,
         /// How many classes there are: labels run from 0 to one less.
@@ -55,16 +60,29 @@ pub enum Error {
         /// The number that came.
         got: f32,
     },
-    /// A sample holds a NaN or an infinity, so that the outputs would mean nothing.
+    /// A target is nothing that the loss can be measured against.
+    Target {
+        /// The sample, of the data set or the batch.
+        sample: usize,
+        /// What it should have been.
+        expected: &'static str,
+        /// The number that came.
+        got: f32,
+    },
+    /// The softmax of a single output is 1, whatever the output: there is nothing to learn.
+    OneOutput,
+    /// A sample's input or output holds a NaN or an infinity.
     NotFinite {
-        /// Which array.
+        /// `"input"` or `"output"`.
         what: &'static str,
-        /// Position of the first such element.
+        /// The sample, of the data set or the batch.
+        sample: usize,
+        /// Position of the sample's first such element.
         index: usize,
         /// The element.
         got: f32,
     },
-    /// A variable belongs to an earlier recording of the tape.
+    /// A variable belongs to an earlier recording, or to another tape.
     StaleVar,
     /// A gradient was asked for of a variable that has none: only parameters that the loss depends
     /// on have one.
@@ -75,6 +93,13 @@ pub enum Error {
     UnknownLayer {
         /// The name.
         name: String,
+    },
+    /// A model has too many layers.
+    TooManyLayers {
+        /// The most there may be.
+        max: usize,
+        /// How many came.
+        got: usize,
     },
     /// Two layers have the same name.
     DuplicateLayer {
@@ -159,6 +184,8 @@ pub enum Error {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ModelFileProblem {
+    /// It has no bytes.
+    Empty,
     /// It does not begin as one.
     Foreign,
     /// It is of another version of the format.
@@ -195,10 +222,28 @@ pub enum ModelFileProblem {
 }
 
 impl Error {
+    /// The same of a sample that comes so many later.
+    pub(crate) fn after(self, samples: usize) -> Error {
+        match self {
+            Error::NotFinite { what, sample, index, got } => {
+                Error::NotFinite { what, sample: samples + sample, index, got }
+            }
+            other => other,
+        }
+    }
+
     /// [`Error::Rank`], or that there is no memory for it.
     pub(crate) fn rank(what: &'static str, expected: usize, got: Shape) -> Error {
         match boxed(got) {
             Ok(got) => Error::Rank { what, expected, got },
+            Err(_) => Error::OutOfMemory { bytes: size_of::<Shape>() },
+        }
+    }
+
+    /// [`Error::NotFlat`], or that there is no memory for it.
+    pub(crate) fn not_flat(got: Shape) -> Error {
+        match boxed(got) {
+            Ok(got) => Error::NotFlat { got },
             Err(_) => Error::OutOfMemory { bytes: size_of::<Shape>() },
         }
     }
@@ -235,24 +280,31 @@ impl fmt::Display for Error {
                 write!(f, "{what}: expected {expected} dimensions, got {got}")
             }
             Error::Shape { what, expected, got } => write!(f, "{what}: expected {expected}, got {got}"),
-            Error::Label { index, label, classes } => {
-                let (last, label) = (classes - 1, Decimal(*label));
-                write!(f, "label {index}: expected a whole number from 0 to {last}, got {label}")
+            Error::NotFlat { got } => write!(f, "input: expected one dimension, got {got}: flatten it first"),
+            Error::Label { sample, label, classes } => {
+                let (last, label) = (classes.saturating_sub(1), Decimal(*label));
+                write!(f, "label of sample {sample}: expected a whole number from 0 to {last}, got {label}")
             }
+            Error::Target { sample, expected, got } => {
+                write!(f, "target of sample {sample}: expected {expected}, got {}", Decimal(*got))
+            }
+            Error::OneOutput => f.write_str(
+                "softmax cross-entropy: expected at least two outputs, got one: use binary cross-entropy",
+            ),
             Error::OutOfRange { what, expected, got } => {
                 write!(f, "{what}: expected {expected}, got {}", Decimal(*got))
             }
-            Error::NotFinite { what, index, got } => {
-                write!(f, "{what}: expected finite numbers, got {} at index {index}", Decimal(*got))
+            Error::NotFinite { what, sample, index, got } => {
+                let got = Decimal(*got);
+                write!(f, "{what} of sample {sample}: expected finite numbers, got {got} at index {index}")
             }
-            Error::StaleVar => {
-                f.write_str("variable: expected one of this recording, got one of an earlier one")
-            }
+            Error::StaleVar => f.write_str("variable: expected one of this recording, got one of another"),
             Error::NoGradient => {
                 f.write_str("gradient: expected a parameter that the loss depends on, got another variable")
             }
             Error::NoValue => f.write_str("value: expected a computed variable, got a borrowed one"),
             Error::UnknownLayer { name } => write!(f, "layer: no layer is named \"{name}\""),
+            Error::TooManyLayers { max, got } => write!(f, "layers: expected at most {max}, got {got}"),
             Error::DuplicateLayer { name } => write!(f, "layer: more than one is named \"{name}\""),
             Error::Layer { name, cause } => write!(f, "layer \"{name}\": {cause}"),
             Error::Empty { what } => write!(f, "{what}: expected at least one, got none"),
@@ -262,7 +314,11 @@ impl fmt::Display for Error {
             }
             Error::OutOfMemory { bytes } => write!(f, "heap: expected {bytes} more bytes, it has fewer"),
             Error::ArenaTooSmall { expected, got } => {
-                write!(f, "arena: expected {expected} bytes, got {got}: {} are missing", expected - got)
+                write!(
+                    f,
+                    "arena: expected {expected} bytes, got {got}: {} are missing",
+                    expected.saturating_sub(*got)
+                )
             }
             Error::MisalignedArena { expected } => {
                 write!(f, "arena: expected it at an address that is a multiple of {expected}")
@@ -283,6 +339,7 @@ impl fmt::Display for Error {
 impl fmt::Display for ModelFileProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
+            ModelFileProblem::Empty => f.write_str("expected a model, found no bytes"),
             ModelFileProblem::Foreign => {
                 f.write_str("expected the bytes \"BANTAM\" at its start, found others")
             }

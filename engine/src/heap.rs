@@ -15,6 +15,21 @@ pub(crate) fn list<T>(count: usize) -> Result<Vec<T>, Error> {
     }
 }
 
+/// So many zeros.
+pub(crate) fn zeros(len: usize) -> Result<Vec<f32>, Error> {
+    let mut zeros = list(len)?;
+    zeros.resize(len, 0.0);
+    Ok(zeros)
+}
+
+/// Makes a list of bytes so long; those that come to it are zero.
+pub(crate) fn resize(list: &mut Vec<u8>, len: usize) -> Result<(), Error> {
+    let more = len.saturating_sub(list.len());
+    list.try_reserve_exact(more).map_err(|_| Error::OutOfMemory { bytes: more })?;
+    list.resize(len, 0);
+    Ok(())
+}
+
 /// A copy of a text.
 pub(crate) fn text(text: &str) -> Result<String, Error> {
     let mut copy = String::new();

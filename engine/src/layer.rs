@@ -63,7 +63,7 @@ impl LayerKind {
                 (Some(Shape::new(&[kh, kw, channels, filters])?), bias, filters)
             }
             LayerKind::Dense { units, bias } => {
-                let [features] = input.array("input")?;
+                let &[features] = input.dims() else { return Err(Error::not_flat(input)) };
                 (Some(Shape::new(&[features, units])?), bias, units)
             }
             _ => (None, false, 0),

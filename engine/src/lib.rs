@@ -55,7 +55,7 @@ pub use metrics::argmax;
 pub use model::{Mode, Model};
 pub use model_file::Aligned;
 pub use ops::{Conv2d, MaxPool2d};
-pub use optimizer::{Adam, Optimizer, RmsProp, Sgd};
+pub use optimizer::{Adam, Optimizer, OptimizerStep, RmsProp, Sgd};
 pub use plan::{Plan, PlannedLayer};
 pub use sequential::Sequential;
 pub use session::Session;

@@ -1,13 +1,18 @@
 //! What is counted beside the loss.
 
-use crate::Loss;
-
-/// The index of the largest number; the first of equal ones.
+/// The index of the largest number, the first of equal ones; `None` if there is no number, or one is NaN.
 ///
 /// ```
-/// assert_eq!(bantam::argmax(&[0.1, 0.7, 0.2]), 1);
+/// use bantam::argmax;
+/// assert_eq!(argmax(&[0.1, 0.7, 0.2]), Some(1));
+/// assert_eq!(argmax(&[f32::NAN, 0.7, 0.2]), None);
 /// ```
-pub fn argmax(x: &[f32]) -> usize {
+pub fn argmax(x: &[f32]) -> Option<usize> {
+    if x.is_empty() || x.iter().any(|value| value.is_nan()) { None } else { Some(largest(x)) }
+}
+
+/// As [`argmax`], of numbers that are there and were seen to be some.
+pub(crate) fn largest(x: &[f32]) -> usize {
     let mut best = 0;
     for (i, value) in x.iter().enumerate() {
         if *value > x[best] {
@@ -15,23 +20,4 @@ pub fn argmax(x: &[f32]) -> usize {
         }
     }
     best
-}
-
-/// How many of a batch's samples are right: the largest output is the class, or for binary
-/// cross-entropy every output is on its target's side of one half. A squared error has no right
-/// and wrong.
-pub(crate) fn correct(loss: Loss, rows: usize, outputs: &[f32], targets: &[f32]) -> Option<usize> {
-    let (width, target_width) = (outputs.len() / rows, targets.len() / rows);
-    let samples = outputs.chunks_exact(width).zip(targets.chunks_exact(target_width));
-    match loss {
-        Loss::SoftmaxCrossEntropy if target_width == 1 => {
-            Some(samples.filter(|(y, t)| argmax(y) as f32 == t[0]).count())
-        }
-        Loss::SoftmaxCrossEntropy => Some(samples.filter(|(y, t)| argmax(y) == argmax(t)).count()),
-        Loss::BinaryCrossEntropy => {
-            let right = |(y, t): &(&[f32], &[f32])| y.iter().zip(*t).all(|(y, t)| (*y > 0.0) == (*t > 0.5));
-            Some(samples.filter(right).count())
-        }
-        Loss::MeanSquaredError => None,
-    }
 }

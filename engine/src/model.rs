@@ -1,3 +1,4 @@
+use crate::checksum::Checksum;
 use crate::heap;
 use crate::layer::{Blueprint, Parameter};
 use crate::ops::{Conv2dPool, LayerOp, MAX_INPUTS};
@@ -33,6 +34,9 @@ pub enum Mode {
     },
 }
 
+/// The most layers of a model: names are compared, and buffers placed, each with all others.
+const MAX_LAYERS: usize = 4096;
+
 /// Some layers as one operation. It takes its weights from the first.
 pub(crate) struct Step {
     /// `None` passes the input on.
@@ -48,6 +52,9 @@ impl<'m> Model<'m> {
         blueprints: impl Iterator<Item = Result<Blueprint<'m>, Error>>,
         mut weights: impl FnMut(&Blueprint<'m>, &str, Shape) -> Result<Cow<'m, [f32]>, Error>,
     ) -> Result<Model<'m>, Error> {
+        if count > MAX_LAYERS {
+            return Err(Error::TooManyLayers { max: MAX_LAYERS, got: count });
+        }
         let mut layers: Vec<Layer<'m>> = heap::list(count)?;
         let mut shape = input;
         for blueprint in blueprints {
@@ -261,7 +268,7 @@ impl<'m> Model<'m> {
     /// [`record`](Model::record) gave.
     ///
     /// # Errors
-    /// A stale variable. The weights are then as they were.
+    /// A stale variable, or a number of the optimiser's is out of its range. The weights are then as they were.
     pub fn update(
         &mut self,
         isa: Isa,
@@ -274,13 +281,20 @@ impl<'m> Model<'m> {
                 gradients.get(var)?;
             }
         }
-        optimizer.begin_step();
+        let mut step = optimizer.begin_step()?;
         for (index, (parameter, &var)) in self.trainable_parameters().zip(parameters).enumerate() {
             if let Some(parameter) = parameter {
-                optimizer.update(isa, index, parameter.values.to_mut(), gradients.get(var)?)?;
+                step.update(isa, index, parameter.values.to_mut(), gradients.get(var)?)?;
             }
         }
         Ok(())
+    }
+
+    /// Of all weights.
+    pub(crate) fn checksum(&self) -> u64 {
+        let parameters = self.layers.iter().flat_map(|layer| &layer.parameters);
+        let add = |sum: Checksum, parameter: &Parameter<'_>| sum.add(bytemuck::cast_slice(&parameter.values));
+        parameters.fold(Checksum::NONE, add).value()
     }
 
     /// Overwrites a parameter's numbers with as many others.

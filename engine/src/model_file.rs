@@ -166,6 +166,9 @@ fn file_error(path: &std::path::Path, problem: &std::io::Error) -> Error {
 
 /// The table and the weights of a file that is what it says.
 fn check(bytes: &[u8]) -> Result<(&[u8], &[u8]), ModelFileProblem> {
+    if bytes.is_empty() {
+        return Err(ModelFileProblem::Empty);
+    }
     if !bytes.starts_with(&MAGIC) {
         return Err(ModelFileProblem::Foreign);
     }

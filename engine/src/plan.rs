@@ -1,4 +1,4 @@
-use crate::buffer::whole_lines;
+use crate::buffer::{end_of, whole_lines};
 use crate::heap;
 use crate::model::Mode;
 use crate::ops::{LayerOp, MAX_INPUTS};
@@ -30,6 +30,8 @@ pub struct Plan<'m> {
     pub(crate) model: &'m Model<'m>,
     pub(crate) isa: Isa,
     pub(crate) batch: usize,
+    /// How many of the model's layers it runs.
+    pub(crate) layer_count: usize,
     /// How many threads the scratch is for.
     pub(crate) threads: usize,
     pub(crate) steps: Vec<PlannedStep<'m>>,
@@ -113,7 +115,16 @@ impl<'m> Plan<'m> {
         let steps =
             || model.steps(0..count, Mode::Inference).filter_map(|step| Some((step.op?, step.layers)));
         let planned = heap::list(steps().count())?;
-        let mut plan = Plan { model, isa, batch, threads: threads(), steps: planned, prepared: 0, values: 0 };
+        let mut plan = Plan {
+            model,
+            isa,
+            batch,
+            layer_count: count,
+            threads: threads(),
+            steps: planned,
+            prepared: 0,
+            values: 0,
+        };
         for (op, layers) in steps() {
             let parameters = &model.layers()[layers.start].parameters;
             let mut shapes = [shape; MAX_INPUTS];
@@ -125,8 +136,9 @@ impl<'m> Plan<'m> {
             let inputs = 1 + parameters.len();
             let (operation, used) = (op.get(), &shapes[..inputs]);
             let output = operation.output_shape(used)?;
-            let prepared = plan.prepared..plan.prepared + operation.prepared_len(isa, used)?;
-            plan.prepared = whole_lines(prepared.end);
+            let prepared_len = operation.prepared_len(isa, used)?;
+            let prepared = plan.prepared..plan.prepared.saturating_add(prepared_len);
+            plan.prepared = end_of(prepared.start, prepared_len)?;
             let scratch = operation.forward_scratch_len(isa, used)?;
 
             let before = plan.steps.last().map(|step| (step.end, step.reserved));
@@ -140,7 +152,7 @@ impl<'m> Plan<'m> {
                 Some((End::Front, reserved)) => (false, End::Back, len, reserved + len),
                 Some((End::Back, reserved)) => (false, End::Front, len, reserved + len),
             };
-            plan.values = plan.values.max(together + whole_lines(scratch));
+            plan.values = plan.values.max(end_of(together, scratch)?);
             shape = output;
             let step = PlannedStep {
                 op,
@@ -160,6 +172,7 @@ impl<'m> Plan<'m> {
         if plan.steps.is_empty() {
             plan.values = whole_lines(shape.elements());
         }
+        end_of(plan.prepared, plan.values)?;
         Ok(plan)
     }
 
@@ -185,7 +198,7 @@ impl<'m> Plan<'m> {
 
     /// Multiply-adds of a full batch, as direct computation counts them.
     pub fn multiply_adds(&self) -> u64 {
-        self.steps.iter().map(PlannedStep::multiply_adds).sum()
+        self.steps.iter().map(PlannedStep::multiply_adds).fold(0, u64::saturating_add)
     }
 
     /// Numbers of values and scratch, which follow them.

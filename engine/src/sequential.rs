@@ -1,9 +1,8 @@
 use crate::layer::Blueprint;
-use crate::{Conv2d, Error, Initializer, LayerKind, MaxPool2d, Model, Shape};
+use crate::{Conv2d, Error, Initializer, LayerKind, MaxPool2d, Model, Shape, heap};
 use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::ToString;
-use alloc::vec;
 use alloc::vec::Vec;
 use bantam_kernels::conv2d::Activation;
 use rand_core::SeedableRng;
@@ -109,7 +108,8 @@ impl Sequential {
     /// The model, with weights drawn from `seed`; biases are zero.
     ///
     /// # Errors
-    /// A layer cannot take what the layer before it gives, a size is zero, or a name is taken.
+    /// A layer cannot take what the layer before it gives, a size is zero, a name is taken, there are more
+    /// than 4,096 layers, or there is no memory for the weights.
     pub fn build(mut self, seed: u64) -> Result<Model<'static>, Error> {
         let mut counts: Vec<(&str, usize)> = Vec::new();
         for layer in &mut self.layers {
@@ -131,7 +131,7 @@ impl Sequential {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
         let (count, layers) = (self.layers.len(), self.layers.into_iter().map(Ok));
         Model::assemble(Shape::new(&self.input)?, count, layers, |layer, name, shape| {
-            let mut values = vec![0.0; shape.elements()];
+            let mut values = heap::zeros(shape.elements())?;
             if name == "kernel" {
                 let (fan_in, fan_out) = layer.kind.fans(shape);
                 layer.initializer.fill(fan_in, fan_out, &mut random, &mut values);

@@ -3,7 +3,7 @@ use crate::ops::Forward;
 use crate::parallel::threads;
 use crate::plan::End;
 use crate::tensor::check_len;
-use crate::{Buffer, Error, Model, Plan};
+use crate::{Buffer, Error, Model, Plan, Shape};
 use bantam_kernels::Isa;
 
 /// A model made ready to run by its [`Plan`]: weights prepared for the instruction set, memory for up
@@ -28,8 +28,18 @@ impl<'m> Session<'m> {
     /// # Errors
     /// `batch` is zero, or more than memory can hold.
     pub fn new(model: &'m Model<'m>, batch: usize, isa: Isa) -> Result<Session<'m>, Error> {
-        let plan = Plan::new(model, batch, isa)?;
-        let arena = Arena::Own(Buffer::new(plan.arena_len()));
+        Session::of_first(model.layers().len(), model, batch, isa)
+    }
+
+    /// As [`new`](Session::new), of the first `count` layers.
+    pub(crate) fn of_first(
+        count: usize,
+        model: &'m Model<'m>,
+        batch: usize,
+        isa: Isa,
+    ) -> Result<Session<'m>, Error> {
+        let plan = Plan::of_first(count, model, batch, isa)?;
+        let arena = Arena::Own(Buffer::try_new(plan.arena_len())?);
         Session { plan, arena }.prepared()
     }
 
@@ -93,21 +103,24 @@ impl<'m> Session<'m> {
     /// gives their outputs. Allocates nothing, unless there are other threads than before.
     ///
     /// # Errors
-    /// `input` is not a whole number of samples, or more than the batch, or holds a NaN or an infinity; or
-    /// there are more threads than before, and the caller's arena is too small for them.
+    /// `input` is not a whole number of samples, or more than the batch; it or the output holds a NaN or an
+    /// infinity; or there are more threads than before, and the caller's arena is too small for them.
     pub fn run(&mut self, input: &[f32]) -> Result<&[f32], Error> {
-        check_finite("samples", input)?;
+        check_finite("input", self.plan.model.input_shape(), input)?;
         if cfg!(feature = "parallel") && self.plan.threads != threads() {
             self.plan_again()?;
         }
         let plan = &self.plan;
         let (prepared, values) = self.arena.numbers_mut().split_at_mut(plan.prepared_len());
-        plan.run(prepared, &mut values[..plan.values_len()], input)
+        let output = plan.run(prepared, &mut values[..plan.values_len()], input)?;
+        check_finite("output", plan.model.output_shape(), output)?;
+        Ok(output)
     }
 
     /// For other threads than before. Prepared weights stay as they are and where they are.
     fn plan_again(&mut self) -> Result<(), Error> {
-        let plan = Plan::new(self.plan.model, self.plan.batch, self.plan.isa)?;
+        let Plan { layer_count, model, batch, isa, .. } = self.plan;
+        let plan = Plan::of_first(layer_count, model, batch, isa)?;
         self.arena.reserve(plan.arena_len())?;
         self.plan = plan;
         Ok(())
@@ -172,13 +185,17 @@ impl Plan<'_> {
     }
 }
 
-fn check_finite(what: &'static str, numbers: &[f32]) -> Result<(), Error> {
+/// Checks the numbers of samples of that shape.
+pub(crate) fn check_finite(what: &'static str, sample: Shape, numbers: &[f32]) -> Result<(), Error> {
     // Without a way out the loop takes whole vectors.
     if numbers.iter().fold(true, |finite, x| finite & x.is_finite()) {
         return Ok(());
     }
     match numbers.iter().position(|x| !x.is_finite()) {
-        Some(index) => Err(Error::NotFinite { what, index, got: numbers[index] }),
+        Some(at) => {
+            let (len, got) = (sample.elements(), numbers[at]);
+            Err(Error::NotFinite { what, sample: at / len, index: at % len, got })
+        }
         None => Ok(()),
     }
 }

@@ -63,6 +63,9 @@ impl Shape {
     /// # Errors
     /// As [`Shape::new`].
     pub fn with_batch(&self, batch: usize) -> Result<Shape, Error> {
+        if batch == 0 {
+            return Err(Error::Empty { what: "batch" });
+        }
         let mut dims = [batch; Shape::MAX_RANK + 1];
         dims[1..=self.rank].copy_from_slice(self.dims());
         Shape::new(&dims[..=self.rank])

@@ -56,6 +56,9 @@ impl<F: NorFlash> Slots<F> {
             return Err(Error::Flash { problem: "expected pieces of 1, 2, 4, 8, 16 or 32 bytes" });
         }
         let len = (range.end - range.start) / 2 / sector * sector;
+        if (len as usize) < HEADER {
+            return Err(Error::Flash { problem: "expected a range of two sectors or more" });
+        }
         Ok(Slots { flash, starts: [range.start, range.start + len], len })
     }
 

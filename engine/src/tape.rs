@@ -1,4 +1,6 @@
 use crate::buffer::Buffer;
+use crate::heap;
+use crate::loss::{fill_one_hot, is_class};
 use crate::ops::{self, Backward, Differentiable, Forward, MAX_INPUTS, Op};
 use crate::tensor::check_len;
 use crate::{Conv2d, Error, MaxPool2d, Shape};
@@ -11,7 +13,7 @@ use core::mem;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Var {
     index: usize,
-    epoch: u64,
+    recording: usize,
 }
 
 /// A recording of operations that can be walked backwards for the gradient of its last result.
@@ -43,8 +45,7 @@ pub struct Tape<'a> {
 /// What outlives a recording.
 struct Memory {
     isa: Isa,
-    /// Counts recordings.
-    epoch: u64,
+    recording: usize,
     /// One for each node; those of longer recordings before are kept.
     buffers: Vec<Buffers>,
     /// Gradients on their way to a value that has one already.
@@ -93,7 +94,7 @@ impl<'a> Tape<'a> {
     pub fn new(isa: Isa) -> Tape<'a> {
         let memory = Memory {
             isa,
-            epoch: 0,
+            recording: recording_after(0),
             buffers: Vec::new(),
             extra: Default::default(),
             scratch: Buffer::default(),
@@ -105,7 +106,7 @@ impl<'a> Tape<'a> {
     /// may borrow other things.
     pub fn reset<'b>(self) -> Tape<'b> {
         let Tape { mut memory, mut nodes } = self;
-        memory.epoch += 1;
+        memory.recording = recording_after(memory.recording);
         nodes.clear();
         // Collects an empty vector in place: the allocation is kept.
         Tape { memory, nodes: nodes.into_iter().map_while(|_| None).collect() }
@@ -122,7 +123,7 @@ impl<'a> Tape<'a> {
     /// `data` has another number of elements than `shape`.
     pub fn input(&mut self, shape: Shape, data: &'a [f32]) -> Result<Var, Error> {
         check_len("input", data, shape)?;
-        Ok(self.push(Node { shape, wants_gradient: false, source: Source::Borrowed(data) }))
+        self.push(Node { shape, wants_gradient: false, source: Source::Borrowed(data) })
     }
 
     /// Something that is read and has a gradient.
@@ -131,7 +132,7 @@ impl<'a> Tape<'a> {
     /// `data` has another number of elements than `shape`.
     pub fn parameter(&mut self, shape: Shape, data: &'a [f32]) -> Result<Var, Error> {
         check_len("parameter", data, shape)?;
-        Ok(self.push(Node { shape, wants_gradient: true, source: Source::Borrowed(data) }))
+        self.push(Node { shape, wants_gradient: true, source: Source::Borrowed(data) })
     }
 
     /// Rows `[N, classes]` that are 1 at the label and 0 elsewhere. Labels are whole numbers.
@@ -139,19 +140,18 @@ impl<'a> Tape<'a> {
     /// # Errors
     /// A label is not a class, or there are none.
     pub fn one_hot(&mut self, labels: &[f32], classes: usize) -> Result<Var, Error> {
-        let shape = Shape::new(&[labels.len(), classes])?;
-        for (index, &label) in labels.iter().enumerate() {
-            if !(label >= 0.0 && (label as usize) < classes && (label as usize) as f32 == label) {
-                return Err(Error::Label { index, label, classes });
-            }
+        if let Some(sample) = labels.iter().position(|&label| !is_class(label, classes)) {
+            return Err(Error::Label { sample, label: labels[sample], classes });
         }
-        let var = self.push(Node { shape, wants_gradient: false, source: Source::Owned });
+        self.one_hot_of(Shape::new(&[labels.len(), classes])?, labels)
+    }
+
+    /// The same of any shape, of labels that are classes of its last dimension.
+    pub(crate) fn one_hot_of(&mut self, shape: Shape, labels: &[f32]) -> Result<Var, Error> {
+        let var = self.push(Node { shape, wants_gradient: false, source: Source::Owned })?;
         let value = &mut self.memory.buffers[var.index].value;
-        value.resize(shape.elements());
-        value.fill(0.0);
-        for (row, &label) in value.chunks_exact_mut(classes).zip(labels) {
-            row[label as usize] = 1.0;
-        }
+        value.resize(shape.elements())?;
+        fill_one_hot(value, shape.elements() / labels.len(), labels);
         Ok(var)
     }
 
@@ -260,12 +260,12 @@ impl<'a> Tape<'a> {
         self.record(ops::Sum, &[x])
     }
 
-    /// Cross-entropy of the softmax of logits `[N, C]` with targets `[N, C]`, the mean over `N`.
-    /// For class labels make the targets with [`one_hot`](Tape::one_hot). Targets are data: no
+    /// Cross-entropy of the softmax of logits `[…, C]` over `C` with targets `[…, C]`, the mean over all
+    /// else. For class labels make the targets with [`one_hot`](Tape::one_hot). Targets are data: no
     /// gradient flows into them.
     ///
     /// # Errors
-    /// The shapes differ.
+    /// The shapes differ, there is one logit in a row, or a target lies outside 0 to 1, or is 0 for all.
     pub fn softmax_cross_entropy(&mut self, logits: Var, targets: Var) -> Result<Var, Error> {
         self.record(ops::SoftmaxCrossEntropy, &[logits, targets])
     }
@@ -273,7 +273,7 @@ impl<'a> Tape<'a> {
     /// Cross-entropy of the sigmoid of logits with targets from 0 to 1, the mean over all elements.
     ///
     /// # Errors
-    /// The shapes differ.
+    /// The shapes differ, or a target lies outside 0 to 1.
     pub fn binary_cross_entropy(&mut self, logits: Var, targets: Var) -> Result<Var, Error> {
         self.record(ops::BinaryCrossEntropy, &[logits, targets])
     }
@@ -321,7 +321,7 @@ impl<'a> Tape<'a> {
             buffers.gradient_is = Is::Nothing;
         }
         let root = &mut self.memory.buffers[last];
-        root.gradient.resize(1);
+        root.gradient.resize(1)?;
         root.gradient[0] = factor;
         root.gradient_is = Is::Written;
         for index in (0..=last).rev() {
@@ -347,7 +347,7 @@ impl<'a> Tape<'a> {
         let mut scratch = mem::take(&mut self.memory.scratch);
         let scratch_len =
             op.backward_scratch_len(isa, &shapes[..count], self.nodes[inputs[0]].wants_gradient)?;
-        scratch.grow(scratch_len);
+        scratch.grow(scratch_len)?;
 
         // A gradient goes straight to its value's buffer, or, if there is one already, past it.
         let mut targets: [Buffer; MAX_INPUTS] = Default::default();
@@ -359,7 +359,7 @@ impl<'a> Tape<'a> {
             let buffers = &mut self.memory.buffers[input];
             adds[i] = buffers.gradient_is != Is::Nothing;
             targets[i] = mem::take(if adds[i] { &mut self.memory.extra[i] } else { &mut buffers.gradient });
-            targets[i].resize(shapes[i].elements());
+            targets[i].resize(shapes[i].elements())?;
             buffers.gradient_is = Is::Written;
         }
 
@@ -422,15 +422,16 @@ impl<'a> Tape<'a> {
             shape,
             wants_gradient,
             source: Source::Computed { op, inputs: indices, count },
-        });
+        })?;
 
         let mut own = mem::take(&mut self.memory.buffers[var.index]);
-        own.value.resize(shape.elements());
-        own.prepared.resize(prepared_len);
-        own.kept.resize(kept_len, 0);
         let mut scratch = mem::take(&mut self.memory.scratch);
-        scratch.grow(scratch_len);
-        let result = {
+        let room = own.value.resize(shape.elements()).and_then(|()| {
+            own.prepared.resize(prepared_len)?;
+            heap::resize(&mut own.kept, kept_len)?;
+            scratch.grow(scratch_len)
+        });
+        let result = room.and_then(|()| {
             let mut data: [&[f32]; MAX_INPUTS] = [&[]; MAX_INPUTS];
             for (data, &input) in data.iter_mut().zip(&indices[..count]) {
                 *data = self.data(input);
@@ -449,7 +450,7 @@ impl<'a> Tape<'a> {
                 };
                 operation.forward_keeping(run, &mut own.kept)
             })
-        };
+        });
         self.memory.buffers[var.index] = own;
         self.memory.scratch = scratch;
         if result.is_err() {
@@ -471,7 +472,7 @@ impl<'a> Tape<'a> {
         }
     }
 
-    fn push(&mut self, node: Node<'a>) -> Var {
+    fn push(&mut self, node: Node<'a>) -> Result<Var, Error> {
         let index = self.nodes.len();
         self.nodes.push(node);
         if self.memory.buffers.len() == index {
@@ -479,13 +480,13 @@ impl<'a> Tape<'a> {
         }
         // What an earlier recording had here is no value of this one.
         if let Source::Borrowed(_) = self.nodes[index].source {
-            self.memory.buffers[index].value.resize(0);
+            self.memory.buffers[index].value.resize(0)?;
         }
-        Var { index, epoch: self.memory.epoch }
+        Ok(Var { index, recording: self.memory.recording })
     }
 
     fn index(&self, var: Var) -> Result<usize, Error> {
-        if var.epoch == self.memory.epoch && var.index < self.nodes.len() {
+        if var.recording == self.memory.recording && var.index < self.nodes.len() {
             Ok(var.index)
         } else {
             Err(Error::StaleVar)
@@ -508,17 +509,31 @@ impl<'a> Tape<'a> {
     }
 
     fn reset_but_epoch(self) -> Tape<'static> {
-        let epoch = self.memory.epoch;
+        let recording = self.memory.recording;
         let mut tape = self.reset();
-        tape.memory.epoch = epoch;
+        tape.memory.recording = recording;
         tape
     }
+}
+
+/// A number that no other recording has; where the CPU cannot count for all tapes at once, none of the same
+/// tape.
+fn recording_after(last: usize) -> usize {
+    #[cfg(target_has_atomic = "ptr")]
+    {
+        use core::sync::atomic::{AtomicUsize, Ordering};
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let _ = last;
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    }
+    #[cfg(not(target_has_atomic = "ptr"))]
+    last.wrapping_add(1)
 }
 
 /// What a backward pass leaves: gradients and values. It borrows nothing, so that the parameters
 /// may be changed.
 pub struct Gradients {
-    /// Without nodes, and still of the same epoch.
+    /// Without nodes, and still of the same recording.
     tape: Tape<'static>,
 }
 
@@ -570,7 +585,7 @@ impl Gradients {
     }
 
     fn buffers(&self, var: Var) -> Result<&Buffers, Error> {
-        let current = var.epoch == self.tape.memory.epoch;
+        let current = var.recording == self.tape.memory.recording;
         self.tape.memory.buffers.get(var.index).filter(|_| current).ok_or(Error::StaleVar)
     }
 }

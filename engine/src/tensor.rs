@@ -1,5 +1,4 @@
-use crate::{Error, Shape};
-use alloc::vec;
+use crate::{Error, Shape, heap};
 use alloc::vec::Vec;
 
 /// Numbers and their shape, row-major: the last dimension's elements lie side by side.
@@ -28,10 +27,10 @@ impl Tensor {
     /// All zeros.
     ///
     /// # Errors
-    /// The shape is illegal.
+    /// The shape is illegal, or there is no memory for the numbers.
     pub fn zeros(dims: &[usize]) -> Result<Tensor, Error> {
         let shape = Shape::new(dims)?;
-        Ok(Tensor { shape, data: vec![0.0; shape.elements()] })
+        Ok(Tensor { shape, data: heap::zeros(shape.elements())? })
     }
 
     /// Its shape.

@@ -1,10 +1,8 @@
-use crate::loss::Targets;
+use crate::loss::Criterion;
 use crate::model::Mode;
 use crate::parallel::for_each_apart;
-use crate::{
-    Dataset, Error, Gradients, LayerKind, Loss, Model, Optimizer, Session, Shape, Tensor, Var, metrics,
-};
-use alloc::vec;
+use crate::session::check_finite;
+use crate::{Dataset, Error, Gradients, Layer, Loss, Model, Optimizer, Session, Tensor, Var, heap};
 use alloc::vec::Vec;
 use bantam_kernels::Isa;
 use core::ops::{ControlFlow, Range};
@@ -12,6 +10,10 @@ use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 /// Trains models, and measures and uses them.
+///
+/// A trainer goes on: given a model as its last [`fit`](Trainer::fit) left it, it remembers what its optimiser
+/// knows and where the order of samples was, so that two epochs and two more are four. Given any other, it
+/// begins anew.
 ///
 /// ```
 /// use bantam::{Loss, RmsProp, Samples, Sequential, Tensor, Trainer};
@@ -21,7 +23,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 ///     Tensor::new(&[4, 1], vec![0., 1., 1., 0.])?,
 /// )?;
 /// let mut model = Sequential::new([2]).dense(16).relu().dense(2).build(3)?;
-/// let trainer = Trainer::new(RmsProp { rate: 0.01, ..RmsProp::default() }, Loss::SoftmaxCrossEntropy)
+/// let mut trainer = Trainer::new(RmsProp { rate: 0.01, ..RmsProp::default() }, Loss::SoftmaxCrossEntropy)
 ///     .epochs(200).batch_size(4);
 /// let history = trainer.fit(&mut model, &xor, None, &mut |_| ControlFlow::Continue(()))?;
 /// assert_eq!(history.epochs.len(), 200);
@@ -36,6 +38,18 @@ pub struct Trainer {
     pub(crate) batch_size: usize,
     pub(crate) seed: u64,
     pub(crate) isa: Isa,
+    /// What goes on from one `fit` to the next.
+    progress: Option<Progress>,
+}
+
+/// Where a training is, beside the model and the optimiser's state.
+#[derive(Clone, Debug)]
+struct Progress {
+    random: Xoshiro256PlusPlus,
+    /// Of samples, in the last epoch.
+    order: Vec<usize>,
+    /// Of the weights that it left.
+    checksum: u64,
 }
 
 /// Loss and accuracy over some samples. Accuracy is `None` where the loss knows no right and wrong.
@@ -102,7 +116,8 @@ impl Trainer {
     /// One epoch, batches of 32, seed 0, the widest instruction set of this CPU.
     pub fn new(optimizer: impl Into<Optimizer>, loss: Loss) -> Trainer {
         let optimizer = optimizer.into();
-        Trainer { optimizer, loss, epochs: 1, batch_size: 32, seed: 0, isa: Isa::detect() }
+        let isa = Isa::detect();
+        Trainer { optimizer, loss, epochs: 1, batch_size: 32, seed: 0, isa, progress: None }
     }
 
     /// How often every sample is learnt.
@@ -115,9 +130,9 @@ impl Trainer {
         Trainer { batch_size, ..self }
     }
 
-    /// What the order of samples and dropout are drawn from.
+    /// What the order of samples and dropout are drawn from, from the first epoch on.
     pub fn seed(self, seed: u64) -> Trainer {
-        Trainer { seed, ..self }
+        Trainer { seed, progress: None, optimizer: self.optimizer.restarted(), ..self }
     }
 
     /// The instruction set to use.
@@ -130,36 +145,151 @@ impl Trainer {
     /// the first step of each batch size, steps allocate nothing.
     ///
     /// # Errors
-    /// A data set is empty or does not fit the model, a sample cannot be read, a label is not a
-    /// class, or the loss is no longer finite. The model is then as the last whole step left it.
+    /// There is nothing to learn: no epoch, no sample, no trainable layer with weights. Or a number of the
+    /// optimiser's is out of its range, a data set does not fit the model, a sample cannot be read or is not
+    /// finite, a target is none that the loss can be measured against, or the loss is no longer finite. The
+    /// model is then as the last whole step left it.
     pub fn fit(
-        &self,
+        &mut self,
         model: &mut Model<'_>,
         train: &dyn Dataset,
         validation: Option<&dyn Dataset>,
         on_event: &mut dyn FnMut(Event) -> ControlFlow<()>,
     ) -> Result<History, Error> {
-        self.check(model, train)?;
+        let criterion = self.criterion(model, train)?;
         if let Some(validation) = validation {
-            self.check(model, validation)?;
+            self.criterion(model, validation)?;
         }
-        if self.batch_size == 0 {
-            return Err(Error::Empty { what: "batch" });
+        self.optimizer.rule().check()?;
+        let learns = |layer: &Layer<'_>| layer.is_trainable() && !layer.parameters().is_empty();
+        let nothing = if self.batch_size == 0 {
+            Some("batch")
+        } else if self.epochs == 0 {
+            Some("epochs")
+        } else if !model.layers().iter().any(learns) {
+            Some("trainable layers")
+        } else {
+            None
+        };
+        if let Some(what) = nothing {
+            return Err(Error::Empty { what });
         }
+        let Progress { random, order, .. } = self.resume(model, train.len())?;
         let mut run = Run {
             trainer: self,
             train,
+            criterion,
             optimizer: self.optimizer.clone(),
-            random: Xoshiro256PlusPlus::seed_from_u64(self.seed),
-            order: (0..train.len()).collect(),
-            batch: Batch::new(self.batch_size.min(train.len()), train),
+            random,
+            order,
+            batch: Batch::new(self.batch_size.min(train.len()), train)?,
             shards: Vec::new(),
         };
+        let result = run.epochs(model, validation, on_event);
+        let Run { optimizer, random, order, .. } = run;
+        self.optimizer = optimizer;
+        self.progress = Some(Progress { random, order, checksum: model.checksum() });
+        result
+    }
+
+    /// Where the last `fit` left off, if it left the model like this.
+    fn resume(&mut self, model: &Model<'_>, samples: usize) -> Result<Progress, Error> {
+        let unsorted = || {
+            let mut order = heap::list(samples)?;
+            order.extend(0..samples);
+            Ok::<_, Error>(order)
+        };
+        match self.progress.take() {
+            Some(mut progress) if progress.checksum == model.checksum() => {
+                if progress.order.len() != samples {
+                    progress.order = unsorted()?;
+                }
+                return Ok(progress);
+            }
+            Some(_) => self.optimizer = self.optimizer.restarted(),
+            None => {}
+        }
+        let random = Xoshiro256PlusPlus::seed_from_u64(self.seed);
+        Ok(Progress { random, order: unsorted()?, checksum: 0 })
+    }
+
+    /// Loss and accuracy of a model on a data set.
+    ///
+    /// # Errors
+    /// The data set is empty or does not fit the model, a sample cannot be read, it or the model's output is
+    /// not finite, or a target is none that the loss can be measured against.
+    pub fn evaluate(&self, model: &Model<'_>, data: &dyn Dataset) -> Result<Evaluation, Error> {
+        let criterion = self.criterion(model, data)?;
+        let batch_size = INFERENCE_BATCH.min(data.len());
+        let mut session = Session::of_first(self.loss.layers(model), model, batch_size, self.isa)?;
+        let mut batch = Batch::new(batch_size, data)?;
+        let mut one_hot = heap::zeros(batch_size.saturating_mul(criterion.one_hot_len()))?;
+        let mut total = Running::default();
+        for first in (0..data.len()).step_by(batch_size) {
+            let rows = batch_size.min(data.len() - first);
+            batch.read(data, &criterion, first..first + rows)?;
+            let targets = batch.targets(rows);
+            let outputs = session.run(batch.inputs(rows)).map_err(|error| error.after(first))?;
+            let loss = criterion.value(outputs, criterion.wanted(targets, &mut one_hot))?;
+            if !loss.is_finite() {
+                return Err(Error::OutOfRange { what: "loss", expected: "a finite number", got: loss });
+            }
+            total.add(rows, &criterion, loss, criterion.correct(outputs, targets));
+        }
+        Ok(total.result())
+    }
+
+    /// The outputs of a model for inputs `[N, …]`.
+    ///
+    /// # Errors
+    /// The inputs do not have the model's shape, or they or the outputs are not finite.
+    pub fn predict(&self, model: &Model<'_>, inputs: &Tensor) -> Result<Tensor, Error> {
+        let n = model.check_input(inputs.shape())?;
+        let outputs_shape = model.output_shape().with_batch(n)?;
+        let mut session = Session::new(model, INFERENCE_BATCH.min(n), self.isa)?;
+        let mut outputs = heap::list(outputs_shape.elements())?;
+        let batches = inputs.data().chunks(INFERENCE_BATCH * model.input_shape().elements());
+        for (i, samples) in batches.enumerate() {
+            let run = session.run(samples).map_err(|error| error.after(i * INFERENCE_BATCH))?;
+            outputs.extend_from_slice(run);
+        }
+        Tensor::new(outputs_shape.dims(), outputs)
+    }
+
+    /// How a model is measured on a data set, if it can be.
+    fn criterion(&self, model: &Model<'_>, data: &dyn Dataset) -> Result<Criterion, Error> {
+        if data.is_empty() {
+            return Err(Error::Empty { what: "data set" });
+        }
+        model.input_shape().require("samples of the data set", data.input_shape())?;
+        Criterion::new(self.loss, model.output_shape(), data.target_len())
+    }
+}
+
+/// One call of `fit`.
+struct Run<'t> {
+    trainer: &'t Trainer,
+    train: &'t dyn Dataset,
+    criterion: Criterion,
+    optimizer: Optimizer,
+    random: Xoshiro256PlusPlus,
+    order: Vec<usize>,
+    batch: Batch,
+    shards: Vec<Shard>,
+}
+
+impl Run<'_> {
+    fn epochs(
+        &mut self,
+        model: &mut Model<'_>,
+        validation: Option<&dyn Dataset>,
+        on_event: &mut dyn FnMut(Event) -> ControlFlow<()>,
+    ) -> Result<History, Error> {
         let mut history = History::default();
-        for epoch in 1..=self.epochs {
-            let (training, stopped) = run.epoch(model, epoch, on_event)?;
+        for epoch in 1..=self.trainer.epochs {
+            let (training, stopped) = self.epoch(model, epoch, on_event)?;
             let validation = match validation {
-                Some(set) => Some(self.evaluate(model, set)?),
+                Some(set) => Some(self.trainer.evaluate(model, set)?),
                 None => None,
             };
             let record = Epoch { epoch, samples: training.samples, training: training.result(), validation };
@@ -171,115 +301,7 @@ impl Trainer {
         Ok(history)
     }
 
-    /// Loss and accuracy of a model on a data set.
-    ///
-    /// # Errors
-    /// The data set is empty or does not fit the model, a sample cannot be read, or a label is not
-    /// a class.
-    pub fn evaluate(&self, model: &Model<'_>, data: &dyn Dataset) -> Result<Evaluation, Error> {
-        self.check(model, data)?;
-        let outputs = model.output_shape().elements();
-        let classes = data.target_len() == 1 && outputs > 1;
-        let batch_size = INFERENCE_BATCH.min(data.len());
-        let logits = Logits::of(model, self.loss);
-        let mut session = Session::new(model, batch_size, self.isa)?;
-        let mut batch = Batch::new(batch_size, data);
-        let mut one_hot = vec![0.0; if classes { batch_size * outputs } else { 0 }];
-        let mut log = vec![0.0; if logits == Logits::Probabilities { batch_size * outputs } else { 0 }];
-        let mut total = Running::default();
-        for first in (0..data.len()).step_by(batch_size) {
-            let rows = batch_size.min(data.len() - first);
-            batch.read(data, first..first + rows)?;
-            let targets = batch.targets(rows);
-            let mut y = session.run(batch.inputs(rows))?;
-            if logits == Logits::Probabilities {
-                // The logarithm of a softmax has the same softmax.
-                for (log, &y) in log.iter_mut().zip(y) {
-                    *log = libm::logf(y.max(f32::MIN_POSITIVE));
-                }
-                y = &log[..y.len()];
-            }
-            let wanted = if classes {
-                one_hot.fill(0.0);
-                for (i, (row, &label)) in one_hot.chunks_exact_mut(outputs).zip(targets).enumerate() {
-                    let class = class(first + i, label, outputs)?;
-                    row[class] = 1.0;
-                }
-                &one_hot[..rows * outputs]
-            } else {
-                targets
-            };
-            let loss = self.loss.value(rows, y, wanted)?;
-            total.add(rows, loss, metrics::correct(self.loss, rows, y, targets));
-        }
-        Ok(total.result())
-    }
-
-    /// The outputs of a model for inputs `[N, …]`.
-    ///
-    /// # Errors
-    /// The inputs do not have the model's shape.
-    pub fn predict(&self, model: &Model<'_>, inputs: &Tensor) -> Result<Tensor, Error> {
-        let n = model.check_input(inputs.shape())?;
-        let mut session = Session::new(model, INFERENCE_BATCH.min(n), self.isa)?;
-        let mut outputs = Vec::new();
-        for samples in inputs.data().chunks(INFERENCE_BATCH * model.input_shape().elements()) {
-            outputs.extend_from_slice(session.run(samples)?);
-        }
-        Tensor::new(model.output_shape().with_batch(n)?.dims(), outputs)
-    }
-
-    fn check(&self, model: &Model<'_>, data: &dyn Dataset) -> Result<(), Error> {
-        if data.is_empty() {
-            return Err(Error::Empty { what: "data set" });
-        }
-        model.input_shape().require("samples of the data set", data.input_shape())?;
-        self.loss.check(data.target_len(), model.output_shape().elements())
-    }
-}
-
-/// What a model's last layer gives.
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Logits {
-    Logits,
-    Probabilities,
-}
-
-impl Logits {
-    fn of(model: &Model<'_>, loss: Loss) -> Logits {
-        let softmax = model.layers().last().is_some_and(|layer| *layer.kind() == LayerKind::Softmax);
-        if softmax && loss == Loss::SoftmaxCrossEntropy { Logits::Probabilities } else { Logits::Logits }
-    }
-
-    /// How many layers learn: the loss has the softmax in it.
-    pub fn layers(model: &Model<'_>, loss: Loss) -> usize {
-        model.layers().len() - usize::from(Logits::of(model, loss) == Logits::Probabilities)
-    }
-}
-
-/// A label as a class.
-pub(crate) fn class(index: usize, label: f32, classes: usize) -> Result<usize, Error> {
-    let class = label as usize;
-    if label >= 0.0 && class < classes && class as f32 == label {
-        Ok(class)
-    } else {
-        Err(Error::Label { index, label, classes })
-    }
-}
-
-/// One call of `fit`.
-struct Run<'t> {
-    trainer: &'t Trainer,
-    train: &'t dyn Dataset,
-    optimizer: Optimizer,
-    random: Xoshiro256PlusPlus,
-    order: Vec<usize>,
-    batch: Batch,
-    shards: Vec<Shard>,
-}
-
-impl Run<'_> {
-    /// Learns every sample once. Says also whether `on_event` wants to end.
+    /// Learns every sample once. Also returns whether `on_event` requested a stop.
     fn epoch(
         &mut self,
         model: &mut Model<'_>,
@@ -293,15 +315,13 @@ impl Run<'_> {
         for batch in 1..=batches {
             let first = (batch - 1) * batch_size;
             let rows = batch_size.min(self.order.len() - first);
-            self.batch.read(self.train, self.order[first..first + rows].iter().copied())?;
+            let indices = self.order[first..first + rows].iter().copied();
+            self.batch.read(self.train, &self.criterion, indices)?;
             let (loss, correct) = self.step(model, rows).map_err(|error| match error {
                 Error::Diverged { loss, .. } => Error::Diverged { epoch, batch, loss },
-                Error::Label { index, label, classes } => {
-                    Error::Label { index: self.order[first + index], label, classes }
-                }
                 other => other,
             })?;
-            running.add(rows, loss, correct);
+            running.add(rows, &self.criterion, loss, correct);
             let (samples, training) = (running.samples, running.result());
             let event = Event::Batch { epoch, epochs, batch, batches, samples, training };
             if on_event(event).is_break() {
@@ -315,24 +335,20 @@ impl Run<'_> {
     /// One step on the batch that was read. Gives its loss and how many samples were right.
     fn step(&mut self, model: &mut Model<'_>, rows: usize) -> Result<(f32, Option<usize>), Error> {
         let Trainer { loss: kind, isa, .. } = *self.trainer;
-        let seed = self.random.next_u64();
+        let mut random = self.random.clone();
+        let seed = random.next_u64();
         let count = rows.div_ceil(SHARD);
         let samples = rows.div_ceil(count);
         if self.shards.len() < count {
             self.shards.resize_with(count, || Shard::new(isa));
         }
         let (batch, shards, shared) = (&self.batch, &mut self.shards[..count], &*model);
+        let (criterion, layers) = (&self.criterion, kind.layers(model));
         for_each_apart(shards, |i, shard| {
             let range = i * samples..rows.min((i + 1) * samples);
-            let (first, share) = (range.start, range.len() as f32 / rows as f32);
+            let share = range.len() as f32 / rows as f32;
             let mode = Mode::Training { seed: seed.wrapping_add(i as u64) };
-            let result = shard.run(shared, kind, mode, share, batch.part(range));
-            result.map_err(|error| match error {
-                Error::Label { index, label, classes } => {
-                    Error::Label { index: first + index, label, classes }
-                }
-                other => other,
-            })
+            shard.run(shared, layers, criterion, mode, share, batch.part(range))
         })?;
         let loss = shards.iter().map(|shard| shard.loss).sum::<f32>();
         if !loss.is_finite() {
@@ -345,6 +361,7 @@ impl Run<'_> {
             sum.gradients.add(&sum.parameters, &other.gradients, &other.parameters)?;
         }
         model.update(isa, &mut self.optimizer, &sum.parameters, &sum.gradients)?;
+        self.random = random;
         Ok((loss, correct))
     }
 }
@@ -370,25 +387,18 @@ impl Shard {
     fn run(
         &mut self,
         model: &Model<'_>,
-        kind: Loss,
+        layers: usize,
+        criterion: &Criterion,
         mode: Mode,
         share: f32,
         (inputs, targets, samples): (&[f32], &[f32], usize),
     ) -> Result<(), Error> {
-        let trained_layers = Logits::layers(model, kind);
         let mut tape = self.gradients.take().into_tape();
         self.parameters.clear();
         let x = tape.input(model.input_shape().with_batch(samples)?, inputs)?;
-        let y = model.record_first(trained_layers, &mut tape, x, mode, &mut self.parameters)?;
-        let outputs = tape.shape(y)?.elements() / samples;
-        let target_len = targets.len() / samples;
-        let wanted = if kind == Loss::SoftmaxCrossEntropy && target_len == 1 && outputs > 1 {
-            Targets::Classes(targets)
-        } else {
-            Targets::Values(tape.input(Shape::new(&[samples, target_len])?, targets)?)
-        };
-        self.correct = metrics::correct(kind, samples, tape.value(y)?, targets);
-        let loss = kind.record(&mut tape, y, wanted)?;
+        let y = model.record_first(layers, &mut tape, x, mode, &mut self.parameters)?;
+        self.correct = criterion.correct(tape.value(y)?, targets);
+        let loss = criterion.record(&mut tape, y, targets)?;
         self.loss = tape.value(loss)?[0] * share;
         self.gradients = tape.backward_times(share, loss)?;
         Ok(())
@@ -413,21 +423,30 @@ struct Batch {
 }
 
 impl Batch {
-    fn new(samples: usize, data: &dyn Dataset) -> Batch {
+    fn new(samples: usize, data: &dyn Dataset) -> Result<Batch, Error> {
         let (input_len, target_len) = (data.input_shape().elements(), data.target_len());
-        Batch {
-            inputs: vec![0.0; samples * input_len],
-            targets: vec![0.0; samples * target_len],
+        Ok(Batch {
+            inputs: heap::zeros(samples.saturating_mul(input_len))?,
+            targets: heap::zeros(samples.saturating_mul(target_len))?,
             input_len,
             target_len,
-        }
+        })
     }
 
-    fn read(&mut self, data: &dyn Dataset, indices: impl Iterator<Item = usize>) -> Result<(), Error> {
+    /// Reads and checks samples.
+    fn read(
+        &mut self,
+        data: &dyn Dataset,
+        criterion: &Criterion,
+        indices: impl Iterator<Item = usize>,
+    ) -> Result<(), Error> {
+        let shape = data.input_shape();
         let inputs = self.inputs.chunks_exact_mut(self.input_len);
         let targets = self.targets.chunks_exact_mut(self.target_len);
         for ((input, target), index) in inputs.zip(targets).zip(indices) {
             data.read(index, input, target)?;
+            check_finite("input", shape, input).map_err(|error| error.after(index))?;
+            criterion.check(index, target)?;
         }
         Ok(())
     }
@@ -452,21 +471,22 @@ impl Batch {
 struct Running {
     samples: usize,
     loss: f64,
+    judged: usize,
     correct: Option<usize>,
 }
 
 impl Running {
-    fn add(&mut self, samples: usize, loss: f32, correct: Option<usize>) {
+    fn add(&mut self, samples: usize, criterion: &Criterion, loss: f32, correct: Option<usize>) {
         self.samples += samples;
         self.loss += f64::from(loss) * samples as f64;
+        self.judged += samples * criterion.judged();
         self.correct = correct.map(|correct| self.correct.unwrap_or(0) + correct);
     }
 
     fn result(&self) -> Evaluation {
-        let samples = self.samples as f64;
         Evaluation {
-            loss: (self.loss / samples) as f32,
-            accuracy: self.correct.map(|correct| (correct as f64 / samples) as f32),
+            loss: (self.loss / self.samples as f64) as f32,
+            accuracy: self.correct.map(|correct| (correct as f64 / self.judged as f64) as f32),
         }
     }
 }

@@ -1,10 +1,11 @@
-use crate::buffer::whole_lines;
+use crate::buffer::end_of;
+use crate::heap;
 use crate::layout::{Lifetime, most_at_once, needed_at, place};
+use crate::loss::Criterion;
 use crate::model::Mode;
 use crate::ops::{LayerOp, MAX_INPUTS};
 use crate::optimizer::Rule;
 use crate::parallel::threads;
-use crate::trainer::Logits;
 use crate::{Error, Loss, Model, Plan, Shape, Trainer};
 use alloc::vec::Vec;
 use bantam_kernels::Isa;
@@ -120,10 +121,14 @@ impl<'m> TrainingPlan<'m> {
     /// No layer with weights is trainable, the batch is empty, or it takes more than memory can hold.
     pub fn new(trainer: &Trainer, model: &'m Model<'m>) -> Result<TrainingPlan<'m>, Error> {
         let (isa, batch) = (trainer.isa, trainer.batch_size);
+        trainer.optimizer.rule().check()?;
         let learns = |layer: &crate::Layer<'_>| layer.is_trainable() && !layer.parameters.is_empty();
         let Some(first) = model.layers().iter().position(learns) else {
             return Err(Error::Empty { what: "trainable layers" });
         };
+        let output = model.output_shape();
+        Criterion::new(trainer.loss, output, output.elements())?;
+        let end = trainer.loss.layers(model);
         let mut shape = model.input_shape().with_batch(batch)?;
         let base = match first {
             0 => None,
@@ -147,7 +152,7 @@ impl<'m> TrainingPlan<'m> {
             persistent: 0,
             len: 0,
         };
-        let end = Logits::layers(model, plan.loss);
+        plan.steps = heap::list(end - first)?;
         for step in model.steps(first..end, Mode::Training { seed: 0 }) {
             if let Some(op) = step.op {
                 shape = plan.push(op, step.layers, shape)?;
@@ -194,13 +199,13 @@ impl<'m> TrainingPlan<'m> {
 
     /// Gives everything its place. The last step has so many outputs.
     fn place(&mut self, outputs: usize) -> Result<(), Error> {
-        self.place_weights();
+        self.place_weights()?;
         let (isa, count) = (self.isa, self.steps.len());
         // The base runs at time 0, then the steps, the loss, and the steps backwards.
         let forward = |k: usize| k + 1;
         let loss = count + 1;
         let back = |k: usize| loss + count - k;
-        let mut buffers = Vec::with_capacity(BEFORE + OF_STEP * count);
+        let mut buffers: Vec<Lifetime> = heap::list(BEFORE + OF_STEP * count)?;
         let mut need = |len: usize, first: usize, last: usize| buffers.push(Lifetime { len, first, last });
         let based = self.base.as_ref().map(|base| base.plan.values_len());
         need(based.unwrap_or(0), 0, 0);
@@ -223,17 +228,17 @@ impl<'m> TrainingPlan<'m> {
             need(step.part.map_or(kernel, |[rows, features]| rows * features), back(k), back(k));
         }
         // As many rows at a time as take no more than is needed anyway.
-        let budget = most_at_once(&buffers);
+        let budget = most_at_once(&buffers)?;
         for (k, step) in self.steps.iter_mut().enumerate() {
             let Some([rows, features]) = &mut step.part else { continue };
-            let free = budget - needed_at(&buffers, back(k));
+            let free = budget - needed_at(&buffers, back(k))?;
             let gradient = &mut buffers[BEFORE + OF_STEP * (k + 1) - 1];
             *rows = ((gradient.len + free) / *features).clamp(1, step.weights[0].len() / *features);
             gradient.len = *rows * *features;
         }
 
-        let (mut places, transient) = place(&buffers);
-        self.len = self.persistent + transient;
+        let (mut places, transient) = place(&buffers)?;
+        self.len = end_of(self.persistent, transient)?;
         for place in places.iter_mut().filter(|place| place.start < place.end) {
             *place = self.persistent + place.start..self.persistent + place.end;
         }
@@ -253,23 +258,24 @@ impl<'m> TrainingPlan<'m> {
 
     /// Places for what stays: the base's prepared weights, the weights that learn, and what the optimiser
     /// remembers.
-    fn place_weights(&mut self) {
-        let mut end = self.base.as_ref().map_or(0, |base| whole_lines(base.plan.prepared_len()));
+    fn place_weights(&mut self) -> Result<(), Error> {
+        let mut end = end_of(0, self.base.as_ref().map_or(0, |base| base.plan.prepared_len()))?;
         let mut place = |len: usize| {
             let start = end;
-            end = whole_lines(start + len);
-            start..start + len
+            end = end_of(start, len)?;
+            Ok::<_, Error>(start..start + len)
         };
         for step in self.steps.iter_mut().filter(|step| step.frozen.is_none()) {
             for i in 1..step.inputs {
                 let len = step.shapes[i].elements();
-                step.weights[i - 1] = place(len);
+                step.weights[i - 1] = place(len)?;
                 for memory in &mut step.memory[i - 1][..self.rule.arrays()] {
-                    *memory = place(len);
+                    *memory = place(len)?;
                 }
             }
         }
         self.persistent = end;
+        Ok(())
     }
 
     /// Bytes of the arena.
@@ -284,11 +290,10 @@ impl<'m> TrainingPlan<'m> {
 
     /// Multiply-adds of a step, forward and backward, as direct computation counts them.
     pub fn multiply_adds(&self) -> u64 {
-        let base = self
-            .base
-            .as_ref()
-            .map_or(0, |base| base.plan.multiply_adds() * (self.batch / base.plan.batch) as u64);
-        base + self.layers().map(|layer| layer.multiply_adds).sum::<u64>()
+        let base = self.base.as_ref().map_or(0, |base| {
+            base.plan.multiply_adds().saturating_mul((self.batch / base.plan.batch) as u64)
+        });
+        self.layers().map(|layer| layer.multiply_adds).fold(base, u64::saturating_add)
     }
 
     /// How the frozen layers at the front run, if there are any.
@@ -312,7 +317,7 @@ impl<'m> TrainingPlan<'m> {
                 optimizer_bytes: step.memory.iter().flatten().map(bytes).sum(),
                 gradient_bytes: step.gradients.iter().map(bytes).sum::<usize>() + bytes(&step.d_output),
                 scratch_bytes: bytes(&step.scratch).max(bytes(&step.backward_scratch)),
-                multiply_adds: passes * forward,
+                multiply_adds: passes.saturating_mul(forward),
             }
         })
     }

@@ -1,11 +1,12 @@
 use crate::arena::{self, Arena};
 use crate::checksum::Checksum;
+use crate::loss::Criterion;
 use crate::ops::{Backward, BackwardRows, Dropout, Forward, LayerOp, MAX_INPUTS};
 use crate::parallel::threads;
+use crate::session::check_finite;
 use crate::tensor::check_len;
-use crate::trainer::class;
 use crate::training_plan::{Base, TrainedStep};
-use crate::{Buffer, Error, Evaluation, Loss, Model, Shape, Trainer, TrainingPlan, metrics};
+use crate::{Buffer, Error, Evaluation, Model, Shape, Trainer, TrainingPlan};
 use core::ops::Range;
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -44,7 +45,7 @@ impl<'m> TrainingSession<'m> {
     /// As [`TrainingPlan::new`].
     pub fn new(trainer: &Trainer, model: &'m Model<'m>) -> Result<TrainingSession<'m>, Error> {
         let plan = TrainingPlan::new(trainer, model)?;
-        let arena = Arena::Own(Buffer::new(plan.arena_len()));
+        let arena = Arena::Own(Buffer::try_new(plan.arena_len())?);
         TrainingSession::begin(trainer, plan, arena)
     }
 
@@ -90,8 +91,9 @@ impl<'m> TrainingSession<'m> {
         Ok(session)
     }
 
-    /// Forgets what was learnt: the weights are the model's again.
+    /// Forgets what was learnt: the weights are the model's again, and the next step is the first.
     pub fn restart(&mut self) {
+        self.random = Xoshiro256PlusPlus::seed_from_u64(self.trainer.seed);
         let arena = self.arena.numbers_mut();
         for step in &self.plan.steps {
             let parameters = &self.plan.model.layers()[step.layers.start].parameters;
@@ -114,20 +116,24 @@ impl<'m> TrainingSession<'m> {
     /// are of the weights as they were before.
     ///
     /// # Errors
-    /// The inputs or targets are not a batch, a label is not a class, or the loss is not a finite number;
-    /// or there are more threads than before, and the caller's arena is too small for them. The weights
-    /// are then as they were.
+    /// The inputs or targets are not a batch, an input is not finite, a target is none that the loss can be
+    /// measured against, or the loss is not a finite number; or there are more threads than before, and the
+    /// caller's arena is too small for them. The session is then as it was.
     pub fn step(&mut self, inputs: &[f32], targets: &[f32]) -> Result<Evaluation, Error> {
         self.plan_for_threads()?;
         let TrainingSession { plan, arena, steps, random, .. } = self;
-        let (arena, batch) = (arena.numbers_mut(), plan.batch);
-        check_len("inputs of a batch", inputs, plan.model.input_shape().with_batch(batch)?)?;
-        plan.forward(arena, batch, inputs, Some(random.next_u64()))?;
-        let evaluation = plan.loss(arena, targets)?;
+        let (arena, batch, sample) = (arena.numbers_mut(), plan.batch, plan.model.input_shape());
+        check_len("inputs of a batch", inputs, sample.with_batch(batch)?)?;
+        check_finite("input", sample, inputs)?;
+        let criterion = plan.criterion(targets)?;
+        let mut advanced = random.clone();
+        plan.forward(arena, batch, inputs, Some(advanced.next_u64()))?;
+        let evaluation = plan.loss(arena, &criterion, targets)?;
         if !evaluation.loss.is_finite() {
             let batch = usize::try_from(*steps).unwrap_or(usize::MAX).saturating_add(1);
             return Err(Error::Diverged { epoch: 1, batch, loss: evaluation.loss });
         }
+        *random = advanced;
         *steps += 1;
         for k in (0..plan.steps.len()).rev() {
             plan.backward(arena, k, inputs, *steps)?;
@@ -139,17 +145,20 @@ impl<'m> TrainingSession<'m> {
     /// the loss has in it, is left out.
     ///
     /// # Errors
-    /// `inputs` is not a whole number of samples, or more than a batch; or there are more threads than
-    /// before, and the caller's arena is too small for them.
+    /// `inputs` is not a whole number of samples, or more than a batch; it or the output holds a NaN or an
+    /// infinity; or there are more threads than before, and the caller's arena is too small for them.
     pub fn run(&mut self, inputs: &[f32]) -> Result<&[f32], Error> {
         self.plan_for_threads()?;
         let plan = &self.plan;
         let sample = plan.model.input_shape();
         let n = (inputs.len() / sample.elements()).clamp(1, plan.batch);
         check_len("samples", inputs, sample.with_batch(n)?)?;
+        check_finite("input", sample, inputs)?;
         let arena = self.arena.numbers_mut();
         plan.forward(arena, n, inputs, None)?;
-        plan.output(arena, n)
+        let output = plan.output(arena, n)?;
+        check_finite("output", plan.model.output_shape(), output)?;
+        Ok(output)
     }
 
     /// The weights that learn: layer, name, and numbers.
@@ -212,7 +221,8 @@ fn apart<'a, const N: usize>(
     arena: &'a mut [f32],
     ranges: [&Range<usize>; N],
 ) -> Result<[&'a mut [f32]; N], Error> {
-    let (expected, got) = (ranges.iter().map(|range| range.end).max().unwrap_or(0), arena.len());
+    let [expected, got] = [ranges.iter().map(|range| range.end).max().unwrap_or(0), arena.len()]
+        .map(|len| size_of::<f32>() * len);
     let pieces = arena.get_disjoint_mut(ranges.map(Clone::clone));
     pieces.map_err(|_| Error::ArenaTooSmall { expected, got })
 }
@@ -298,27 +308,27 @@ impl TrainingPlan<'_> {
         Ok(&arena[last.value.clone()][..last.output.first(n).elements()])
     }
 
+    /// What a batch is measured by, if its targets are some.
+    fn criterion(&self, targets: &[f32]) -> Result<Criterion, Error> {
+        let len = targets.len() / self.batch;
+        let criterion = Criterion::new(self.loss, self.model.output_shape(), len)?;
+        check_len("targets of a batch", targets, Shape::new(&[self.batch, len])?)?;
+        let mut samples = targets.chunks_exact(len).enumerate();
+        samples.try_for_each(|(sample, targets)| criterion.check(sample, targets))?;
+        Ok(criterion)
+    }
+
     /// The loss of a batch that was run forward, and its gradient to the last step's output.
-    fn loss(&self, arena: &mut [f32], targets: &[f32]) -> Result<Evaluation, Error> {
+    fn loss(&self, arena: &mut [f32], criterion: &Criterion, targets: &[f32]) -> Result<Evaluation, Error> {
         let Some(last) = self.steps.last() else { return Err(Error::Empty { what: "layers" }) };
-        let [outputs, d_outputs, rows] = apart(arena, [&last.value, &last.d_output, &self.targets])?;
-        let (batch, width) = (self.batch, outputs.len() / self.batch);
-        let per_sample = targets.len() / batch;
-        self.loss.check(per_sample, width)?;
-        check_len("targets of a batch", targets, Shape::new(&[batch, per_sample])?)?;
-        let wanted = if self.loss == Loss::SoftmaxCrossEntropy && per_sample == 1 && width > 1 {
-            rows.fill(0.0);
-            for (i, (row, &label)) in rows.chunks_exact_mut(width).zip(targets).enumerate() {
-                row[class(i, label, width)?] = 1.0;
-            }
-            rows
-        } else {
-            targets
-        };
-        let loss = self.loss.value(batch, outputs, wanted)?;
-        self.loss.gradient(batch, outputs, wanted, d_outputs)?;
-        let correct = metrics::correct(self.loss, batch, outputs, targets);
-        Ok(Evaluation { loss, accuracy: correct.map(|correct| correct as f32 / batch as f32) })
+        let [outputs, d_outputs, one_hot] = apart(arena, [&last.value, &last.d_output, &self.targets])?;
+        let wanted = criterion.wanted(targets, one_hot);
+        let loss = criterion.value(outputs, wanted)?;
+        criterion.gradient(outputs, wanted, d_outputs)?;
+        let accuracy = criterion
+            .correct(outputs, targets)
+            .map(|correct| correct as f32 / (self.batch * criterion.judged()) as f32);
+        Ok(Evaluation { loss, accuracy })
     }
 
     /// Passes the gradient of step `k` on to the step before it, and moves its weights.

@@ -50,7 +50,8 @@ fn network() -> Model<'static> {
 /// Allocations of a training of so many epochs over so many samples, in batches of 8.
 fn allocations(epochs: usize, samples: usize) -> u64 {
     let mut model = network();
-    let trainer = Trainer::new(RmsProp::default(), Loss::SoftmaxCrossEntropy).epochs(epochs).batch_size(8);
+    let mut trainer =
+        Trainer::new(RmsProp::default(), Loss::SoftmaxCrossEntropy).epochs(epochs).batch_size(8);
     let count = || {
         measure(|| {
             trainer.fit(&mut model, &Noise { samples }, None, &mut |_| ControlFlow::Continue(())).unwrap();

@@ -20,6 +20,15 @@ fn model() -> Model<'static> {
     model
 }
 
+/// Puts the checksum right.
+fn mend(file: &mut [u8]) {
+    let words = file[..24].chunks(8).chain(file[32..].chunks(8));
+    let sum = words.fold(0xcbf2_9ce4_8422_2325_u64, |sum, word| {
+        (sum ^ u64::from_le_bytes(word.try_into().unwrap())).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    file[24..32].copy_from_slice(&sum.to_le_bytes());
+}
+
 fn problem(bytes: &[u8]) -> ModelFileProblem {
     // At an address that suits, so that only the bytes are judged.
     let mut words = vec![0u64; bytes.len().div_ceil(8)];
@@ -68,7 +77,9 @@ fn every_flipped_bit_is_noticed() {
 fn every_cut_is_noticed() {
     let bytes = model().to_bytes().unwrap();
     for len in 0..bytes.len() {
-        let expected = if len < 8 {
+        let expected = if len == 0 {
+            ModelFileProblem::Empty
+        } else if len < 8 {
             ModelFileProblem::Foreign
         } else {
             let expected = if len < 64 { 64 } else { bytes.len() as u64 };
@@ -145,4 +156,36 @@ fn saving_replaces_a_file_as_a_whole() {
     let missing = Model::load(&path).unwrap_err();
     assert!(missing.to_string().contains("model.bantam"), "{missing}");
     assert!(matches!(model.save(folder.join("no/model.bantam")), Err(Error::File { .. })));
+}
+
+/// A megabyte of layers, each with another name: refused before they are compared with each other.
+#[test]
+fn a_file_of_a_hundred_thousand_layers_is_refused_at_once() {
+    let layers = 100_000;
+    let mut file = Sequential::new([4]).relu().build(1).unwrap().to_bytes().unwrap();
+    let mut table = file[64..64 + 5].to_vec(); // rank and one dimension
+    for i in 0..layers {
+        let name = format!("{i:06}");
+        table.extend([1, name.len() as u8, 0]);
+        table.extend(name.bytes());
+        table.push(5); // ReLU
+    }
+    file.truncate(64);
+    file[12..16].copy_from_slice(&(table.len() as u32).to_le_bytes());
+    file.extend(&table);
+    file.resize(file.len().next_multiple_of(64), 0);
+    let len = file.len() as u64;
+    file[16..24].copy_from_slice(&len.to_le_bytes());
+    mend(&mut file);
+    let start = std::time::Instant::now();
+    assert_eq!(Model::from_bytes(&file), Err(Error::TooManyLayers { max: 4096, got: layers }));
+    assert!(start.elapsed().as_secs_f32() < 0.5, "{:?}", start.elapsed());
+}
+
+#[test]
+fn an_empty_file_is_told_to_be_empty() {
+    assert_eq!(
+        Model::from_bytes(&[]).unwrap_err().to_string(),
+        "model file: expected a model, found no bytes"
+    );
 }

@@ -140,16 +140,18 @@ fn samples_that_are_not_finite_are_refused() {
         let mut images = good.clone();
         images[index] = bad;
         let error = session.run(&images).unwrap_err();
+        let (sample, index) = (index / 784, index % 784);
         assert!(
-            matches!(error, Error::NotFinite { what: "samples", index: at, .. } if at == index),
+            matches!(error, Error::NotFinite { what: "input", sample: of, index: at, .. } if (of, at) == (sample, index)),
             "{error}"
         );
         let told = if bad.is_nan() { "NaN" } else { "infinity" };
+        assert!(error.to_string().starts_with(&format!("input of sample {sample}: ")), "{error}");
         assert!(error.to_string().ends_with(&format!("{told} at index {index}")), "{error}");
         assert!(session.run(&good).unwrap() == want);
     }
     let mut images = good;
-    images[3] = f32::MAX;
+    images[3] = 1e30;
     images[4] = -0.0;
     assert!(session.run(&images).is_ok());
 }

@@ -178,7 +178,7 @@ fn what_does_not_fit_is_refused() {
     let mut slots = Slots::new(Flash::<4>::new(FLASH), 0..small).unwrap();
     let expected = (32 + 4 * 83_u32).next_multiple_of(SECTOR as u32);
     assert_eq!(slots.save(&learnt), Err(Error::SlotTooSmall { expected, got: SECTOR as u32 }));
-    for range in [0..FLASH as u32 + 128, 4..FLASH as u32, 128..128] {
+    for range in [0..FLASH as u32 + 128, 4..FLASH as u32, 128..128, 0..SECTOR as u32] {
         assert!(matches!(Slots::new(Flash::<4>::new(FLASH), range), Err(Error::Flash { .. })));
     }
     assert!(matches!(Slots::new(Flash::<64>::new(FLASH), 0..FLASH as u32), Err(Error::Flash { .. })));

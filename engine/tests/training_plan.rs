@@ -195,6 +195,33 @@ fn a_session_allocates_nothing_once_it_is_made() {
     });
 }
 
+const NAN_IN_SAMPLE_1: &str = "input of sample 1: expected finite numbers, got NaN at index 5";
+
+/// Dropout is drawn from the trainer's seed, anew after a restart and again after a step that failed.
+#[test]
+fn a_restart_and_a_failed_step_rewind_dropout() {
+    let model = Sequential::new([8]).dense(32).relu().dropout(0.5).dense(2).build(1).unwrap();
+    let trainer = trainer(Isa::detect(), Sgd { rate: 0.1, ..Sgd::default() });
+    let inputs: Vec<_> = (0..BATCH * 8).map(|i| (i * 37 % 11) as f32 / 10.0).collect();
+    let labels: Vec<_> = (0..BATCH).map(|i| (i % 2) as f32).collect();
+    let mut session = TrainingSession::new(&trainer, &model).unwrap();
+    let mut three = |fail: bool| {
+        session.restart();
+        [0; 3].map(|_| {
+            if fail {
+                assert!(session.step(&inputs, &[5.0; BATCH]).is_err());
+                let mut huge = inputs.clone();
+                huge.fill(f32::MAX);
+                assert!(session.step(&huge, &labels).is_err());
+            }
+            session.step(&inputs, &labels).unwrap().loss
+        })
+    };
+    let first = three(false);
+    assert_eq!(three(false), first);
+    assert_eq!(three(true), first);
+}
+
 #[test]
 fn what_does_not_fit_is_refused_and_nothing_is_lost() {
     on_threads(1, || {
@@ -212,11 +239,18 @@ fn what_does_not_fit_is_refused_and_nothing_is_lost() {
         assert!(shape(session.step(&inputs, &labels[1..]).unwrap_err()));
         labels[2] = 10.0;
         let error = session.step(&inputs, &labels).unwrap_err();
-        assert_eq!(error, Error::Label { index: 2, label: 10.0, classes: 10 });
+        assert_eq!(error, Error::Label { sample: 2, label: 10.0, classes: 10 });
         labels[2] = 1.0;
-        inputs[5] = f32::NAN;
-        assert!(matches!(session.step(&inputs, &labels).unwrap_err(), Error::Diverged { .. }));
+        let good = inputs.clone();
+        inputs[784 + 5] = f32::NAN;
+        let refused = |error: Error| assert_eq!(error.to_string(), NAN_IN_SAMPLE_1);
+        refused(session.step(&inputs, &labels).unwrap_err());
+        refused(session.run(&inputs).unwrap_err());
+        inputs.fill(f32::MAX);
+        assert!(session.step(&inputs, &labels).is_err());
+        assert!(session.run(&inputs).is_err());
         assert!(session.to_model() == model);
+        assert!(session.step(&good, &labels).is_ok());
 
         let all = ["conv2d", "conv2d_1", "conv2d_2", "dense", "dense_1"];
         let frozen = digits(&all);

@@ -1,4 +1,5 @@
 use super::{Backward, Differentiable, Forward, Operation};
+use crate::loss::check_shares;
 use crate::{Error, Shape};
 use bantam_kernels::loss;
 
@@ -13,6 +14,9 @@ impl Operation for BinaryCrossEntropy {
     }
 
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
+        let sample = run.shapes[0].split_batch().map_or(1, |(_, sample)| sample.elements());
+        let mut targets = run.inputs[1].chunks_exact(sample).enumerate();
+        targets.try_for_each(|(sample, targets)| check_shares(sample, targets))?;
         run.output[0] = loss::binary_cross_entropy(run.inputs[0], run.inputs[1])?;
         Ok(())
     }

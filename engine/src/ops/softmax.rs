@@ -6,7 +6,8 @@ use bantam_kernels::softmax;
 #[derive(Clone, Copy)]
 pub(crate) struct Softmax;
 
-fn matrix(shape: &Shape) -> (usize, usize) {
+/// Rows and columns of a tensor whose columns are its last dimension.
+pub(super) fn matrix(shape: &Shape) -> (usize, usize) {
     let columns = shape.dims().last().copied().unwrap_or(1);
     (shape.elements() / columns, columns)
 }

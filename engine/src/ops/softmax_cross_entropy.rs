@@ -1,20 +1,26 @@
-use super::{Backward, Differentiable, Forward, Operation};
+use super::{Backward, Differentiable, Forward, Operation, softmax::matrix};
+use crate::loss::check_probabilities;
 use crate::{Error, Shape};
 use bantam_kernels::loss;
 
-/// Cross-entropy of the softmax of logits `[N, C]` with targets `[N, C]`, the mean over `N`.
+/// Cross-entropy of the softmax of logits `[…, C]` with targets `[…, C]`, the mean over all else.
 #[derive(Clone, Copy)]
 pub(crate) struct SoftmaxCrossEntropy;
 
 impl Operation for SoftmaxCrossEntropy {
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, Error> {
-        inputs[0].array::<2>("logits")?;
         inputs[0].require("targets", inputs[1])?;
-        Ok(Shape::SCALAR)
+        match matrix(&inputs[0]) {
+            (_, 1) => Err(Error::OneOutput),
+            _ => Ok(Shape::SCALAR),
+        }
     }
 
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
-        let [rows, columns] = run.shapes[0].array("logits")?;
+        let (rows, columns) = matrix(&run.shapes[0]);
+        let sample = run.shapes[0].split_batch().map_or(1, |(_, sample)| sample.elements());
+        let mut targets = run.inputs[1].chunks_exact(sample.max(columns)).enumerate();
+        targets.try_for_each(|(sample, targets)| check_probabilities(sample, columns, targets))?;
         run.output[0] = loss::softmax_cross_entropy(rows, columns, run.inputs[0], run.inputs[1])?;
         Ok(())
     }
@@ -23,7 +29,7 @@ impl Operation for SoftmaxCrossEntropy {
 impl Differentiable for SoftmaxCrossEntropy {
     /// Targets are data: their gradient is zero by definition.
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
-        let [rows, columns] = run.shapes[0].array("logits")?;
+        let (rows, columns) = matrix(&run.shapes[0]);
         let (logits, targets, d) = (run.inputs[0], run.inputs[1], run.d_output[0]);
         let [d_logits, d_targets, _] = run.d_inputs;
         if let Some(d_targets) = d_targets {

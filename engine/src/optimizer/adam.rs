@@ -1,3 +1,4 @@
+use super::{check_epsilon, check_rate, check_share};
 use crate::Error;
 use bantam_kernels::{Isa, optimizer};
 
@@ -21,6 +22,13 @@ impl Default for Adam {
 }
 
 impl Adam {
+    pub(super) fn check(&self) -> Result<(), Error> {
+        check_rate(self.rate)?;
+        check_share("beta1", self.beta1)?;
+        check_share("beta2", self.beta2)?;
+        check_epsilon(self.epsilon)
+    }
+
     pub(super) fn update(
         &self,
         isa: Isa,

@@ -9,6 +9,7 @@ pub use rmsprop::RmsProp;
 pub use sgd::Sgd;
 
 use crate::Error;
+use crate::heap;
 use alloc::vec::Vec;
 use bantam_kernels::Isa;
 
@@ -18,8 +19,7 @@ use bantam_kernels::Isa;
 /// use bantam::{Isa, Optimizer, Sgd};
 /// let mut optimizer = Optimizer::from(Sgd { rate: 0.5, ..Sgd::default() });
 /// let mut weights = [1.0];
-/// optimizer.begin_step();
-/// optimizer.update(Isa::detect(), 0, &mut weights, &[2.0])?;
+/// optimizer.begin_step()?.update(Isa::detect(), 0, &mut weights, &[2.0])?;
 /// assert_eq!(weights, [0.0]);
 /// # Ok::<(), bantam::Error>(())
 /// ```
@@ -30,6 +30,9 @@ pub struct Optimizer {
     /// For each parameter; empty until it is first updated.
     memory: Vec<[Vec<f32>; 2]>,
 }
+
+/// A step of an optimiser, in which each parameter is updated once.
+pub struct OptimizerStep<'o>(&'o mut Optimizer);
 
 /// How weights move, and what is remembered for it.
 #[derive(Clone, Copy, Debug)]
@@ -62,13 +65,29 @@ impl Optimizer {
         Optimizer { rule, steps: 0, memory: Vec::new() }
     }
 
-    /// Begins a step, in which each parameter is updated once.
-    pub fn begin_step(&mut self) {
+    /// Begins a step.
+    ///
+    /// # Errors
+    /// A rate, or another number that it goes by, is out of its range.
+    pub fn begin_step(&mut self) -> Result<OptimizerStep<'_>, Error> {
+        self.rule.check()?;
         self.steps += 1;
+        Ok(OptimizerStep(self))
     }
 
-    /// Moves the weights of parameter `index` by their gradients. The first time, memory for the
-    /// parameter is allocated.
+    pub(crate) fn rule(&self) -> Rule {
+        self.rule
+    }
+
+    /// The same with nothing remembered.
+    pub(crate) fn restarted(&self) -> Optimizer {
+        Optimizer::new(self.rule)
+    }
+}
+
+impl OptimizerStep<'_> {
+    /// Moves the weights of parameter `index`, any number that stays the parameter's, by their gradients. The
+    /// first time, memory for the parameter is allocated.
     ///
     /// # Errors
     /// The lengths differ from each other or from those of an earlier step.
@@ -79,21 +98,18 @@ impl Optimizer {
         weights: &mut [f32],
         gradients: &[f32],
     ) -> Result<(), Error> {
-        if self.memory.len() <= index {
-            self.memory.resize_with(index + 1, Default::default);
+        let Optimizer { rule, steps, memory } = &mut *self.0;
+        if memory.len() <= index {
+            memory.resize_with(index + 1, Default::default);
         }
-        let memory = &mut self.memory[index];
-        for array in &mut memory[..self.rule.arrays()] {
+        let memory = &mut memory[index];
+        for array in &mut memory[..rule.arrays()] {
             if array.is_empty() {
-                array.resize(weights.len(), 0.0);
+                *array = heap::zeros(weights.len())?;
             }
         }
         let [first, second] = memory;
-        self.rule.update(isa, self.steps, weights, [first, second], gradients)
-    }
-
-    pub(crate) fn rule(&self) -> Rule {
-        self.rule
+        rule.update(isa, *steps, weights, [first, second], gradients)
     }
 }
 
@@ -104,6 +120,15 @@ impl Rule {
             Rule::Sgd(rule) => usize::from(rule.momentum != 0.0),
             Rule::RmsProp(_) => 1,
             Rule::Adam(_) => 2,
+        }
+    }
+
+    /// Checks that its numbers are in their ranges.
+    pub fn check(self) -> Result<(), Error> {
+        match self {
+            Rule::Sgd(rule) => rule.check(),
+            Rule::RmsProp(rule) => rule.check(),
+            Rule::Adam(rule) => rule.check(),
         }
     }
 
@@ -121,5 +146,29 @@ impl Rule {
             Rule::RmsProp(rule) => rule.update(isa, weights, memory, gradients),
             Rule::Adam(rule) => rule.update(isa, step, weights, memory, gradients),
         }
+    }
+}
+
+fn check_rate(rate: f32) -> Result<(), Error> {
+    match rate {
+        0.0..=f32::MAX => Ok(()),
+        got => {
+            Err(Error::OutOfRange { what: "learning rate", expected: "a finite number of at least 0", got })
+        }
+    }
+}
+
+fn check_epsilon(epsilon: f32) -> Result<(), Error> {
+    match epsilon {
+        f32::MIN_POSITIVE..=f32::MAX => Ok(()),
+        got => Err(Error::OutOfRange { what: "epsilon", expected: "a finite number above 0", got }),
+    }
+}
+
+/// Of something that decays.
+fn check_share(what: &'static str, share: f32) -> Result<(), Error> {
+    match share {
+        0.0..1.0 => Ok(()),
+        got => Err(Error::OutOfRange { what, expected: "at least 0 and less than 1", got }),
     }
 }

@@ -1,3 +1,4 @@
+use super::{check_epsilon, check_rate, check_share};
 use crate::Error;
 use bantam_kernels::{Isa, optimizer};
 
@@ -20,6 +21,12 @@ impl Default for RmsProp {
 }
 
 impl RmsProp {
+    pub(super) fn check(&self) -> Result<(), Error> {
+        check_rate(self.rate)?;
+        check_share("rho", self.rho)?;
+        check_epsilon(self.epsilon)
+    }
+
     pub(super) fn update(
         &self,
         isa: Isa,

@@ -1,3 +1,4 @@
+use super::{check_rate, check_share};
 use crate::Error;
 use bantam_kernels::{Isa, optimizer};
 
@@ -20,6 +21,11 @@ impl Default for Sgd {
 }
 
 impl Sgd {
+    pub(super) fn check(&self) -> Result<(), Error> {
+        check_rate(self.rate)?;
+        check_share("momentum", self.momentum)
+    }
+
     pub(super) fn update(
         &self,
         isa: Isa,

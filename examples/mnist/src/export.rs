@@ -39,7 +39,7 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         let pictures = pictures.start.min(test.len())..pictures.end.min(test.len());
         for i in pictures.clone() {
             test.read(i, &mut pixels, &mut [0.0])?;
-            let read = argmax(session.run(&pixels)?);
+            let read = argmax(session.run(&pixels)?).unwrap_or(0);
             digits.extend([test.label(i) as u8, read as u8]);
             digits.extend(test.pixels(i));
             right += usize::from(read == test.label(i));

@@ -19,7 +19,9 @@ pub fn run(file: &Path, model: &Path) -> Result<(), Box<dyn Error>> {
         println!("The background is light, so the picture was inverted.");
     }
     print!("{}", draw::bars(&probabilities));
-    println!("This is a {}.", argmax(&probabilities));
+    if let Some(digit) = argmax(&probabilities) {
+        println!("This is a {digit}.");
+    }
     Ok(())
 }
 

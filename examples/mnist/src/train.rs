@@ -54,7 +54,7 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         train = train.limited(limit as usize, options.seed);
     }
     let mut model = network(train.input_shape().dims(), options.seed)?;
-    let trainer = Trainer::new(options.optimizer, Loss::SoftmaxCrossEntropy)
+    let mut trainer = Trainer::new(options.optimizer, Loss::SoftmaxCrossEntropy)
         .epochs(options.epochs as usize)
         .batch_size(options.batch_size as usize)
         .seed(options.seed)
@@ -116,7 +116,9 @@ fn confusion(
     let mut counts = [[0; CLASSES]; CLASSES];
     for i in 0..test.len() {
         test.read(i, &mut pixels, &mut [0.0])?;
-        counts[test.label(i)][argmax(session.run(&pixels)?)] += 1;
+        if let Some(read) = argmax(session.run(&pixels)?) {
+            counts[test.label(i)][read] += 1;
+        }
     }
     Ok(counts)
 }

@@ -42,8 +42,8 @@ fn infer() -> Result<bool, Error> {
         }
         let (output, taken) = board::instructions(|| session.run(&image));
         let read = argmax(output?);
-        right += usize::from(read == class.into());
-        as_desktop += usize::from(read == desktop.into());
+        right += usize::from(read == Some(class.into()));
+        as_desktop += usize::from(read == Some(desktop.into()));
         instructions += taken;
     }
 

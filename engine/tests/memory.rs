@@ -1,0 +1,43 @@
+//! What no memory can hold is an error: no panic, no abort, no sum that wraps, on 32 bits and on 64.
+
+use bantam::{
+    Buffer, Error, Isa, Loss, MaxPool2d, Plan, Sequential, Session, Sgd, Tensor, Trainer, TrainingPlan,
+    TrainingSession,
+};
+
+#[test]
+fn sessions_larger_than_memory_are_refused() {
+    let refused = |net: Sequential, batch: usize| {
+        let model = net.build(1).unwrap();
+        let error = Session::new(&model, batch, Isa::detect()).err().unwrap();
+        assert!(matches!(error, Error::OutOfMemory { .. } | Error::Kernel(_)), "{error}");
+        let trainer = Trainer::new(Sgd::default(), Loss::MeanSquaredError).batch_size(batch);
+        assert!(TrainingSession::new(&trainer, &model).is_err());
+    };
+    // Sixteen times the address space of 64 bits that a process has, and more than there is of 32.
+    let side = 1 << (usize::BITS / 2 - 2);
+    refused(Sequential::new([side, side]).relu(), 1);
+    refused(Sequential::new([side, side / 8]).relu().softmax(), 1);
+    refused(Sequential::new([4]).dense(4), 1 << (usize::BITS - 12));
+    refused(Sequential::new([4]).dense(4), usize::MAX);
+    assert!(Buffer::try_new(isize::MAX as usize / 4).is_err());
+    assert!(Tensor::zeros(&[side, side]).is_err());
+}
+
+/// Arenas of more bytes than an address can tell.
+#[test]
+fn plans_whose_sums_overflow_are_refused() {
+    // Two maps that each fit: the sum of their bytes is zero in 32 bits.
+    let side = if usize::BITS == 32 { [233, 1103, 2089] } else { [1 << 20, 1 << 20, 1 << 20] };
+    let net = Sequential::new(side).max_pool2d_with(MaxPool2d::new(1)).max_pool2d_with(MaxPool2d::new(1));
+    let model = net.build(1).unwrap();
+    let error = Plan::new(&model, 1, Isa::SCALAR).err().unwrap();
+    assert!(error.to_string().starts_with("arena: expected at most isize::MAX bytes"), "{error}");
+
+    // Five maps that each fit, and their gradients.
+    let side = if usize::BITS == 32 { [4096, 4096, 8] } else { [1 << 10, 1 << 46, 8] };
+    let model = (0..5).fold(Sequential::new(side), |net, _| net.conv2d(8, 1)).build(1).unwrap();
+    let trainer = Trainer::new(Sgd::default(), Loss::MeanSquaredError).batch_size(1).isa(Isa::SCALAR);
+    let error = TrainingPlan::new(&trainer, &model).err().unwrap();
+    assert!(error.to_string().starts_with("arena: expected at most isize::MAX bytes"), "{error}");
+}
