@@ -5,7 +5,7 @@
 //! counts as zero: gradients, their squares and state, but nothing that is larger than 2⁻¹⁰⁰.
 
 use crate::error::check;
-use crate::simd::{Operation, Simd};
+use crate::simd::{LEAST, Operation, Simd};
 use crate::{Error, Isa};
 
 /// Stochastic gradient descent: `w -= rate * g`.
@@ -151,9 +151,6 @@ impl<R: Rule<STATE>, const STATE: usize> Pass<'_, R, STATE> {
         }
     }
 }
-
-/// No larger number than this is flushed.
-const LEAST: f32 = 1.0 / (1u128 << 100) as f32;
 
 /// What is larger has a product with `factor` that is no subnormal number.
 fn least(factor: f32) -> f32 {

@@ -1,7 +1,7 @@
 //! Losses and their gradients.
 
 use super::softmax::Terms;
-use super::{Expected, gamma, pairwise};
+use super::{Expected, LEAST, gamma, pairwise};
 
 /// Mean over the rows of `Σ t (ln Σ exp(x) - x)`.
 pub fn softmax_cross_entropy(rows: usize, columns: usize, logits: &[f32], targets: &[f32]) -> Expected {
@@ -39,7 +39,7 @@ pub fn softmax_cross_entropy_grad<'a>(
             // The mass and its product; the difference, the scale and its product.
             let error =
                 (terms.relative_error() + gamma(pairwise(columns) + 1)) * part + gamma(3) * (part + t);
-            Expected { value: (part - t) * scale, error: error * libm::fabs(scale) }
+            Expected { value: (part - t) * scale, error: error * libm::fabs(scale) + LEAST }
         })
     })
 }
@@ -72,7 +72,7 @@ pub fn binary_cross_entropy_grad<'a>(
         let sigmoid = 1.0 / (1.0 + libm::exp(-f64::from(x)));
         // The exponential twice, sum and quotient; the difference, the scale and its product.
         let error = gamma(4 + 2) * sigmoid + gamma(3) * (sigmoid + t);
-        Expected { value: (sigmoid - t) * scale, error: error * libm::fabs(scale) }
+        Expected { value: (sigmoid - t) * scale, error: error * libm::fabs(scale) + LEAST }
     })
 }
 
@@ -97,6 +97,6 @@ pub fn mean_squared_error_grad<'a>(
     let scale = 2.0 * f64::from(d_loss) / predictions.len() as f64;
     predictions.iter().zip(targets).map(move |(&x, &t)| {
         let value = (f64::from(x) - f64::from(t)) * scale;
-        Expected { value, error: gamma(3) * libm::fabs(value) }
+        Expected { value, error: gamma(3) * libm::fabs(value) + LEAST }
     })
 }

@@ -62,6 +62,9 @@ fn gamma(roundings: usize) -> f64 {
     sum / (1.0 - sum)
 }
 
+/// 2⁻¹⁰⁰: what is no larger may count as zero.
+const LEAST: f64 = 1.0 / (1u128 << 100) as f64;
+
 /// Roundings that a term of a pairwise sum goes through at most, its product among them: 32 additions in a
 /// block and on each level above, of which the next takes one sum for 32; one for each level at the end; two
 /// for four chains, and four for sixteen lanes.

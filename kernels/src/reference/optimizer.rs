@@ -1,10 +1,7 @@
 //! Update rules, one weight at a time: the new weight, then the new state.
 
-use super::{Expected, gamma};
+use super::{Expected, LEAST, gamma};
 use libm::{fabs, sqrt};
-
-/// 2⁻¹⁰⁰: what is no larger may count as zero.
-const LEAST: f64 = 1.0 / (1u128 << 100) as f64;
 
 /// `w - rate g`.
 pub fn sgd(rate: f32, weight: f32, gradient: f32) -> Expected {

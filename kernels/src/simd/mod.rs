@@ -19,6 +19,10 @@ pub(crate) mod neon;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 pub(crate) mod simd128;
 
+/// No larger number counts as zero where subnormal numbers, which many CPUs are slow with, are kept from
+/// arising: 2⁻¹⁰⁰.
+pub(crate) const LEAST: f32 = 1.0 / (1u128 << 100) as f32;
+
 /// Work that runs on any instruction set. `run` must be `#[inline(always)]`.
 pub(crate) trait Operation {
     type Output;

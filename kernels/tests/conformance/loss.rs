@@ -91,3 +91,18 @@ pub fn mean_squared_error_grad(_: Isa) {
         Numbers::Reals.compare(&format!("{len}"), &got, want);
     });
 }
+
+/// Of classes and pixels that are all but certain.
+#[test]
+fn gradients_are_never_subnormal() {
+    for gap in 0..120 {
+        let x = [0.0, -(gap as f32)];
+        let mut d = [[f32::NAN; 2]; 3];
+        loss::softmax_cross_entropy_grad(1, 2, &x, &[1.0, 0.0], 0.7, &mut d[0]).unwrap();
+        loss::binary_cross_entropy_grad(&x, &[1.0, 0.0], 0.7, &mut d[1]).unwrap();
+        let tiny = [0.0, f32::powi(0.3, gap)];
+        loss::mean_squared_error_grad(&tiny, &[0.0; 2], 0.7, &mut d[2]).unwrap();
+        assert!(d.as_flattened().iter().all(|d| !d.is_subnormal() && !d.is_nan()), "{d:?}");
+        assert!(gap > 65 || d[..2].iter().all(|d| d[1] > 0.0), "{d:?}");
+    }
+}
