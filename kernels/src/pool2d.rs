@@ -51,6 +51,7 @@ impl Geometry {
         let geometry = Geometry { batch, channels, axes };
         elements("input", &geometry.input())?;
         elements("output", &geometry.output())?;
+        Axis::check_padded(axes, channels)?;
         Ok(geometry)
     }
 

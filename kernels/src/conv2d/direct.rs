@@ -54,7 +54,6 @@ pub fn forward(
         Correlate {
             batch: geometry.batch,
             sweeps: Sweep::forward(geometry.axes),
-            has_runs: geometry.has_runs(),
             channels: Channels { all: geometry.channels_in, first: group * channels, count: channels },
             features: Channels { all: geometry.channels_out, first: group * features, count: features },
             input,
@@ -99,7 +98,6 @@ pub fn grad_input(
             Correlate {
                 batch: geometry.batch,
                 sweeps: residue.sweeps(geometry.axes),
-                has_runs: geometry.has_runs(),
                 channels: Channels { all: geometry.channels_out, first: group * channels, count: channels },
                 features: Channels { all: geometry.channels_in, first: group * features, count: features },
                 input: d_output,
@@ -141,8 +139,6 @@ impl Channels {
 pub(super) struct Correlate<'a> {
     pub batch: usize,
     pub sweeps: [Sweep; 2],
-    /// Whether each row of the window is one run of numbers.
-    pub has_runs: bool,
     pub channels: Channels,
     pub features: Channels,
     pub input: &'a [f32],
@@ -200,7 +196,8 @@ impl<'a> Correlate<'a> {
             // first-level cache, but sums pass through the output. The order is the same, and with
             // it the bits.
             let [vertical, horizontal] = self.sweeps;
-            let by_taps = !self.has_runs
+            let has_runs = self.channels.count == self.channels.all && horizontal.dilation == 1;
+            let by_taps = !has_runs
                 || self.channels.count >= CHANNELS_BY_TAPS
                     && vertical.positions * horizontal.positions <= POSITIONS
                     && (vertical.is_cut() || horizontal.is_cut());

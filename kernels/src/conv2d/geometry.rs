@@ -52,27 +52,39 @@ impl Axis {
                 return Err(Error::ZeroSize { what });
             }
         }
-        if stride > 1 && dilation > 1 {
-            return Err(Error::OutOfRange { what: "dilation of a strided window", max: 1, got: dilation });
-        }
+        // One tap has no next one.
+        let dilation = if window == 1 { 1 } else { dilation };
         let extent = (window - 1).checked_mul(dilation).and_then(|span| span.checked_add(1));
         let extent = extent.ok_or(Error::TooLarge { what: "window" })?;
-        let Some((before, after)) = pad else {
-            let output = input.div_ceil(stride);
-            // The product is below `input`.
-            let reach = ((output - 1) * stride).checked_add(extent);
-            let reach = reach.filter(|&reach| reach <= isize::MAX as usize);
-            let reach = reach.ok_or(Error::TooLarge { what: "padded input" })?;
-            let before = reach.saturating_sub(input) / 2;
-            return Ok(Axis { input, window, stride, dilation, before, output });
+        let fits = |extent: Option<usize>| {
+            let extent = extent.filter(|&extent| extent <= isize::MAX as usize);
+            extent.ok_or(Error::TooLarge { what: "padded input" })
         };
-        let padded = input.checked_add(before).and_then(|sum| sum.checked_add(after));
-        let padded = padded.filter(|&padded| padded <= isize::MAX as usize);
-        let padded = padded.ok_or(Error::TooLarge { what: "padded input" })?;
-        if extent > padded {
-            return Err(Error::WindowExceedsInput { window: extent, padded });
-        }
-        Ok(Axis { input, window, stride, dilation, before, output: (padded - extent) / stride + 1 })
+        let (before, output) = match pad {
+            None => {
+                let output = input.div_ceil(stride);
+                // The product is below `input`.
+                let reach = fits(((output - 1) * stride).checked_add(extent))?;
+                (reach.saturating_sub(input) / 2, output)
+            }
+            Some((before, after)) => {
+                let padded = fits(input.checked_add(before).and_then(|sum| sum.checked_add(after)))?;
+                if extent > padded {
+                    return Err(Error::WindowExceedsInput { window: extent, padded });
+                }
+                (before, (padded - extent) / stride + 1)
+            }
+        };
+        let mut axis = Axis { input, window, stride, dilation, before, output };
+        // A longer stride would lead past the end as well.
+        axis.stride = stride.min(axis.padded());
+        Ok(axis)
+    }
+
+    /// Checks that an image with its padding could exist, of so many channels. All offsets are in one, so
+    /// that none overflows.
+    pub fn check_padded([rows, columns]: [Axis; 2], channels: usize) -> Result<(), Error> {
+        elements("padded input", &[rows.padded(), columns.padded(), channels]).map(drop)
     }
 
     /// Elements from the first tap to the last.
@@ -80,9 +92,19 @@ impl Axis {
         (self.window - 1) * self.dilation + 1
     }
 
+    /// Elements from the first window's first tap to the last window's last.
+    fn reach(&self) -> usize {
+        (self.output - 1) * self.stride + self.extent()
+    }
+
+    /// Elements of the input and of its padding, as far as windows see it. Stride and dilation are no longer.
+    pub fn padded(&self) -> usize {
+        self.reach().max(self.before + self.input)
+    }
+
     /// The input elements before this one are all that the windows see.
     pub fn seen_end(&self) -> usize {
-        ((self.output - 1) * self.stride + self.extent()).saturating_sub(self.before).min(self.input)
+        self.reach().saturating_sub(self.before).min(self.input)
     }
 
     /// The same axis for some positions, and the part of the input that they see; `None` if they see
@@ -104,18 +126,28 @@ impl Axis {
 
     /// How often a tap lies inside the input, over all positions.
     pub fn taps_inside(&self) -> u64 {
-        // Where no window is cut it takes no loop: sessions ask in each run, a sixtieth of the MNIST net's time.
-        if self.before == 0 && (self.output - 1) * self.stride + self.extent() <= self.input {
-            return self.output as u64 * self.window as u64;
+        let all = (self.output as u64).saturating_mul(self.window as u64);
+        // Sessions ask in each run: a sixtieth of the MNIST net's time, if it took a loop.
+        if all == u64::MAX || (self.before == 0 && self.reach() <= self.input) {
+            return all;
         }
-        let inside = |position: usize| {
-            let start = position * self.stride;
-            let first = self.before.saturating_sub(start).div_ceil(self.dilation);
-            let end = (self.input + self.before).saturating_sub(start).div_ceil(self.dilation);
-            let end = end.min(self.window);
-            end.saturating_sub(first) as u64
+        // Before an edge lie taps of all positions but those past the last, were there more.
+        let before = |edge: usize| {
+            let past = edge.saturating_sub(self.output * self.stride);
+            self.taps_before(edge).wrapping_sub(self.taps_before(past))
         };
-        (0..self.output).map(inside).sum()
+        before(self.before + self.input).wrapping_sub(before(self.before))
+    }
+
+    /// How many taps of all positions, were there no last one, lie before so many padded elements, modulo 2^64.
+    fn taps_before(&self, edge: usize) -> u64 {
+        let taps = self.window.min(edge.div_ceil(self.dilation));
+        if taps == 0 {
+            return 0;
+        }
+        // From the last of the taps to the first, each is at the positions that begin before this.
+        let first = edge - (taps - 1) * self.dilation;
+        floor_sum(taps, self.dilation, first + self.stride - 1, self.stride)
     }
 
     /// The two axes of an image, `[height, width]`.
@@ -144,6 +176,27 @@ impl Axis {
             Axis::new(input[0], window[0], stride[0], dilation[0], vertical)?,
             Axis::new(input[1], window[1], stride[1], dilation[1], horizontal)?,
         ])
+    }
+}
+
+/// The sum of `⌊(step * i + first) / divisor⌋` over the `i` below `count`, modulo 2^64: points of a grid below a
+/// line. What is left of them when whole rows are taken away is counted along the other axis, as Euclid divides.
+fn floor_sum(mut count: usize, mut step: usize, mut first: usize, mut divisor: usize) -> u64 {
+    let mut sum = 0u64;
+    loop {
+        let n = count as u64;
+        // One of the two is even.
+        let pairs = if n % 2 == 0 { (n / 2).wrapping_mul(n - 1) } else { n.wrapping_mul((n - 1) / 2) };
+        for (times, size) in [(pairs, step), (n, first)] {
+            sum = sum.wrapping_add(times.wrapping_mul((size / divisor) as u64));
+        }
+        (step, first) = (step % divisor, first % divisor);
+        let last = step * count + first;
+        if last < divisor {
+            return sum;
+        }
+        (count, first) = (last / divisor, last % divisor);
+        (step, divisor) = (divisor, step);
     }
 }
 
@@ -188,8 +241,7 @@ impl Geometry {
     /// Cout]`.
     ///
     /// # Errors
-    /// As [`new`](Geometry::new); or a stride and a dilation are both more than one, or the channels
-    /// cannot be parted into so many groups.
+    /// As [`new`](Geometry::new), or the channels cannot be parted into so many groups.
     ///
     /// ```
     /// use bantam_kernels::conv2d::{Geometry, Padding};
@@ -229,6 +281,8 @@ impl Geometry {
         // Packed weights round a side up to whole vectors; 16 lanes are the widest there are.
         let ([kh, kw, ..], [cin, cout]) = (geometry.weights(), geometry.group());
         elements("weights", &[groups, kh, kw, cin.max(16) * 2, cout.max(16) * 2])?;
+        // The gradient to the input reads as many channels as the output has, as far apart.
+        Axis::check_padded(axes, channels_in.max(channels_out))?;
         Ok(geometry)
     }
 
@@ -305,7 +359,7 @@ impl Geometry {
     /// Whether each row of a window is one run of numbers: the taps lie beside each other, and a pixel
     /// has no channels of other groups.
     pub(super) fn has_runs(&self) -> bool {
-        self.groups == 1 && (self.axes[1].dilation == 1 || self.axes[1].window == 1)
+        self.groups == 1 && self.axes[1].dilation == 1
     }
 
     /// `[N, OH, OW, Cout]`.

@@ -166,19 +166,51 @@ impl Sweep {
     }
 }
 
-/// The taps `first, first + stride, …` of one axis.
+/// The taps `first, first + step, …` of one axis.
 #[derive(Clone, Copy)]
 pub(crate) struct Taps {
     first: usize,
-    stride: usize,
+    /// No longer than the window.
+    pub step: usize,
     pub count: usize,
 }
 
 impl Taps {
+    /// Those that see the input at `pixel`.
+    fn seeing(axis: Axis, pixel: usize) -> Taps {
+        let first = first_tap(axis.dilation, axis.stride, (pixel + axis.before) % axis.stride);
+        let step = (axis.stride / common_divisor(axis.stride, axis.dilation)).min(axis.window);
+        match first.filter(|&first| first < axis.window) {
+            Some(first) => Taps { first, step, count: (axis.window - first).div_ceil(step) },
+            None => Taps { first: 0, step, count: 0 },
+        }
+    }
+
     /// The tap at `index` from the last.
     pub fn flipped(&self, index: usize) -> usize {
-        self.first + (self.count - 1 - index) * self.stride
+        self.first + (self.count - 1 - index) * self.step
     }
+}
+
+/// The first tap whose distance from tap 0 leaves `rest` when it is divided by the stride; `None` if
+/// there is none, or not before distances that do not fit.
+fn first_tap(dilation: usize, stride: usize, rest: usize) -> Option<usize> {
+    if rest == 0 {
+        return Some(0);
+    }
+    if dilation == 0 {
+        return None;
+    }
+    // The distance is some strides and the rest. How many, the same question tells: what they leave when
+    // they are divided by the dilation has to make up for the rest.
+    let missing = (dilation - rest % dilation) % dilation;
+    let strides = first_tap(stride % dilation, dilation, missing)?;
+    Some(strides.checked_mul(stride)?.checked_add(rest)? / dilation)
+}
+
+/// The greatest, by Euclid.
+fn common_divisor(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { common_divisor(b, a % b) }
 }
 
 /// Input pixels that see the same taps of a strided convolution.
@@ -192,11 +224,7 @@ impl Residue {
     /// Every residue that has pixels. Taps of a residue without pixels touch nothing but padding.
     pub fn all([rows, columns]: [Axis; 2]) -> impl Iterator<Item = Residue> {
         let residues = |axis: Axis| {
-            (0..axis.stride.min(axis.input)).map(move |pixel| {
-                let first = (pixel + axis.before) % axis.stride;
-                let count = axis.window.saturating_sub(first).div_ceil(axis.stride);
-                (pixel, Taps { first, stride: axis.stride, count })
-            })
+            (0..axis.stride.min(axis.input)).map(move |pixel| (pixel, Taps::seeing(axis, pixel)))
         };
         residues(rows).flat_map(move |(y, vertical)| {
             residues(columns)
@@ -204,17 +232,21 @@ impl Residue {
         })
     }
 
-    /// The sweeps over the output's gradient that give the gradient of these pixels.
+    /// The sweeps over the output's gradient that give the gradient of these pixels. What a stride and a
+    /// dilation have in common is not there in the output.
     pub fn sweeps(&self, axes: [Axis; 2]) -> [Sweep; 2] {
         [0, 1].map(|i| {
             let (axis, taps, pixel) = (axes[i], self.taps[i], self.pixel[i]);
-            let newest = ((pixel + axis.before) / axis.stride).cast_signed();
+            let dilation = axis.dilation / common_divisor(axis.stride, axis.dilation);
+            // Of the outputs that see the first pixel the last, by the first of the taps.
+            let last = ((pixel + axis.before).cast_signed() - (taps.first * axis.dilation).cast_signed())
+                .div_euclid(axis.stride.cast_signed());
             Sweep {
                 read: axis.output,
                 taps: taps.count,
                 stride: 1,
-                dilation: axis.dilation,
-                origin: newest - (taps.count.saturating_sub(1) * axis.dilation).cast_signed(),
+                dilation,
+                origin: last - (taps.count.saturating_sub(1) * dilation).cast_signed(),
                 positions: (axis.input - pixel).div_ceil(axis.stride),
                 written: axis.input,
                 first: pixel,

@@ -44,6 +44,7 @@ impl Geometry {
         let geometry = Geometry { batch, channels, multiplier, axes };
         geometry.check_arrays()?;
         elements("weights", &geometry.weights())?;
+        Axis::check_padded(axes, geometry.output()[3])?;
         Ok(geometry)
     }
 

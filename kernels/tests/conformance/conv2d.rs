@@ -72,6 +72,13 @@ const LISTED: &[Shape] = &[
     shape([2, 6, 7, 8], [3, 3], 12, [2, 1], Padding::Same).grouped(4),
     shape([1, 5, 5, 34], [3, 3], 34, [1, 1], Padding::Same).grouped(2),
     shape([1, 7, 6, 6], [3, 2], 9, [1, 1], WIDE).grouped(3).dilated([2, 2]),
+    // Strides and dilations with a common divisor and without; pixels that no tap sees.
+    shape([2, 13, 12, 3], [3, 4], 5, [2, 3], Padding::Same).dilated([2, 2]),
+    shape([1, 12, 14, 9], [3, 3], 17, [2, 2], UNEVEN).dilated([3, 4]),
+    shape([1, 14, 13, 4], [4, 3], 6, [3, 3], WIDE).dilated([4, 3]).grouped(2),
+    shape([1, 15, 17, 2], [2, 3], 35, [3, 2], Padding::Valid).dilated([2, 3]),
+    shape([2, 11, 9, 6], [5, 2], 9, [6, 4], Padding::Same).dilated([4, 6]).grouped(3),
+    shape([1, 3, 2, 3], [3, 3], 4, [4, 6], WIDE).dilated([2, 3]),
     // Weights past the size that a gradient keeps in cache.
     shape([1, 4, 4, 65], [3, 3], 129, [1, 1], Padding::Same),
 ];
@@ -88,15 +95,15 @@ fn any_padding() -> impl Strategy<Value = Padding> {
 fn any_shape() -> impl Strategy<Value = Shape> {
     let input = (1..4usize, 1..10usize, 1..10usize, 1..20usize).prop_map(<[usize; 4]>::from);
     let pair = |most: usize| (1..=most, 1..=most).prop_map(<[usize; 2]>::from);
-    let any = (input, pair(5), 1..36usize, pair(4), any_padding(), pair(3), 1..4usize, 0..4usize);
+    let any = (input, pair(5), 1..36usize, pair(4), any_padding(), pair(4), 1..4usize, 0..4usize);
     any.prop_map(|(mut input, kernel, features, stride, padding, dilation, groups, kind)| {
         let any = shape(input, kernel, features, stride, padding);
         input[3] = input[3].div_ceil(groups) * groups;
         let grouped = Shape { input, features: features.div_ceil(groups) * groups, groups, ..any };
         match kind {
-            0 => Shape { stride: [1, 1], dilation, ..any },
+            0 => Shape { dilation, ..any },
             1 => grouped,
-            2 => Shape { stride: [1, 1], dilation, ..grouped },
+            2 => Shape { dilation, ..grouped },
             _ => any,
         }
     })

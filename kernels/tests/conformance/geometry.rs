@@ -3,6 +3,7 @@
 use crate::support::{isas, shapes, written};
 use bantam_kernels::conv2d::{self, Activation, Geometry, Padding};
 use bantam_kernels::{Error, Isa, max_pool2d};
+use proptest::prop_oneof;
 
 /// Convolution of the row 1, 2, 3, … with weights 1, 10, 100, …, so that digits tell what each
 /// output saw.
@@ -69,14 +70,16 @@ fn max_pool_pads_as_keras_does() {
 /// place and a tap inside the input.
 #[test]
 fn outputs_are_the_places_of_the_window() {
-    let any = (1..30usize, 1..8usize, 1..6usize, 0..9usize, 0..9usize);
-    shapes([], any, |(width, kernel, stride, left, right)| {
+    let any = (1..30usize, 1..8usize, 1..6usize, 1..6usize, 0..9usize, 0..9usize);
+    shapes([], any, |(width, kernel, stride, dilation, left, right)| {
         let padding = Padding::Explicit { top: 0, bottom: 0, left, right };
-        let geometry = Geometry::new([1, 1, width, 1], [1, kernel], 1, [1, stride], padding);
-        let padded = left + width + right;
-        let places = (0..).step_by(stride).take_while(|place| place + kernel <= padded);
+        let shape = ([1, 1, width, 1], [1, kernel], 1, [1, stride], padding, [1, dilation], 1);
+        let geometry = Geometry::with_groups(shape.0, shape.1, shape.2, shape.3, shape.4, shape.5, shape.6);
+        let (padded, extent) = (left + width + right, (kernel - 1) * dilation + 1);
+        let places = (0..).step_by(stride).take_while(|place| place + extent <= padded);
         let inside = |place: usize| {
-            (place..place + kernel).filter(|at| (left..left + width).contains(at)).count() as u64
+            let taps = (place..place + extent).step_by(dilation);
+            taps.filter(|at| (left..left + width).contains(at)).count() as u64
         };
         match geometry {
             Ok(g) => {
@@ -85,8 +88,48 @@ fn outputs_are_the_places_of_the_window() {
             }
             Err(error) => {
                 assert_eq!(places.count(), 0);
-                assert_eq!(error, Error::WindowExceedsInput { window: kernel, padded });
+                assert_eq!(error, Error::WindowExceedsInput { window: extent, padded });
             }
         }
     });
+}
+
+/// The same for odd and for large sizes, and for what is left of an output that is cut.
+#[test]
+fn multiply_adds_of_any_axis_are_counted_in_no_time() {
+    let size = |most: usize| prop_oneof![1..40usize, 1..most];
+    let any =
+        (size(3000), size(500), size(700), size(90), 0..3usize, 0..2500usize, 0..2500usize, 1..3000usize);
+    shapes([], any, |(width, kernel, stride, dilation, padding, left, right, cut)| {
+        let padding = match padding {
+            0 => Padding::Valid,
+            1 => Padding::Same,
+            _ => Padding::Explicit { top: 0, bottom: 0, left, right },
+        };
+        let shape = ([1, 1, width, 1], [1, kernel], [1, stride], [1, dilation]);
+        let geometry = Geometry::with_groups(shape.0, shape.1, 1, shape.2, padding, shape.3, 1);
+        let Ok(g) = geometry.and_then(|g| g.cropped([1, cut])) else { return };
+        let before = match padding {
+            Padding::Valid => 0,
+            Padding::Same => {
+                let reach = (width.div_ceil(stride) - 1) * stride + (kernel - 1) * dilation + 1;
+                reach.saturating_sub(width) / 2
+            }
+            Padding::Explicit { left, .. } => left,
+        };
+        let inside = |place: usize| {
+            let first = before.saturating_sub(place * stride).div_ceil(dilation);
+            let end = (before + width).saturating_sub(place * stride).div_ceil(dilation).min(kernel);
+            end.saturating_sub(first) as u64
+        };
+        assert_eq!(g.multiply_adds(), (0..g.output()[2]).map(inside).sum::<u64>(), "{g:?}");
+    });
+
+    for n in [1 << 13, 1 << (usize::BITS / 2 - 1), 1 << (usize::BITS - 14)] {
+        let g = Geometry::new([1, n, 1, 1], [n, 1], 1, [1, 1], Padding::Same).unwrap();
+        let n = n as u64;
+        // Those that see padding are a triangle above and one below.
+        let sees = |all| all - n / 2 * (n / 2 - 1) / 2 - n / 2 * (n / 2 + 1) / 2;
+        assert_eq!(g.multiply_adds(), n.checked_mul(n).map_or(u64::MAX, sees));
+    }
 }

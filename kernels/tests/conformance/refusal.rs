@@ -59,8 +59,7 @@ fn groups_and_dilation() {
     assert_eq!(geometry(6, 4, 1, 0, 1), Err(Error::ZeroSize { what: "dilation" }));
     assert_eq!(geometry(6, 4, 1, 5, 1), Err(Error::WindowExceedsInput { window: 11, padded: 9 }));
     assert_eq!(geometry(6, 4, 1, usize::MAX, 1), Err(Error::TooLarge { what: "window" }));
-    let both = Error::OutOfRange { what: "dilation of a strided window", max: 1, got: 2 };
-    assert_eq!(geometry(6, 4, 2, 2, 1), Err(both));
+    assert!(geometry(6, 4, 2, 2, 1).is_ok());
     for (dilation, groups) in [(2, 1), (1, 2)] {
         let g = geometry(6, 4, 1, dilation, groups).unwrap();
         assert_eq!(Winograd::new(Isa::SCALAR, &g, Tile::F2), Err(Error::NotWinograd));

@@ -208,7 +208,6 @@ impl RowPairs {
         Correlate {
             batch: 1,
             sweeps: [Sweep::points(1), Sweep::forward(axes)[1]],
-            has_runs: true,
             channels: Channels::all(channels_in),
             features: Channels { all: channels_out, first: features.start, count: features.len() },
             input: samples,

@@ -85,8 +85,6 @@ pub fn grad_input(
         } else {
             0
         };
-        // A stride past the window, of which one tap at most is seen, might not fit.
-        let [down, across] = geometry.axes.map(|axis| axis.stride.min(axis.window));
         geometry.isa(isa).run(Correlate {
             batch: geometry.batch,
             sweeps: residue.sweeps(geometry.axes),
@@ -96,7 +94,7 @@ pub fn grad_input(
             input: d_output,
             weights: Weights {
                 start: &weights[last..],
-                pitch: [down * kw * tap, across * tap].map(|pitch| -pitch.cast_signed()),
+                pitch: [vertical.step * kw * tap, horizontal.step * tap].map(|pitch| -pitch.cast_signed()),
             },
             bias: None,
             activation: Activation::None,
