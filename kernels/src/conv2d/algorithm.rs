@@ -134,7 +134,7 @@ fn scalar(geometry: &Geometry) -> Algorithm {
 }
 
 /// `rows` is there for a forward pass that it fits; `pair_once` is what each pair of channels costs at each
-/// point of a square apart from its products.
+/// point of a square apart from its products. Costs are of a type that no shape overflows.
 fn cheapest(
     isa: Isa,
     geometry: &Geometry,
@@ -147,15 +147,17 @@ fn cheapest(
         return Algorithm::Direct;
     }
     let whole = isa.run(WholeVectors(features));
-    let pairs = (channels * whole) as u64;
-    let transforms = (TRANSFORM * (channels + features)) as u64;
-    let (mut best, mut algorithm) = (geometry.positions_and_taps() * pairs, Algorithm::Direct);
+    let pairs = channels as f64 * whole as f64;
+    let transforms = (TRANSFORM * (channels + features)) as f64;
+    let (mut best, mut algorithm) = (geometry.positions_and_taps() as f64 * pairs, Algorithm::Direct);
     if let Some(rows) = rows {
-        let samples = batch * geometry.axes[0].input * geometry.axes[1].input * channels;
-        let transforms = batch * height * rows.tiles() * ROW_OUTPUTS * whole + samples * ROW_SAMPLE;
-        let packed = rows.packed_len() * batch * height.div_ceil(rows.block());
-        let cost = batch as u64 * rows.multiplications() * pairs
-            + (transforms + ROW_READING * reading(rows.packed_len()) * packed) as u64;
+        let samples = (batch * geometry.axes[0].input * geometry.axes[1].input * channels) as f64;
+        let tiles = (batch * height * rows.tiles()) as f64;
+        let transforms = tiles * (ROW_OUTPUTS * whole) as f64 + samples * ROW_SAMPLE as f64;
+        let packed = rows.packed_len() as f64 * (batch * height.div_ceil(rows.block())) as f64;
+        let cost = batch as f64 * rows.multiplications() * pairs
+            + transforms
+            + (ROW_READING * reading(rows.packed_len())) as f64 * packed;
         if cost < best {
             (best, algorithm) = (cost, Algorithm::RowTiles);
         }
@@ -165,9 +167,9 @@ fn cheapest(
     }
     for tile in [Tile::F2, Tile::F3, Tile::F4, Tile::F5] {
         let Ok(winograd) = Winograd::new(isa, geometry, tile) else { return algorithm };
-        let points = ((tile.side() + 2) * (tile.side() + 2)) as u64;
-        let tiles = (batch * height.div_ceil(tile.side()) * width.div_ceil(tile.side())) as u64;
-        let cost = points * (tiles * (pairs + transforms) + pair_once(winograd) as u64 * pairs);
+        let points = ((tile.side() + 2) * (tile.side() + 2)) as f64;
+        let tiles = (batch * height.div_ceil(tile.side()) * width.div_ceil(tile.side())) as f64;
+        let cost = points * (tiles * (pairs + transforms) + pair_once(winograd) as f64 * pairs);
         if cost < best {
             (best, algorithm) = (cost, Algorithm::Winograd(tile));
         }

@@ -5,7 +5,7 @@ use super::super::activation::Activation;
 use super::super::geometry::{Axis, Geometry};
 use super::super::pack::WholeVectors;
 use super::pitch;
-use crate::error::check;
+use crate::error::{check, elements};
 use crate::simd::{Operation, Simd, Tile};
 use crate::{Error, Isa};
 use products::{Product, ToOutputs};
@@ -117,11 +117,14 @@ impl RowTiles {
     ///
     /// # Errors
     /// The windows are not three columns wide with stride 1 or 2 or seven with stride 2, there are dilation or
-    /// groups, or the instruction set is not AVX-512.
+    /// groups, or the instruction set is not AVX-512; or rows at the points would not fit memory.
     pub fn new(isa: Isa, geometry: &Geometry) -> Result<RowTiles, Error> {
         let [vertical, horizontal] = geometry.axes;
         match Form::of(&horizontal) {
             Some(form) if geometry.groups == 1 && vertical.dilation == 1 && isa.run(ProductsFromMemory) => {
+                // What the scratch is less than, so that no length overflows.
+                let padded = [16, vertical.padded(), horizontal.padded(), geometry.channels_in];
+                elements("rows at the points", &padded)?;
                 Ok(RowTiles { isa, geometry: *geometry, form, pooled: false })
             }
             _ => Err(Error::NotWinograd),
@@ -147,10 +150,10 @@ impl RowTiles {
     }
 
     /// Multiplications of an image for each pair of channels.
-    pub(in super::super) fn multiplications(&self) -> u64 {
-        let [rows, columns] = self.geometry.axes;
-        let tiles = columns.output.div_ceil(OUTPUTS) * rows.output;
-        (tiles * self.form.planes() * self.form.phases() * rows.window) as u64
+    pub(in super::super) fn multiplications(&self) -> f64 {
+        let rows = self.geometry.axes[0];
+        let products = self.form.planes() * self.form.phases() * rows.window;
+        (self.tiles() * rows.output) as f64 * products as f64
     }
 
     /// Products that are summed at a point.
