@@ -85,6 +85,11 @@ pub(crate) fn check<T>(what: &'static str, slice: &[T], expected: usize) -> Resu
     if slice.len() == expected { Ok(()) } else { Err(Error::Length { what, expected, got: slice.len() }) }
 }
 
+/// Checks that `f32` arrays of such sizes can exist.
+pub(crate) fn check_arrays(arrays: &[(&'static str, &[usize])]) -> Result<(), Error> {
+    arrays.iter().try_for_each(|&(what, sizes)| elements(what, sizes).map(drop))
+}
+
 /// The product of `sizes`, if an `f32` array of that many elements can exist.
 pub(crate) fn elements(what: &'static str, sizes: &[usize]) -> Result<usize, Error> {
     let mut bytes = size_of::<f32>();

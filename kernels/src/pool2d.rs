@@ -2,7 +2,7 @@
 
 use crate::conv2d::Padding;
 use crate::conv2d::geometry::{Axis, clear_beyond};
-use crate::error::elements;
+use crate::error::check_arrays;
 use crate::simd::{Operation, Simd};
 use crate::{Error, Isa};
 use core::ops::Range;
@@ -48,10 +48,13 @@ impl Geometry {
                 }
             }
         }
+        let [rows, columns] = axes;
         let geometry = Geometry { batch, channels, axes };
-        elements("input", &geometry.input())?;
-        elements("output", &geometry.output())?;
-        Axis::check_padded(axes, channels)?;
+        check_arrays(&[
+            ("input", &geometry.input()),
+            ("output", &geometry.output()),
+            ("padded input", &[rows.padded(), columns.padded(), channels]),
+        ])?;
         Ok(geometry)
     }
 

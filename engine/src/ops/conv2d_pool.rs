@@ -1,5 +1,8 @@
 use super::conv2d::{self, Weights};
-use super::{Backward, Conv2d, Differentiable, Forward, MaxPool2d, Operation, elements, elements_of_one};
+use super::{
+    Backward, Conv2d, Differentiable, Forward, MaxPool2d, Operation, elements, elements_of_one, room,
+    room_of_parts,
+};
 use crate::buffer::whole_lines;
 use crate::parallel::{WORTH_SHARING, each_chunk, fewer_than_threads, for_each_part, part_of, threads};
 use crate::{Error, Shape};
@@ -111,7 +114,7 @@ impl Operation for Conv2dPool {
         if conv2d::has_tiles(isa) {
             largest = largest.max(self.stripes(isa, inputs, true)?.scratch_len(isa)?);
         }
-        Ok(largest * threads())
+        room_of_parts(threads(), largest)
     }
 
     fn multiply_adds(&self, inputs: &[Shape]) -> u64 {
@@ -121,14 +124,15 @@ impl Operation for Conv2dPool {
     /// If each stripe's output ends before the input of the next begins. With vectors it takes more time
     /// than a memory of its own, four percent of the MNIST net's.
     fn in_place(&self, isa: Isa, inputs: &[Shape]) -> Result<bool, Error> {
+        if isa != Isa::SCALAR || threads() > 1 {
+            return Ok(false);
+        }
         let stripes = self.stripes(isa, inputs, false)?;
         let [input_len, output_len] = stripes.image();
-        let mut behind = output_len <= input_len;
-        stripes.each(0..1, 0..stripes.all_rows(), &mut |part| {
-            behind &= part.output.start <= part.input.start;
-            Ok(())
-        })?;
-        Ok(isa == Isa::SCALAR && threads() == 1 && behind)
+        // From one stripe to the next the input moves on by as much, so that the second tells for all.
+        let second = stripes.rows..stripes.all_rows().min(2 * stripes.rows);
+        let ahead = |part: Part| part.output.start <= part.input.start;
+        Ok(output_len <= input_len && stripes.part(0..1, second).is_none_or(ahead))
     }
 
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
@@ -276,11 +280,12 @@ impl Stripes {
         let row = map / conv.output()[1];
         if let Some(least) = (1..rows).find(|&count| aligned(count)).filter(|_| first.end <= step) {
             let count = (room / (row * step * least)).max(1) * least;
-            let seeing = (0..rows).step_by(count).all(|at| {
+            let sees = |at: usize| {
                 let part = pool.rows(at..rows.min(at + count));
                 part.is_some_and(|(_, seen)| conv.rows(seen).is_some())
-            });
-            if seeing && count < rows {
+            };
+            // If the first and the last stripe see the input, those between do.
+            if count < rows && sees(0) && sees((rows - 1) / count * count) {
                 stripes.rows = count;
             }
         }
@@ -358,6 +363,7 @@ impl Stripes {
         if let Some(tiles) = self.at_once(isa, &conv) {
             return Ok(tiles.scratch_len());
         }
-        Ok(whole_lines(elements(conv.output())) + conv2d::convolve_scratch_len(isa, &conv, self.algorithm)?)
+        let scratch = conv2d::convolve_scratch_len(isa, &conv, self.algorithm)?;
+        room([whole_lines(elements(conv.output())), scratch])
     }
 }

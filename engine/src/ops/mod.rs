@@ -36,7 +36,7 @@ pub(crate) use softmax_cross_entropy::SoftmaxCrossEntropy;
 pub(crate) use sum::Sum;
 
 use crate::{Error, Shape};
-use bantam_kernels::Isa;
+use bantam_kernels::{self as kernels, Isa};
 use core::ops::Range;
 
 /// The most inputs that an operation has.
@@ -160,6 +160,17 @@ fn elements(batch: [usize; 4]) -> usize {
 /// Elements of one of a batch `[N, H, W, C]`.
 fn elements_of_one([_, h, w, c]: [usize; 4]) -> usize {
     h * w * c
+}
+
+/// Numbers of so many parts of scratch.
+fn room_of_parts(parts: usize, len: usize) -> Result<usize, Error> {
+    Ok(parts.checked_mul(len).ok_or(kernels::Error::TooLarge { what: "scratch" })?)
+}
+
+/// Numbers of arrays that scratch is parted into.
+fn room<const N: usize>(lens: [usize; N]) -> Result<usize, Error> {
+    let sum = lens.iter().try_fold(0usize, |sum, &len| sum.checked_add(len));
+    Ok(sum.ok_or(kernels::Error::TooLarge { what: "scratch" })?)
 }
 
 macro_rules! operations {

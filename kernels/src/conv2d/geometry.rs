@@ -1,5 +1,5 @@
 use crate::Error;
-use crate::error::elements;
+use crate::error::check_arrays;
 use core::ops::Range;
 
 /// How far the window reaches past the input's edges. Padded places count as zero.
@@ -81,12 +81,6 @@ impl Axis {
         Ok(axis)
     }
 
-    /// Checks that an image with its padding could exist, of so many channels. All offsets are in one, so
-    /// that none overflows.
-    pub fn check_padded([rows, columns]: [Axis; 2], channels: usize) -> Result<(), Error> {
-        elements("padded input", &[rows.padded(), columns.padded(), channels]).map(drop)
-    }
-
     /// Elements from the first tap to the last.
     pub fn extent(&self) -> usize {
         (self.window - 1) * self.dilation + 1
@@ -97,7 +91,8 @@ impl Axis {
         (self.output - 1) * self.stride + self.extent()
     }
 
-    /// Elements of the input and of its padding, as far as windows see it. Stride and dilation are no longer.
+    /// Elements of the input and of its padding, as far as windows see it. Strides and dilations are no
+    /// longer: where an array of that extent fits memory no offset in it overflows.
     pub fn padded(&self) -> usize {
         self.reach().max(self.before + self.input)
     }
@@ -124,30 +119,16 @@ impl Axis {
         Some((Axis { input: seen.len(), before, output: positions.len(), ..*self }, seen))
     }
 
-    /// How often a tap lies inside the input, over all positions.
+    /// How often a tap lies inside the input, over all positions: tap by tap, as there may be far more
+    /// positions than numbers in memory, but not more taps.
     pub fn taps_inside(&self) -> u64 {
-        let all = (self.output as u64).saturating_mul(self.window as u64);
-        // Sessions ask in each run: a sixtieth of the MNIST net's time, if it took a loop.
-        if all == u64::MAX || (self.before == 0 && self.reach() <= self.input) {
-            return all;
-        }
-        // Before an edge lie taps of all positions but those past the last, were there more.
-        let before = |edge: usize| {
-            let past = edge.saturating_sub(self.output * self.stride);
-            self.taps_before(edge).wrapping_sub(self.taps_before(past))
+        let inside = |tap: usize| {
+            // The positions at which the tap lies before so many padded elements.
+            let before =
+                |edge: usize| edge.saturating_sub(tap * self.dilation).div_ceil(self.stride).min(self.output);
+            (before(self.before + self.input) - before(self.before)) as u64
         };
-        before(self.before + self.input).wrapping_sub(before(self.before))
-    }
-
-    /// How many taps of all positions, were there no last one, lie before so many padded elements, modulo 2^64.
-    fn taps_before(&self, edge: usize) -> u64 {
-        let taps = self.window.min(edge.div_ceil(self.dilation));
-        if taps == 0 {
-            return 0;
-        }
-        // From the last of the taps to the first, each is at the positions that begin before this.
-        let first = edge - (taps - 1) * self.dilation;
-        floor_sum(taps, self.dilation, first + self.stride - 1, self.stride)
+        (0..self.window).map(inside).fold(0, u64::saturating_add)
     }
 
     /// The two axes of an image, `[height, width]`.
@@ -176,27 +157,6 @@ impl Axis {
             Axis::new(input[0], window[0], stride[0], dilation[0], vertical)?,
             Axis::new(input[1], window[1], stride[1], dilation[1], horizontal)?,
         ])
-    }
-}
-
-/// The sum of `⌊(step * i + first) / divisor⌋` over the `i` below `count`, modulo 2^64: points of a grid below a
-/// line. What is left of them when whole rows are taken away is counted along the other axis, as Euclid divides.
-fn floor_sum(mut count: usize, mut step: usize, mut first: usize, mut divisor: usize) -> u64 {
-    let mut sum = 0u64;
-    loop {
-        let n = count as u64;
-        // One of the two is even.
-        let pairs = if n % 2 == 0 { (n / 2).wrapping_mul(n - 1) } else { n.wrapping_mul((n - 1) / 2) };
-        for (times, size) in [(pairs, step), (n, first)] {
-            sum = sum.wrapping_add(times.wrapping_mul((size / divisor) as u64));
-        }
-        (step, first) = (step % divisor, first % divisor);
-        let last = step * count + first;
-        if last < divisor {
-            return sum;
-        }
-        (count, first) = (last / divisor, last % divisor);
-        (step, divisor) = (divisor, step);
     }
 }
 
@@ -275,14 +235,17 @@ impl Geometry {
             }
         }
         let axes = Axis::dilated_pair([height, width], kernel, stride, padding, dilation)?;
+        let [rows, columns] = axes;
         let geometry = Geometry { batch, channels_in, channels_out, groups, axes, direct_only: false };
-        elements("input", &geometry.input())?;
-        elements("output", &geometry.output())?;
-        // Packed weights round a side up to whole vectors; 16 lanes are the widest there are.
         let ([kh, kw, ..], [cin, cout]) = (geometry.weights(), geometry.group());
-        elements("weights", &[groups, kh, kw, cin.max(16) * 2, cout.max(16) * 2])?;
-        // The gradient to the input reads as many channels as the output has, as far apart.
-        Axis::check_padded(axes, channels_in.max(channels_out))?;
+        check_arrays(&[
+            ("input", &geometry.input()),
+            ("output", &geometry.output()),
+            // Packed weights round a side up to whole vectors; 16 lanes are the widest there are.
+            ("weights", &[groups, kh, kw, cin.max(16) * 2, cout.max(16) * 2]),
+            // The gradient to the input takes steps as long over the channels of the output.
+            ("padded input", &[rows.padded(), columns.padded(), channels_in.max(channels_out)]),
+        ])?;
         Ok(geometry)
     }
 

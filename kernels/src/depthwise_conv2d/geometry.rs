@@ -1,6 +1,6 @@
 use crate::conv2d::Padding;
 use crate::conv2d::geometry::Axis;
-use crate::error::elements;
+use crate::error::check_arrays;
 use crate::{Error, Isa};
 
 /// The checked shape of a depthwise convolution: every array that it names can exist.
@@ -41,18 +41,15 @@ impl Geometry {
             }
         }
         let axes = Axis::pair([height, width], kernel, stride, padding)?;
+        let [rows, columns] = axes;
         let geometry = Geometry { batch, channels, multiplier, axes };
-        geometry.check_arrays()?;
-        elements("weights", &geometry.weights())?;
-        Axis::check_padded(axes, geometry.output()[3])?;
+        check_arrays(&[
+            ("input", &geometry.input()),
+            ("output", &[batch, rows.output, columns.output, channels, multiplier]),
+            ("weights", &geometry.weights()),
+            ("padded input", &[rows.padded(), columns.padded(), channels, multiplier]),
+        ])?;
         Ok(geometry)
-    }
-
-    fn check_arrays(&self) -> Result<(), Error> {
-        elements("input", &self.input())?;
-        let [rows, columns] = self.axes.map(|axis| axis.output);
-        elements("output", &[self.batch, rows, columns, self.channels, self.multiplier])?;
-        Ok(())
     }
 
     /// The same convolution over the first `images` of its images, for work in parts: over all where there are

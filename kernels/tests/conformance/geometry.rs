@@ -125,11 +125,8 @@ fn multiply_adds_of_any_axis_are_counted_in_no_time() {
         assert_eq!(g.multiply_adds(), (0..g.output()[2]).map(inside).sum::<u64>(), "{g:?}");
     });
 
-    for n in [1 << 13, 1 << (usize::BITS / 2 - 1), 1 << (usize::BITS - 14)] {
-        let g = Geometry::new([1, n, 1, 1], [n, 1], 1, [1, 1], Padding::Same).unwrap();
-        let n = n as u64;
-        // Those that see padding are a triangle above and one below.
-        let sees = |all| all - n / 2 * (n / 2 - 1) / 2 - n / 2 * (n / 2 + 1) / 2;
-        assert_eq!(g.multiply_adds(), n.checked_mul(n).map_or(u64::MAX, sees));
-    }
+    // Five taps of as many positions as there can be, less those that see two and two of padding.
+    let n = 1 << (usize::BITS - 4);
+    let g = Geometry::new([1, n, 1, 1], [5, 1], 1, [1, 1], Padding::Same).unwrap();
+    assert_eq!(g.multiply_adds(), 5 * n as u64 - 6);
 }

@@ -1,7 +1,7 @@
 use super::{grad_input_winograd, grad_weights_winograd};
 use crate::Error;
 use crate::buffer::whole_lines;
-use crate::ops::{Backward, BackwardRows, elements, elements_of_one};
+use crate::ops::{Backward, BackwardRows, elements, elements_of_one, room, room_of_parts};
 use crate::parallel::{
     WORTH_SHARING, for_each_chunk, for_each_chunk_with, for_each_group, join, most_parts, part_of_work,
     threads,
@@ -17,13 +17,14 @@ pub(in crate::ops) fn backward_scratch_len(
     d_input: bool,
 ) -> Result<usize, Error> {
     if let Some(groups) = Groups::new(geometry)? {
-        let shared = whole_lines(groups.turned_len(isa, d_input)?) + whole_lines(groups.sums_len());
-        return Ok(shared + most_parts(groups.count) * groups.scratch_len(isa, pool.is_some(), d_input)?);
+        let [turned, sums] = [groups.turned_len(isa, d_input)?, groups.sums_len()].map(whole_lines);
+        let len = groups.scratch_len(isa, pool.is_some(), d_input)?;
+        return room([turned, sums, room_of_parts(most_parts(groups.count), len)?]);
     }
     let map = if pool.is_some() { whole_lines(elements(geometry.output())) } else { 0 };
     let weights = whole_lines(grad_weights_scratch_len(isa, geometry)?);
     let input = if d_input { grad_input_scratch_len(isa, geometry)? } else { 0 };
-    Ok(map + if at_once(geometry) { weights + input } else { weights.max(input) })
+    if at_once(geometry) { room([map, weights, input]) } else { room([map, weights.max(input)]) }
 }
 
 /// The gradients of a convolution or dense layer, and of the max-pool behind it if there is one. What
@@ -191,7 +192,7 @@ impl Groups {
         let weights = weights.map_or(0, |winograd| winograd.grad_weights_scratch_len(channels));
         let input = if d_input { grad_input_winograd(isa, geometry)? } else { None };
         let input = input.map_or(0, |winograd| winograd.grad_input_scratch_len());
-        Ok(map + whole_lines(weights.max(input)))
+        room([map, whole_lines(weights.max(input))])
     }
 
     fn backward(
@@ -277,7 +278,8 @@ fn grad_weights_scratch_len(isa: Isa, geometry: &Geometry) -> Result<usize, Erro
     let [_, _, cin, cout] = geometry.weights();
     let Some(winograd) = grad_weights_winograd(isa, geometry)? else { return Ok(0) };
     let channels = part_of_work(cin, geometry.multiply_adds());
-    Ok(cin.div_ceil(channels) * (9 * channels * cout + winograd.grad_weights_scratch_len(channels)))
+    let len = room([9 * channels * cout, winograd.grad_weights_scratch_len(channels)])?;
+    room_of_parts(cin.div_ceil(channels), len)
 }
 
 /// The weights' gradient of the whole batch: threads share the weights.
@@ -323,10 +325,12 @@ fn grad_input_scratch_len(isa: Isa, geometry: &Geometry) -> Result<usize, Error>
     let [batch, ..] = geometry.input();
     let images = part_of_work(batch, geometry.multiply_adds());
     let parts = match grad_input_winograd(isa, geometry)? {
-        Some(winograd) => batch.div_ceil(images) * winograd.first(images).grad_input_scratch_len(),
+        Some(winograd) => {
+            room_of_parts(batch.div_ceil(images), winograd.first(images).grad_input_scratch_len())?
+        }
         None => 0,
     };
-    Ok(whole_lines(turned_len(isa, geometry)?) + parts)
+    room([whole_lines(turned_len(isa, geometry)?), parts])
 }
 
 /// The input's gradient of the whole batch: threads share the images.

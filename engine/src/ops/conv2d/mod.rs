@@ -2,7 +2,7 @@ mod backward;
 
 pub(super) use backward::{backward, backward_rows, backward_scratch_len, weight_rows};
 
-use super::{Backward, BackwardRows, Differentiable, Forward, Operation, elements_of_one};
+use super::{Backward, BackwardRows, Differentiable, Forward, Operation, elements_of_one, room_of_parts};
 use crate::parallel::{WORTH_SHARING, fewer_than_threads, for_each_chunk_with, part_of, part_of_work};
 use crate::{Error, Shape};
 use bantam_kernels::Isa;
@@ -294,7 +294,7 @@ impl Parts {
         };
         let Some(largest) = largest else { return Ok([0, 0]) };
         let len = convolve_scratch_len(isa, &largest, self.algorithm)?;
-        Ok([len, len * parts])
+        Ok([len, room_of_parts(parts, len)?])
     }
 }
 
