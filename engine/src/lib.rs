@@ -20,6 +20,8 @@ mod buffer;
 mod checksum;
 mod data;
 mod error;
+#[cfg(feature = "std")]
+mod file;
 mod heap;
 mod init;
 mod layer;
@@ -48,6 +50,8 @@ pub use bantam_kernels::conv2d::Padding;
 pub use buffer::Buffer;
 pub use data::{Dataset, Samples};
 pub use error::{Error, ModelFileProblem};
+#[cfg(feature = "std")]
+pub use file::AtomicFile;
 pub use init::Initializer;
 pub use layer::{Layer, LayerKind, Parameter};
 pub use loss::Loss;

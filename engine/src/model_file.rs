@@ -117,27 +117,17 @@ impl<'m> Model<'m> {
         Ok(file)
     }
 
-    /// Writes the model's file: under a temporary name, then renamed, so that a file that was there
-    /// stays whole until the new one is.
+    /// Writes the model's file as a whole or not at all: by an [`AtomicFile`](crate::AtomicFile).
     ///
     /// # Errors
-    /// As [`to_bytes`](Model::to_bytes), and [`Error::File`] where the system refuses.
+    /// As [`to_bytes`](Model::to_bytes), and [`Error::File`] where the path leads to what is no regular
+    /// file, or the system refuses.
     #[cfg(feature = "std")]
     pub fn save(&self, path: impl AsRef<std::path::Path>) -> Result<(), Error> {
-        use std::io::Write;
-        let path = path.as_ref();
         let bytes = self.to_bytes()?;
-        let mut temporary = path.as_os_str().to_os_string();
-        temporary.push(std::format!(".{}.tmp", std::process::id()));
-        let written = std::fs::File::create(&temporary).and_then(|mut file| {
-            file.write_all(&bytes)?;
-            file.sync_all()?;
-            std::fs::rename(&temporary, path)
-        });
-        written.map_err(|problem| {
-            let _ = std::fs::remove_file(&temporary);
-            file_error(path, &problem)
-        })
+        let mut file = crate::AtomicFile::create(path)?;
+        file.write(&bytes)?;
+        file.commit()
     }
 }
 
@@ -149,19 +139,13 @@ impl Model<'static> {
     /// As [`from_bytes`](Model::from_bytes), and [`Error::File`] where the system refuses.
     pub fn load(path: impl AsRef<std::path::Path>) -> Result<Model<'static>, Error> {
         let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(|problem| file_error(path, &problem))?;
+        let bytes = std::fs::read(path).map_err(|problem| crate::file::file_error(path, &problem))?;
         // A vector of bytes may lie anywhere, one of words where weights can be read.
         let mut words = vec![0u64; bytes.len().div_ceil(size_of::<u64>())];
         let aligned = &mut bytemuck::cast_slice_mut::<u64, u8>(&mut words)[..bytes.len()];
         aligned.copy_from_slice(&bytes);
         Ok(Model::from_bytes(aligned)?.into_owned())
     }
-}
-
-#[cfg(feature = "std")]
-fn file_error(path: &std::path::Path, problem: &std::io::Error) -> Error {
-    use std::string::ToString;
-    Error::File { path: path.display().to_string(), problem: problem.to_string() }
 }
 
 /// The table and the weights of a file that is what it says.

@@ -141,21 +141,251 @@ fn included_bytes_are_aligned() {
 }
 
 #[cfg(feature = "std")]
-#[test]
-fn saving_replaces_a_file_as_a_whole() {
-    let folder = std::env::temp_dir().join(format!("bantam-model-file-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let path = folder.join("model.bantam");
-    let model = model();
-    model.save(&path).unwrap();
-    model.save(&path).unwrap();
-    assert_eq!(Model::load(&path).unwrap(), model);
-    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "a temporary file was left");
-    std::fs::remove_dir_all(&folder).unwrap();
+mod saving {
+    use super::model;
+    use bantam::{AtomicFile, Error, Model};
+    use std::fs;
+    use std::path::{Path, PathBuf};
 
-    let missing = Model::load(&path).unwrap_err();
-    assert!(missing.to_string().contains("model.bantam"), "{missing}");
-    assert!(matches!(model.save(folder.join("no/model.bantam")), Err(Error::File { .. })));
+    /// A folder that goes when the test ends.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Folder {
+            let path = std::env::temp_dir().join(format!("bantam-saving-{name}-{}", std::process::id()));
+            fs::create_dir_all(&path).unwrap();
+            Folder(path)
+        }
+
+        fn join(&self, name: &str) -> PathBuf {
+            self.0.join(name)
+        }
+
+        /// The names of all that is in it.
+        fn names(&self) -> Vec<String> {
+            let name = |entry: fs::DirEntry| entry.file_name().into_string().unwrap();
+            let mut names: Vec<String> =
+                fs::read_dir(&self.0).unwrap().map(|entry| name(entry.unwrap())).collect();
+            names.sort();
+            names
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    /// Why saving was refused, of the path that was asked for.
+    fn refused(path: &Path) -> String {
+        match model().save(path) {
+            Err(Error::File { path: named, problem }) if named == path.display().to_string() => problem,
+            other => panic!("expected an error of {}, got {other:?}", path.display()),
+        }
+    }
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole() {
+        let folder = Folder::new("whole");
+        let path = folder.join("model.bantam");
+        let model = model();
+        model.save(&path).unwrap();
+        model.save(&path).unwrap();
+        assert_eq!(Model::load(&path).unwrap(), model);
+        assert_eq!(folder.names(), ["model.bantam"], "a temporary file was left");
+        let missing = Model::load(folder.join("none.bantam")).unwrap_err();
+        assert!(missing.to_string().contains("none.bantam"), "{missing}");
+    }
+
+    #[test]
+    fn what_was_there_stays_until_the_commit() {
+        let folder = Folder::new("commit");
+        let path = folder.join("file");
+        fs::write(&path, "old").unwrap();
+        let mut file = AtomicFile::create(&path).unwrap();
+        file.write(b"new ").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        drop(file);
+        assert_eq!((fs::read(&path).unwrap(), folder.names().len()), (b"old".to_vec(), 1));
+
+        let mut file = AtomicFile::create(&path).unwrap();
+        file.write(b"new ").unwrap();
+        file.write(b"contents").unwrap();
+        file.commit().unwrap();
+        assert_eq!((fs::read(&path).unwrap(), folder.names().len()), (b"new contents".to_vec(), 1));
+    }
+
+    #[test]
+    fn a_failed_commit_leaves_no_temporary_file() {
+        let folder = Folder::new("failed");
+        let path = folder.join("file");
+        let mut file = AtomicFile::create(&path).unwrap();
+        file.write(b"new").unwrap();
+        fs::create_dir(&path).unwrap();
+        assert!(matches!(file.commit(), Err(Error::File { path: named, .. }) if Path::new(&named) == path));
+        assert_eq!(folder.names(), ["file"]);
+    }
+
+    #[test]
+    fn a_folder_or_a_missing_one_is_named() {
+        let folder = Folder::new("folders");
+        assert!(refused(&folder.0).contains("expected a file to replace, or a new one's name, got a folder"));
+        assert!(refused(&folder.join("none/")).contains("got a folder's name"));
+        assert!(refused(Path::new("")).contains("got an empty path"));
+        let problem = refused(&folder.join("none/model.bantam"));
+        let none = folder.join("none").display().to_string();
+        assert!(problem.contains(&format!("cannot make a file in the folder {none}: ")), "{problem}");
+        assert!(folder.names().is_empty());
+    }
+
+    #[test]
+    fn a_read_only_file_stays() {
+        let folder = Folder::new("read-only");
+        let path = folder.join("model.bantam");
+        fs::write(&path, "guarded").unwrap();
+        let mut permissions = fs::metadata(&path).unwrap().permissions();
+        let before = permissions.clone();
+        permissions.set_readonly(true);
+        fs::set_permissions(&path, permissions).unwrap();
+        assert!(refused(&path).contains("got one that is read-only"));
+        assert_eq!(fs::read(&path).unwrap(), b"guarded");
+        fs::set_permissions(&path, before).unwrap();
+    }
+
+    #[test]
+    fn a_name_may_be_as_long_as_the_system_allows() {
+        let folder = Folder::new("long");
+        let path = folder.join(&"m".repeat(255));
+        // Some systems allow less.
+        if fs::write(&path, "").is_ok() {
+            model().save(&path).unwrap();
+            assert_eq!(Model::load(&path).unwrap(), model());
+        }
+    }
+
+    #[cfg(unix)]
+    mod unix {
+        use super::*;
+        use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+        use std::os::unix::net::UnixListener;
+        use std::process::Command;
+
+        fn mode(path: &Path) -> u32 {
+            fs::metadata(path).unwrap().permissions().mode() & 0o7777
+        }
+
+        #[test]
+        fn a_link_is_followed() {
+            let folder = Folder::new("links");
+            fs::create_dir(folder.join("models")).unwrap();
+            fs::write(folder.join("models/old"), "old").unwrap();
+            symlink("models/old", folder.join("inner")).unwrap();
+            symlink(folder.join("inner"), folder.join("link")).unwrap();
+            symlink("models/new", folder.join("dangling")).unwrap();
+            for (link, target) in [("link", "models/old"), ("dangling", "models/new")] {
+                model().save(folder.join(link)).unwrap();
+                assert!(folder.join(link).is_symlink(), "{link} was replaced");
+                assert!(!folder.join(target).is_symlink());
+                assert_eq!(Model::load(folder.join(target)).unwrap(), model());
+            }
+            assert!(folder.join("inner").is_symlink());
+            assert_eq!(folder.names(), ["dangling", "inner", "link", "models"]);
+            assert_eq!(fs::read_dir(folder.join("models")).unwrap().count(), 2, "a temporary file was left");
+
+            symlink("round", folder.join("round")).unwrap();
+            refused(&folder.join("round"));
+            symlink("none/model.bantam", folder.join("lost")).unwrap();
+            let problem = refused(&folder.join("lost"));
+            assert!(problem.contains(&folder.join("none").display().to_string()), "{problem}");
+        }
+
+        #[test]
+        fn the_mode_is_kept() {
+            let folder = Folder::new("mode");
+            let (path, made) = (folder.join("model.bantam"), folder.join("made"));
+            model().save(&path).unwrap();
+            fs::write(&made, "").unwrap();
+            assert_eq!(mode(&path), mode(&made), "a new file's mode is the usual one");
+            for kept in [0o600, 0o640, 0o666, 0o755] {
+                fs::set_permissions(&path, fs::Permissions::from_mode(kept)).unwrap();
+                model().save(&path).unwrap();
+                assert_eq!(mode(&path), kept);
+            }
+        }
+
+        /// Only root can give a file away, and so see this.
+        #[test]
+        fn the_owner_is_kept() {
+            let folder = Folder::new("owner");
+            let path = folder.join("model.bantam");
+            fs::write(&path, "").unwrap();
+            if std::os::unix::fs::chown(&path, Some(12345), Some(54321)).is_ok() {
+                model().save(&path).unwrap();
+                let saved = fs::metadata(&path).unwrap();
+                assert_eq!((saved.uid(), saved.gid()), (12345, 54321));
+            }
+        }
+
+        #[test]
+        fn what_is_no_regular_file_stays() {
+            let folder = Folder::new("special");
+            let (pipe, socket, device) = (folder.join("pipe"), folder.join("socket"), folder.join("device"));
+            let _listener = UnixListener::bind(&socket).unwrap();
+            let made = |program: &str, path: &Path, rest: &[&str]| {
+                Command::new(program)
+                    .arg(path)
+                    .args(rest)
+                    .output()
+                    .is_ok_and(|output| output.status.success())
+            };
+            assert!(made("mkfifo", &pipe, &[]));
+            let mut special = vec![pipe, socket];
+            // Only root makes devices: here another `/dev/full`.
+            if made("mknod", &device, &["c", "1", "7"]) {
+                special.push(device);
+            }
+            for path in special {
+                let link = path.with_extension("link");
+                symlink(&path, &link).unwrap();
+                for path in [&path, &link] {
+                    assert!(refused(path).contains("got a device, a pipe or a socket"));
+                    assert!(!fs::metadata(path).unwrap().is_file());
+                }
+                fs::remove_file(link).unwrap();
+            }
+        }
+
+        #[test]
+        fn a_planted_link_is_not_followed() {
+            let folder = Folder::new("planted");
+            let (path, victim) = (folder.join("model.bantam"), folder.join("victim"));
+            fs::write(&victim, "precious").unwrap();
+            let guess = format!("model.bantam.{}.tmp", std::process::id());
+            symlink(&victim, folder.join(&guess)).unwrap();
+            model().save(&path).unwrap();
+            assert_eq!(fs::read(&victim).unwrap(), b"precious");
+            assert!(!path.is_symlink());
+        }
+
+        /// Root may write everywhere, and cannot see this.
+        #[test]
+        fn a_folder_that_takes_no_new_file_is_named() {
+            let folder = Folder::new("closed");
+            let path = folder.join("model.bantam");
+            fs::write(&path, "old").unwrap();
+            fs::set_permissions(&folder.0, fs::Permissions::from_mode(0o555)).unwrap();
+            if fs::write(folder.join("other"), "").is_err() {
+                let problem = refused(&path);
+                let expected = "cannot make a file in the folder";
+                assert!(problem.contains(expected) && problem.contains("which replacing this"), "{problem}");
+                assert_eq!(fs::read(&path).unwrap(), b"old");
+                let problem = refused(&folder.join("new.bantam"));
+                assert!(problem.contains(expected) && !problem.contains("replacing"), "{problem}");
+            }
+            fs::set_permissions(&folder.0, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+    }
 }
 
 /// A megabyte of layers, each with another name: refused before they are compared with each other.
