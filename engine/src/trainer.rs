@@ -64,7 +64,7 @@ pub struct Evaluation {
 /// What happened in training, as it happens.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum Event {
+pub enum Event<'m> {
     /// A batch was learnt. All counts begin at 1; the figures are of the epoch so far.
     Batch {
         /// Epoch, of so many.
@@ -85,8 +85,8 @@ pub enum Event {
         /// The epoch.
         epoch: usize,
     },
-    /// An epoch is over.
-    Epoch(Epoch),
+    /// An epoch is over: its figures, and the model as it is then.
+    Epoch(Epoch, &'m Model<'m>),
 }
 
 /// The figures of one epoch.
@@ -294,7 +294,7 @@ impl Run<'_> {
             };
             let record = Epoch { epoch, samples: training.samples, training: training.result(), validation };
             history.epochs.push(record);
-            if stopped || on_event(Event::Epoch(record)).is_break() {
+            if stopped || on_event(Event::Epoch(record, model)).is_break() {
                 break;
             }
         }

@@ -160,10 +160,10 @@ fn events_come_in_order_and_may_end_the_training() {
                 format!("{epoch}: {batch}/{batches} {samples}")
             }
             Event::Trained { epoch } => format!("{epoch} trained"),
-            Event::Epoch(epoch) => format!("{} over", epoch.epoch),
+            Event::Epoch(epoch, _) => format!("{} over", epoch.epoch),
             _ => String::new(),
         });
-        if matches!(event, Event::Epoch(epoch) if epoch.epoch == 2) {
+        if matches!(event, Event::Epoch(epoch, _) if epoch.epoch == 2) {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
@@ -173,6 +173,25 @@ fn events_come_in_order_and_may_end_the_training() {
     let expected = ["1: 1/3 16", "1: 2/3 32", "1: 3/3 40", "1 trained", "1 over"];
     assert_eq!(seen[..5], expected);
     assert_eq!(seen.len(), 10);
+}
+
+#[test]
+fn an_epochs_event_has_the_model_of_that_epoch() {
+    let trained = |epochs: usize| {
+        let (mut model, mut seen) = (network(1), Vec::new());
+        let trainer = trainer(Adam::default()).epochs(epochs);
+        let history = trainer.fit(&mut model, &bars(40), None, &mut |event| {
+            if let Event::Epoch(_, model) = event {
+                seen.push(model.clone().into_owned());
+            }
+            ControlFlow::Continue(())
+        });
+        history.unwrap();
+        (model, seen)
+    };
+    let ((first, _), (second, seen)) = (trained(1), trained(2));
+    assert_ne!(first, second);
+    assert_eq!(seen, [first, second]);
 }
 
 #[test]

@@ -169,7 +169,7 @@ impl Watch {
                 }
             }
             Event::Trained { .. } => self.learning = self.epoch_start.elapsed(),
-            Event::Epoch(epoch) => {
+            Event::Epoch(epoch, _) => {
                 self.finish(epoch);
                 self.epoch_start = Instant::now();
             }
