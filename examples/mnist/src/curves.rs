@@ -3,16 +3,15 @@
 use bantam::{Epoch, Evaluation, History};
 use plotters::prelude::*;
 use std::error::Error;
-use std::path::Path;
 
 /// A figure of an evaluation.
 type Figure = fn(Evaluation) -> Option<f32>;
 
-/// Writes an SVG of loss and accuracy over the epochs, in training and validation.
+/// An SVG of loss and accuracy over the epochs, in training and validation.
 ///
 /// # Errors
-/// The file cannot be written.
-pub fn write(history: &History, path: &Path) -> Result<(), Box<dyn Error>> {
+/// It cannot be drawn.
+pub fn svg(history: &History) -> Result<String, Box<dyn Error + Send + Sync>> {
     let mut svg = String::new();
     {
         let root = SVGBackend::with_string(&mut svg, (900, 360)).into_drawing_area();
@@ -22,7 +21,7 @@ pub fn write(history: &History, path: &Path) -> Result<(), Box<dyn Error>> {
         chart(&right, "Accuracy", history, |e| e.accuracy)?;
         root.present()?;
     }
-    Ok(std::fs::write(path, svg)?)
+    Ok(svg)
 }
 
 fn chart(
@@ -30,7 +29,7 @@ fn chart(
     title: &str,
     history: &History,
     figure: Figure,
-) -> Result<(), Box<dyn Error>> {
+) -> Result<(), Box<dyn Error + Send + Sync>> {
     let training = |epoch: &Epoch| figure(epoch.training);
     let validation = |epoch: &Epoch| epoch.validation.and_then(figure);
     let points = |of: &dyn Fn(&Epoch) -> Option<f32>| -> Vec<(f32, f32)> {

@@ -5,7 +5,7 @@ use bantam::{Dataset, Error, Shape};
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Digits, or the ten kinds of clothes of Fashion-MNIST.
 pub const CLASSES: usize = 10;
@@ -35,6 +35,8 @@ pub enum DataError {
     File(FileError),
     /// There are not as many labels as pictures.
     Counts {
+        /// The file of labels, without `.gz`.
+        file: PathBuf,
         /// Pictures found.
         pictures: usize,
         /// Labels found.
@@ -42,13 +44,18 @@ pub enum DataError {
     },
     /// A label is no class.
     Label {
+        /// The file of labels, without `.gz`.
+        file: PathBuf,
         /// Its position.
         index: usize,
         /// The label found.
         label: u8,
     },
     /// There are no pictures, or they have no pixels.
-    Empty,
+    Empty {
+        /// The file of pictures, without `.gz`.
+        file: PathBuf,
+    },
 }
 
 impl Pictures {
@@ -62,18 +69,22 @@ impl Pictures {
             Part::Train => "train",
             Part::Test => "t10k",
         };
-        let pictures = idx::load(folder, &format!("{prefix}-images-idx3-ubyte"), 3)?;
-        let labels = idx::load(folder, &format!("{prefix}-labels-idx1-ubyte"), 1)?.data;
-        let [count, rows, columns] = pictures.dims[..] else { return Err(DataError::Empty) };
+        let (images_name, labels_name) =
+            (format!("{prefix}-images-idx3-ubyte"), format!("{prefix}-labels-idx1-ubyte"));
+        let pictures = idx::load(folder, &images_name, 3)?;
+        let labels = idx::load(folder, &labels_name, 1)?.data;
+        let empty = || DataError::Empty { file: folder.join(&images_name) };
+        let [count, rows, columns] = pictures.dims[..] else { return Err(empty()) };
         if count != labels.len() {
-            return Err(DataError::Counts { pictures: count, labels: labels.len() });
+            let file = folder.join(labels_name);
+            return Err(DataError::Counts { file, pictures: count, labels: labels.len() });
         }
         if let Some(index) = labels.iter().position(|&label| usize::from(label) >= CLASSES) {
-            return Err(DataError::Label { index, label: labels[index] });
+            return Err(DataError::Label { file: folder.join(labels_name), index, label: labels[index] });
         }
-        let shape = Shape::new(&[rows, columns, 1]).map_err(|_| DataError::Empty)?;
+        let shape = Shape::new(&[rows, columns, 1]).map_err(|_| empty())?;
         if count == 0 {
-            return Err(DataError::Empty);
+            return Err(empty());
         }
         Ok(Pictures { pixels: pictures.data, labels, shape })
     }
@@ -139,13 +150,16 @@ impl fmt::Display for DataError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             DataError::File(error) => error.fmt(f),
-            DataError::Counts { pictures, labels } => {
-                write!(f, "labels: expected {pictures}, one a picture, found {labels}")
+            DataError::Counts { file, pictures, labels } => {
+                write!(f, "{}: expected {pictures}, one a picture, found {labels}", file.display())
             }
-            DataError::Label { index, label } => {
-                write!(f, "label {index}: expected 0 to {}, found {label}", CLASSES - 1)
+            DataError::Label { file, index, label } => {
+                let (file, last) = (file.display(), CLASSES - 1);
+                write!(f, "{file}: label {index}: expected 0 to {last}, found {label}")
             }
-            DataError::Empty => f.write_str("pictures: expected at least one with a pixel, found none"),
+            DataError::Empty { file } => {
+                write!(f, "{}: expected at least one picture with a pixel, found none", file.display())
+            }
         }
     }
 }

@@ -1,6 +1,12 @@
 //! Pictures and figures in a terminal.
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
+
+/// So many of them: `1 picture`, `2 pictures`.
+pub fn count(number: impl Display + PartialEq + From<u8>, of: &str) -> String {
+    let plural = if number == 1.into() { "" } else { "s" };
+    format!("{number} {of}{plural}")
+}
 
 /// A grey picture of `columns` columns, 0 dark and 1 light, two characters a pixel.
 pub fn picture(pixels: &[f32], columns: usize) -> String {

@@ -1,11 +1,13 @@
-use crate::options::data_folder;
-use bantam::{Dataset, Isa, Model, Session, argmax};
+use crate::Failure;
+use crate::options::{data_folder, load};
+use bantam::{AtomicFile, Dataset, Isa, Session, argmax};
 use clap::Args;
-use mnist::data::{Part, Pictures};
-use std::error::Error;
+use mnist::data::{CLASSES, Part, Pictures};
+use mnist::draw::count;
+use std::fs;
+use std::io::{self, Stdout, Write};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
-use std::{fs, io};
+use std::path::PathBuf;
 
 /// The files of digits, and which of the test pictures are in each.
 const FILES: [(&str, Range<usize>); 2] = [("digits.bin", 0..100), ("digits-to-learn.bin", 100..300)];
@@ -17,23 +19,30 @@ pub struct Options {
     /// The model
     #[arg(long, default_value = "mnist.bantam")]
     model: PathBuf,
-    /// Folder with the four IDX files, plain or .gz (default: MNIST, which comes with this program)
+    /// Folder with the IDX files that the model was trained on, plain or .gz (default: MNIST, which comes
+    /// with this program)
     #[arg(long)]
     data: Option<PathBuf>,
 }
 
 /// Writes what a chip needs into the folder: the model, and some of the test pictures, each as its class,
 /// the class that the model reads here, and its pixels, a byte each.
-pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
-    let folder = &options.folder;
-    let model = Model::load(&options.model)?;
-    let test = Pictures::load(&data_folder(options.data.as_deref()), Part::Test)?;
+pub fn run(options: &Options, out: &mut Stdout) -> Result<(), Failure> {
+    let Options { folder, model: model_path, .. } = options;
+    let model = load(model_path)?;
+    let data = data_folder(options.data.as_deref());
+    let test = Pictures::load(&data, Part::Test)?;
+    let (input, classes) = (model.input_shape(), model.output_shape().elements());
+    if (input, classes) != (test.input_shape(), CLASSES) {
+        let (path, data, pictures) = (model_path.display(), data.display(), test.input_shape());
+        let expected = format!("expected a model that reads {CLASSES} classes in {pictures}, as of {data}");
+        return Err(format!("{path}: {expected}, got one that reads {classes} in {input}").into());
+    }
+
     let mut session = Session::new(&model, 1, Isa::detect())?;
-    let mut pixels = vec![0.0; test.input_shape().elements()];
-    fs::create_dir_all(folder).map_err(|problem| failed(folder, &problem))?;
-    let file = folder.join("mnist.bantam");
-    model.save(&file)?;
-    println!("Wrote {},", file.display());
+    let mut pixels = vec![0.0; input.elements()];
+    let mut contents = vec![("mnist.bantam", model.to_bytes()?, String::new())];
+    let (mut all, mut all_right) = (0, 0);
     for (name, pictures) in FILES {
         let (mut digits, mut right) = (Vec::new(), 0);
         let pictures = pictures.start.min(test.len())..pictures.end.min(test.len());
@@ -44,16 +53,30 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
             digits.extend(test.pixels(i));
             right += usize::from(read == test.label(i));
         }
-        let file = folder.join(name);
-        let temporary = file.with_extension("tmp");
-        fs::write(&temporary, &digits)
-            .and_then(|()| fs::rename(&temporary, &file))
-            .map_err(|problem| failed(&file, &problem))?;
-        println!("{}: {} digits, of which the model reads {right} right.", file.display(), pictures.len());
+        let digits_said = count(pictures.len(), "digit");
+        contents.push((name, digits, format!(": {digits_said}, of which the model reads {right} right")));
+        (all, all_right) = (all + pictures.len(), all_right + right);
+    }
+
+    // All that can be refused is refused before the first file changes.
+    fs::create_dir_all(folder).map_err(|problem| format!("{}: {problem}", folder.display()))?;
+    let mut files = Vec::new();
+    for (name, bytes, said) in &contents {
+        let path = folder.join(name);
+        let mut file = AtomicFile::create(&path)?;
+        file.write(bytes)?;
+        files.push((file, format!("Wrote {}{said}.", path.display())));
+    }
+    let mut lines = vec![format!("Test pictures from {}.", data.display())];
+    for (file, said) in files {
+        file.commit()?;
+        lines.push(said);
+    }
+    writeln!(out, "{}", lines.join("\n"))?;
+    if 2 * all_right < all {
+        let pictures = count(all, "test picture");
+        let advice = "If it was trained on others, --data names their folder.";
+        let _ = writeln!(io::stderr(), "warning: the model reads {all_right} of {pictures} right. {advice}");
     }
     Ok(())
-}
-
-fn failed(path: &Path, problem: &io::Error) -> String {
-    format!("{}: {problem}", path.display())
 }

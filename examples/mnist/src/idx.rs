@@ -1,5 +1,6 @@
 //! The IDX format: bytes in up to three dimensions, perhaps compressed with gzip.
 
+use crate::draw::count;
 use flate2::read::GzDecoder;
 use std::fmt;
 use std::fs::File;
@@ -20,6 +21,11 @@ pub struct Idx {
 pub enum Problem {
     /// They cannot be read, or not be decompressed.
     Io(io::Error),
+    /// A folder has no file of that name, neither plain nor with `.gz` after it.
+    Missing {
+        /// The name.
+        name: String,
+    },
     /// They do not begin as an array of bytes of that many dimensions.
     Foreign {
         /// Dimensions expected.
@@ -116,11 +122,17 @@ pub struct FileError {
 /// # Errors
 /// There is neither, or it is no such array.
 pub fn load(folder: &Path, name: &str, dims: u8) -> Result<Idx, FileError> {
-    let plain = folder.join(name);
-    let packed = folder.join(format!("{name}.gz"));
-    let path = if plain.exists() { plain } else { packed };
-    let file = File::open(&path).map_err(Problem::Io);
-    file.and_then(|file| read(file, dims)).map_err(|problem| FileError { path, problem })
+    use io::ErrorKind::{NotADirectory, NotFound};
+    for path in [folder.join(name), folder.join(format!("{name}.gz"))] {
+        match File::open(&path) {
+            Err(error) if matches!(error.kind(), NotFound | NotADirectory) => {}
+            file => {
+                let array = file.map_err(Problem::Io).and_then(|file| read(file, dims));
+                return array.map_err(|problem| FileError { path, problem });
+            }
+        }
+    }
+    Err(FileError { path: folder.to_path_buf(), problem: Problem::Missing { name: name.to_string() } })
 }
 
 impl From<io::Error> for Problem {
@@ -133,19 +145,20 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Problem::Io(error) => error.fmt(f),
+            Problem::Missing { name } => {
+                write!(f, "expected a folder with {name} or {name}.gz, found neither")
+            }
             Problem::Foreign { dims, found } => {
-                write!(
-                    f,
-                    "expected an IDX file of bytes in {dims} dimensions (00 00 08 {dims:02x}), found "
-                )?;
+                let dimensions = count(*dims, "dimension");
+                write!(f, "expected an IDX file of bytes in {dimensions} (00 00 08 {dims:02x}), found ")?;
                 let [a, b, c, d] = found;
                 write!(f, "{a:02x} {b:02x} {c:02x} {d:02x}")
             }
             Problem::Length { expected, found } if found > expected => {
-                write!(f, "expected {expected} bytes, found more")
+                write!(f, "expected {}, found more", count(*expected, "byte"))
             }
             Problem::Length { expected, found } => {
-                write!(f, "expected {expected} bytes, found {found}: it is cut short")
+                write!(f, "expected {}, found {found}: it is cut short", count(*expected, "byte"))
             }
             Problem::TooLarge { dims } => {
                 write!(f, "expected at most {MOST_BYTES} bytes, found sizes {dims:?}")

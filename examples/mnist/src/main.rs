@@ -9,8 +9,12 @@ mod train;
 
 use clap::{Parser, Subcommand};
 use std::error::Error;
+use std::io::{self, ErrorKind, Stdout, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+/// Why a command failed. The errors of files name them, so a bare [`io::Error`] is standard output's.
+type Failure = Box<dyn Error + Send + Sync>;
 
 /// Trains a small ConvNet to read handwritten digits
 #[derive(Parser)]
@@ -34,23 +38,46 @@ enum Command {
     },
     /// Tells the memory that a model takes to run, and to learn its last layers
     Plan(plan::Options),
-    /// Writes a trained model and 100 test pictures, with what it reads in them, for firmware
+    /// Writes a trained model and 300 test pictures, with what it reads in them, for firmware
     Export(export::Options),
 }
 
 fn main() -> ExitCode {
-    let options = Arguments::parse();
-    let result: Result<(), Box<dyn Error>> = match options.command {
-        None => train::run(&options.train),
-        Some(Command::Predict { file, model }) => predict::run(&file, &model),
-        Some(Command::Plan(options)) => plan::run(&options),
-        Some(Command::Export(options)) => export::run(&options),
+    let mut out = io::stdout();
+    let ended = run(&mut out).and_then(|status| {
+        out.flush()?;
+        Ok(status)
+    });
+    let message = match ended {
+        Ok(status) => return status,
+        Err(error) => match error.downcast_ref::<io::Error>() {
+            // Who reads has read enough.
+            Some(problem) if problem.kind() == ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
+            Some(problem) => format!("standard output: {problem}"),
+            None => error.to_string(),
+        },
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
+    // Unlike `eprintln`, no panic where nobody listens.
+    let _ = writeln!(io::stderr(), "error: {message}");
+    ExitCode::FAILURE
+}
+
+fn run(out: &mut Stdout) -> Result<ExitCode, Failure> {
+    let options = match Arguments::try_parse() {
+        Ok(options) => options,
+        Err(help) => {
+            let printed = help.print();
+            if !help.use_stderr() {
+                printed?;
+            }
+            return Ok(ExitCode::from(u8::try_from(help.exit_code())?));
         }
+    };
+    match options.command {
+        None => return train::run(&options.train, out),
+        Some(Command::Predict { file, model }) => predict::run(&file, &model, out)?,
+        Some(Command::Plan(options)) => plan::run(&options, out)?,
+        Some(Command::Export(options)) => export::run(&options, out)?,
     }
+    Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,7 @@
 //! Options that several commands have.
 
-use bantam::{Adam, Isa, Optimizer, RmsProp, Sgd};
+use crate::Failure;
+use bantam::{Adam, Error, Isa, Model, Optimizer, RmsProp, Sgd};
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
 
@@ -45,6 +46,17 @@ pub fn bytes(text: &str) -> Result<usize, String> {
     };
     let number = digits.parse::<usize>().ok().and_then(|number| number.checked_mul(unit));
     number.filter(|&number| number > 0).ok_or_else(|| format!("expected bytes, such as 256K, got {text}"))
+}
+
+/// Reads a model. What is wrong is said of that file.
+///
+/// # Errors
+/// There is none, or it is damaged.
+pub fn load(path: &Path) -> Result<Model<'static>, Failure> {
+    Model::load(path).map_err(|error| match error {
+        Error::File { .. } => error.into(),
+        error => format!("{}: {error}", path.display()).into(),
+    })
 }
 
 /// That folder of IDX files, or the one that comes with the program.

@@ -1,8 +1,9 @@
-use crate::options::{OptimizerChoice, bytes, isa};
+use crate::Failure;
+use crate::options::{OptimizerChoice, bytes, isa, load};
 use bantam::{Isa, Loss, Model, Plan, Trainer, TrainingPlan};
 use clap::Args;
-use mnist::draw;
-use std::error::Error;
+use mnist::draw::{self, count};
+use std::io::{Stdout, Write};
 use std::path::PathBuf;
 
 #[derive(Args)]
@@ -25,36 +26,36 @@ pub struct Options {
 }
 
 /// Tells what memory a model takes to run, and to learn its last layers.
-pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
-    let model = Model::load(&options.model)?;
+pub fn run(options: &Options, out: &mut Stdout) -> Result<(), Failure> {
+    let model = load(&options.model)?;
     // A chip has one core.
     let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
-    Ok(alone.install(|| show(&model, options))?)
+    alone.install(|| show(&model, options, out))
 }
 
-fn show(model: &Model<'_>, options: &Options) -> Result<(), bantam::Error> {
+fn show(model: &Model<'_>, options: &Options, out: &mut Stdout) -> Result<(), Failure> {
     let Options { isa, ram, batch_size, optimizer, .. } = *options;
     let plan = Plan::new(model, 1, isa)?;
-    println!("{plan}\n{}\n", draw::share(plan.peak_bytes(), ram));
+    writeln!(out, "{plan}\n{}\n", draw::share(plan.peak_bytes(), ram))?;
 
     let trainer = Trainer::new(optimizer, Loss::SoftmaxCrossEntropy).batch_size(batch_size as usize).isa(isa);
-    println!(
-        "Steps of {batch_size} samples, by the first layer that learns; those before it stay in the file:"
-    );
-    println!("{:12} {:>10} {:>10} {:>14}", "from", "weights", "arena", "multiply-adds");
+    let samples = count(batch_size, "sample");
+    writeln!(out, "Steps of {samples}, by the first layer that learns; those before it stay in the file:")?;
+    writeln!(out, "{:12} {:>10} {:>10} {:>14}", "from", "weights", "arena", "multiply-adds")?;
     let mut largest = None;
     for (name, model) in last_layers(model)? {
         let plan = TrainingPlan::new(&trainer, &model)?;
         let weights: usize = plan.layers().map(|layer| layer.weight_bytes / size_of::<f32>()).sum();
         let (bytes, multiply_adds) = (plan.peak_bytes(), plan.multiply_adds());
-        println!("{name:12} {weights:>10} {bytes:>10} {multiply_adds:>14}  {}", draw::share(bytes, ram));
+        let share = draw::share(bytes, ram);
+        writeln!(out, "{name:12} {weights:>10} {bytes:>10} {multiply_adds:>14}  {share}")?;
         if bytes <= ram {
             largest = Some((name, plan.to_string()));
         }
     }
     match largest {
-        Some((name, plan)) => println!("\nThe most that fits, from {name} on:\n{plan}"),
-        None => println!("\nNo layer can learn in {ram} bytes."),
+        Some((name, plan)) => writeln!(out, "\nThe most that fits, from {name} on:\n{plan}")?,
+        None => writeln!(out, "\nNo layer can learn in {}.", count(ram, "byte"))?,
     }
     Ok(())
 }

@@ -1,32 +1,34 @@
-use bantam::{Isa, Model, Session, argmax};
+use crate::Failure;
+use crate::options::load;
+use bantam::{Isa, Session, argmax};
 use image::imageops::{self, FilterType};
 use mnist::draw;
-use std::error::Error;
+use std::io::{Stdout, Write};
 use std::path::Path;
 
 /// Reads the digit in a picture and shows what was seen and how sure the model is.
-pub fn run(file: &Path, model: &Path) -> Result<(), Box<dyn Error>> {
-    let model = Model::load(model)?;
+pub fn run(file: &Path, model_path: &Path, out: &mut Stdout) -> Result<(), Failure> {
+    let model = load(model_path)?;
     let [rows, columns, 1] = *model.input_shape().dims() else {
-        let got = model.input_shape();
-        return Err(format!("model: expected one for grey pictures [H, W, 1], got one for {got}").into());
+        let (path, got) = (model_path.display(), model.input_shape());
+        return Err(format!("{path}: expected a model for grey pictures [H, W, 1], got one for {got}").into());
     };
     let (pixels, inverted) = read(file, rows, columns)?;
     let mut session = Session::new(&model, 1, Isa::detect())?;
     let probabilities = softmax(session.run(&pixels)?);
-    print!("{}", draw::picture(&pixels, columns));
+    write!(out, "{}", draw::picture(&pixels, columns))?;
     if inverted {
-        println!("The background is light, so the picture was inverted.");
+        writeln!(out, "The background is light, so the picture was inverted.")?;
     }
-    print!("{}", draw::bars(&probabilities));
+    write!(out, "{}", draw::bars(&probabilities))?;
     if let Some(digit) = argmax(&probabilities) {
-        println!("This is a {digit}.");
+        writeln!(out, "This is a {digit}.")?;
     }
     Ok(())
 }
 
 /// The picture as the model was taught: light on dark, of its size. Says whether it was inverted.
-fn read(file: &Path, rows: usize, columns: usize) -> Result<(Vec<f32>, bool), Box<dyn Error>> {
+fn read(file: &Path, rows: usize, columns: usize) -> Result<(Vec<f32>, bool), Failure> {
     let picture = image::open(file).map_err(|error| format!("{}: {error}", file.display()))?.to_luma8();
     let (width, height) = (u32::try_from(columns)?, u32::try_from(rows)?);
     let picture = if picture.dimensions() == (width, height) {

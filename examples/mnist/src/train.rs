@@ -1,14 +1,24 @@
+use crate::Failure;
 use crate::options::{OptimizerChoice, data_folder, isa};
-use bantam::{Dataset, Epoch, Evaluation, Event, History, Isa, Loss, Model, Session, Trainer, argmax};
+use bantam::{AtomicFile, Dataset, Epoch, Evaluation, Event, Isa, Loss, Model, Session, Trainer, argmax};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use mnist::data::{CLASSES, Part, Pictures};
-use mnist::{curves, draw, network};
+use mnist::draw::{self, count};
+use mnist::{curves, network};
 use serde_json::json;
-use std::error::Error;
+use std::io::{self, Stdout, Write};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{self, ExitCode};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+/// The exit status of a program that Ctrl-C ended, as shells have it.
+const INTERRUPTED_STATUS: u8 = 130;
+
+/// Whether training is to end after its batch.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 #[derive(Args)]
 pub struct Options {
@@ -36,7 +46,9 @@ pub struct Options {
     /// Instruction set, such as scalar or avx2 (default: the widest of this CPU)
     #[arg(long, value_parser = isa)]
     isa: Option<Isa>,
-    /// Where the model goes; the picture of the curves goes beside it
+    /// Where the model goes, and the picture of its curves beside it, as .svg. While training goes on, and
+    /// where Ctrl-C ends it, this is the model that has read the most test pictures right so far; after all
+    /// epochs it is the last one
     #[arg(long, default_value = "mnist.bantam")]
     out: PathBuf,
     /// Print a line of JSON for each epoch and one at the end, and nothing else
@@ -45,7 +57,12 @@ pub struct Options {
 }
 
 /// Trains, tests, and writes the model and its curves.
-pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+pub fn run(options: &Options, out: &mut Stdout) -> Result<ExitCode, Failure> {
+    let curves = curves_beside(&options.out)?;
+    // What cannot be written is refused now, and not when everything is learnt.
+    for path in [&options.out, &curves] {
+        drop(AtomicFile::create(path)?);
+    }
     let isa = options.isa.unwrap_or_else(Isa::detect);
     let folder = &data_folder(options.data.as_deref());
     let mut train = Pictures::load(folder, Part::Train)?;
@@ -64,45 +81,122 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         pool = pool.num_threads(threads.into());
     }
     let pool = pool.build()?;
+    heed_interrupts()?;
     if !options.json {
-        println!("{}\n", model.summary());
-        let (n, tested, threads) = (train.len(), test.len(), pool.current_num_threads());
-        println!("{n} pictures to learn, {tested} to test after each epoch; {isa}, {threads} threads");
+        writeln!(out, "{}\n", model.summary())?;
+        let (pictures, tested) = (count(train.len(), "picture"), test.len());
+        let threads = count(pool.current_num_threads(), "thread");
+        writeln!(out, "{pictures} to learn, {tested} to test after each epoch; {isa}, {threads}")?;
     }
 
     let start = Instant::now();
     let mut watch = Watch::new(options, train.len());
+    let mut best = Best { path: &options.out, epoch: None };
+    let mut seen = Ok(());
     let history = pool.install(|| {
         trainer.fit(&mut model, &train, Some(&test), &mut |event| {
-            watch.see(event);
-            ControlFlow::Continue(())
+            seen = watch.see(event, &mut best, out);
+            if seen.is_err() || INTERRUPTED.load(Ordering::Relaxed) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
         })
-    })?;
-    let seconds = start.elapsed().as_secs_f64();
+    });
+    let interrupted = INTERRUPTED.load(Ordering::Relaxed);
     watch.bar.finish_and_clear();
-    let accuracy = last_accuracy(&history).unwrap_or(0.0);
-    model.save(&options.out)?;
-    let curves = options.out.with_extension("svg");
-    curves::write(&history, &curves).map_err(|error| format!("{}: {error}", curves.display()))?;
+    seen?;
+    let history = history?;
+    let seconds = start.elapsed().as_secs_f64();
+    let last = *history.epochs.last().ok_or(bantam::Error::Empty { what: "epochs" })?;
+    // An epoch that was broken off has not been seen.
+    best.keep(last, &model)?;
+    let best = best.epoch.unwrap_or(last);
+    let kept = if interrupted {
+        best
+    } else {
+        model.save(&options.out)?;
+        last
+    };
+    let mut file = AtomicFile::create(&curves)?;
+    file.write(curves::svg(&history)?.as_bytes())?;
+    file.commit()?;
 
     let speed = watch.fastest;
+    let (model_path, curves) = (options.out.display(), curves.display());
+    let percent = |epoch: Epoch| format!("{:.2} %", 100.0 * accuracy(epoch));
     if options.json {
         let parameters = model.parameter_count();
         let end = json!({
-            "test_accuracy": accuracy, "images_per_second": speed, "seconds": seconds, "parameters": parameters,
+            "test_accuracy": accuracy(kept), "images_per_second": speed, "seconds": seconds,
+            "parameters": parameters, "written_epoch": kept.epoch, "interrupted": interrupted,
         });
-        println!("{end}");
+        writeln!(out, "{end}")?;
+    } else if interrupted {
+        writeln!(out, "Interrupted in epoch {}.", last.epoch)?;
+        let of = format!("the best so far, of epoch {}, with {}", kept.epoch, percent(kept));
+        writeln!(out, "Wrote {model_path}, {of} of the test pictures right, and {curves}.")?;
     } else {
-        println!("\n{}", draw::confusion(&pool.install(|| confusion(&model, &test, isa))?));
-        println!("{:.2} % of the test pictures are read right.", 100.0 * accuracy);
-        println!("{speed:.0} images a second in the fastest epoch, {seconds:.1} s in all.");
-        println!("Wrote {} and {}.", options.out.display(), curves.display());
+        writeln!(out, "\n{}", draw::confusion(&pool.install(|| confusion(&model, &test, isa))?))?;
+        writeln!(out, "{} of the test pictures are read right.", percent(last))?;
+        writeln!(out, "{speed:.0} images a second in the fastest epoch, {seconds:.1} s in all.")?;
+        let epochs = count(last.epoch, "epoch");
+        writeln!(out, "Wrote {model_path}, the model after {epochs}, and {curves}.")?;
+        if accuracy(best) > accuracy(last) {
+            let (epoch, right) = (best.epoch, percent(best));
+            writeln!(out, "After epoch {epoch} it was {right}; --epochs {epoch} gives that model again.")?;
+        }
     }
-    Ok(())
+    Ok(if interrupted { ExitCode::from(INTERRUPTED_STATUS) } else { ExitCode::SUCCESS })
 }
 
-fn last_accuracy(history: &History) -> Option<f32> {
-    history.epochs.last()?.validation?.accuracy
+/// Where the picture of the curves goes.
+fn curves_beside(model: &Path) -> Result<PathBuf, String> {
+    // Some systems take `.SVG` for the same.
+    if model.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("svg")) {
+        let path = model.display();
+        return Err(format!("{path}: expected a name that does not end in .svg, as that of the curves will"));
+    }
+    Ok(model.with_extension("svg"))
+}
+
+/// From now on Ctrl-C, or the system's wish that the program end, ends the training after its batch, and the
+/// second one the program.
+fn heed_interrupts() -> Result<(), Failure> {
+    let handler = || {
+        if INTERRUPTED.swap(true, Ordering::Relaxed) {
+            process::exit(INTERRUPTED_STATUS.into());
+        }
+        let _ = writeln!(io::stderr(), "\nEnding after this batch; Ctrl-C again ends at once.");
+    };
+    match ctrlc::try_set_handler(handler) {
+        // Who started the program ignores one of these signals, as `nohup` does. So it stays.
+        Err(ctrlc::Error::MultipleHandlers) => Ok(()),
+        set => Ok(set?),
+    }
+}
+
+/// The model file while training goes on: a kill at any time leaves the best so far.
+struct Best<'p> {
+    path: &'p Path,
+    epoch: Option<Epoch>,
+}
+
+impl Best<'_> {
+    /// Writes the model if it reads more test pictures right than any before. Says whether it does.
+    fn keep(&mut self, epoch: Epoch, model: &Model<'_>) -> Result<bool, bantam::Error> {
+        let better = self.epoch.is_none_or(|best| accuracy(best) < accuracy(epoch));
+        if better {
+            model.save(self.path)?;
+            self.epoch = Some(epoch);
+        }
+        Ok(better)
+    }
+}
+
+/// The share of the test pictures that were read right.
+fn accuracy(epoch: Epoch) -> f32 {
+    epoch.validation.and_then(|test| test.accuracy).unwrap_or(0.0)
 }
 
 /// How often each class of the test set was read as each.
@@ -156,7 +250,7 @@ impl Watch {
         }
     }
 
-    fn see(&mut self, event: Event) {
+    fn see(&mut self, event: Event<'_>, best: &mut Best<'_>, out: &mut Stdout) -> Result<(), Failure> {
         match event {
             Event::Batch { epoch, epochs, batch, samples, training, .. } => {
                 if batch == 1 {
@@ -169,15 +263,18 @@ impl Watch {
                 }
             }
             Event::Trained { .. } => self.learning = self.epoch_start.elapsed(),
-            Event::Epoch(epoch, _) => {
-                self.finish(epoch);
+            Event::Epoch(epoch, model) => {
+                let best = best.keep(epoch, model)?.then_some(best.path);
+                self.finish(epoch, best, out)?;
                 self.epoch_start = Instant::now();
             }
             _ => {}
         }
+        Ok(())
     }
 
-    fn finish(&mut self, epoch: Epoch) {
+    /// `written` is where the model is if it is the best so far.
+    fn finish(&mut self, epoch: Epoch, written: Option<&Path>, out: &mut Stdout) -> io::Result<()> {
         let Epoch { epoch, samples, training, validation } = epoch;
         let seconds = self.learning.as_secs_f64();
         let speed = samples as f64 / seconds;
@@ -187,13 +284,17 @@ impl Watch {
                 "epoch": epoch, "loss": training.loss, "accuracy": training.accuracy,
                 "test_loss": validation.map(|test| test.loss),
                 "test_accuracy": validation.and_then(|test| test.accuracy),
-                "images_per_second": speed, "seconds": seconds,
+                "images_per_second": speed, "seconds": seconds, "best": written.is_some(),
             });
-            println!("{line}");
+            writeln!(out, "{line}")
         } else {
             let test = validation.map(figures).unwrap_or_default();
-            let line = format!("epoch {epoch}: {} | test {test} | {speed:.0} images/s", figures(training));
-            if self.bar.is_hidden() { println!("{line}") } else { self.bar.println(line) }
+            let training = figures(training);
+            let best = written.map(|path| format!(" | best so far, wrote {}", path.display()));
+            let best = best.unwrap_or_default();
+            self.bar.suspend(|| {
+                writeln!(out, "epoch {epoch}: {training} | test {test} | {speed:.0} images/s{best}")
+            })
         }
     }
 }

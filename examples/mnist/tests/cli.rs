@@ -3,9 +3,9 @@
 use flate2::{Compression, write::GzEncoder};
 use serde_json::Value;
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 /// A folder that goes when the test ends.
 struct Folder(PathBuf);
@@ -18,10 +18,35 @@ impl Folder {
         Folder(path)
     }
 
-    /// Runs the program in the folder.
-    fn run(&self, arguments: &[&str]) -> Output {
+    /// The program in the folder.
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mnist"));
-        command.current_dir(&self.0).args(arguments).output().unwrap()
+        command.current_dir(&self.0).args(arguments);
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// What the program says when it succeeds.
+    fn said(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.0.join(name)).unwrap()
+    }
+
+    /// The names of all that is in it.
+    fn names(&self) -> Vec<String> {
+        let name = |entry: fs::DirEntry| entry.file_name().into_string().unwrap();
+        let mut names: Vec<String> =
+            fs::read_dir(&self.0).unwrap().map(|entry| name(entry.unwrap())).collect();
+        names.sort();
+        names
     }
 
     /// What the program says when it refuses.
@@ -85,6 +110,45 @@ fn write_set(folder: &Path) {
     }
 }
 
+/// A set whose test pictures are called by others' classes: the better it is learnt, the fewer are right.
+fn write_misleading_set(folder: &Path) {
+    write_set(folder);
+    let labels: Vec<u8> = (0..50).map(|i| ((i + 1) % 10) as u8).collect();
+    fs::write(folder.join("t10k-labels-idx1-ubyte"), idx(&[50], &labels)).unwrap();
+}
+
+/// Training that goes on, and what it says. It ends with the test.
+struct Training {
+    program: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Training {
+    fn start(folder: &Folder, arguments: &[&str]) -> Training {
+        let mut command = folder.command(&[&["--data", "."], arguments].concat());
+        let mut program = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(program.stdout.take().unwrap()).lines();
+        Training { program, lines }
+    }
+
+    fn json(&mut self) -> Option<Value> {
+        self.lines.next().map(|line| serde_json::from_str(&line.unwrap()).unwrap())
+    }
+
+    #[cfg(unix)]
+    fn signal(&self, name: &str) {
+        let id = self.program.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    }
+}
+
+impl Drop for Training {
+    fn drop(&mut self) {
+        let _ = self.program.kill();
+        let _ = self.program.wait();
+    }
+}
+
 #[test]
 fn it_trains_and_says_so_in_json() {
     let folder = Folder::new("json");
@@ -101,6 +165,8 @@ fn it_trains_and_says_so_in_json() {
     assert_eq!(lines[0]["epoch"], 1);
     assert_eq!(lines[2]["epoch"], 3);
     assert_eq!(lines[3]["parameters"], 93_322);
+    assert_eq!((&lines[3]["written_epoch"], &lines[3]["interrupted"]), (&3.into(), &false.into()));
+    assert_eq!(lines[3]["test_accuracy"], lines[2]["test_accuracy"]);
     assert!(lines[3]["test_accuracy"].as_f64().unwrap() > 0.9, "{lines:?}");
     let fastest = lines[..3].iter().map(|line| line["images_per_second"].as_f64().unwrap());
     assert_eq!(lines[3]["images_per_second"].as_f64().unwrap(), fastest.fold(0.0, f64::max));
@@ -165,7 +231,9 @@ fn it_trains_for_people_and_reads_a_digit() {
     fs::write(folder.0.join("text.png"), "no picture").unwrap();
     assert!(folder.refused(&["predict", "text.png"]).contains("text.png"));
     assert!(folder.refused(&["predict", "none.png"]).contains("none.png"));
-    assert!(folder.refused(&["predict", "seven.png", "--model", "text.png"]).contains("model file"));
+    let foreign = folder.refused(&["predict", "seven.png", "--model", "text.png"]);
+    assert!(foreign.contains("text.png: model file"), "{foreign}");
+    assert!(folder.refused(&["plan", "text.png"]).contains("text.png: model file"));
     assert!(folder.refused(&["predict", "seven.png", "--model", "none.bantam"]).contains("none.bantam"));
     assert!(folder.refused(&["export", "chip", "--model", "none.bantam"]).contains("none.bantam"));
     assert!(folder.refused(&["export", "text.png", "--data", "."]).contains("text.png"));
@@ -214,7 +282,265 @@ fn bad_data_is_named() {
     assert!(refused().contains("train-images-idx3-ubyte.gz"));
     fs::remove_file(&packed).unwrap();
     assert!(refused().contains("train-images-idx3-ubyte.gz"));
-    assert!(folder.refused(&["--data", "nowhere", "--json"]).contains("nowhere"));
+}
+
+#[test]
+fn both_names_of_a_missing_file_are_named_and_the_folder() {
+    let folder = Folder::new("missing");
+    fs::write(folder.0.join("file"), "").unwrap();
+    let both = "expected a folder with train-images-idx3-ubyte or train-images-idx3-ubyte.gz, found neither";
+    for data in ["nowhere", ".", "file"] {
+        let refused = folder.refused(&["--data", data, "--json"]);
+        assert!(refused.contains(&format!("{data}: {both}")), "{refused}");
+    }
+}
+
+#[test]
+fn errors_of_data_name_the_file() {
+    let folder = Folder::new("data");
+    write_set(&folder.0);
+    let refused = |name: &str, dims: &[usize], data: &[u8]| {
+        fs::write(folder.0.join(name), idx(dims, data)).unwrap();
+        let refused = folder.refused(&["--data", ".", "--json"]);
+        assert!(refused.contains(name), "{refused}");
+    };
+    refused("t10k-labels-idx1-ubyte", &[49], &[0; 49]);
+    refused("t10k-labels-idx1-ubyte", &[50], &[10; 50]);
+    refused("t10k-labels-idx1-ubyte", &[0], &[]);
+    refused("t10k-images-idx3-ubyte", &[0, 28, 28], &[]);
+}
+
+#[test]
+fn one_of_a_kind_is_said_without_an_s() {
+    let folder = Folder::new("one");
+    write_set(&folder.0);
+    let text = folder.said(&["--data", ".", "--limit", "1", "--threads", "1", "--epochs", "1"]);
+    assert!(text.contains("1 picture to learn, 50 to test"), "{text}");
+    assert!(text.contains("1 thread\n") && text.contains("the model after 1 epoch,"), "{text}");
+    let text = folder.said(&["plan", "--batch-size", "1", "--ram", "1"]);
+    assert!(text.contains("Steps of 1 sample,") && text.contains("learn in 1 byte."), "{text}");
+    fs::write(folder.0.join("t10k-labels-idx1-ubyte"), idx(&[1, 1], &[0])).unwrap();
+    assert!(folder.refused(&["--data", ".", "--json"]).contains("bytes in 1 dimension "));
+}
+
+#[test]
+fn what_cannot_be_written_is_refused_before_all_else() {
+    let folder = Folder::new("refused");
+    let refused = |out: &str| folder.refused(&["--data", "nowhere", "--out", out]);
+    assert!(refused("none/x.bantam").contains("none/x.bantam: cannot make a file in the folder none: "));
+    assert!(refused(".").contains("got a folder"));
+    assert!(refused("x.SVG").contains("x.SVG: expected a name that does not end in .svg"));
+    fs::create_dir(folder.0.join("x.svg")).unwrap();
+    assert!(refused("x.bantam").contains("x.svg: expected a file"));
+    assert!(refused("y.bantam").contains("nowhere"));
+    assert_eq!(folder.names(), ["x.svg"]);
+}
+
+/// The epoch of the model in the file is the last that was said to be the best.
+fn last_best(lines: &[Value]) -> u64 {
+    let mut best = (0, -1.0);
+    for line in lines {
+        let (epoch, accuracy) = (line["epoch"].as_u64().unwrap(), line["test_accuracy"].as_f64().unwrap());
+        assert_eq!(line["best"], accuracy > best.1, "{line}");
+        if accuracy > best.1 {
+            best = (epoch, accuracy);
+        }
+    }
+    best.0
+}
+
+const MISLEADING: [&str; 4] = ["--limit", "64", "--threads", "1"];
+
+/// Trains until an epoch is worse than one before.
+fn worse_than_before(folder: &Folder) -> (Training, Vec<Value>) {
+    let endless = ["--epochs", "2000", "--json", "--out", "best.bantam"];
+    let mut training = Training::start(folder, &[&MISLEADING[..], &endless].concat());
+    let mut lines: Vec<Value> = Vec::new();
+    while lines.iter().all(|line| line["test_accuracy"] == 0.0)
+        || lines.last().is_none_or(|line| line["test_accuracy"] != 0.0)
+    {
+        lines.push(training.json().expect("no epoch was worse than one before"));
+    }
+    (training, lines)
+}
+
+/// That `best.bantam` is the model of that epoch.
+fn assert_is_of_epoch(folder: &Folder, epoch: u64) {
+    let epochs = epoch.to_string();
+    let again = ["--data", ".", "--epochs", &epochs, "--out", "again.bantam"];
+    folder.said(&[&MISLEADING[..], &again].concat());
+    assert!(folder.read("best.bantam") == folder.read("again.bantam"), "not of epoch {epoch}");
+}
+
+#[test]
+fn a_kill_leaves_the_best_epochs_model() {
+    let folder = Folder::new("kill");
+    write_misleading_set(&folder.0);
+    let (mut training, mut lines) = worse_than_before(&folder);
+    training.program.kill().unwrap();
+    while let Some(line) = training.json() {
+        lines.push(line);
+    }
+    assert_is_of_epoch(&folder, last_best(&lines));
+}
+
+#[test]
+fn all_epochs_leave_the_last_ones_model_and_say_which_was_best() {
+    let folder = Folder::new("last");
+    write_misleading_set(&folder.0);
+    let (training, lines) = worse_than_before(&folder);
+    drop(training);
+    let (best, epochs) = (last_best(&lines), lines.len().to_string());
+    let text = folder.said(&[&MISLEADING[..], &["--data", ".", "--epochs", &epochs]].concat());
+    assert!(text.contains("best so far, wrote mnist.bantam"), "{text}");
+    assert!(text.contains("\n0.00 % of the test pictures"), "{text}");
+    assert!(text.contains(&format!("Wrote mnist.bantam, the model after {epochs} epochs, and")), "{text}");
+    assert!(text.contains(&format!("--epochs {best} gives that model again.")), "{text}");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_ends_the_training_and_leaves_the_best_model() {
+    let folder = Folder::new("interrupt");
+    write_misleading_set(&folder.0);
+    let (mut training, mut lines) = worse_than_before(&folder);
+    training.signal("INT");
+    while let Some(line) = training.json() {
+        lines.push(line);
+    }
+    assert_eq!(training.program.wait().unwrap().code(), Some(130));
+    let end = lines.pop().unwrap();
+    assert_eq!((&end["interrupted"], &end["written_epoch"]), (&true.into(), &last_best(&lines).into()));
+    assert_is_of_epoch(&folder, last_best(&lines));
+    assert!(folder.names().iter().all(|name| !name.ends_with(".tmp")), "a temporary file was left");
+    assert!(folder.names().contains(&"best.svg".to_string()));
+}
+
+/// Steps that take seconds: one interrupt is waited for, two are not.
+#[cfg(unix)]
+#[test]
+fn an_interrupt_finishes_the_batch_and_a_second_one_does_not() {
+    let folder = Folder::new("twice");
+    write_set(&folder.0);
+    for twice in [false, true] {
+        let slow = ["--batch-size", "640", "--isa", "scalar", "--threads", "1", "--epochs", "3"];
+        let mut training = Training::start(&folder, &slow);
+        while !training.lines.next().unwrap().unwrap().contains("to learn") {}
+        training.signal("INT");
+        let mut said = BufReader::new(training.program.stderr.take().unwrap()).lines();
+        while !said.next().unwrap().unwrap().contains("Ctrl-C again ends at once") {}
+        if twice {
+            fs::remove_file(folder.0.join("mnist.bantam")).unwrap();
+            training.signal("INT");
+        }
+        let rest: Vec<String> = training.lines.by_ref().map(Result::unwrap).collect();
+        assert_eq!(training.program.wait().unwrap().code(), Some(130));
+        assert_eq!(folder.0.join("mnist.bantam").exists(), !twice);
+        if !twice {
+            assert_eq!(rest[0], "Interrupted in epoch 1.");
+            assert!(
+                rest[1].starts_with("Wrote mnist.bantam, the best so far, of epoch 1, with "),
+                "{rest:?}"
+            );
+        }
+    }
+}
+
+/// A model of that input, and of so many classes.
+fn save_model(path: &Path, input: [usize; 3], classes: usize) {
+    bantam::Sequential::new(input).flatten().dense(classes).build(1).unwrap().save(path).unwrap();
+}
+
+#[test]
+fn an_export_that_fails_writes_nothing() {
+    let folder = Folder::new("export");
+    write_set(&folder.0);
+    save_model(&folder.0.join("small.bantam"), [3, 3, 1], 10);
+    save_model(&folder.0.join("letters.bantam"), [SIDE, SIDE, 1], 26);
+    save_model(&folder.0.join("mnist.bantam"), [SIDE, SIDE, 1], 10);
+    let export = |model: &str| folder.refused(&["export", "chip", "--data", ".", "--model", model]);
+    let misfit = export("small.bantam");
+    assert!(
+        misfit.contains("small.bantam: expected a model that reads 10 classes in [28, 28, 1]"),
+        "{misfit}"
+    );
+    assert!(misfit.contains("got one that reads 10 in [3, 3, 1]"), "{misfit}");
+    assert!(export("letters.bantam").contains("got one that reads 26 in [28, 28, 1]"));
+    assert!(!folder.0.join("chip").exists());
+
+    fs::create_dir_all(folder.0.join("chip/digits-to-learn.bin")).unwrap();
+    fs::write(folder.0.join("chip/digits.bin"), "old").unwrap();
+    assert!(export("mnist.bantam").contains("digits-to-learn.bin"));
+    assert_eq!(folder.read("chip/digits.bin"), b"old");
+    assert_eq!(fs::read_dir(folder.0.join("chip")).unwrap().count(), 2);
+}
+
+#[test]
+fn an_export_names_its_pictures_and_doubts_those_that_are_read_badly() {
+    let folder = Folder::new("doubt");
+    write_set(&folder.0);
+    folder.said(&["--data", ".", "--epochs", "4", "--optimizer", "adam"]);
+    let export = |data: &str| {
+        let output = folder.run(&["export", "chip", "--data", data]);
+        assert!(output.status.success(), "{output:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains(&format!("Test pictures from {data}.\n")), "{text}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert_eq!(export("."), "");
+    fs::create_dir(folder.0.join("others")).unwrap();
+    write_misleading_set(&folder.0.join("others"));
+    let warning = export("others");
+    assert!(warning.starts_with("warning: the model reads ") && warning.contains("--data"), "{warning}");
+    assert!(warning.contains(" of 50 test pictures right"), "{warning}");
+}
+
+/// All commands, in a folder with a set, a model and a picture.
+const COMMANDS: [&[&str]; 7] = [
+    &["--data", ".", "--epochs", "3", "--limit", "64"],
+    &["--data", ".", "--epochs", "3", "--limit", "64", "--json"],
+    &["predict", "bar.png"],
+    &["plan"],
+    &["export", "chip", "--data", "."],
+    &["--help"],
+    &["--version"],
+];
+
+fn folder_for_all_commands(name: &str) -> Folder {
+    let folder = Folder::new(name);
+    write_set(&folder.0);
+    save_model(&folder.0.join("mnist.bantam"), [SIDE, SIDE, 1], 10);
+    let picture = image::GrayImage::from_raw(SIDE as u32, SIDE as u32, bar(0)).unwrap();
+    picture.save(folder.0.join("bar.png")).unwrap();
+    folder
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_the_program_quietly() {
+    let folder = folder_for_all_commands("pipe");
+    for arguments in COMMANDS {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = folder.command(arguments).stdout(writer).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.is_empty() || said.starts_with("warning: "), "{arguments:?}: {said}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn output_to_a_full_disk_is_an_error() {
+    let folder = folder_for_all_commands("full");
+    let full = || fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    for arguments in COMMANDS {
+        let output = folder.command(arguments).stdout(full()).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("error: standard output: No space left"), "{arguments:?}: {said}");
+    }
+    let output = folder.command(&["plan", "none.bantam"]).stderr(full()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
 }
 
 #[test]
