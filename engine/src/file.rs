@@ -15,7 +15,7 @@ use std::string::{String, ToString};
 ///
 /// ```
 /// # let path = std::env::temp_dir().join(format!("bantam-atomic-file-{}", std::process::id()));
-/// let mut file = bantam::AtomicFile::create(&path)?; // the folder takes new files, and this may be replaced
+/// let mut file = bantam::AtomicFile::create(&path)?; // refused here if it cannot be replaced
 /// file.write(b"all of it")?;
 /// file.commit()?;
 /// # std::fs::remove_file(&path).unwrap();

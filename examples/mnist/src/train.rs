@@ -46,9 +46,8 @@ pub struct Options {
     /// Instruction set, such as scalar or avx2 (default: the widest of this CPU)
     #[arg(long, value_parser = isa)]
     isa: Option<Isa>,
-    /// Where the model goes, and the picture of its curves beside it, as .svg. While training goes on, and
-    /// where Ctrl-C ends it, this is the model that has read the most test pictures right so far; after all
-    /// epochs it is the last one
+    /// Where the model goes, and a picture of its curves beside it, as .svg: while it trains, and after
+    /// Ctrl-C, the best so far on the test pictures; at the end, the last epoch's
     #[arg(long, default_value = "mnist.bantam")]
     out: PathBuf,
     /// Print a line of JSON for each epoch and one at the end, and nothing else
