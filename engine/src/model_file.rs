@@ -14,6 +14,7 @@
 //! | 32-63 | zero |
 
 use crate::checksum::Checksum;
+use crate::heap;
 use crate::layer::Blueprint;
 use crate::{Conv2d, Error, Initializer, LayerKind, MaxPool2d, Model, ModelFileProblem, Padding, Shape};
 use alloc::borrow::Cow;
@@ -141,7 +142,9 @@ impl Model<'static> {
         let path = path.as_ref();
         let bytes = std::fs::read(path).map_err(|problem| crate::file::file_error(path, &problem))?;
         // A vector of bytes may lie anywhere, one of words where weights can be read.
-        let mut words = vec![0u64; bytes.len().div_ceil(size_of::<u64>())];
+        let len = bytes.len().div_ceil(size_of::<u64>());
+        let mut words = heap::list(len)?;
+        words.resize(len, 0u64);
         let aligned = &mut bytemuck::cast_slice_mut::<u64, u8>(&mut words)[..bytes.len()];
         aligned.copy_from_slice(&bytes);
         Ok(Model::from_bytes(aligned)?.into_owned())

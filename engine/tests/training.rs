@@ -179,7 +179,7 @@ fn events_come_in_order_and_may_end_the_training() {
 fn an_epochs_event_has_the_model_of_that_epoch() {
     let trained = |epochs: usize| {
         let (mut model, mut seen) = (network(1), Vec::new());
-        let trainer = trainer(Adam::default()).epochs(epochs);
+        let mut trainer = trainer(Adam::default()).epochs(epochs);
         let history = trainer.fit(&mut model, &bars(40), None, &mut |event| {
             if let Event::Epoch(_, model) = event {
                 seen.push(model.clone().into_owned());
