@@ -8,8 +8,8 @@ use bantam::{
 const HEADER: usize = 64;
 const CHECKSUM: std::ops::Range<usize> = 24..32;
 
-/// What a plan may take to be run.
-const BYTES: usize = 1 << 20;
+/// Numbers and work that a plan may take to be run.
+const ARENA: usize = 1 << 18;
 const MULTIPLY_ADDS: u64 = 10_000_000;
 /// Of samples and of outputs: a pool, whose work is not in multiply-adds, sees no more than their product.
 const NUMBERS: usize = 1 << 12;
@@ -69,7 +69,7 @@ fn run(model: &Model<'_>, isa: Isa) -> Outcome {
     let multiply_adds = plan.layers().fold(0, |sum: u64, layer| sum.saturating_add(layer.multiply_adds));
     let samples = model.input_shape().elements();
     let numbers = plan.layers().map(|layer| layer.output.elements()).fold(samples, usize::max);
-    if plan.peak_bytes() > BYTES || multiply_adds > MULTIPLY_ADDS || numbers > NUMBERS {
+    if plan.arena_len() > ARENA || multiply_adds > MULTIPLY_ADDS || numbers > NUMBERS {
         return Outcome::Planned;
     }
     let mut session = Session::new(model, 1, isa).unwrap();

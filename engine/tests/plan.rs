@@ -1,7 +1,11 @@
 //! What a plan says is what a session uses, and where it is not given it is refused.
 
 use allocation_counter::measure;
-use bantam::{Buffer, Conv2d, Error, Isa, MaxPool2d, Model, Plan, Sequential, Session};
+use bantam::{
+    Buffer, Conv2d, Error, Isa, Loss, MaxPool2d, Model, Padding, Plan, RmsProp, Sequential, Session, Trainer,
+    TrainingPlan,
+};
+use std::time::{Duration, Instant};
 
 fn digits() -> Model<'static> {
     let net = Sequential::new([28, 28, 1]).conv2d(32, 3).relu().max_pool2d(2);
@@ -172,4 +176,43 @@ fn other_threads_than_before() {
     let refused = on_threads(4, || lent.run(&input).map(<[f32]>::to_vec));
     assert!(matches!(refused, Err(Error::ArenaTooSmall { .. })));
     on_threads(1, || assert!(lent.run(&input).unwrap() == want));
+}
+
+/// A loop over the rows would take minutes.
+#[test]
+fn planning_takes_as_long_for_any_extent() {
+    let (started, mut planned) = (Instant::now(), 0);
+    let explicit = Padding::Explicit { top: 1, bottom: 1, left: 1, right: 1 };
+    for extent in [1u64 << 26, 4_000_000_000].into_iter().filter_map(|extent| usize::try_from(extent).ok()) {
+        for shape in [[extent, 1, 1], [1, extent, 1]] {
+            let kernel = shape.map(|extent| extent.min(3));
+            let conv = |padding| {
+                let how = Conv2d::padded(padding);
+                Sequential::new(shape).conv2d_with(1, [kernel[0], kernel[1]], how)
+            };
+            for padding in [Padding::Valid, Padding::Same, explicit] {
+                let pool = MaxPool2d::new(2).stride(1).padding(padding);
+                planned += plans(Sequential::new(shape).max_pool2d_with(pool));
+                planned += plans(conv(padding));
+                planned += plans(conv(padding).relu().max_pool2d(1).conv2d(1, 1));
+                planned += plans(conv(padding).max_pool2d_with(MaxPool2d::new(1).stride(2)).relu());
+                planned += plans(conv(padding).max_pool2d_with(pool));
+            }
+        }
+    }
+    let took = started.elapsed();
+    assert!(planned > 100 && took < Duration::from_secs(5), "{planned} plans in {took:?}");
+}
+
+/// How many plans there are of a net.
+fn plans(net: Sequential) -> usize {
+    let Ok(model) = net.build(1) else { return 0 };
+    let trainer = Trainer::new(RmsProp::default(), Loss::MeanSquaredError).batch_size(1);
+    let on = |threads| {
+        on_threads(threads, || {
+            let inference = Isa::available().filter(|&isa| Plan::new(&model, 1, isa).is_ok()).count();
+            inference + usize::from(TrainingPlan::new(&trainer, &model).is_ok())
+        })
+    };
+    on(1) + on(4)
 }

@@ -2,12 +2,18 @@
 //! it reads can be written and run.
 #![no_main]
 
-use bantam::{Isa, Model, Session};
+use bantam::{Isa, Loss, Model, Plan, RmsProp, Session, Trainer, TrainingPlan};
 use libfuzzer_sys::fuzz_target;
 
 /// Where the header keeps the file's length and checksum.
 const LENGTH: std::ops::Range<usize> = 16..24;
 const CHECKSUM: std::ops::Range<usize> = 24..32;
+
+/// What a plan may take to be run.
+const ARENA: usize = 1 << 18;
+const MULTIPLY_ADDS: u64 = 10_000_000;
+/// Of samples and of outputs: a pool, whose work is not in multiply-adds, sees no more than their product.
+const NUMBERS: usize = 1 << 12;
 
 fuzz_target!(|bytes: &[u8]| {
     let _ = Model::from_bytes(&aligned(bytes));
@@ -25,15 +31,24 @@ fuzz_target!(|bytes: &[u8]| {
             let again = Model::from_bytes(&written).expect("what was written can be read");
             // Not `==`: weights may be NaN.
             assert_eq!(written, again.to_bytes().expect("as before"));
-            if model.layers().iter().all(|layer| layer.output_shape().elements() < 1 << 16)
-                && model.input_shape().elements() < 1 << 16
-                && let Ok(mut session) = Session::new(&model, 1, Isa::detect())
-            {
-                let _ = session.run(&vec![0.5; model.input_shape().elements()]);
-            }
+            let trainer = Trainer::new(RmsProp::default(), Loss::MeanSquaredError).batch_size(2);
+            let _ = TrainingPlan::new(&trainer, &model);
+            Isa::available().for_each(|isa| run(&model, isa));
         }
     }
 });
+
+/// Plans the model, and runs it if that takes little memory and time.
+fn run(model: &Model<'_>, isa: Isa) {
+    let Ok(plan) = Plan::new(model, 1, isa) else { return };
+    let multiply_adds = plan.layers().fold(0, |sum: u64, layer| sum.saturating_add(layer.multiply_adds));
+    let samples = model.input_shape().elements();
+    let numbers = plan.layers().map(|layer| layer.output.elements()).fold(samples, usize::max);
+    if plan.arena_len() <= ARENA && multiply_adds <= MULTIPLY_ADDS && numbers <= NUMBERS {
+        let mut session = Session::new(model, 1, isa).expect("what was planned has room");
+        let _ = session.run(&vec![0.5; samples]);
+    }
+}
 
 /// A copy at an address that weights can be read from.
 fn aligned(bytes: &[u8]) -> Box<[u8]> {

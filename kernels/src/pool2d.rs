@@ -20,7 +20,7 @@ impl Geometry {
     ///
     /// # Errors
     /// A size is zero, the window exceeds the padded input, padding is as wide as the window (a
-    /// window could then see nothing), or an array would not fit memory.
+    /// window could then see nothing), or an array, be it the padded input, would not fit memory.
     ///
     /// ```
     /// use bantam_kernels::{conv2d::Padding, max_pool2d::Geometry};

@@ -176,7 +176,8 @@ impl Geometry {
     /// `input` is `[N, H, W, Cin]`, `kernel` is `[KH, KW]`, `stride` is `[vertical, horizontal]`.
     ///
     /// # Errors
-    /// A size is zero, the kernel exceeds the padded input, or an array would not fit memory.
+    /// A size is zero, the kernel exceeds the padded input, or an array, be it the padded input, would not fit
+    /// memory.
     ///
     /// ```
     /// use bantam_kernels::conv2d::{Geometry, Padding};

@@ -18,7 +18,8 @@ impl Geometry {
     /// `[vertical, horizontal]`.
     ///
     /// # Errors
-    /// A size is zero, the kernel exceeds the padded input, or an array would not fit memory.
+    /// A size is zero, the kernel exceeds the padded input, or an array, be it the padded input, would not fit
+    /// memory.
     ///
     /// ```
     /// use bantam_kernels::{conv2d::Padding, depthwise_conv2d::Geometry};
