@@ -1,6 +1,3 @@
-/* No stack is executable. */
-    .section .note.GNU-stack, "", %progbits
-
 /* The model and the digits, in flash. */
     .section .rodata
     .balign 64
