@@ -23,6 +23,10 @@ fn main() -> io::Result<()> {
     }
     // For the program, and for `run`, which starts it.
     println!("cargo::rustc-env=BOARD={board}");
+    println!("cargo::rustc-check-cfg=cfg(armv8m)");
+    if board == "cortex-m55" {
+        println!("cargo::rustc-cfg=armv8m");
+    }
     println!("cargo::rerun-if-changed={memory}");
     Ok(())
 }

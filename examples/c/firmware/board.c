@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-extern uint32_t data_start[], data_end[], data_load[], bss_start[], bss_end[], stack_end[];
+extern uint32_t data_start[], data_end[], data_load[], bss_start[], bss_end[], stack_start[], stack_end[];
 
 enum { SYS_WRITE0 = 0x04, SYS_EXIT_EXTENDED = 0x20, STOPPED_APPLICATION_EXIT = 0x20026 };
 
@@ -34,7 +34,7 @@ void print_number(size_t number)
 
 size_t stack_bytes(void)
 {
-    const uint32_t *at = bss_end;
+    const uint32_t *at = stack_start;
     while (*at == PAINT)
         at++;
     return (size_t)((const char *)stack_end - (const char *)at);
@@ -48,23 +48,33 @@ static _Noreturn void leave(uint32_t status)
         ;
 }
 
-static void fault(void)
+static __attribute__((used)) void report(void)
 {
-    print("fault\n");
-    leave(2);
+    print("error: a fault, as of a stack that is too small\n");
+    leave(3);
+}
+
+/* Begins the stack anew: it may be what overflowed. */
+static __attribute__((naked)) void fault(void)
+{
+    __asm__("ldr r0, =stack_end\n\tmov sp, r0\n\tb report");
 }
 
 void reset(void)
 {
     /* Armv7-M, B3.2.20: coprocessors 10 and 11, the FPU, are accessible. */
     *(volatile uint32_t *)0xe000ed88 |= 0xfU << 20;
+    /* B3.5: nothing may touch the 64 KiB below the stack. The emulated board ignores what is written there. */
+    *(volatile uint32_t *)0xe000ed9c = ((uintptr_t)stack_start - 0x10000) | 1U << 4;
+    *(volatile uint32_t *)0xe000eda0 = 15U << 1 | 1;
+    *(volatile uint32_t *)0xe000ed94 = 1U << 2 | 1;
     __asm__ volatile("dsb\n\tisb");
     for (uint32_t *to = data_start, *from = data_load; to < data_end;)
         *to++ = *from++;
     for (uint32_t *to = bss_start; to < bss_end;)
         *to++ = 0;
     uint32_t *here = __builtin_frame_address(0);
-    for (uint32_t *to = bss_end; to < here - 16;)
+    for (uint32_t *to = stack_start; to < here - 16;)
         *to++ = PAINT;
     leave((uint32_t)main());
 }

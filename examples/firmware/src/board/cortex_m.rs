@@ -1,15 +1,17 @@
 //! Cortex-M: start-up by `cortex-m-rt`, time by SysTick.
 
+use core::arch::naked_asm;
 use core::ops::Range;
-use cortex_m::peripheral::{SYST, syst::SystClkSource};
+use cortex_m::peripheral::{MPU, SYST, syst::SystClkSource};
 use cortex_m_rt::entry;
+use semihosting::{println, process};
 
 /// Ticks a second of the processor's clock on the emulated board.
 const HERTZ: u64 = if matches!(env!("BOARD").as_bytes(), b"cortex-m55") { 32_000_000 } else { 25_000_000 };
 const RELOAD: u32 = 0x00ff_ffff;
 
 unsafe extern "C" {
-    static __sheap: u32;
+    static _stack_end: u32;
     static _stack_start: u32;
     static __sidata: u32;
     static __sdata: u32;
@@ -18,7 +20,8 @@ unsafe extern "C" {
 
 #[entry]
 fn main() -> ! {
-    if let Some(cortex_m::Peripherals { mut SYST, .. }) = cortex_m::Peripherals::take() {
+    if let Some(cortex_m::Peripherals { MPU, mut SYST, .. }) = cortex_m::Peripherals::take() {
+        guard_stack(&MPU);
         SYST.set_clock_source(SystClkSource::Core);
         SYST.set_reload(RELOAD);
         SYST.clear_current();
@@ -27,9 +30,43 @@ fn main() -> ! {
     crate::start()
 }
 
-/// From the end of all variables to the end of RAM.
+/// Lets nothing touch the 64 KiB below the stack: the emulated boards ignore what is written there.
+#[cfg(not(armv8m))]
+fn guard_stack(mpu: &MPU) {
+    let below = (&raw const _stack_end).wrapping_byte_sub(1 << 16).addr() as u32;
+    // SAFETY: Armv7-M, B3.5: region 0 is of 2¹⁶ bytes that nothing uses, and without access; the rest of
+    // memory is as it is without the unit.
+    unsafe {
+        mpu.rbar.write(below | 1 << 4);
+        mpu.rasr.write(15 << 1 | 1);
+        mpu.ctrl.write(1 << 2 | 1);
+    }
+    cortex_m::asm::dsb();
+    cortex_m::asm::isb();
+}
+
+/// As above, by the stack's own limit.
+#[cfg(armv8m)]
+fn guard_stack(_: &MPU) {
+    // SAFETY: the stack's pointer is above.
+    unsafe { cortex_m::register::msplim::write((&raw const _stack_end).addr() as u32) };
+}
+
+/// Begins the stack anew: it may be what overflowed.
+#[unsafe(naked)]
+#[unsafe(export_name = "HardFault")]
+extern "C" fn hard_fault() -> ! {
+    naked_asm!("ldr r0, =_stack_start", "mov sp, r0", "bl {}", sym fault)
+}
+
+extern "C" fn fault() -> ! {
+    println!("error: a fault, as of a stack that is too small");
+    process::exit(3)
+}
+
+/// The bottom of RAM.
 pub(crate) fn stack() -> Range<*mut u32> {
-    (&raw const __sheap).cast_mut()..(&raw const _stack_start).cast_mut()
+    (&raw const _stack_end).cast_mut()..(&raw const _stack_start).cast_mut()
 }
 
 /// Code, constants and the initial values of variables.
