@@ -64,7 +64,8 @@ enum bantam_status
    */
   BANTAM_STATUS_BAD_LENGTH = 8,
   /**
-   * The input holds a NaN or an infinity; or the output, which is there, holds a NaN.
+   * The input holds a NaN or an infinity; or numbers grew until Winograd's algorithm overflowed; or the
+   * output, which is there, holds a NaN.
    */
   BANTAM_STATUS_NOT_A_NUMBER = 9,
   /**

@@ -27,7 +27,8 @@ pub enum Status {
     /// The input is not a whole number of samples, or more than the batch; or an array is longer than
     /// memory.
     BadLength = 8,
-    /// The input holds a NaN or an infinity; or the output, which is there, holds a NaN.
+    /// The input holds a NaN or an infinity; or numbers grew until Winograd's algorithm overflowed; or the
+    /// output, which is there, holds a NaN.
     NotANumber = 9,
     /// Another thread makes a net just now.
     Busy = 10,
@@ -73,7 +74,8 @@ impl Refusal {
             Refusal::Model(_) => Status::BadModel,
             Refusal::Batch(_) => Status::BadBatch,
             Refusal::Net => Status::BadNet,
-            Refusal::Input(Error::NotFinite { .. }) | Refusal::NotANumber => Status::NotANumber,
+            Refusal::Input(Error::NotFinite { .. } | Error::Kernel(kernels::Error::NotFinite))
+            | Refusal::NotANumber => Status::NotANumber,
             Refusal::Input(_) | Refusal::TooLong { .. } => Status::BadLength,
             Refusal::Busy => Status::Busy,
         }

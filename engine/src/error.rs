@@ -10,7 +10,7 @@ use core::fmt;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Error {
-    /// A kernel refused its sizes.
+    /// A kernel refused its sizes, or numbers that are too large for it.
     Kernel(bantam_kernels::Error),
     /// A shape has too many dimensions.
     TooManyDimensions {

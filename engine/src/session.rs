@@ -104,7 +104,8 @@ impl<'m> Session<'m> {
     ///
     /// # Errors
     /// `input` is not a whole number of samples, or more than the batch; it or the output holds a NaN or an
-    /// infinity; or there are more threads than before, and the caller's arena is too small for them.
+    /// infinity; a convolution overflows that is not [direct only](crate::Conv2d::direct_only); or there are more
+    /// threads than before, and the caller's arena is too small for them.
     pub fn run(&mut self, input: &[f32]) -> Result<&[f32], Error> {
         check_finite("input", self.plan.model.input_shape(), input)?;
         if cfg!(feature = "parallel") && self.plan.threads != threads() {

@@ -118,7 +118,9 @@ impl<'m> TrainingSession<'m> {
     /// # Errors
     /// The inputs or targets are not a batch, an input is not finite, a target is none that the loss can be
     /// measured against, or the loss is not a finite number; or there are more threads than before, and the
-    /// caller's arena is too small for them. The session is then as it was.
+    /// caller's arena is too small for them. The session is then as it was. A convolution may overflow that is
+    /// not [direct only](crate::Conv2d::direct_only): if it is in its gradient, the layers behind it have learnt
+    /// already.
     pub fn step(&mut self, inputs: &[f32], targets: &[f32]) -> Result<Evaluation, Error> {
         self.plan_for_threads()?;
         let TrainingSession { plan, arena, steps, random, .. } = self;

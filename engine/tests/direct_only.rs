@@ -1,6 +1,8 @@
 //! Convolutions without Winograd's algorithm, for who asks.
 
-use bantam::{Conv2d, Isa, Model, Sequential, Session};
+use bantam::{
+    Conv2d, Error, Isa, Loss, Mode, Model, Sequential, Session, Sgd, Tape, Trainer, TrainingSession,
+};
 use bantam_kernels::conv2d::{self, Activation, Geometry, Padding};
 
 const INPUT: [usize; 3] = [30, 29, 32];
@@ -30,5 +32,51 @@ fn the_direct_kernel_runs() {
         assert_eq!(run(&asked, isa, &image), bits(&output), "{isa}");
         assert_eq!(run(&chosen.clone().direct_only(), isa, &image), bits(&output), "{isa}");
         assert_ne!(run(&chosen, isa, &image), bits(&output), "{isa}: Winograd's algorithm is faster here");
+    }
+}
+
+/// Where sums overflow in Winograd's tiles alone, the error names what computes them.
+#[test]
+fn an_overflow_names_the_way_out() {
+    let net = Sequential::new(INPUT)
+        .conv2d_with(24, [3, 3], Conv2d::same().relu())
+        .max_pool2d(2)
+        .flatten()
+        .dense(2);
+    let model = net.build(5).unwrap();
+    let direct = model.clone().direct_only();
+    let [_, width, channels] = INPUT;
+    let sign = |i: usize| {
+        let [x, y] = [i / channels % width, i / (channels * width)];
+        if (x / 2 + y / 2).is_multiple_of(2) { 1.0 } else { -1.0 }
+    };
+    let image: Vec<f32> = (0..INPUT.iter().product()).map(|i| 3e37 * sign(i)).collect();
+    for isa in Isa::available() {
+        let refused = |result: Result<(), Error>| {
+            let text = result.unwrap_err().to_string();
+            let said =
+                "Winograd: expected finite sums, got an overflow or a NaN; direct_only has a larger range";
+            assert_eq!(text, said, "{isa}");
+        };
+        let finite = |numbers: &[f32]| numbers.iter().all(|x| x.is_finite());
+        let run = |model: &Model<'_>| {
+            let mut session = Session::new(model, 1, isa).unwrap();
+            session.run(&image).map(|output| assert!(finite(output), "{isa}"))
+        };
+        let train = |model: &Model<'_>| {
+            let trainer = Trainer::new(Sgd::default(), Loss::SoftmaxCrossEntropy).batch_size(1).isa(isa);
+            let mut session = TrainingSession::new(&trainer, model).unwrap();
+            session.step(&image, &[1.0]).map(|_| ())
+        };
+        run(&direct).unwrap();
+        if isa == Isa::SCALAR {
+            run(&model).unwrap();
+        } else {
+            refused(run(&model));
+            refused(train(&model));
+            let mut tape = Tape::new(isa);
+            let input = tape.input(model.input_shape().with_batch(1).unwrap(), &image).unwrap();
+            refused(model.record(&mut tape, input, Mode::Inference, &mut Vec::new()).map(|_| ()));
+        }
     }
 }

@@ -1,6 +1,7 @@
 use core::fmt;
 
-/// Why a kernel refused its arguments. Nothing was written when one is returned.
+/// Why a kernel refused its arguments. Nothing was written when one is returned, but for
+/// [`NotFinite`](Error::NotFinite).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
@@ -40,6 +41,10 @@ pub enum Error {
     /// Winograd's algorithm has no such form: squares are for windows of 3×3 with stride 1, tiles of rows for 3
     /// columns or, with stride 2, 3 or 7, both without dilation and groups; or there is none for the instruction set.
     NotWinograd,
+    /// Sums overflowed in Winograd's algorithm, or it was given a NaN or an infinity. What was written means
+    /// nothing. The sums in a tile are larger than its outputs: [direct](crate::conv2d::Geometry::direct_only)
+    /// computation may have them.
+    NotFinite,
     /// A value lies outside the range that the kernel can treat.
     OutOfRange {
         /// Which argument.
@@ -70,6 +75,9 @@ impl fmt::Display for Error {
             Error::NotWinograd => f.write_str(
                 "Winograd: expected windows of 3×3 with stride 1, or along the rows of 3 or 7 columns with \
                  stride 2; no dilation, one group, and an instruction set that has such code",
+            ),
+            Error::NotFinite => f.write_str(
+                "Winograd: expected finite sums, got an overflow or a NaN; direct_only has a larger range",
             ),
             Error::OutOfRange { what, max, got } => {
                 write!(f, "{what}: expected at most {max}, got {got}")

@@ -50,6 +50,10 @@ impl Conv2d {
     }
 
     /// Without Winograd's algorithm, forward and backward: slower, at the rounding errors of a plain sum.
+    ///
+    /// For images with numbers of very different size beside each other: one pixel of 10⁶ costs those around it
+    /// of 10⁻³ their digits in Winograd's tiles. And for numbers whose sums overflow there,
+    /// [`NotFinite`](bantam_kernels::Error::NotFinite), from 2¹⁰⁰ on.
     pub const fn direct_only(self) -> Conv2d {
         Conv2d { direct_only: true, ..self }
     }

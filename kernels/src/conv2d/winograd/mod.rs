@@ -205,12 +205,24 @@ impl Winograd {
     }
 
     /// How far a result of any pass may be from the true one, in units of 2⁻²⁴ times the largest
-    /// sample times the sum of the magnitudes of a filter over taps and channels; of the weight
+    /// sample `X` times the sum `W` of the magnitudes of a filter over taps and channels; of the weight
     /// gradient, the sum over the map of the output's gradient. `terms` is how many products are
-    /// summed at a point: channels, or tiles for the weight gradient.
+    /// summed at a point: channels, or tiles for the weight gradient. A bias adds its magnitude to `X W`.
     ///
-    /// It holds for every input. Random ones err far less: over 32 channels the root of the mean
-    /// square error is 2, 4, 6, 13 and 23 times 10⁻⁷ of the result's for the five tiles.
+    /// It holds for all finite numbers of which a pass is `Ok`, with 2⁻²⁴ ((X + ε) (W + n ε) + n ε) as the unit for
+    /// `n` summands of `W` and ε = 2⁻¹²⁰. For an operation rounds by 2⁻²⁴ of its result or, below 2⁻¹²⁶, by 2⁻¹⁵⁰:
+    /// ten times at the most in a sample's transform or a weight's, once for a product. That enters as if the
+    /// sample, the weight or the product itself had been wrong, for a weight up to 14² times as much, since it is
+    /// past its own transform; ε has room for 64 · 9 times.
+    ///
+    /// No sum overflows where `X`, `W`, `X W` and the bias are 2¹⁰⁰ at the most. Where one does, each output that it
+    /// is part of is not finite, and the pass is not `Ok`.
+    ///
+    /// `X` is the largest sample that a tile sees: beside a pixel of 10⁶ those of 10⁻³ keep no digit. Direct
+    /// computation keeps them in every output that does not see the large one.
+    ///
+    /// Random numbers err far less than the bound: over 32 channels the root of the mean square error is 2, 4, 6,
+    /// 13 and 23 times 10⁻⁷ of the result's for the five tiles.
     pub const fn error_bound(tile: Tile, terms: usize) -> f64 {
         // Roundings along a path through the three transforms, in both dimensions, at the most.
         const TRANSFORMS: usize = 64;
@@ -299,7 +311,8 @@ impl Winograd {
     /// [`pack`](Self::pack) and a bias of `[Cout]`. What `scratch` holds does not matter.
     ///
     /// # Errors
-    /// A slice's length differs from the shape's.
+    /// A slice's length differs from the shape's, or a sum before the activation is [not
+    /// finite](Error::NotFinite).
     pub fn forward(
         &self,
         input: &[f32],
@@ -316,15 +329,14 @@ impl Winograd {
         if let Some(bias) = bias {
             check("bias", bias, self.geometry.channels_out)?;
         }
-        self.correlate(&self.forward_map(), input, packed, bias, activation, output, scratch);
-        Ok(())
+        self.correlate(&self.forward_map(), input, packed, bias, activation, output, scratch)
     }
 
     /// Gradient to the input: `[N, OH, OW, Cout]` to `[N, H, W, Cin]`, with weights from
     /// [`pack_transposed`](Self::pack_transposed). `d_input` is overwritten.
     ///
     /// # Errors
-    /// A slice's length differs from the shape's.
+    /// A slice's length differs from the shape's, or a sum is [not finite](Error::NotFinite).
     pub fn grad_input(
         &self,
         d_output: &[f32],
@@ -338,8 +350,7 @@ impl Winograd {
         check("scratch", scratch, self.grad_input_scratch_len())?;
         let map = self.backward_map();
         clear_beyond(map.computed, self.geometry.input(), d_input);
-        self.correlate(&map, d_output, packed_transposed, None, Activation::None, d_input, scratch);
-        Ok(())
+        self.correlate(&map, d_output, packed_transposed, None, Activation::None, d_input, scratch)
     }
 
     /// Elements of scratch that [`grad_weights`](Self::grad_weights) takes for so many channels.
@@ -369,7 +380,8 @@ impl Winograd {
     /// An element's bits do not depend on which channels are computed with it.
     ///
     /// # Errors
-    /// A slice's length differs from the shape's, or `channels` ends past the last.
+    /// A slice's length differs from the shape's, `channels` ends past the last, or a sum is [not
+    /// finite](Error::NotFinite).
     pub fn grad_weights(
         &self,
         input: &[f32],
@@ -419,14 +431,14 @@ impl Winograd {
             self.isa.run(GradWeights::at_points(&geometry, (max, points, first), samples, gradients, sums));
         }
         let target = TransformGradient { pairs, sums, d_weights };
-        match self.tile {
+        let finite = match self.tile {
             Tile::F2 => self.isa.run(target.sized::<4>()),
             Tile::F3 => self.isa.run(target.sized::<5>()),
             Tile::F4 => self.isa.run(target.sized::<6>()),
             Tile::F5 => self.isa.run(target.sized::<7>()),
             Tile::F6 => self.isa.run(target.sized::<8>()),
-        }
-        Ok(())
+        };
+        if finite { Ok(()) } else { Err(Error::NotFinite) }
     }
 
     fn transform_filter(&self, filter: TransformFilter<'_>) {
@@ -469,7 +481,7 @@ impl Winograd {
         activation: Activation,
         output: &mut [f32],
         scratch: &mut [f32],
-    ) {
+    ) -> Result<(), Error> {
         let points = self.tile.points();
         let [zeros, samples, _] = map.scratch(points);
         let (zeros, scratch) = scratch.split_at_mut(zeros);
@@ -497,13 +509,17 @@ impl Winograd {
             };
             self.isa.run(Products { points, rows, channels, features, samples, packed, products, fetched });
             let target = TransformOutput { map, tiles, products, bias, activation, output };
-            match self.tile {
+            let finite = match self.tile {
                 Tile::F2 => self.isa.run(target.sized::<4, 2>()),
                 Tile::F3 => self.isa.run(target.sized::<5, 3>()),
                 Tile::F4 => self.isa.run(target.sized::<6, 4>()),
                 Tile::F5 => self.isa.run(target.sized::<7, 5>()),
                 Tile::F6 => self.isa.run(target.sized::<8, 6>()),
+            };
+            if !finite {
+                return Err(Error::NotFinite);
             }
         }
+        Ok(())
     }
 }

@@ -54,6 +54,11 @@ impl RowPairs {
 
     /// How far a result may be from the true one, in the units of [`Winograd::error_bound`], for so many
     /// input channels.
+    ///
+    /// It holds where twice the largest sample `X`, the sum `W` of the magnitudes of a filter, and `|bias| + 2 X W` can
+    /// be numbers. For the points see differences of samples, but each product at one replaces a term of the
+    /// output by another: partial sums stay below `|bias| + X W`, as in direct computation. Beyond, outputs may be
+    /// wrong without a sign.
     pub const fn error_bound(channels: usize) -> f64 {
         // The transforms enlarge an error fourfold at most: the root of F(2×2)'s growth. A sum goes
         // through two points of three taps each, and the transforms round less than 16 times.

@@ -20,6 +20,31 @@ pub(super) unsafe fn store<S: Simd>(simd: S, p: *mut f32, v: S::Vector, n: usize
     unsafe { if n == S::LANES { simd.store(p, v) } else { simd.store_n(p, v, n) } }
 }
 
+/// Zeros, until a number is seen that is not finite: zero times that is NaN, and stays so.
+pub(super) struct Finite<V>(V);
+
+impl<V: Copy> Finite<V> {
+    #[inline(always)]
+    pub fn new<S: Simd<Vector = V>>(simd: S) -> Finite<V> {
+        Finite(simd.splat(0.0))
+    }
+
+    #[inline(always)]
+    pub fn see<S: Simd<Vector = V>, const N: usize>(&mut self, simd: S, numbers: &[V; N]) {
+        let mut sum = numbers[0];
+        for &x in &numbers[1..] {
+            sum = simd.add(sum, x);
+        }
+        self.0 = simd.mul_add(sum, simd.splat(0.0), self.0);
+    }
+
+    /// Whether all that was seen is finite.
+    #[inline(always)]
+    pub fn all<S: Simd<Vector = V>>(self, simd: S) -> bool {
+        simd.reduce_add(self.0) == 0.0
+    }
+}
+
 /// Weights `[3, 3, Cin, Cout]` to points, packed as the direct convolution packs a window of one tap.
 pub(super) struct TransformFilter<'a> {
     pub weights: &'a [f32],
@@ -248,9 +273,10 @@ impl<'a> TransformOutput<'a> {
 }
 
 impl<const T: usize, const M: usize> Operation for OutputFromPoints<'_, T, M> {
-    type Output = ();
+    /// Whether all are finite before the activation, which would hide some that are not.
+    type Output = bool;
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
+    fn run<S: Simd>(self, simd: S) -> bool {
         match self.0.map.features {
             features if features < S::LANES => self.vectors_of(simd, features),
             _ => self.vectors_of(simd, S::LANES),
@@ -261,7 +287,7 @@ impl<const T: usize, const M: usize> Operation for OutputFromPoints<'_, T, M> {
 impl<const T: usize, const M: usize> OutputFromPoints<'_, T, M> {
     /// As [`PatchesToPoints::vectors_of`].
     #[inline(always)]
-    fn vectors_of<S: Simd>(self, simd: S, n: usize) {
+    fn vectors_of<S: Simd>(self, simd: S, n: usize) -> bool {
         let TransformOutput { map, tiles, products, bias, activation, output } = self.0;
         let features = map.features;
         let pitch = products.len() / (T * T);
@@ -269,6 +295,7 @@ impl<const T: usize, const M: usize> OutputFromPoints<'_, T, M> {
         assert!(output.len() == map.batch * map.written[0] * map.written[1] * features);
         assert!(bias.is_none_or(|bias| bias.len() == features));
         let row_pitch = map.written[1] * features;
+        let mut finite = Finite::new(simd);
         for (slot, tile) in tiles.enumerate() {
             let [image, tile_row, tile_column] = map.place(tile);
             let (top, left) = (tile_row * M, tile_column * M);
@@ -297,11 +324,12 @@ impl<const T: usize, const M: usize> OutputFromPoints<'_, T, M> {
                         columns,
                         n,
                     };
-                    outputs.every_other_row::<S, T, M>(simd, 0);
-                    outputs.every_other_row::<S, T, M>(simd, 1);
+                    outputs.every_other_row::<S, T, M>(simd, 0, &mut finite);
+                    outputs.every_other_row::<S, T, M>(simd, 1, &mut finite);
                 }
             }
         }
+        finite.all(simd)
     }
 }
 
@@ -331,6 +359,7 @@ impl<V: Copy> Outputs<V> {
         &self,
         simd: S,
         first: usize,
+        finite: &mut Finite<V>,
     ) {
         let mut half = [[simd.splat(0.0); T]; MOST_ROWS];
         for j in 0..T {
@@ -354,6 +383,7 @@ impl<V: Copy> Outputs<V> {
             for sum in &mut sums {
                 *sum = simd.add(*sum, self.bias);
             }
+            finite.see(simd, &sums);
             self.activation.apply(simd, &mut sums);
             // SAFETY: the caller's promise.
             unsafe {
@@ -395,12 +425,14 @@ impl<'a> TransformGradient<'a> {
 }
 
 impl<const T: usize> Operation for GradientFromPoints<'_, T> {
-    type Output = ();
+    /// Whether it is finite.
+    type Output = bool;
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
+    fn run<S: Simd>(self, simd: S) -> bool {
         let TransformGradient { pairs, sums, d_weights } = self.0;
         let pitch = sums.len() / (T * T);
         assert!(pairs <= pitch && d_weights.len() == 9 * pairs);
+        let mut finite = Finite::new(simd);
         for index in 0..pairs.div_ceil(S::LANES) {
             let (pair, n) = vector::<S>(index, pairs);
             let mut half = [[simd.splat(0.0); T]; 3];
@@ -417,6 +449,7 @@ impl<const T: usize> Operation for GradientFromPoints<'_, T> {
             }
             for (ky, row) in half.iter().enumerate() {
                 let row = points::filter_transposed::<S, T>(simd, row);
+                finite.see(simd, &row);
                 for (kx, &tap) in row.iter().enumerate() {
                     // SAFETY: each tap has `pairs` elements.
                     unsafe {
@@ -425,5 +458,6 @@ impl<const T: usize> Operation for GradientFromPoints<'_, T> {
                 }
             }
         }
+        finite.all(simd)
     }
 }

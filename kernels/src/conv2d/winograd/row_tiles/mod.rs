@@ -140,7 +140,7 @@ impl RowTiles {
         self.pooled.then_some(self)
     }
 
-    /// How far a result may be from the true one, in the units of
+    /// How far a result may be from the true one, in the units and the range of
     /// [`Winograd::error_bound`](super::Winograd::error_bound).
     pub fn error_bound(&self) -> f64 {
         // Roundings along a path through the three transforms, at the most.
@@ -237,7 +237,8 @@ impl RowTiles {
     /// does not matter.
     ///
     /// # Errors
-    /// A slice's length differs from the shape's.
+    /// A slice's length differs from the shape's, or a sum before pool and activation is [not
+    /// finite](Error::NotFinite).
     pub fn forward(
         &self,
         input: &[f32],
@@ -268,7 +269,10 @@ impl RowTiles {
                 let transform = Transform { tiles: self, rows: rows.clone(), image, parted, samples };
                 self.transform(transform);
                 let rows = rows.len();
-                self.multiply(Product { tiles: self, rows, samples, packed, bias, activation, output });
+                let product = Product { tiles: self, rows, samples, packed, bias, activation, output };
+                if !self.multiply(product) {
+                    return Err(Error::NotFinite);
+                }
             }
         }
         Ok(())
@@ -282,7 +286,7 @@ impl RowTiles {
         }
     }
 
-    fn multiply(&self, product: Product<'_>) {
+    fn multiply(&self, product: Product<'_>) -> bool {
         match (self.form, self.pooled) {
             (Form::Three, false) => self.isa.run(ToOutputs::<6, 0, 1>(product)),
             (Form::Three, true) => self.isa.run(ToOutputs::<6, 0, 2>(product)),

@@ -1,6 +1,6 @@
 use super::super::super::activation::Activation;
 use super::super::points;
-use super::super::transform::{load, store};
+use super::super::transform::{Finite, load, store};
 use super::{OUTPUTS, RowTiles};
 use crate::simd::{Operation, Simd, Tile};
 
@@ -49,12 +49,13 @@ struct Shared<V> {
 pub(super) struct ToOutputs<'a, const T: usize, const P: usize, const ROWS: usize>(pub Product<'a>);
 
 impl<const T: usize, const P: usize, const ROWS: usize> Operation for ToOutputs<'_, T, P, ROWS> {
-    type Output = ();
+    /// Whether all sums are finite before pool and activation, which would hide some that are not.
+    type Output = bool;
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
+    fn run<S: Simd>(self, simd: S) -> bool {
         // Asked of constants, so that no code is made for those that there are no such tiles of.
         match () {
-            () if const { !matches!(S::TILE, Tile::R6V4) } => {}
+            () if const { !matches!(S::TILE, Tile::R6V4) } => true,
             () if const { P > 0 } => self.all::<S, 3>(simd),
             () => self.all::<S, 4>(simd),
         }
@@ -64,7 +65,7 @@ impl<const T: usize, const P: usize, const ROWS: usize> Operation for ToOutputs<
 impl<const T: usize, const P: usize, const ROWS: usize> ToOutputs<'_, T, P, ROWS> {
     /// `G` tiles at a time.
     #[inline(always)]
-    fn all<S: Simd, const G: usize>(self, simd: S) {
+    fn all<S: Simd, const G: usize>(self, simd: S) -> bool {
         match self.0.tiles.geometry.channels_out {
             features if features < S::LANES => self.vectors_of::<S, G>(simd, features),
             _ => self.vectors_of::<S, G>(simd, S::LANES),
@@ -73,7 +74,7 @@ impl<const T: usize, const P: usize, const ROWS: usize> ToOutputs<'_, T, P, ROWS
 
     /// Every vector has `n` features. Where that is a constant nothing asks for it.
     #[inline(always)]
-    fn vectors_of<S: Simd, const G: usize>(self, simd: S, n: usize) {
+    fn vectors_of<S: Simd, const G: usize>(self, simd: S, n: usize) -> bool {
         let product = self.0;
         let RowTiles { geometry, form, .. } = *product.tiles;
         let [vertical, horizontal] = geometry.axes;
@@ -86,6 +87,7 @@ impl<const T: usize, const P: usize, const ROWS: usize> ToOutputs<'_, T, P, ROWS
         assert!(product.packed.len() == panel * features.div_ceil(S::LANES));
         assert!(product.output.len() == product.rows / ROWS * width * features);
         let mut list = [Place::default(); TILES];
+        let mut finite = Finite::new(simd);
         let (mut row, mut tile) = (0, 0);
         while row < product.rows / ROWS * ROWS {
             let mut count = 0;
@@ -137,16 +139,17 @@ impl<const T: usize, const P: usize, const ROWS: usize> ToOutputs<'_, T, P, ROWS
                     // lengths were checked above.
                     unsafe {
                         if let Some(list) = list[at..count].first_chunk::<G>() {
-                            shared.tiles::<S, T, P, ROWS, G>(simd, list);
+                            shared.tiles::<S, T, P, ROWS, G>(simd, list, &mut finite);
                             done = at + G;
                         } else if let Some(list) = list[done..count].first_chunk::<ROWS>() {
-                            shared.tiles::<S, T, P, ROWS, ROWS>(simd, list);
+                            shared.tiles::<S, T, P, ROWS, ROWS>(simd, list, &mut finite);
                             done += ROWS;
                         }
                     }
                 }
             }
         }
+        finite.all(simd)
     }
 }
 
@@ -209,6 +212,7 @@ impl<V: Copy> Shared<V> {
         &self,
         simd: S,
         list: &[Place; G],
+        finite: &mut Finite<V>,
     ) {
         let zeros = [simd.splat(0.0); G];
         let mut sums = Sums { points: [zeros; T], plain: [zeros; P] };
@@ -248,10 +252,10 @@ impl<V: Copy> Shared<V> {
         // One by one, or the sums would be an array in memory.
         // SAFETY: the caller's promise.
         unsafe {
-            sums.finish::<S, ROWS>(simd, self, list, 0);
-            sums.finish::<S, ROWS>(simd, self, list, 1);
-            sums.finish::<S, ROWS>(simd, self, list, 2);
-            sums.finish::<S, ROWS>(simd, self, list, 3);
+            sums.finish::<S, ROWS>(simd, self, list, 0, finite);
+            sums.finish::<S, ROWS>(simd, self, list, 1, finite);
+            sums.finish::<S, ROWS>(simd, self, list, 2, finite);
+            sums.finish::<S, ROWS>(simd, self, list, 3, finite);
         }
     }
 
@@ -260,10 +264,17 @@ impl<V: Copy> Shared<V> {
     /// # Safety
     /// As many of them as the place says can be written.
     #[inline(always)]
-    unsafe fn write<S: Simd<Vector = V>, const N: usize>(&self, simd: S, place: &Place, mut outputs: [V; N]) {
+    unsafe fn write<S: Simd<Vector = V>, const N: usize>(
+        &self,
+        simd: S,
+        place: &Place,
+        mut outputs: [V; N],
+        finite: &mut Finite<V>,
+    ) {
         for output in &mut outputs {
             *output = simd.add(*output, self.bias);
         }
+        finite.see(simd, &outputs);
         self.activation.apply(simd, &mut outputs);
         let start = self.output.wrapping_add(place.write);
         if place.columns == N {
@@ -315,6 +326,7 @@ impl<V: Copy, const T: usize, const P: usize, const G: usize> Sums<V, T, P, G> {
         shared: &Shared<V>,
         list: &[Place; G],
         g: usize,
+        finite: &mut Finite<V>,
     ) {
         if g >= G || !g.is_multiple_of(ROWS) {
             return;
@@ -323,16 +335,18 @@ impl<V: Copy, const T: usize, const P: usize, const G: usize> Sums<V, T, P, G> {
         // SAFETY: the caller's promise.
         unsafe {
             if ROWS == 1 {
-                shared.write(simd, &list[g], outputs);
+                shared.write(simd, &list[g], outputs, finite);
             } else {
                 let below = self.outputs(simd, g + 1);
+                finite.see(simd, &outputs);
+                finite.see(simd, &below);
                 let mut maxima = [shared.bias; OUTPUTS / 2];
                 for (x, maximum) in maxima.iter_mut().enumerate() {
-                    let upper = simd.max_or_nan(outputs[2 * x], outputs[2 * x + 1]);
-                    let lower = simd.max_or_nan(below[2 * x], below[2 * x + 1]);
-                    *maximum = simd.max_or_nan(upper, lower);
+                    let upper = simd.max(outputs[2 * x], outputs[2 * x + 1]);
+                    let lower = simd.max(below[2 * x], below[2 * x + 1]);
+                    *maximum = simd.max(upper, lower);
                 }
-                shared.write(simd, &list[g], maxima);
+                shared.write(simd, &list[g], maxima, finite);
             }
         }
     }
