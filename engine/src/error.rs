@@ -12,8 +12,10 @@ use core::fmt;
 pub enum Error {
     /// A kernel refused its sizes, or numbers that are too large for it.
     Kernel(bantam_kernels::Error),
-    /// A shape has too many dimensions.
-    TooManyDimensions {
+    /// A shape has too many dimensions, or a model too many layers.
+    TooMany {
+        /// `"dimensions"` or `"layers"`.
+        what: &'static str,
         /// The most there may be.
         max: usize,
         /// How many came.
@@ -93,13 +95,6 @@ pub enum Error {
     UnknownLayer {
         /// The name.
         name: String,
-    },
-    /// A model has too many layers.
-    TooManyLayers {
-        /// The most there may be.
-        max: usize,
-        /// How many came.
-        got: usize,
     },
     /// Two layers have the same name.
     DuplicateLayer {
@@ -198,9 +193,9 @@ pub enum ModelFileProblem {
     /// Its length is not the one that it states.
     Length {
         /// The length stated.
-        expected: u64,
+        expected: usize,
         /// The length found.
-        got: u64,
+        got: usize,
     },
     /// Its contents do not give the checksum that it states.
     Checksum {
@@ -273,9 +268,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Kernel(error) => error.fmt(f),
-            Error::TooManyDimensions { max, got } => {
-                write!(f, "shape: expected at most {max} dimensions, got {got}")
-            }
+            Error::TooMany { what, max, got } => write!(f, "{what}: expected at most {max}, got {got}"),
             Error::Rank { what, expected, got } => {
                 write!(f, "{what}: expected {expected} dimensions, got {got}")
             }
@@ -304,7 +297,6 @@ impl fmt::Display for Error {
             }
             Error::NoValue => f.write_str("value: expected a computed variable, got a borrowed one"),
             Error::UnknownLayer { name } => write!(f, "layer: no layer is named \"{name}\""),
-            Error::TooManyLayers { max, got } => write!(f, "layers: expected at most {max}, got {got}"),
             Error::DuplicateLayer { name } => write!(f, "layer: more than one is named \"{name}\""),
             Error::Layer { name, cause } => write!(f, "layer \"{name}\": {cause}"),
             Error::Empty { what } => write!(f, "{what}: expected at least one, got none"),

@@ -1,4 +1,4 @@
-use crate::metrics::largest;
+use crate::metrics::argmax;
 use crate::{Error, LayerKind, Model, Shape, Tape, Var};
 use bantam_kernels::loss;
 
@@ -134,9 +134,10 @@ impl Criterion {
         let rows = outputs.zip(targets);
         match self.loss {
             Loss::SoftmaxCrossEntropy if self.labels => {
-                Some(rows.filter(|(y, t)| largest(y) as f32 == t[0]).count())
+                let right = |(y, t): &(&[f32], &[f32])| argmax(y).is_some_and(|class| class as f32 == t[0]);
+                Some(rows.filter(right).count())
             }
-            Loss::SoftmaxCrossEntropy => Some(rows.filter(|(y, t)| largest(y) == largest(t)).count()),
+            Loss::SoftmaxCrossEntropy => Some(rows.filter(|(y, t)| argmax(y) == argmax(t)).count()),
             Loss::BinaryCrossEntropy => {
                 let right =
                     |(y, t): &(&[f32], &[f32])| y.iter().zip(*t).all(|(y, t)| (*y > 0.0) == (*t > 0.5));

@@ -8,16 +8,14 @@
 /// assert_eq!(argmax(&[f32::NAN, 0.7, 0.2]), None);
 /// ```
 pub fn argmax(x: &[f32]) -> Option<usize> {
-    if x.is_empty() || x.iter().any(|value| value.is_nan()) { None } else { Some(largest(x)) }
-}
-
-/// As [`argmax`], of numbers that are there and were seen to be some.
-pub(crate) fn largest(x: &[f32]) -> usize {
     let mut best = 0;
     for (i, value) in x.iter().enumerate() {
+        if value.is_nan() {
+            return None;
+        }
         if *value > x[best] {
             best = i;
         }
     }
-    best
+    if x.is_empty() { None } else { Some(best) }
 }

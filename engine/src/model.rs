@@ -53,7 +53,7 @@ impl<'m> Model<'m> {
         mut weights: impl FnMut(&Blueprint<'m>, &str, Shape) -> Result<Cow<'m, [f32]>, Error>,
     ) -> Result<Model<'m>, Error> {
         if count > MAX_LAYERS {
-            return Err(Error::TooManyLayers { max: MAX_LAYERS, got: count });
+            return Err(Error::TooMany { what: "layers", max: MAX_LAYERS, got: count });
         }
         let mut layers: Vec<Layer<'m>> = heap::list(count)?;
         let mut shape = input;

@@ -14,7 +14,6 @@
 //! | 32-63 | zero |
 
 use crate::checksum::Checksum;
-use crate::heap;
 use crate::layer::Blueprint;
 use crate::{Conv2d, Error, Initializer, LayerKind, MaxPool2d, Model, ModelFileProblem, Padding, Shape};
 use alloc::borrow::Cow;
@@ -143,7 +142,7 @@ impl Model<'static> {
         let bytes = std::fs::read(path).map_err(|problem| crate::file::file_error(path, &problem))?;
         // A vector of bytes may lie anywhere, one of words where weights can be read.
         let len = bytes.len().div_ceil(size_of::<u64>());
-        let mut words = heap::list(len)?;
+        let mut words = crate::heap::list(len)?;
         words.resize(len, 0u64);
         let aligned = &mut bytemuck::cast_slice_mut::<u64, u8>(&mut words)[..bytes.len()];
         aligned.copy_from_slice(&bytes);
@@ -159,13 +158,14 @@ fn check(bytes: &[u8]) -> Result<(&[u8], &[u8]), ModelFileProblem> {
     if !bytes.starts_with(&MAGIC) {
         return Err(ModelFileProblem::Foreign);
     }
-    let got = bytes.len() as u64;
+    let got = bytes.len();
     let Some(header) = bytes.first_chunk::<HEADER>() else {
-        return Err(ModelFileProblem::Length { expected: HEADER as u64, got });
+        return Err(ModelFileProblem::Length { expected: HEADER, got });
     };
     let u32_at = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
     let u64_at = |at: usize| u64::from(u32_at(at)) | u64::from(u32_at(at + 4)) << 32;
-    let (version, table, expected) = (u32_at(8), u32_at(12) as usize, u64_at(16));
+    let (version, table) = (u32_at(8), u32_at(12) as usize);
+    let expected = usize::try_from(u64_at(16)).unwrap_or(usize::MAX);
     if version != VERSION {
         return Err(ModelFileProblem::Version { expected: VERSION, got: version });
     }

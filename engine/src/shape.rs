@@ -26,7 +26,7 @@ impl Shape {
     /// There are too many dimensions, one is zero, or their product is too large.
     pub fn new(dims: &[usize]) -> Result<Shape, Error> {
         if dims.len() > Shape::MAX_RANK {
-            return Err(Error::TooManyDimensions { max: Shape::MAX_RANK, got: dims.len() });
+            return Err(Error::TooMany { what: "dimensions", max: Shape::MAX_RANK, got: dims.len() });
         }
         let mut bytes = size_of::<f32>();
         for &dim in dims {

@@ -82,14 +82,14 @@ fn every_cut_is_noticed() {
         } else if len < 8 {
             ModelFileProblem::Foreign
         } else {
-            let expected = if len < 64 { 64 } else { bytes.len() as u64 };
-            ModelFileProblem::Length { expected, got: len as u64 }
+            let expected = if len < 64 { 64 } else { bytes.len() };
+            ModelFileProblem::Length { expected, got: len }
         };
         assert_eq!(problem(&bytes[..len]), expected);
     }
     let mut longer = bytes.clone();
     longer.extend([0; 64]);
-    let (expected, got) = (bytes.len() as u64, longer.len() as u64);
+    let (expected, got) = (bytes.len(), longer.len());
     assert_eq!(problem(&longer), ModelFileProblem::Length { expected, got });
 }
 
@@ -103,7 +103,7 @@ fn a_file_that_was_flashed_in_part_is_noticed() {
         match problem(&flash) {
             ModelFileProblem::Foreign => assert!(len < 8),
             ModelFileProblem::Version { .. } => assert_eq!(len, 8),
-            ModelFileProblem::Length { got, .. } => assert!(len < 24 && got == bytes.len() as u64),
+            ModelFileProblem::Length { got, .. } => assert!(len < 24 && got == bytes.len()),
             ModelFileProblem::Checksum { .. } => assert!(len >= 24),
             other => panic!("{other}"),
         }
@@ -408,7 +408,7 @@ fn a_file_of_a_hundred_thousand_layers_is_refused_at_once() {
     file[16..24].copy_from_slice(&len.to_le_bytes());
     mend(&mut file);
     let start = std::time::Instant::now();
-    assert_eq!(Model::from_bytes(&file), Err(Error::TooManyLayers { max: 4096, got: layers }));
+    assert_eq!(Model::from_bytes(&file), Err(Error::TooMany { what: "layers", max: 4096, got: layers }));
     assert!(start.elapsed().as_secs_f32() < 0.5, "{:?}", start.elapsed());
 }
 

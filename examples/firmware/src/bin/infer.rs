@@ -29,7 +29,7 @@ fn infer() -> Result<bool, Error> {
     if session.plan().peak_bytes() != arena_bytes {
         println!("the plan takes {} bytes of the arena alone", session.plan().peak_bytes());
     }
-    let multiply_adds = session.plan().multiply_adds();
+    let multiply_adds = session.plan().multiply_adds() as u32;
     let at_start = HEAP.used();
     HEAP.forget_peak();
 
@@ -48,7 +48,8 @@ fn infer() -> Result<bool, Error> {
     }
 
     let count = digits.len();
-    let instructions = instructions / count as u64;
+    // Small enough for 32 bits, which take less code to divide and to print.
+    let instructions = u32::try_from(instructions).unwrap_or(u32::MAX) / count as u32;
     let hundredths = (100 * instructions).div_ceil(multiply_adds);
     println!("{}, {}", env!("BOARD"), session.plan().isa());
     println!("{right} of {count} digits read right, {as_desktop} as on the desktop");

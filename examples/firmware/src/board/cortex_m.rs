@@ -6,8 +6,8 @@ use cortex_m::peripheral::{MPU, SYST, syst::SystClkSource};
 use cortex_m_rt::entry;
 use semihosting::{println, process};
 
-/// Ticks a second of the processor's clock on the emulated board.
-const HERTZ: u64 = if matches!(env!("BOARD").as_bytes(), b"cortex-m55") { 32_000_000 } else { 25_000_000 };
+/// Nanoseconds of so many ticks of the processor's clock on the emulated board: 32 or 25 MHz.
+const NANOSECONDS: [u64; 2] = if matches!(env!("BOARD").as_bytes(), b"cortex-m55") { [125, 4] } else { [40, 1] };
 const RELOAD: u32 = 0x00ff_ffff;
 
 unsafe extern "C" {
@@ -80,5 +80,6 @@ pub fn instructions<T>(work: impl FnOnce() -> T) -> (T, u64) {
     let start = SYST::get_current();
     let result = work();
     let ticks = start.wrapping_sub(SYST::get_current()) & RELOAD;
-    (result, u64::from(ticks) * 1_000_000_000 / HERTZ)
+    let [nanoseconds, of_ticks] = NANOSECONDS;
+    (result, u64::from(ticks) * nanoseconds / of_ticks)
 }
