@@ -1,8 +1,7 @@
 //! Layers of well-known nets, as a benchmark's list.
 
 use bantam::{Buffer, Conv2d, LayerKind, MaxPool2d, Model, Sequential};
-use bantam_kernels::conv2d::winograd::{RowPairs, RowTiles, Winograd};
-use bantam_kernels::conv2d::{self, Activation, Algorithm, Geometry, Padding};
+use bantam_kernels::conv2d::{self, Activation, Algorithm, Geometry, InputGradient, Padding, WeightGradient};
 use bantam_kernels::{Error, Isa, depthwise_conv2d, max_pool2d};
 use serde_json::{Map, Value};
 
@@ -156,11 +155,10 @@ fn len(shape: [usize; 4]) -> usize {
 }
 
 struct Convolution {
-    isa: Isa,
     geometry: Geometry,
-    forward: Forward,
-    /// Of the gradients to input and weights; direct without one.
-    winograd: [Option<Winograd>; 2],
+    forward: conv2d::Convolution,
+    input_gradient: InputGradient,
+    weight_gradient: WeightGradient,
     input: Buffer,
     output: Buffer,
     bias: Buffer,
@@ -171,95 +169,41 @@ struct Convolution {
     scratch: [Buffer; 3],
 }
 
-/// How a forward pass goes.
-#[derive(Clone, Copy)]
-enum Forward {
-    Direct,
-    Winograd(Winograd),
-    RowPairs(RowPairs),
-    RowTiles(RowTiles),
-}
-
-impl Forward {
-    /// Direct if the algorithm does not fit the shape.
-    fn new(isa: Isa, geometry: &Geometry, algorithm: Algorithm) -> Forward {
-        let fitting = match algorithm {
-            Algorithm::Direct => return Forward::Direct,
-            Algorithm::Winograd(tile) => Winograd::new(isa, geometry, tile).map(Forward::Winograd),
-            Algorithm::RowPairs => RowPairs::new(isa, geometry).map(Forward::RowPairs),
-            Algorithm::RowTiles => RowTiles::new(isa, geometry).map(Forward::RowTiles),
-        };
-        fitting.unwrap_or(Forward::Direct)
-    }
-
-    fn algorithm(&self) -> Algorithm {
-        match self {
-            Forward::Direct => Algorithm::Direct,
-            Forward::Winograd(winograd) => Algorithm::Winograd(winograd.tile()),
-            Forward::RowPairs(_) => Algorithm::RowPairs,
-            Forward::RowTiles(_) => Algorithm::RowTiles,
-        }
-    }
-
-    fn packed(&self, isa: Isa, geometry: &Geometry, weights: &[f32]) -> Result<Buffer, Error> {
-        let mut packed = Buffer::new(match self {
-            Forward::Winograd(winograd) => winograd.packed_len(),
-            Forward::RowTiles(tiles) => tiles.packed_len(),
-            Forward::Direct | Forward::RowPairs(_) => conv2d::packed_len(isa, geometry),
-        });
-        match self {
-            Forward::Winograd(winograd) => winograd.pack(weights, &mut packed)?,
-            Forward::RowTiles(tiles) => tiles.pack(weights, &mut packed)?,
-            Forward::Direct | Forward::RowPairs(_) => conv2d::pack(isa, geometry, weights, &mut packed)?,
-        }
-        Ok(packed)
-    }
-
-    fn scratch_len(&self) -> usize {
-        match self {
-            Forward::Direct => 0,
-            Forward::Winograd(winograd) => winograd.forward_scratch_len(),
-            Forward::RowPairs(pairs) => pairs.scratch_len(),
-            Forward::RowTiles(tiles) => tiles.scratch_len(),
-        }
-    }
-}
-
 impl Convolution {
     fn new(isa: Isa, geometry: Geometry, algorithm: Option<Algorithm>) -> Result<Convolution, Error> {
         let weights = crate::numbers(len(geometry.weights()));
-        let forward = algorithm.unwrap_or_else(|| Algorithm::choose(isa, &geometry));
-        let forward = Forward::new(isa, &geometry, forward);
-        let choices =
-            [Algorithm::choose_grad_input(isa, &geometry), Algorithm::choose_grad_weights(isa, &geometry)];
-        let winograd = choices.map(|choice| match algorithm.unwrap_or(choice) {
-            Algorithm::Winograd(tile) => Winograd::new(isa, &geometry, tile).ok(),
-            _ => None,
-        });
-        let packed = forward.packed(isa, &geometry, &weights)?;
-        let packed_transposed = match winograd[0] {
-            Some(winograd) => {
-                let mut packed = Buffer::new(winograd.packed_transposed_len());
-                winograd.pack_transposed(&weights, &mut packed)?;
-                packed
-            }
-            None => {
-                let mut packed = Buffer::new(conv2d::packed_transposed_len(isa, &geometry));
-                conv2d::pack_transposed(isa, &geometry, &weights, &mut packed)?;
-                packed
-            }
-        };
-        let channels = geometry.input()[3];
+        let forward = asked(
+            algorithm,
+            || conv2d::Convolution::new(isa, &geometry),
+            |algorithm| conv2d::Convolution::with_algorithm(isa, &geometry, algorithm),
+        )?;
+        let input_gradient = asked(
+            algorithm,
+            || InputGradient::new(isa, &geometry),
+            |algorithm| InputGradient::with_algorithm(isa, &geometry, algorithm),
+        )?;
+        let weight_gradient = asked(
+            algorithm,
+            || WeightGradient::new(isa, &geometry),
+            |algorithm| WeightGradient::with_algorithm(isa, &geometry, algorithm),
+        )?;
+        let mut packed = Buffer::new(forward.packed_len());
+        forward.pack(&weights, &mut packed)?;
+        if packed.is_empty() {
+            packed = weights.clone();
+        }
+        let mut packed_transposed = Buffer::new(input_gradient.packed_len());
+        input_gradient.pack(&weights, &mut packed_transposed)?;
         let scratch = [
             forward.scratch_len(),
-            winograd[0].map_or(0, |winograd| winograd.grad_input_scratch_len()),
-            winograd[1].map_or(0, |winograd| winograd.grad_weights_scratch_len(channels)),
+            input_gradient.scratch_len(),
+            weight_gradient.scratch_len(weight_gradient.parts().count()),
         ];
         Ok(Convolution {
-            isa,
             geometry,
             forward,
-            winograd,
+            input_gradient,
+            weight_gradient,
             input: crate::numbers(len(geometry.input())),
             output: crate::numbers(len(geometry.output())),
             bias: crate::numbers(geometry.output()[3]),
@@ -269,6 +213,18 @@ impl Convolution {
             d_weights: weights,
             scratch: scratch.map(Buffer::new),
         })
+    }
+}
+
+/// The automatic choice, or an algorithm that was asked for, which gives way to the direct one if it does not fit.
+fn asked<T>(
+    algorithm: Option<Algorithm>,
+    chosen: impl Fn() -> T,
+    with: impl Fn(Algorithm) -> Result<T, Error>,
+) -> Result<T, Error> {
+    match algorithm {
+        None => Ok(chosen()),
+        Some(algorithm) => with(algorithm).or_else(|_| with(Algorithm::Direct)),
     }
 }
 
@@ -294,34 +250,19 @@ impl Ready for Convolution {
     }
 
     fn forward(&mut self) -> Result<(), Error> {
-        let Convolution { isa, geometry, forward, input, packed, bias, output, scratch, .. } = self;
-        let (bias, activation, scratch) = (Some(&**bias), Activation::Relu, &mut scratch[0]);
-        match forward {
-            Forward::Direct => conv2d::forward(*isa, geometry, input, packed, bias, activation, output),
-            Forward::Winograd(winograd) => winograd.forward(input, packed, bias, activation, output, scratch),
-            Forward::RowPairs(pairs) => pairs.forward(input, packed, bias, activation, output, scratch),
-            Forward::RowTiles(tiles) => tiles.forward(input, packed, bias, activation, output, scratch),
-        }
+        let Convolution { forward, input, packed, bias, output, scratch, .. } = self;
+        forward.forward(input, packed, Some(bias), Activation::Relu, output, &mut scratch[0])
     }
 
     fn grad_input(&mut self) -> Result<(), Error> {
-        let Convolution { isa, geometry, winograd, output, packed_transposed, d_input, scratch, .. } = self;
-        match winograd[0] {
-            Some(winograd) => winograd.grad_input(output, packed_transposed, d_input, &mut scratch[1]),
-            None => conv2d::grad_input(*isa, geometry, output, packed_transposed, d_input),
-        }
+        let Convolution { input_gradient, output, packed_transposed, d_input, scratch, .. } = self;
+        input_gradient.run(output, packed_transposed, d_input, &mut scratch[1])
     }
 
     fn grad_weights(&mut self) -> Option<Result<(), Error>> {
-        let Convolution { isa, geometry, winograd, input, output, d_weights, scratch, .. } = self;
-        let [_, _, cin, cout] = geometry.weights();
-        Some(match winograd[1] {
-            Some(winograd) => winograd.grad_weights(input, output, 0..cin, d_weights, &mut scratch[2]),
-            None => {
-                let rows = d_weights.len() / cout;
-                conv2d::grad_weights(*isa, geometry, input, output, 0..rows, d_weights)
-            }
-        })
+        let Convolution { weight_gradient, input, output, d_weights, scratch, .. } = self;
+        let parts = 0..weight_gradient.parts().count();
+        Some(weight_gradient.run(input, output, parts, d_weights, &mut scratch[2]))
     }
 }
 

@@ -6,8 +6,7 @@ use super::{
 use crate::buffer::whole_lines;
 use crate::parallel::{WORTH_SHARING, each_chunk, fewer_than_threads, for_each_part, part_of, threads};
 use crate::{Error, Shape};
-use bantam_kernels::conv2d::winograd::RowTiles;
-use bantam_kernels::conv2d::{Activation, Algorithm, Geometry};
+use bantam_kernels::conv2d::{Activation, Convolution, Geometry};
 use bantam_kernels::{self as kernels, Isa, max_pool2d as kernel};
 use core::ops::Range;
 
@@ -40,7 +39,7 @@ impl Conv2dPool {
     fn pass(&self, run: Forward<'_>, pool: Pool, argmax: Option<&mut [u8]>) -> Result<(), Error> {
         let Forward { isa, inputs, prepared, prepared_for, output, scratch, .. } = run;
         let stripes = self.stripes(isa, prepared_for, argmax.is_some())?;
-        let weights = Weights::new(inputs, prepared, stripes.algorithm);
+        let weights = Weights::new(inputs, prepared);
         let stripe = Stripe { isa, weights, activation: self.pool.activation };
         let ([_, output_len], [_, output_row], all_rows) =
             (stripes.image(), stripes.row(), stripes.all_rows());
@@ -56,21 +55,19 @@ impl Conv2dPool {
             stripes.each(images, rows, &mut |part| {
                 let here = part.output.start - start..part.output.end - start;
                 let input = &inputs[0][part.input];
-                if let Some(tiles) = stripes.at_once(isa, &part.conv) {
-                    let scratch = &mut scratch[..tiles.scratch_len()];
-                    let (weights, output) = (stripe.weights, &mut output[here]);
-                    let (packed, bias, activation) = (weights.prepared, weights.bias, stripe.activation);
-                    return Ok(tiles.forward(input, packed, bias, activation, output, scratch)?);
+                if let Some(pooled) = stripes.at_once(&part.conv) {
+                    let output = &mut output[here];
+                    return weights.convolve(&pooled, stripe.activation, input, output, scratch);
                 }
                 let map = stripe.convolve(&part.conv, input, scratch)?;
                 let argmax = argmax.as_deref_mut().map(|argmax| &mut argmax[here.clone()]);
                 Ok(pool(stripe, &part.pool, map, &mut output[here], argmax)?)
             })
         };
-        let scratch_len = stripes.scratch_len(isa)?;
+        let scratch_len = stripes.scratch_len()?;
         if fewer_than_threads(batch)
             && stripes.rows < all_rows
-            && stripes.conv.first(1).multiply_adds() >= WORTH_SHARING
+            && stripes.conv.geometry().first(1).multiply_adds() >= WORTH_SHARING
         {
             let together = part_of(all_rows).next_multiple_of(stripes.rows);
             return each_chunk(output, argmax, output_len, |image, output, argmax| {
@@ -110,9 +107,10 @@ impl Operation for Conv2dPool {
     }
 
     fn forward_scratch_len(&self, isa: Isa, inputs: &[Shape]) -> Result<usize, Error> {
-        let mut largest = self.stripes(isa, inputs, false)?.scratch_len(isa)?;
-        if conv2d::has_tiles(isa) {
-            largest = largest.max(self.stripes(isa, inputs, true)?.scratch_len(isa)?);
+        let mut largest = self.stripes(isa, inputs, false)?.scratch_len()?;
+        // Scalar code has no convolution that pools at once.
+        if isa != Isa::SCALAR {
+            largest = largest.max(self.stripes(isa, inputs, true)?.scratch_len()?);
         }
         room_of_parts(threads(), largest)
     }
@@ -141,7 +139,7 @@ impl Operation for Conv2dPool {
         }
         let Forward { isa, shapes, inputs, prepared, prepared_for, output: data, scratch, .. } = run;
         let stripes = self.stripes(isa, prepared_for, false)?;
-        let weights = Weights::new(inputs, prepared, stripes.algorithm);
+        let weights = Weights::new(inputs, prepared);
         let stripe = Stripe { isa, weights, activation: self.pool.activation };
         let [batch, ..] = shapes[0].array::<4>("input")?;
         stripes.each(0..batch, 0..stripes.all_rows(), &mut |part| {
@@ -184,14 +182,14 @@ impl Stripe<'_> {
     /// The map of a stripe, at the front of the scratch.
     fn convolve<'s>(
         &self,
-        conv: &Geometry,
+        conv: &Convolution,
         input: &[f32],
         scratch: &'s mut [f32],
     ) -> Result<&'s [f32], Error> {
-        let len = elements(conv.output());
+        let len = elements(conv.geometry().output());
         let (map, scratch) = scratch.split_at_mut(whole_lines(len));
         let map = &mut map[..len];
-        conv2d::convolve(self.isa, conv, self.weights, Activation::None, input, map, scratch)?;
+        self.weights.convolve(conv, Activation::None, input, map, scratch)?;
         Ok(map)
     }
 }
@@ -223,9 +221,8 @@ fn maxima_and_where(
 
 /// How the map between convolution and pool is parted.
 struct Stripes {
-    conv: Geometry,
+    conv: Convolution,
     pool: kernel::Geometry,
-    algorithm: Algorithm,
     /// The convolution pools while it has its outputs in registers, and there is no map.
     at_once: bool,
     /// Whole images at a time, or one and some rows of the pool's output.
@@ -235,39 +232,22 @@ struct Stripes {
 
 /// A stripe's convolution and pool, and where its input and output lie in those of the batch.
 struct Part {
-    conv: Geometry,
+    conv: Convolution,
     pool: kernel::Geometry,
     input: Range<usize>,
     output: Range<usize>,
 }
 
-/// Numbers of a stripe of the map that should stay in a cache: the first-level one, or with the
-/// transforms of many tiles the second-level one.
-const STRIPE: usize = 8 * 1024;
-const WINOGRAD_STRIPE: usize = 128 * 1024;
-
-/// The convolution by tiles of rows that pool their outputs in registers. A program for scalar code alone has
-/// nothing of it.
-fn pooled_tiles(isa: Isa, conv: &Geometry) -> Option<RowTiles> {
-    if conv2d::has_tiles(isa) { RowTiles::new(isa, conv).ok()?.pooled() } else { None }
-}
-
 impl Stripes {
     /// `halves` if the pool has windows of 2×2 and as large a stride, and that is all there is to do.
     fn new(isa: Isa, conv: Geometry, pool: kernel::Geometry, halves: bool) -> Stripes {
-        let algorithm = Algorithm::choose(isa, &conv);
+        let conv = Convolution::new(isa, &conv);
         let [batch, rows, ..] = pool.output();
-        let at_once = halves && algorithm == Algorithm::RowTiles && pooled_tiles(isa, &conv).is_some();
-        let mut stripes = Stripes { conv, pool, algorithm, at_once, images: 1, rows };
-        let room = match algorithm {
-            // A small computer has no cache to fill and no memory to waste.
-            Algorithm::RowPairs => 0,
-            Algorithm::Direct if isa == Isa::SCALAR => 0,
-            Algorithm::RowTiles if at_once => WINOGRAD_STRIPE,
-            Algorithm::Direct | Algorithm::RowTiles => STRIPE,
-            Algorithm::Winograd(_) => WINOGRAD_STRIPE,
-        };
-        let map = elements_of_one(conv.output());
+        let pooled = if halves { conv.pooled() } else { None };
+        let mut stripes = Stripes { conv, pool, at_once: pooled.is_some(), images: 1, rows };
+        let room = pooled.unwrap_or(conv).stripe_len();
+        let geometry = conv.geometry();
+        let map = elements_of_one(geometry.output());
         if map <= room {
             stripes.images = (room / map).min(batch);
             return stripes;
@@ -276,13 +256,13 @@ impl Stripes {
         // stay the same.
         let Some((_, first)) = pool.rows(0..1) else { return stripes };
         let step = pool.rows(1..2).map_or(first.end, |(_, second)| second.start);
-        let aligned = |count: usize| (count * step).is_multiple_of(algorithm.rows());
-        let row = map / conv.output()[1];
+        let aligned = |count: usize| (count * step).is_multiple_of(conv.algorithm().rows());
+        let row = map / geometry.output()[1];
         if let Some(least) = (1..rows).find(|&count| aligned(count)).filter(|_| first.end <= step) {
             let count = (room / (row * step * least)).max(1) * least;
             let sees = |at: usize| {
                 let part = pool.rows(at..rows.min(at + count));
-                part.is_some_and(|(_, seen)| conv.rows(seen).is_some())
+                part.is_some_and(|(_, seen)| geometry.rows(seen).is_some())
             };
             // If the first and the last stripe see the input, those between do.
             if count < rows && sees(0) && sees((rows - 1) / count * count) {
@@ -293,18 +273,18 @@ impl Stripes {
     }
 
     /// The convolution with its pool, if they go at once.
-    fn at_once(&self, isa: Isa, conv: &Geometry) -> Option<RowTiles> {
-        if self.at_once { pooled_tiles(isa, conv) } else { None }
+    fn at_once(&self, conv: &Convolution) -> Option<Convolution> {
+        if self.at_once { conv.pooled() } else { None }
     }
 
     /// Numbers of an image's input and output.
     fn image(&self) -> [usize; 2] {
-        [elements_of_one(self.conv.input()), elements_of_one(self.pool.output())]
+        [elements_of_one(self.conv.geometry().input()), elements_of_one(self.pool.output())]
     }
 
     /// Numbers of a row of an image's input and output.
     fn row(&self) -> [usize; 2] {
-        let ([_, height, ..], [input, output]) = (self.conv.input(), self.image());
+        let ([_, height, ..], [input, output]) = (self.conv.geometry().input(), self.image());
         [input / height, output / self.all_rows()]
     }
 
@@ -354,16 +334,15 @@ impl Stripes {
     }
 
     /// Numbers of a stripe of the map, and the scratch of its convolution.
-    fn scratch_len(&self, isa: Isa) -> Result<usize, Error> {
+    fn scratch_len(&self) -> Result<usize, Error> {
         let rows = self.pool.rows(0..self.rows).and_then(|(_, seen)| self.conv.rows(seen));
         let conv = match rows {
             Some((conv, _)) if self.images == 1 => conv,
             _ => self.conv.first(self.images),
         };
-        if let Some(tiles) = self.at_once(isa, &conv) {
-            return Ok(tiles.scratch_len());
+        if let Some(pooled) = self.at_once(&conv) {
+            return Ok(pooled.scratch_len());
         }
-        let scratch = conv2d::convolve_scratch_len(isa, &conv, self.algorithm)?;
-        room([whole_lines(elements(conv.output())), scratch])
+        room([whole_lines(elements(conv.geometry().output())), conv.scratch_len()])
     }
 }

@@ -1,12 +1,13 @@
 //! Two-dimensional convolution (cross-correlation, as in every deep-learning library), channels
 //! last: input `[N, H, W, Cin]`, weights `[KH, KW, Cin, Cout]`, output `[N, OH, OW, Cout]`.
 //!
-//! Prepare, then run: pack the weights once for an [`Isa`](crate::Isa), then call [`forward`] or
-//! [`grad_input`] any number of times. [`grad_weights`] reads both operands in place. A dense
-//! layer is the convolution of a one-pixel image, see [`Geometry::dense`].
+//! Prepare, then run: a [`Convolution`], an [`InputGradient`] and a [`WeightGradient`] choose their algorithm
+//! for a shape and an [`Isa`](crate::Isa) once; weights are packed once and used any number of times. A dense
+//! layer is the convolution of a one-pixel image, see [`Geometry::dense`]. The functions compute directly.
 
 mod activation;
 mod algorithm;
+mod convolution;
 mod direct;
 pub(crate) mod geometry;
 mod grad_weights;
@@ -17,6 +18,7 @@ pub mod winograd;
 
 pub use activation::Activation;
 pub use algorithm::Algorithm;
+pub use convolution::{Convolution, InputGradient, Parts, WeightGradient};
 pub use direct::{forward, grad_input};
 pub use geometry::{Geometry, Padding};
 pub use grad_weights::grad_weights;

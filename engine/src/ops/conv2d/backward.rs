@@ -1,4 +1,3 @@
-use super::{grad_input_winograd, grad_weights_winograd};
 use crate::Error;
 use crate::buffer::whole_lines;
 use crate::ops::{Backward, BackwardRows, elements, elements_of_one, room, room_of_parts};
@@ -6,7 +5,7 @@ use crate::parallel::{
     WORTH_SHARING, for_each_chunk, for_each_chunk_with, for_each_group, join, most_parts, part_of_work,
     threads,
 };
-use bantam_kernels::conv2d::{self, Activation, Geometry};
+use bantam_kernels::conv2d::{Activation, Geometry, InputGradient, Parts, WeightGradient};
 use bantam_kernels::{Isa, elementwise, max_pool2d, reduce};
 
 /// Room for all passes over the batch, in groups or as a whole, with a gradient to the input or without.
@@ -17,7 +16,7 @@ pub(in crate::ops) fn backward_scratch_len(
     d_input: bool,
 ) -> Result<usize, Error> {
     if let Some(groups) = Groups::new(geometry)? {
-        let [turned, sums] = [groups.turned_len(isa, d_input)?, groups.sums_len()].map(whole_lines);
+        let [turned, sums] = [groups.turned_len(isa, d_input), groups.sums_len()].map(whole_lines);
         let len = groups.scratch_len(isa, pool.is_some(), d_input)?;
         return room([turned, sums, room_of_parts(most_parts(groups.count), len)?]);
     }
@@ -63,15 +62,16 @@ pub(in crate::ops) fn backward(
 
 /// Rows of weights, if their gradients do not depend on each other's.
 pub(in crate::ops) fn weight_rows(isa: Isa, geometry: &Geometry) -> Result<Option<usize>, Error> {
-    let [kh, kw, cin, _] = geometry.weights();
-    let apart = grad_weights_winograd(isa, geometry)?.is_none() && Groups::new(geometry)?.is_none();
-    Ok(apart.then_some(kh * kw * cin))
+    Ok(match WeightGradient::new(isa, geometry).parts() {
+        Parts::Rows(rows) if Groups::new(geometry)?.is_none() => Some(rows),
+        _ => None,
+    })
 }
 
 /// The gradients of some rows of weights.
 pub(in crate::ops) fn backward_rows(geometry: &Geometry, run: BackwardRows<'_>) -> Result<(), Error> {
     let BackwardRows { isa, input, d_output, rows, d_weights, .. } = run;
-    Ok(conv2d::grad_weights(isa, geometry, input, d_output, rows, d_weights)?)
+    Ok(WeightGradient::new(isa, geometry).run(input, d_output, rows, d_weights, &mut [])?)
 }
 
 /// Whether the gradients to weights and input are computed at the same time.
@@ -111,40 +111,6 @@ fn unpool<'a>(
     Ok((&map[..len], scratch))
 }
 
-/// Numbers of the weights as the gradient to the input takes them.
-fn turned_len(isa: Isa, geometry: &Geometry) -> Result<usize, Error> {
-    Ok(match grad_input_winograd(isa, geometry)? {
-        Some(winograd) => winograd.packed_transposed_len(),
-        None => conv2d::packed_transposed_len(isa, geometry),
-    })
-}
-
-fn turn(isa: Isa, geometry: &Geometry, weights: &[f32], turned: &mut [f32]) -> Result<(), Error> {
-    match grad_input_winograd(isa, geometry)? {
-        Some(winograd) => winograd.pack_transposed(weights, turned)?,
-        None => conv2d::pack_transposed(isa, geometry, weights, turned)?,
-    }
-    Ok(())
-}
-
-/// The gradient to the input of `images`, on one thread, as it is chosen for the batch of `geometry`.
-fn grad_input_of(
-    isa: Isa,
-    geometry: &Geometry,
-    images: usize,
-    turned: &[f32],
-    d_output: &[f32],
-    d_input: &mut [f32],
-    scratch: &mut [f32],
-) -> Result<(), Error> {
-    let Some(winograd) = grad_input_winograd(isa, geometry)? else {
-        return Ok(conv2d::grad_input(isa, &geometry.first(images), d_output, turned, d_input)?);
-    };
-    let winograd = winograd.first(images);
-    let scratch = &mut scratch[..winograd.grad_input_scratch_len()];
-    Ok(winograd.grad_input(d_output, turned, d_input, scratch)?)
-}
-
 /// Images of a batch in groups: all passes go over one group before the next, and what they sum is added
 /// up in the order of the groups.
 struct Groups {
@@ -179,19 +145,17 @@ impl Groups {
     }
 
     /// Numbers of the weights as the gradient to the input takes them, if there is one.
-    fn turned_len(&self, isa: Isa, d_input: bool) -> Result<usize, Error> {
-        if d_input { turned_len(isa, &self.geometry) } else { Ok(0) }
+    fn turned_len(&self, isa: Isa, d_input: bool) -> usize {
+        if d_input { InputGradient::new(isa, &self.geometry).packed_len() } else { 0 }
     }
 
     /// Numbers that each thread needs room for.
     fn scratch_len(&self, isa: Isa, pooled: bool, d_input: bool) -> Result<usize, Error> {
         let geometry = &self.geometry;
         let map = if pooled { whole_lines(elements(geometry.output())) } else { 0 };
-        let channels = geometry.input()[3];
-        let weights = grad_weights_winograd(isa, geometry)?;
-        let weights = weights.map_or(0, |winograd| winograd.grad_weights_scratch_len(channels));
-        let input = if d_input { grad_input_winograd(isa, geometry)? } else { None };
-        let input = input.map_or(0, |winograd| winograd.grad_input_scratch_len());
+        let weights = WeightGradient::new(isa, geometry);
+        let weights = weights.scratch_len(weights.parts().count());
+        let input = if d_input { InputGradient::new(isa, geometry).scratch_len() } else { 0 };
         room([map, whole_lines(weights.max(input))])
     }
 
@@ -204,14 +168,16 @@ impl Groups {
     ) -> Result<(), Error> {
         let Backward { isa, inputs, output, kept, d_output, d_inputs, scratch, .. } = run;
         let [d_input, d_weights, d_bias] = d_inputs;
-        let [batch, _, _, channels] = geometry.input();
+        let [batch, ..] = geometry.input();
         let [_, _, _, features] = geometry.output();
         let weights = elements(geometry.weights());
+        let weight_gradient = WeightGradient::new(isa, &self.geometry);
+        let input_gradient = InputGradient::new(isa, &self.geometry);
         let (input_len, output_len) = (elements_of_one(geometry.input()), d_output.len() / batch);
 
-        let (turned, scratch) = split_lines(scratch, self.turned_len(isa, d_input.is_some())?);
+        let (turned, scratch) = split_lines(scratch, self.turned_len(isa, d_input.is_some()));
         if d_input.is_some() {
-            turn(isa, &self.geometry, inputs[1], turned)?;
+            input_gradient.pack(inputs[1], turned)?;
         }
         let turned = &*turned;
         let (sums, scratch) = split_lines(scratch, self.sums_len());
@@ -241,20 +207,13 @@ impl Groups {
                 reduce::sum_rows(isa, d_map.len() / features, features, d_map, bias_sums)?;
             }
             if with_weights {
-                match grad_weights_winograd(isa, &self.geometry)? {
-                    Some(winograd) => {
-                        let winograd = winograd.first(images);
-                        let scratch = &mut scratch[..winograd.grad_weights_scratch_len(channels)];
-                        winograd.grad_weights(input, d_map, 0..channels, weight_sums, scratch)?;
-                    }
-                    None => {
-                        let rows = 0..weights / features;
-                        conv2d::grad_weights(isa, &geometry, input, d_map, rows, weight_sums)?;
-                    }
-                }
+                let (gradient, parts) = (weight_gradient.first(images), weight_gradient.parts().count());
+                let scratch = &mut scratch[..gradient.scratch_len(parts)];
+                gradient.run(input, d_map, 0..parts, weight_sums, scratch)?;
             }
             if with_input {
-                grad_input_of(isa, &self.geometry, images, turned, d_map, d_input, scratch)?;
+                let gradient = input_gradient.first(images);
+                gradient.run(d_map, turned, d_input, &mut scratch[..gradient.scratch_len()])?;
             }
             Ok(())
         })?;
@@ -274,12 +233,14 @@ fn split_lines(scratch: &mut [f32], len: usize) -> (&mut [f32], &mut [f32]) {
     (&mut front[..len], rest)
 }
 
+/// Of each thread's channels, with their part of the gradient.
 fn grad_weights_scratch_len(isa: Isa, geometry: &Geometry) -> Result<usize, Error> {
-    let [_, _, cin, cout] = geometry.weights();
-    let Some(winograd) = grad_weights_winograd(isa, geometry)? else { return Ok(0) };
-    let channels = part_of_work(cin, geometry.multiply_adds());
-    let len = room([9 * channels * cout, winograd.grad_weights_scratch_len(channels)])?;
-    room_of_parts(cin.div_ceil(channels), len)
+    let [kh, kw, _, cout] = geometry.weights();
+    let gradient = WeightGradient::new(isa, geometry);
+    let Parts::Channels(all) = gradient.parts() else { return Ok(0) };
+    let channels = part_of_work(all, geometry.multiply_adds());
+    let len = room([kh * kw * channels * cout, gradient.scratch_len(channels)])?;
+    room_of_parts(all.div_ceil(channels), len)
 }
 
 /// The weights' gradient of the whole batch: threads share the weights.
@@ -291,24 +252,24 @@ fn grad_weights(
     d_weights: &mut [f32],
     scratch: &mut [f32],
 ) -> Result<(), Error> {
-    let [_, _, cin, cout] = geometry.weights();
-    let Some(winograd) = grad_weights_winograd(isa, geometry)? else {
-        let rows = part_of_work(d_weights.len() / cout, geometry.multiply_adds());
-        return for_each_chunk(d_weights, rows * cout, |i, d_weights| {
-            let rows = i * rows..i * rows + d_weights.len() / cout;
-            Ok(conv2d::grad_weights(isa, geometry, input, d_output, rows, d_weights)?)
+    let [kh, kw, cin, cout] = geometry.weights();
+    let gradient = WeightGradient::new(isa, geometry);
+    let together = part_of_work(gradient.parts().count(), geometry.multiply_adds());
+    let Parts::Channels(_) = gradient.parts() else {
+        return for_each_chunk(d_weights, together * cout, |i, d_weights| {
+            let rows = i * together..i * together + d_weights.len() / cout;
+            Ok(gradient.run(input, d_output, rows, d_weights, &mut [])?)
         });
     };
     // The channels of a part do not lie beside each other in the weights: each part has its own.
-    let channels = part_of_work(cin, geometry.multiply_adds());
-    let part_len = 9 * channels * cout + winograd.grad_weights_scratch_len(channels);
-    let scratch = &mut scratch[..cin.div_ceil(channels) * part_len];
-    let range = |i: usize| i * channels..cin.min((i + 1) * channels);
+    let part_len = kh * kw * together * cout + gradient.scratch_len(together);
+    let scratch = &mut scratch[..cin.div_ceil(together) * part_len];
+    let range = |i: usize| i * together..cin.min((i + 1) * together);
     for_each_chunk(scratch, part_len, |i, scratch| {
         let range = range(i);
-        let (part, scratch) = scratch.split_at_mut(9 * range.len() * cout);
-        let scratch = &mut scratch[..winograd.grad_weights_scratch_len(range.len())];
-        Ok(winograd.grad_weights(input, d_output, range, part, scratch)?)
+        let (part, scratch) = scratch.split_at_mut(kh * kw * range.len() * cout);
+        let scratch = &mut scratch[..gradient.scratch_len(range.len())];
+        Ok(gradient.run(input, d_output, range, part, scratch)?)
     })?;
     for (i, part) in scratch.chunks(part_len).enumerate() {
         let range = range(i);
@@ -324,13 +285,9 @@ fn grad_weights(
 fn grad_input_scratch_len(isa: Isa, geometry: &Geometry) -> Result<usize, Error> {
     let [batch, ..] = geometry.input();
     let images = part_of_work(batch, geometry.multiply_adds());
-    let parts = match grad_input_winograd(isa, geometry)? {
-        Some(winograd) => {
-            room_of_parts(batch.div_ceil(images), winograd.first(images).grad_input_scratch_len())?
-        }
-        None => 0,
-    };
-    room([whole_lines(turned_len(isa, geometry)?), parts])
+    let gradient = InputGradient::new(isa, geometry);
+    let parts = room_of_parts(batch.div_ceil(images), gradient.first(images).scratch_len())?;
+    room([whole_lines(gradient.packed_len()), parts])
 }
 
 /// The input's gradient of the whole batch: threads share the images.
@@ -345,16 +302,15 @@ fn grad_input(
     let [batch, ..] = geometry.input();
     let (input_len, output_len) = (d_input.len() / batch, d_output.len() / batch);
     let images = part_of_work(batch, geometry.multiply_adds());
-    let (turned, scratch) = split_lines(scratch, turned_len(isa, geometry)?);
-    turn(isa, geometry, weights, turned)?;
+    let gradient = InputGradient::new(isa, geometry);
+    let (turned, scratch) = split_lines(scratch, gradient.packed_len());
+    gradient.pack(weights, turned)?;
     let turned = &*turned;
-    let scratch_len = match grad_input_winograd(isa, geometry)? {
-        Some(winograd) => winograd.first(images).grad_input_scratch_len(),
-        None => 0,
-    };
+    let scratch_len = gradient.first(images).scratch_len();
     for_each_chunk_with((d_input, images * input_len), (scratch, scratch_len), |i, d_input, scratch| {
         let images_here = d_input.len() / input_len;
         let d_output = &d_output[i * images * output_len..][..images_here * output_len];
-        grad_input_of(isa, geometry, images_here, turned, d_output, d_input, scratch)
+        let gradient = gradient.first(images_here);
+        Ok(gradient.run(d_output, turned, d_input, &mut scratch[..gradient.scratch_len()])?)
     })
 }

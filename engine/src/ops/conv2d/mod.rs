@@ -6,8 +6,7 @@ use super::{Backward, BackwardRows, Differentiable, Forward, Operation, elements
 use crate::parallel::{WORTH_SHARING, fewer_than_threads, for_each_chunk_with, part_of, part_of_work};
 use crate::{Error, Shape};
 use bantam_kernels::Isa;
-use bantam_kernels::conv2d::winograd::{RowPairs, RowTiles, Winograd};
-use bantam_kernels::conv2d::{self, Activation, Algorithm, Geometry, Padding};
+use bantam_kernels::conv2d::{Activation, Convolution, Geometry, Padding};
 
 /// How a convolution slides over its input `[N, H, W, Cin]`.
 ///
@@ -131,35 +130,8 @@ pub(super) fn require_weights(inputs: &[Shape], dims: &[usize]) -> Result<(), Er
     }
 }
 
-/// Winograd's algorithm, if that is what was chosen for a gradient.
-fn winograd(isa: Isa, geometry: &Geometry, algorithm: Algorithm) -> Result<Option<Winograd>, Error> {
-    match algorithm {
-        Algorithm::Winograd(tile) => Ok(Some(Winograd::new(isa, geometry, tile)?)),
-        Algorithm::Direct | Algorithm::RowPairs | Algorithm::RowTiles => Ok(None),
-    }
-}
-
-fn grad_input_winograd(isa: Isa, geometry: &Geometry) -> Result<Option<Winograd>, Error> {
-    winograd(isa, geometry, Algorithm::choose_grad_input(isa, geometry))
-}
-
-fn grad_weights_winograd(isa: Isa, geometry: &Geometry) -> Result<Option<Winograd>, Error> {
-    winograd(isa, geometry, Algorithm::choose_grad_weights(isa, geometry))
-}
-
-/// Whether a forward pass may be given one of Winograd's tiles: scalar code never is. Where the compiler
-/// sees that there is no other code, a program has nothing of Winograd's in it.
-pub(super) fn has_tiles(isa: Isa) -> bool {
-    isa != Isa::SCALAR
-}
-
 pub(super) fn prepared_len(isa: Isa, geometry: &Geometry) -> Result<usize, Error> {
-    Ok(match Algorithm::choose(isa, geometry) {
-        Algorithm::Winograd(tile) if has_tiles(isa) => Winograd::new(isa, geometry, tile)?.packed_len(),
-        Algorithm::RowTiles if has_tiles(isa) => RowTiles::new(isa, geometry)?.packed_len(),
-        Algorithm::Direct if !conv2d::takes_plain_weights(isa) => conv2d::packed_len(isa, geometry),
-        _ => 0,
-    })
+    Ok(Convolution::new(isa, geometry).packed_len())
 }
 
 pub(super) fn prepare(
@@ -168,86 +140,42 @@ pub(super) fn prepare(
     weights: &[f32],
     prepared: &mut [f32],
 ) -> Result<(), Error> {
-    match Algorithm::choose(isa, geometry) {
-        Algorithm::Winograd(tile) if has_tiles(isa) => {
-            Winograd::new(isa, geometry, tile)?.pack(weights, prepared)?;
-        }
-        Algorithm::RowTiles if has_tiles(isa) => RowTiles::new(isa, geometry)?.pack(weights, prepared)?,
-        Algorithm::Direct if !conv2d::takes_plain_weights(isa) => {
-            conv2d::pack(isa, geometry, weights, prepared)?;
-        }
-        _ => {}
-    }
-    Ok(())
+    Ok(Convolution::new(isa, geometry).pack(weights, prepared)?)
 }
 
-/// What a forward pass multiplies by, prepared for an algorithm.
+/// What a forward pass multiplies by and adds.
 #[derive(Clone, Copy)]
 pub(super) struct Weights<'a> {
-    pub prepared: &'a [f32],
-    pub bias: Option<&'a [f32]>,
-    pub algorithm: Algorithm,
+    prepared: &'a [f32],
+    bias: Option<&'a [f32]>,
 }
 
 impl<'a> Weights<'a> {
     /// Of an operation's inputs. Where there was nothing to prepare the weights themselves serve.
-    pub fn new(inputs: &[&'a [f32]], prepared: &'a [f32], algorithm: Algorithm) -> Weights<'a> {
+    pub fn new(inputs: &[&'a [f32]], prepared: &'a [f32]) -> Weights<'a> {
         let prepared = if prepared.is_empty() { inputs[1] } else { prepared };
-        Weights { prepared, bias: inputs.get(2).copied(), algorithm }
+        Weights { prepared, bias: inputs.get(2).copied() }
     }
-}
 
-/// Elements of scratch that [`convolve`] needs.
-pub(super) fn convolve_scratch_len(
-    isa: Isa,
-    geometry: &Geometry,
-    algorithm: Algorithm,
-) -> Result<usize, Error> {
-    Ok(match algorithm {
-        Algorithm::RowPairs => RowPairs::new(isa, geometry)?.scratch_len(),
-        Algorithm::Winograd(tile) if has_tiles(isa) => {
-            Winograd::new(isa, geometry, tile)?.forward_scratch_len()
-        }
-        Algorithm::RowTiles if has_tiles(isa) => RowTiles::new(isa, geometry)?.scratch_len(),
-        _ => 0,
-    })
-}
-
-/// A convolution on one thread.
-pub(super) fn convolve(
-    isa: Isa,
-    geometry: &Geometry,
-    Weights { prepared, bias, algorithm }: Weights<'_>,
-    activation: Activation,
-    input: &[f32],
-    output: &mut [f32],
-    scratch: &mut [f32],
-) -> Result<(), Error> {
-    let scratch = &mut scratch[..convolve_scratch_len(isa, geometry, algorithm)?];
-    match algorithm {
-        Algorithm::RowPairs => {
-            let pairs = RowPairs::new(isa, geometry)?;
-            pairs.forward(input, prepared, bias, activation, output, scratch)?;
-        }
-        Algorithm::Winograd(tile) if has_tiles(isa) => {
-            let winograd = Winograd::new(isa, geometry, tile)?;
-            winograd.forward(input, prepared, bias, activation, output, scratch)?;
-        }
-        Algorithm::RowTiles if has_tiles(isa) => {
-            let tiles = RowTiles::new(isa, geometry)?;
-            tiles.forward(input, prepared, bias, activation, output, scratch)?;
-        }
-        _ => conv2d::forward(isa, geometry, input, prepared, bias, activation, output)?,
+    /// A convolution on one thread, with scratch at the front of what there is.
+    pub fn convolve(
+        self,
+        convolution: &Convolution,
+        activation: Activation,
+        input: &[f32],
+        output: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<(), Error> {
+        let scratch = &mut scratch[..convolution.scratch_len()];
+        Ok(convolution.forward(input, self.prepared, self.bias, activation, output, scratch)?)
     }
-    Ok(())
 }
 
 /// How a forward pass is parted.
 #[derive(Clone, Copy)]
 struct Parts {
     /// Of all images, or of as many pixels if the window is a single one: then pixels are parted.
-    whole: Geometry,
-    algorithm: Algorithm,
+    whole: Convolution,
     /// Rows of a part, if the images are too few for the threads.
     rows: Option<usize>,
 }
@@ -255,49 +183,52 @@ struct Parts {
 impl Parts {
     /// For `batch` images; `prepared_for` says what the weights are prepared for.
     fn new(isa: Isa, prepared_for: &Geometry, batch: usize) -> Parts {
-        let algorithm = Algorithm::choose(isa, prepared_for);
-        let whole = prepared_for.first(batch);
-        let ([n, h, w, cin], [kh, kw, _, cout], [_, oh, ow, _]) =
-            (whole.input(), whole.weights(), whole.output());
-        if !fewer_than_threads(batch) || whole.first(1).multiply_adds() < WORTH_SHARING {
-            return Parts { whole, algorithm, rows: None };
+        let whole = Convolution::new(isa, prepared_for).first(batch);
+        let geometry = whole.geometry();
+        if !fewer_than_threads(batch) || geometry.first(1).multiply_adds() < WORTH_SHARING {
+            return Parts { whole, rows: None };
         }
+        let ([n, h, w, cin], [kh, kw, _, cout], [_, oh, ow, _]) =
+            (geometry.input(), geometry.weights(), geometry.output());
         if [kh, kw, oh, ow] == [1, 1, h, w]
-            && let Ok(whole) = Geometry::dense(n * h * w, cin, cout)
+            && let Ok(pixels) = Geometry::dense(n * h * w, cin, cout)
         {
-            return Parts { whole, algorithm, rows: None };
+            return Parts { whole: Convolution::new(isa, &pixels), rows: None };
         }
         // Tiles stay whole, so that the bits stay the same.
-        let rows = part_of(oh).next_multiple_of(algorithm.rows()).min(oh);
-        let seeing = (0..oh).step_by(rows).all(|row| whole.rows(row..oh.min(row + rows)).is_some());
-        Parts { whole, algorithm, rows: seeing.then_some(rows) }
+        let rows = part_of(oh).next_multiple_of(whole.algorithm().rows()).min(oh);
+        let seeing = (0..oh).step_by(rows).all(|row| geometry.rows(row..oh.min(row + rows)).is_some());
+        Parts { whole, rows: seeing.then_some(rows) }
+    }
+
+    fn geometry(&self) -> &Geometry {
+        self.whole.geometry()
     }
 
     /// How many images or pixels there are, and how many are in a part.
     fn counts(&self) -> [usize; 2] {
-        let [count, ..] = self.whole.input();
-        [count, part_of_work(count, self.whole.multiply_adds())]
+        let [count, ..] = self.geometry().input();
+        [count, part_of_work(count, self.geometry().multiply_adds())]
     }
 
     /// Elements of an input and of an output.
     fn lens(&self) -> [usize; 2] {
-        [self.whole.input(), self.whole.output()].map(elements_of_one)
+        [self.geometry().input(), self.geometry().output()].map(elements_of_one)
     }
 
     /// Elements of scratch of one part, the largest, and of all parts.
-    fn scratch_lens(&self, isa: Isa) -> Result<[usize; 2], Error> {
+    fn scratch_lens(&self) -> Result<[usize; 2], Error> {
         let (largest, parts) = match self.rows {
             None => {
                 let [count, part] = self.counts();
                 (Some(self.whole.first(part)), count.div_ceil(part))
             }
             Some(rows) => {
-                let height = self.whole.output()[1];
+                let height = self.geometry().output()[1];
                 (self.whole.rows(0..rows).map(|(part, _)| part), height.div_ceil(rows))
             }
         };
-        let Some(largest) = largest else { return Ok([0, 0]) };
-        let len = convolve_scratch_len(isa, &largest, self.algorithm)?;
+        let len = largest.map_or(0, |largest| largest.scratch_len());
         Ok([len, room_of_parts(parts, len)?])
     }
 }
@@ -305,7 +236,7 @@ impl Parts {
 /// Room for all parts, also when there are fewer images than stated.
 pub(super) fn forward_scratch_len(isa: Isa, geometry: &Geometry) -> Result<usize, Error> {
     let [batch, ..] = geometry.input();
-    let of = |batch: usize| Ok(Parts::new(isa, geometry, batch).scratch_lens(isa)?[1]);
+    let of = |batch: usize| Ok(Parts::new(isa, geometry, batch).scratch_lens()?[1]);
     let whole: Result<usize, Error> = of(batch);
     if !fewer_than_threads(1) {
         return whole;
@@ -326,20 +257,20 @@ pub(super) fn forward(
     let Forward { isa, inputs, prepared, output, scratch, .. } = run;
     let batch = output.len() / elements_of_one(prepared_for.output());
     let parts = Parts::new(isa, prepared_for, batch);
-    let Parts { whole, algorithm, rows } = parts;
-    let weights = Weights::new(inputs, prepared, algorithm);
+    let Parts { whole, rows } = parts;
+    let weights = Weights::new(inputs, prepared);
     let [input_len, output_len] = parts.lens();
-    let [scratch_len, _] = parts.scratch_lens(isa)?;
+    let [scratch_len, _] = parts.scratch_lens()?;
     let Some(rows) = rows else {
         let [_, part] = parts.counts();
         let chunks = (output, part * output_len);
         return for_each_chunk_with(chunks, (scratch, scratch_len), |i, output, scratch| {
             let here = output.len() / output_len;
             let input = &inputs[0][i * part * input_len..][..here * input_len];
-            convolve(isa, &whole.first(here), weights, activation, input, output, scratch)
+            weights.convolve(&whole.first(here), activation, input, output, scratch)
         });
     };
-    let ([_, height, ..], [_, output_height, ..]) = (whole.input(), whole.output());
+    let ([_, height, ..], [_, output_height, ..]) = (whole.geometry().input(), whole.geometry().output());
     let (input_row, output_row) = (input_len / height, output_len / output_height);
     let images = inputs[0].chunks_exact(input_len).zip(output.chunks_exact_mut(output_len));
     for (input, output) in images {
@@ -348,7 +279,7 @@ pub(super) fn forward(
             let rows = i * rows..i * rows + output.len() / output_row;
             let Some((part, seen)) = whole.rows(rows) else { return Ok(()) };
             let input = &input[seen.start * input_row..seen.end * input_row];
-            convolve(isa, &part, weights, activation, input, output, scratch)
+            weights.convolve(&part, activation, input, output, scratch)
         })?;
     }
     Ok(())

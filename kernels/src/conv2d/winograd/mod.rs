@@ -192,6 +192,18 @@ impl Winograd {
         geometry.groups == 1 && geometry.axes.iter().all(plain)
     }
 
+    pub(in crate::conv2d) fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    pub(in crate::conv2d) fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    pub(in crate::conv2d) fn geometry_mut(&mut self) -> &mut Geometry {
+        &mut self.geometry
+    }
+
     /// The outputs of a tile.
     pub fn tile(&self) -> Tile {
         self.tile

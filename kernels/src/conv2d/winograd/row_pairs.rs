@@ -52,6 +52,14 @@ impl RowPairs {
         Ok(RowPairs { isa, geometry: *geometry })
     }
 
+    pub(in crate::conv2d) fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    pub(in crate::conv2d) fn geometry_mut(&mut self) -> &mut Geometry {
+        &mut self.geometry
+    }
+
     /// How far a result may be from the true one, in the units of [`Winograd::error_bound`], for so many
     /// input channels.
     ///

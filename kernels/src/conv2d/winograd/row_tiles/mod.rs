@@ -131,6 +131,22 @@ impl RowTiles {
         }
     }
 
+    pub(in crate::conv2d) fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    pub(in crate::conv2d) fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    pub(in crate::conv2d) fn geometry_mut(&mut self) -> &mut Geometry {
+        &mut self.geometry
+    }
+
+    pub(in crate::conv2d) fn is_pooled(&self) -> bool {
+        self.pooled
+    }
+
     /// The same convolution and a max-pool of its output with windows of 2×2 and as large a stride, which takes the
     /// outputs from registers. `None` if a window would lack a row or column, or the sums are too many for four
     /// tiles at a time.

@@ -1,0 +1,400 @@
+//! A convolution's three passes, each by the algorithm that suits its shape and the CPU: chosen once, then packed
+//! and run.
+
+use super::winograd::{RowPairs, RowTiles, Winograd};
+use super::{Activation, Algorithm, Geometry};
+use super::{forward, grad_input, grad_weights, pack, pack_transposed};
+use super::{packed_len, packed_transposed_len, takes_plain_weights};
+use crate::error::check;
+use crate::{Error, Isa};
+use core::ops::Range;
+
+/// Every product of the definition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Direct {
+    isa: Isa,
+    geometry: Geometry,
+}
+
+/// Whether there are Winograd's tiles for an instruction set: scalar code has none. Where the compiler sees
+/// that there is no other code, a program has nothing of them in it.
+fn has_tiles(isa: Isa) -> bool {
+    isa != Isa::SCALAR
+}
+
+/// The forward pass: convolution, bias and activation.
+///
+/// ```
+/// use bantam_kernels::Isa;
+/// use bantam_kernels::conv2d::{Activation, Convolution, Geometry, Padding};
+/// let geometry = Geometry::new([1, 8, 8, 3], [3, 3], 16, [1, 1], Padding::Same)?;
+/// let convolution = Convolution::new(Isa::detect(), &geometry);
+/// let weights = [0.1; 3 * 3 * 3 * 16];
+/// let mut packed = vec![0.0; convolution.packed_len()];
+/// convolution.pack(&weights, &mut packed)?;
+/// // Nothing to pack: the weights themselves serve.
+/// let packed = if packed.is_empty() { &weights[..] } else { &packed };
+/// let (mut output, mut scratch) = ([0.0; 8 * 8 * 16], vec![0.0; convolution.scratch_len()]);
+/// convolution.forward(&[1.0; 8 * 8 * 3], packed, None, Activation::None, &mut output, &mut scratch)?;
+/// assert!((output[3 * 8 * 16 + 3 * 16] - 2.7).abs() < 1e-5);
+/// # Ok::<(), bantam_kernels::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Convolution(Forward);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Forward {
+    Direct(Direct),
+    Winograd(Winograd),
+    RowPairs(RowPairs),
+    RowTiles(RowTiles),
+}
+
+impl Convolution {
+    /// By the [fastest](Algorithm::choose) algorithm.
+    pub fn new(isa: Isa, geometry: &Geometry) -> Convolution {
+        let chosen = Convolution::with_algorithm(isa, geometry, Algorithm::choose(isa, geometry));
+        chosen.unwrap_or(Convolution(Forward::Direct(Direct { isa, geometry: *geometry })))
+    }
+
+    /// By that algorithm.
+    ///
+    /// # Errors
+    /// It has no form for the shape, or for the instruction set.
+    pub fn with_algorithm(isa: Isa, geometry: &Geometry, algorithm: Algorithm) -> Result<Convolution, Error> {
+        Ok(Convolution(match algorithm {
+            Algorithm::Winograd(tile) if has_tiles(isa) => {
+                Forward::Winograd(Winograd::new(isa, geometry, tile)?)
+            }
+            Algorithm::RowTiles if has_tiles(isa) => Forward::RowTiles(RowTiles::new(isa, geometry)?),
+            Algorithm::RowPairs => Forward::RowPairs(RowPairs::new(isa, geometry)?),
+            Algorithm::Direct => Forward::Direct(Direct { isa, geometry: *geometry }),
+            Algorithm::Winograd(_) | Algorithm::RowTiles => return Err(Error::NotWinograd),
+        }))
+    }
+
+    /// The algorithm.
+    pub fn algorithm(&self) -> Algorithm {
+        match &self.0 {
+            Forward::Direct(_) => Algorithm::Direct,
+            Forward::Winograd(winograd) => Algorithm::Winograd(winograd.tile()),
+            Forward::RowPairs(_) => Algorithm::RowPairs,
+            Forward::RowTiles(_) => Algorithm::RowTiles,
+        }
+    }
+
+    /// The shape.
+    pub fn geometry(&self) -> &Geometry {
+        match &self.0 {
+            Forward::Direct(direct) => &direct.geometry,
+            Forward::Winograd(winograd) => winograd.geometry(),
+            Forward::RowPairs(pairs) => pairs.geometry(),
+            Forward::RowTiles(tiles) => tiles.geometry(),
+        }
+    }
+
+    fn with_geometry(mut self, geometry: Geometry) -> Convolution {
+        *(match &mut self.0 {
+            Forward::Direct(direct) => &mut direct.geometry,
+            Forward::Winograd(winograd) => winograd.geometry_mut(),
+            Forward::RowPairs(pairs) => pairs.geometry_mut(),
+            Forward::RowTiles(tiles) => tiles.geometry_mut(),
+        }) = geometry;
+        self
+    }
+
+    /// The same over the first `images`, as [`Geometry::first`].
+    pub fn first(self, images: usize) -> Convolution {
+        self.with_geometry(self.geometry().first(images))
+    }
+
+    /// The same for some rows of one image, as [`Geometry::rows`]. The bits are those of the whole if the
+    /// first is a multiple of [`Algorithm::rows`].
+    pub fn rows(self, rows: Range<usize>) -> Option<(Convolution, Range<usize>)> {
+        let (part, seen) = self.geometry().rows(rows)?;
+        Some((self.with_geometry(part), seen))
+    }
+
+    /// The same with a 2×2 max-pool of stride 2 behind it, of outputs that are still in registers, if there is
+    /// such code for the algorithm and the shape.
+    pub fn pooled(self) -> Option<Convolution> {
+        match self.0 {
+            Forward::RowTiles(tiles) if has_tiles(tiles.isa()) => {
+                Some(Convolution(Forward::RowTiles(tiles.pooled()?)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Elements of its output that should stay in a cache, where what follows takes the output in stripes: the
+    /// first-level one, or with the transforms of many tiles the second-level one. None on a scalar FPU: a small
+    /// computer has no cache to fill and no memory to waste.
+    pub fn stripe_len(&self) -> usize {
+        const FIRST_LEVEL: usize = 8 * 1024;
+        const SECOND_LEVEL: usize = 128 * 1024;
+        match &self.0 {
+            Forward::Winograd(_) => SECOND_LEVEL,
+            Forward::RowTiles(tiles) if tiles.is_pooled() => SECOND_LEVEL,
+            Forward::Direct(direct) if has_tiles(direct.isa) => FIRST_LEVEL,
+            Forward::RowTiles(_) => FIRST_LEVEL,
+            Forward::Direct(_) | Forward::RowPairs(_) => 0,
+        }
+    }
+
+    /// Elements of the packed weights; none where [`forward`](Self::forward) takes the weights as they are.
+    pub fn packed_len(&self) -> usize {
+        match &self.0 {
+            Forward::Winograd(winograd) if has_tiles(winograd.isa()) => winograd.packed_len(),
+            Forward::RowTiles(tiles) if has_tiles(tiles.isa()) => tiles.packed_len(),
+            Forward::Direct(direct) if !takes_plain_weights(direct.isa) => {
+                packed_len(direct.isa, &direct.geometry)
+            }
+            _ => 0,
+        }
+    }
+
+    /// Packs weights `[KH, KW, Cin / groups, Cout]`; nothing where they are taken as they are.
+    ///
+    /// # Errors
+    /// A slice's length differs from the shape's.
+    pub fn pack(&self, weights: &[f32], packed: &mut [f32]) -> Result<(), Error> {
+        match &self.0 {
+            Forward::Winograd(winograd) if has_tiles(winograd.isa()) => winograd.pack(weights, packed),
+            Forward::RowTiles(tiles) if has_tiles(tiles.isa()) => tiles.pack(weights, packed),
+            Forward::Direct(direct) if !takes_plain_weights(direct.isa) => {
+                pack(direct.isa, &direct.geometry, weights, packed)
+            }
+            _ => check("packed weights", packed, 0),
+        }
+    }
+
+    /// Elements of scratch that [`forward`](Self::forward) takes.
+    pub fn scratch_len(&self) -> usize {
+        match &self.0 {
+            Forward::Winograd(winograd) if has_tiles(winograd.isa()) => winograd.forward_scratch_len(),
+            Forward::RowTiles(tiles) if has_tiles(tiles.isa()) => tiles.scratch_len(),
+            Forward::RowPairs(pairs) => pairs.scratch_len(),
+            _ => 0,
+        }
+    }
+
+    /// `[N, H, W, Cin]` to `[N, OH, OW, Cout]`, with a bias of `[Cout]`, or half the rows and columns if
+    /// [`pooled`](Self::pooled). What `scratch` holds does not matter.
+    ///
+    /// # Errors
+    /// A slice's length differs from the shape's, or a sum is [not finite](Error::NotFinite).
+    pub fn forward(
+        &self,
+        input: &[f32],
+        packed: &[f32],
+        bias: Option<&[f32]>,
+        activation: Activation,
+        output: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<(), Error> {
+        match &self.0 {
+            Forward::Winograd(winograd) if has_tiles(winograd.isa()) => {
+                winograd.forward(input, packed, bias, activation, output, scratch)
+            }
+            Forward::RowTiles(tiles) if has_tiles(tiles.isa()) => {
+                tiles.forward(input, packed, bias, activation, output, scratch)
+            }
+            Forward::RowPairs(pairs) => pairs.forward(input, packed, bias, activation, output, scratch),
+            Forward::Direct(Direct { isa, geometry }) => {
+                forward(*isa, geometry, input, packed, bias, activation, output)
+            }
+            Forward::Winograd(_) | Forward::RowTiles(_) => Err(Error::NotWinograd),
+        }
+    }
+}
+
+/// Either of the gradients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Gradient {
+    Direct(Direct),
+    Winograd(Winograd),
+}
+
+impl Gradient {
+    fn new(isa: Isa, geometry: &Geometry, algorithm: Algorithm) -> Result<Gradient, Error> {
+        match algorithm {
+            Algorithm::Direct => Ok(Gradient::Direct(Direct { isa, geometry: *geometry })),
+            Algorithm::Winograd(tile) => Ok(Gradient::Winograd(Winograd::new(isa, geometry, tile)?)),
+            Algorithm::RowPairs | Algorithm::RowTiles => Err(Error::NotWinograd),
+        }
+    }
+
+    fn chosen(isa: Isa, geometry: &Geometry, algorithm: Algorithm) -> Gradient {
+        let direct = Gradient::Direct(Direct { isa, geometry: *geometry });
+        Gradient::new(isa, geometry, algorithm).unwrap_or(direct)
+    }
+
+    fn first(self, images: usize) -> Gradient {
+        match self {
+            Gradient::Direct(Direct { isa, geometry }) => {
+                Gradient::Direct(Direct { isa, geometry: geometry.first(images) })
+            }
+            Gradient::Winograd(winograd) => Gradient::Winograd(winograd.first(images)),
+        }
+    }
+}
+
+/// The gradient to the input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InputGradient(Gradient);
+
+impl InputGradient {
+    /// By the [fastest](Algorithm::choose_grad_input) algorithm.
+    pub fn new(isa: Isa, geometry: &Geometry) -> InputGradient {
+        InputGradient(Gradient::chosen(isa, geometry, Algorithm::choose_grad_input(isa, geometry)))
+    }
+
+    /// By that algorithm.
+    ///
+    /// # Errors
+    /// It has no form for the shape, or none that is a gradient.
+    pub fn with_algorithm(
+        isa: Isa,
+        geometry: &Geometry,
+        algorithm: Algorithm,
+    ) -> Result<InputGradient, Error> {
+        Ok(InputGradient(Gradient::new(isa, geometry, algorithm)?))
+    }
+
+    /// The same over the first `images`, as [`Geometry::first`].
+    pub fn first(self, images: usize) -> InputGradient {
+        InputGradient(self.0.first(images))
+    }
+
+    /// Elements of the packed weights.
+    pub fn packed_len(&self) -> usize {
+        match &self.0 {
+            Gradient::Direct(direct) => packed_transposed_len(direct.isa, &direct.geometry),
+            Gradient::Winograd(winograd) => winograd.packed_transposed_len(),
+        }
+    }
+
+    /// Packs weights `[KH, KW, Cin / groups, Cout]`.
+    ///
+    /// # Errors
+    /// A slice's length differs from the shape's.
+    pub fn pack(&self, weights: &[f32], packed: &mut [f32]) -> Result<(), Error> {
+        match &self.0 {
+            Gradient::Direct(direct) => pack_transposed(direct.isa, &direct.geometry, weights, packed),
+            Gradient::Winograd(winograd) => winograd.pack_transposed(weights, packed),
+        }
+    }
+
+    /// Elements of scratch that [`run`](Self::run) takes.
+    pub fn scratch_len(&self) -> usize {
+        match &self.0 {
+            Gradient::Direct(_) => 0,
+            Gradient::Winograd(winograd) => winograd.grad_input_scratch_len(),
+        }
+    }
+
+    /// `[N, OH, OW, Cout]` to `[N, H, W, Cin]`, which is overwritten.
+    ///
+    /// # Errors
+    /// A slice's length differs from the shape's, or a sum is [not finite](Error::NotFinite).
+    pub fn run(
+        &self,
+        d_output: &[f32],
+        packed: &[f32],
+        d_input: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<(), Error> {
+        match &self.0 {
+            Gradient::Direct(direct) => grad_input(direct.isa, &direct.geometry, d_output, packed, d_input),
+            Gradient::Winograd(winograd) => winograd.grad_input(d_output, packed, d_input, scratch),
+        }
+    }
+}
+
+/// The gradient to the weights. Seen as a matrix they are `[KH · KW · Cin / groups, Cout]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WeightGradient(Gradient);
+
+impl WeightGradient {
+    /// By the [fastest](Algorithm::choose_grad_weights) algorithm.
+    pub fn new(isa: Isa, geometry: &Geometry) -> WeightGradient {
+        WeightGradient(Gradient::chosen(isa, geometry, Algorithm::choose_grad_weights(isa, geometry)))
+    }
+
+    /// By that algorithm.
+    ///
+    /// # Errors
+    /// It has no form for the shape, or none that is a gradient.
+    pub fn with_algorithm(
+        isa: Isa,
+        geometry: &Geometry,
+        algorithm: Algorithm,
+    ) -> Result<WeightGradient, Error> {
+        Ok(WeightGradient(Gradient::new(isa, geometry, algorithm)?))
+    }
+
+    /// The same over the first `images`, as [`Geometry::first`].
+    pub fn first(self, images: usize) -> WeightGradient {
+        WeightGradient(self.0.first(images))
+    }
+
+    /// Into how many parts the gradient can be cut: rows of the matrix, or input channels, whose rows do not
+    /// lie beside each other. A part's bits are the whole's.
+    pub fn parts(&self) -> Parts {
+        match &self.0 {
+            Gradient::Direct(direct) => {
+                let [kh, kw, channels, _] = direct.geometry.weights();
+                Parts::Rows(kh * kw * channels)
+            }
+            Gradient::Winograd(winograd) => Parts::Channels(winograd.geometry().input()[3]),
+        }
+    }
+
+    /// Elements of scratch that [`run`](Self::run) takes for so many [`parts`](Self::parts).
+    pub fn scratch_len(&self, parts: usize) -> usize {
+        match &self.0 {
+            Gradient::Direct(_) => 0,
+            Gradient::Winograd(winograd) => winograd.grad_weights_scratch_len(parts),
+        }
+    }
+
+    /// From the input `[N, H, W, Cin]` and the output's gradient `[N, OH, OW, Cout]` to some
+    /// [`parts`](Self::parts) of the weights' gradient, which is overwritten.
+    ///
+    /// # Errors
+    /// A slice's length differs from the shape's, there are fewer parts, or a sum is [not
+    /// finite](Error::NotFinite).
+    pub fn run(
+        &self,
+        input: &[f32],
+        d_output: &[f32],
+        parts: Range<usize>,
+        d_weights: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<(), Error> {
+        match &self.0 {
+            Gradient::Direct(direct) => {
+                grad_weights(direct.isa, &direct.geometry, input, d_output, parts, d_weights)
+            }
+            Gradient::Winograd(winograd) => winograd.grad_weights(input, d_output, parts, d_weights, scratch),
+        }
+    }
+}
+
+/// What a gradient to weights can be cut into, and how many there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parts {
+    /// Rows of the matrix `[KH · KW · Cin / groups, Cout]`.
+    Rows(usize),
+    /// Input channels: the part for some of them is `[KH, KW, channels, Cout]`.
+    Channels(usize),
+}
+
+impl Parts {
+    /// How many there are.
+    pub fn count(self) -> usize {
+        match self {
+            Parts::Rows(count) | Parts::Channels(count) => count,
+        }
+    }
+}
