@@ -122,6 +122,10 @@ impl Axis {
     /// How often a tap lies inside the input, over all positions: tap by tap, as there may be far more
     /// positions than numbers in memory, but not more taps.
     pub fn taps_inside(&self) -> u64 {
+        // Sessions ask in each run.
+        if self.before == 0 && self.reach() <= self.input {
+            return (self.output as u64).saturating_mul(self.window as u64);
+        }
         let inside = |tap: usize| {
             // The positions at which the tap lies before so many padded elements.
             let before =
@@ -341,8 +345,7 @@ impl Geometry {
 
     /// How often a tap lies inside the input, over all positions of all images.
     pub(super) fn positions_and_taps(&self) -> u64 {
-        let [rows, columns] = self.axes.map(|axis| axis.taps_inside());
-        (self.batch as u64).saturating_mul(rows).saturating_mul(columns)
+        self.axes.iter().fold(self.batch as u64, |count, axis| count.saturating_mul(axis.taps_inside()))
     }
 }
 
