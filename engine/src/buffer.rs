@@ -73,7 +73,8 @@ pub(crate) fn whole_lines(len: usize) -> usize {
 
 /// Where what follows `len` numbers from `start` on begins, if an array that far can exist.
 pub(crate) fn end_of(start: usize, len: usize) -> Result<usize, Error> {
-    let end = start.checked_add(len).and_then(|end| end.checked_next_multiple_of(CacheLine::NUMBERS));
-    let end = end.filter(|&end| end <= isize::MAX as usize / size_of::<f32>());
-    end.ok_or(bantam_kernels::Error::TooLarge { what: "arena" }.into())
+    match start.checked_add(len) {
+        Some(end) if end <= isize::MAX as usize / size_of::<f32>() => Ok(whole_lines(end)),
+        _ => Err(bantam_kernels::Error::TooLarge { what: "arena" }.into()),
+    }
 }

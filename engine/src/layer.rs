@@ -1,4 +1,4 @@
-use crate::ops::{self, LayerOp};
+use crate::ops::{self, LayerOp, MAX_INPUTS};
 use crate::{Conv2d, Error, Initializer, MaxPool2d, Shape};
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
@@ -124,6 +124,17 @@ pub struct Parameter<'m> {
 }
 
 impl Layer<'_> {
+    /// Shapes of a batch of its input and of its weights, its weights, and how many all are.
+    pub(crate) fn inputs(&self, batch: Shape) -> ([Shape; MAX_INPUTS], [&[f32]; MAX_INPUTS], usize) {
+        let (mut shapes, mut weights) = ([batch; MAX_INPUTS], [&[][..]; MAX_INPUTS]);
+        let slots = shapes[1..].iter_mut().zip(&mut weights[1..]);
+        for ((shape, values), parameter) in slots.zip(&self.parameters) {
+            *shape = parameter.shape;
+            *values = &parameter.values;
+        }
+        (shapes, weights, 1 + self.parameters.len())
+    }
+
     /// Its name, as in Keras: `conv2d_1`.
     pub fn name(&self) -> &str {
         &self.name

@@ -126,14 +126,7 @@ impl<'m> Plan<'m> {
             values: 0,
         };
         for (op, layers) in steps() {
-            let parameters = &model.layers()[layers.start].parameters;
-            let mut shapes = [shape; MAX_INPUTS];
-            let mut weights: [&[f32]; MAX_INPUTS] = [&[]; MAX_INPUTS];
-            for (i, parameter) in parameters.iter().enumerate() {
-                shapes[i + 1] = parameter.shape;
-                weights[i + 1] = &parameter.values;
-            }
-            let inputs = 1 + parameters.len();
+            let (shapes, weights, inputs) = model.layers()[layers.start].inputs(shape);
             let (operation, used) = (op.get(), &shapes[..inputs]);
             let output = operation.output_shape(used)?;
             let prepared_len = operation.prepared_len(isa, used)?;

@@ -164,17 +164,11 @@ impl<'m> TrainingPlan<'m> {
 
     /// Adds a step and gives its output's shape.
     fn push(&mut self, op: LayerOp, layers: Range<usize>, input: Shape) -> Result<Shape, Error> {
-        let layer = layers.start;
-        let parameters = &self.model.layers()[layer].parameters;
-        let mut shapes = [input; MAX_INPUTS];
-        let mut frozen: [&[f32]; MAX_INPUTS] = [&[]; MAX_INPUTS];
-        for (i, parameter) in parameters.iter().enumerate() {
-            shapes[i + 1] = parameter.shape;
-            frozen[i + 1] = &parameter.values;
-        }
-        let inputs = 1 + parameters.len();
+        let model: &'m Model<'m> = self.model;
+        let layer = &model.layers()[layers.start];
+        let (shapes, frozen, inputs) = layer.inputs(input);
         let output = op.get().output_shape(&shapes[..inputs])?;
-        let learns = self.model.layers()[layer].trainable;
+        let learns = layer.trainable;
         self.steps.push(TrainedStep {
             op,
             layers,

@@ -374,29 +374,47 @@ impl<V: Copy> Outputs<V> {
                 }
             }
         }
-        for (i, row) in half.iter().enumerate() {
-            let y = first + 2 * i;
-            if y >= M || y >= self.rows {
-                continue;
-            }
-            let mut sums: [_; M] = points::output(simd, row);
-            for sum in &mut sums {
-                *sum = simd.add(*sum, self.bias);
-            }
-            finite.see(simd, &sums);
-            self.activation.apply(simd, &mut sums);
-            // SAFETY: the caller's promise.
-            unsafe {
-                let output = self.output.add(y * self.row_pitch);
-                if self.columns == M {
-                    for (x, &sum) in sums.iter().enumerate() {
+        // One by one, or the rows would be an array in memory.
+        // SAFETY: the caller's promise.
+        unsafe {
+            self.row::<S, T, M>(simd, &half[0], first, finite);
+            self.row::<S, T, M>(simd, &half[1], first + 2, finite);
+            self.row::<S, T, M>(simd, &half[2], first + 4, finite);
+        }
+    }
+
+    /// From a row's points to its outputs, if there is a row `y`.
+    ///
+    /// # Safety
+    /// `n` elements can be written at each of the outputs.
+    #[inline(always)]
+    unsafe fn row<S: Simd<Vector = V>, const T: usize, const M: usize>(
+        &self,
+        simd: S,
+        points: &[V; T],
+        y: usize,
+        finite: &mut Finite<V>,
+    ) {
+        if y >= M || y >= self.rows {
+            return;
+        }
+        let mut sums: [_; M] = points::output(simd, points);
+        for sum in &mut sums {
+            *sum = simd.add(*sum, self.bias);
+        }
+        finite.see(simd, &sums);
+        self.activation.apply(simd, &mut sums);
+        // SAFETY: the caller's promise.
+        unsafe {
+            let output = self.output.add(y * self.row_pitch);
+            if self.columns == M {
+                for (x, &sum) in sums.iter().enumerate() {
+                    store(simd, output.add(x * self.features), sum, self.n);
+                }
+            } else {
+                for (x, &sum) in sums.iter().enumerate() {
+                    if x < self.columns {
                         store(simd, output.add(x * self.features), sum, self.n);
-                    }
-                } else {
-                    for (x, &sum) in sums.iter().enumerate() {
-                        if x < self.columns {
-                            store(simd, output.add(x * self.features), sum, self.n);
-                        }
                     }
                 }
             }
