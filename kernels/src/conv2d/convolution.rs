@@ -153,16 +153,21 @@ impl Convolution {
         }
     }
 
-    /// Packs weights `[KH, KW, Cin / groups, Cout]`; nothing where they are taken as they are.
+    /// Packs weights `[KH, KW, Cin / groups, Cout]`; checks them alone where they are taken as they are.
     ///
     /// # Errors
-    /// A slice's length differs from the shape's.
+    /// A slice's length differs from the shape's, or weights are beyond the algorithm's
+    /// [range](RowPairs::check_weights).
     pub fn pack(&self, weights: &[f32], packed: &mut [f32]) -> Result<(), Error> {
         match &self.0 {
             Forward::Winograd(winograd) if has_tiles(winograd.isa()) => winograd.pack(weights, packed),
             Forward::RowTiles(tiles) if has_tiles(tiles.isa()) => tiles.pack(weights, packed),
             Forward::Direct(direct) if !takes_plain_weights(direct.isa) => {
                 pack(direct.isa, &direct.geometry, weights, packed)
+            }
+            Forward::RowPairs(pairs) => {
+                check("packed weights", packed, 0)?;
+                pairs.check_weights(weights)
             }
             _ => check("packed weights", packed, 0),
         }

@@ -589,6 +589,20 @@ impl Scale {
             assert!(!inside, "{what}: refused inside the range");
             return;
         };
+        self.check_values(what, bound, got, want);
+    }
+
+    /// The same for pairs of rows, whose range is that of samples and weights alone.
+    fn check_row_pairs(&self, what: &str, bound: f64, got: &Result<Vec<f32>, Error>, want: &[f64]) {
+        let Ok(got) = got else {
+            assert_eq!(*got, Err(Error::NotFinite), "{what}");
+            assert!(self.x.max(self.w) > 2f64.powi(50), "{what}: refused inside the range");
+            return;
+        };
+        self.check_values(what, bound, got, want);
+    }
+
+    fn check_values(&self, what: &str, bound: f64, got: &[f32], want: &[f64]) {
         let error = bound * self.unit();
         assert_eq!(got.len(), want.len(), "{what}: length");
         for (i, (&got, want)) in got.iter().zip(want).enumerate() {
@@ -665,16 +679,13 @@ fn forward_of_any_magnitude() {
                 let relu = got.map(|got| got.iter().map(|x| x.max(0.0)).collect::<Vec<_>>());
                 assert_eq!(run(&input, &weights, &bias, Activation::Relu), relu, "{what}");
             }
-            let representable =
-                [2.0 * x, w, scale.bias + 2.0 * x * w].iter().all(|&x| x <= f64::from(f32::MAX));
-            for (isa, pairs) in row_pairs(&g).filter(|_| representable) {
-                let mut scratch = vec![f32::NAN; pairs.scratch_len()];
-                let got = written(len(g.output()), |output| {
-                    let activation = Activation::None;
-                    pairs.forward(&input, &weights, Some(&bias), activation, output, &mut scratch).unwrap();
-                });
+            for (isa, pairs) in row_pairs(&g) {
+                let got = run_row_pairs(&pairs, &g, &input, &weights, Some(&bias), Activation::None);
                 let bound = RowPairs::error_bound(shape[3]);
-                scale.check(&format!("{isa} {g:?} {what}"), bound, &Ok(got), &want);
+                scale.check_row_pairs(&format!("{isa} {g:?} {what}"), bound, &got, &want);
+                let relu = got.map(|got| got.iter().map(|x| x.max(0.0)).collect::<Vec<_>>());
+                let got = run_row_pairs(&pairs, &g, &input, &weights, Some(&bias), Activation::Relu);
+                assert_eq!(got, relu, "{what}");
             }
         }
     });
@@ -725,56 +736,42 @@ fn gradients_of_any_magnitude() {
     });
 }
 
-/// The largest samples, and the largest weights and bias for them: no partial sum overflows.
-#[test]
-fn row_pairs_at_the_edge_of_their_range() {
-    const MAX: f32 = f32::MAX;
-    let (shape, features) = ([1, 9, 7, 5], 9);
-    let g = geometry((shape, features, Padding::Same)).unwrap();
-    for (isa, pairs) in row_pairs(&g) {
-        for (samples, filters) in Pattern::ALL.into_iter().flat_map(|s| Pattern::ALL.map(|f| (s, f))) {
-            for (x, share) in [(MAX / 2.0, 0.0), (MAX / 2.0, 0.5), (1e20, 0.0), (1.0, 0.5), (1e-10, 0.25)] {
-                let (input, weights) = (samples.take(1, 0, shape), filters.take(2, 0, g.weights()));
-                let larger = f64::from(x) / largest(&input);
-                let input: Vec<_> = input.iter().map(|&x| (f64::from(x) * larger) as f32).collect();
-                let (x, w) = (f64::from(x), largest_sum(&weights, features, 1));
-                // A little below, for the rounding of the weights.
-                let most = f64::from(MAX) * 0.999_999;
-                let each = (most * (1.0 - share) / (2.0 * x * w)).min(most / w);
-                let weights: Vec<_> = weights.iter().map(|&w| (f64::from(w) * each) as f32).collect();
-                let bias = vec![(most * share) as f32; features];
-                let want: Vec<_> =
-                    reference::conv2d::forward(&g, &input, &weights, Some(&bias)).map(|y| y.value).collect();
-                let w = largest_sum(&weights, features, 1);
-                let scale = Scale { x, w, count: weights.len() / features, bias: most * share };
-                let mut scratch = vec![f32::NAN; pairs.scratch_len()];
-                let got = written(len(g.output()), |output| {
-                    let activation = Activation::None;
-                    pairs.forward(&input, &weights, Some(&bias), activation, output, &mut scratch).unwrap();
-                });
-                let what = format!("{isa} {samples:?} {filters:?} {x} {share}");
-                scale.check(&what, RowPairs::error_bound(shape[3]), &Ok(got), &want);
-            }
-        }
-    }
+/// Checks the weights, and runs.
+fn run_row_pairs(
+    pairs: &RowPairs,
+    g: &Geometry,
+    input: &[f32],
+    weights: &[f32],
+    bias: Option<&[f32]>,
+    activation: Activation,
+) -> Result<Vec<f32>, Error> {
+    pairs.check_weights(weights)?;
+    let (mut output, mut scratch) = (vec![f32::NAN; len(g.output())], vec![f32::NAN; pairs.scratch_len()]);
+    pairs.forward(input, weights, bias, activation, &mut output, &mut scratch)?;
+    Ok(output)
 }
 
-/// Pairs of rows pass it on as direct computation does, at least where it is seen.
+/// Numbers that would overflow at the points, or in the sums, and NaN: never outputs that mean nothing.
 #[test]
-fn nan_in_row_pairs() {
+fn row_pairs_refuse_what_is_beyond_their_range() {
     let g = geometry(([1, 9, 9, 8], 8, Padding::Valid)).unwrap();
-    let mut input = Numbers::Reals.take(1, len(g.input()));
-    input[(4 * 9 + 4) * 8] = f32::NAN;
-    let weights = Numbers::Reals.take(2, len(g.weights()));
+    let image = Numbers::Reals.take(1, len(g.input()));
+    let filters = Numbers::Reals.take(2, len(g.weights()));
     for (isa, pairs) in row_pairs(&g) {
-        let mut scratch = vec![0.0; pairs.scratch_len()];
         for activation in ACTIVATIONS {
-            let got = written(len(g.output()), |output| {
-                pairs.forward(&input, &weights, None, activation, output, &mut scratch).unwrap();
-            });
-            for (y, x) in [(2, 2), (2, 4), (3, 3), (4, 4)] {
-                assert!(got[(y * 7 + x) * 8].is_nan(), "{isa} {activation:?} {y} {x}");
+            let run = |input: &[f32], weights: &[f32]| {
+                run_row_pairs(&pairs, &g, input, weights, None, activation).map(|_| ())
+            };
+            assert_eq!(run(&image, &filters), Ok(()), "{isa}");
+            for bad in [f32::NAN, f32::NEG_INFINITY, 3e38, -1e20] {
+                let (mut input, mut weights) = (image.clone(), filters.clone());
+                input[(4 * 9 + 4) * 8] = bad;
+                weights[100] = bad;
+                assert_eq!(run(&input, &filters), Err(Error::NotFinite), "{isa} {bad}");
+                assert_eq!(run(&image, &weights), Err(Error::NotFinite), "{isa} {bad}");
             }
+            let large = |x: &[f32]| x.iter().map(|x| x * 2f32.powi(50)).collect::<Vec<_>>();
+            assert_eq!(run(&large(&image), &large(&filters)), Ok(()), "{isa}");
         }
     }
 }

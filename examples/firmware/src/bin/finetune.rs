@@ -124,7 +124,8 @@ fn right(session: &mut TrainingSession<'_>, images: &mut [f32]) -> Result<usize,
     let mut right = 0;
     for digit in others {
         let [label, ..] = see(digit, images);
-        right += usize::from(argmax(session.run(&images[..PIXELS])?).is_some_and(|read| read as f32 == label));
+        right +=
+            usize::from(argmax(session.run(&images[..PIXELS])?).is_some_and(|read| read as f32 == label));
     }
     Ok(right)
 }

@@ -7,7 +7,8 @@ use cortex_m_rt::entry;
 use semihosting::{println, process};
 
 /// Nanoseconds of so many ticks of the processor's clock on the emulated board: 32 or 25 MHz.
-const NANOSECONDS: [u64; 2] = if matches!(env!("BOARD").as_bytes(), b"cortex-m55") { [125, 4] } else { [40, 1] };
+const NANOSECONDS: [u64; 2] =
+    if matches!(env!("BOARD").as_bytes(), b"cortex-m55") { [125, 4] } else { [40, 1] };
 const RELOAD: u32 = 0x00ff_ffff;
 
 unsafe extern "C" {

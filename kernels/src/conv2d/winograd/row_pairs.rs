@@ -63,10 +63,10 @@ impl RowPairs {
     /// How far a result may be from the true one, in the units of [`Winograd::error_bound`], for so many
     /// input channels.
     ///
-    /// It holds where twice the largest sample `X`, the sum `W` of the magnitudes of a filter, and `|bias| + 2 X W` can
-    /// be numbers. For the points see differences of samples, but each product at one replaces a term of the
-    /// output by another: partial sums stay below `|bias| + X W`, as in direct computation. Beyond, outputs may be
-    /// wrong without a sign.
+    /// It holds for every pass that is `Ok`, with weights that [`check_weights`](Self::check_weights) has seen: no
+    /// sum overflows then. For samples at the points are 2⁶⁴ at the most, or their squares had no finite sum, and
+    /// so with a filter's magnitudes, 2⁶⁰ at the most, all sums stay below `|bias| + 2¹²⁶`. Samples below 2⁵⁰ always
+    /// pass.
     pub const fn error_bound(channels: usize) -> f64 {
         // The transforms enlarge an error fourfold at most: the root of F(2×2)'s growth. A sum goes
         // through two points of three taps each, and the transforms round less than 16 times.
@@ -84,11 +84,24 @@ impl RowPairs {
         [width * channels, 3 * channels * FEATURES.min(self.geometry.channels_out)]
     }
 
+    /// Checks that weights `[3, 3, Cin, Cout]` are within the range of the [error bound](Self::error_bound): once
+    /// for all passes.
+    ///
+    /// # Errors
+    /// The sum of a filter's magnitudes may be more than 2⁶⁰, or one is [not finite](Error::NotFinite).
+    pub fn check_weights(&self, weights: &[f32]) -> Result<(), Error> {
+        const LARGEST: f32 = (1u64 << 60) as f32;
+        check("weights", weights, self.geometry.weights().iter().product())?;
+        let largest = LARGEST / (9 * self.geometry.channels_in) as f32;
+        if weights.iter().all(|weight| weight.abs() <= largest) { Ok(()) } else { Err(Error::NotFinite) }
+    }
+
     /// Convolution, bias and activation: `[N, H, W, Cin]` to `[N, OH, OW, Cout]`, with weights
     /// `[3, 3, Cin, Cout]` and a bias of `[Cout]`. What `scratch` holds does not matter.
     ///
     /// # Errors
-    /// A slice's length differs from the shape's.
+    /// A slice's length differs from the shape's, or the squares of the samples at the points have no
+    /// [finite](Error::NotFinite) sum.
     pub fn forward(
         &self,
         input: &[f32],
@@ -110,6 +123,7 @@ impl RowPairs {
         let (samples, transformed) = scratch.split_at_mut(width * channels);
         let (input_row, output_row) = (width * channels, columns * features);
         let images = input.chunks_exact(self.geometry.axes[0].input * input_row);
+        let mut squares = 0.0;
         for (image, output) in images.zip(output.chunks_exact_mut(height * output_row)) {
             for (pair, rows) in output.chunks_mut(2 * output_row).enumerate() {
                 let seen = [0, 1, 2, 3].map(|i| {
@@ -117,17 +131,17 @@ impl RowPairs {
                     image.chunks_exact(input_row).nth(y)
                 });
                 let (upper, lower) = rows.split_at_mut(output_row);
-                if lower.is_empty() {
-                    self.single(seen, weights, bias, activation, upper, samples);
+                squares += if lower.is_empty() {
+                    self.single(seen, weights, bias, activation, upper, samples)
                 } else {
-                    self.pair(seen, weights, bias, activation, [upper, lower], [samples, transformed]);
-                }
+                    self.pair(seen, weights, bias, activation, [upper, lower], [samples, transformed])
+                };
             }
         }
-        Ok(())
+        if squares.is_finite() { Ok(()) } else { Err(Error::NotFinite) }
     }
 
-    /// The last row of an odd number, without a transform.
+    /// The last row of an odd number, without a transform. Gives the sum of its samples' squares.
     fn single(
         &self,
         seen: [Option<&[f32]>; 4],
@@ -136,15 +150,18 @@ impl RowPairs {
         activation: Activation,
         output: &mut [f32],
         samples: &mut [f32],
-    ) {
+    ) -> f32 {
+        let mut squares = 0.0;
         for (ky, row) in seen.into_iter().take(3).enumerate() {
-            combine(row, None, [1.0, 0.0], samples);
+            squares += combine(row, None, [1.0, 0.0], samples);
             let start = if ky == 0 { Start::Bias(bias) } else { Start::Output };
             let activation = if ky == 2 { activation } else { Activation::None };
             self.plain(ky, samples, weights, start, activation, output);
         }
+        squares
     }
 
+    /// Gives the sum of the squares of all samples at the points.
     fn pair(
         &self,
         [row0, row1, row2, row3]: [Option<&[f32]>; 4],
@@ -153,18 +170,19 @@ impl RowPairs {
         activation: Activation,
         [upper, lower]: [&mut [f32]; 2],
         [samples, transformed]: [&mut [f32]; 2],
-    ) {
-        combine(row1, row2, [0.5, 1.0], samples);
+    ) -> f32 {
+        let mut squares = combine(row1, row2, [0.5, 1.0], samples);
         self.at_one(Point::One, weights, Start::Bias(bias), upper, [samples, transformed]);
-        combine(row2, row1, [0.5, -1.0], samples);
+        squares += combine(row2, row1, [0.5, -1.0], samples);
         self.at_one(Point::MinusOne, weights, Start::Bias(None), lower, [samples, transformed]);
         for (upper, lower) in upper.iter_mut().zip(&mut *lower) {
             (*upper, *lower) = (*upper + *lower, *upper - *lower);
         }
-        combine(row0, row2, [1.0, -1.0], samples);
+        squares += combine(row0, row2, [1.0, -1.0], samples);
         self.plain(0, samples, weights, Start::Output, activation, upper);
-        combine(row3, row1, [1.0, -1.0], samples);
+        squares += combine(row3, row1, [1.0, -1.0], samples);
         self.plain(2, samples, weights, Start::Output, activation, lower);
+        squares
     }
 
     /// At the points 0 and ∞, where a row of the weights is its own transform.
@@ -234,22 +252,32 @@ impl RowPairs {
     }
 }
 
-/// `scale * (a + sign * b)` of two rows of pixels, number by number; zeros outside the image.
-fn combine(a: Option<&[f32]>, b: Option<&[f32]>, [scale, sign]: [f32; 2], samples: &mut [f32]) {
+/// `scale * (a + sign * b)` of two rows of pixels, number by number; zeros outside the image. Gives the sum of
+/// the squares.
+fn combine(a: Option<&[f32]>, b: Option<&[f32]>, [scale, sign]: [f32; 2], samples: &mut [f32]) -> f32 {
+    let mut squares = 0.0;
+    let mut put = |sample: &mut f32, x: f32| {
+        *sample = x;
+        squares += x * x;
+    };
     let (row, scale) = match (a, b) {
         (Some(a), Some(b)) => {
             for ((sample, &a), &b) in samples.iter_mut().zip(a).zip(b) {
-                *sample = scale * (a + sign * b);
+                put(sample, scale * (a + sign * b));
             }
-            return;
+            return squares;
         }
         (Some(a), None) => (a, scale),
         (None, Some(b)) => (b, scale * sign),
-        (None, None) => return samples.fill(0.0),
+        (None, None) => {
+            samples.fill(0.0);
+            return squares;
+        }
     };
     for (sample, &x) in samples.iter_mut().zip(row) {
-        *sample = scale * x;
+        put(sample, scale * x);
     }
+    squares
 }
 
 impl Point {
