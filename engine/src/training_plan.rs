@@ -7,6 +7,7 @@ use crate::ops::{LayerOp, MAX_INPUTS};
 use crate::optimizer::Rule;
 use crate::parallel::threads;
 use crate::{Error, Loss, Model, Plan, Shape, Trainer};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bantam_kernels::Isa;
 use core::fmt;
@@ -38,7 +39,7 @@ pub struct TrainingPlan<'m> {
     pub(crate) isa: Isa,
     pub(crate) batch: usize,
     pub(crate) loss: Loss,
-    pub(crate) rule: Rule,
+    pub(crate) rule: Box<dyn Rule>,
     /// How many threads the scratch is for.
     pub(crate) threads: usize,
     /// The frozen layers at the front.
@@ -144,7 +145,7 @@ impl<'m> TrainingPlan<'m> {
             isa,
             batch,
             loss: trainer.loss,
-            rule: trainer.optimizer.rule(),
+            rule: trainer.optimizer.rule().boxed(),
             threads: threads(),
             base,
             steps: Vec::new(),

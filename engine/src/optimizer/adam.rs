@@ -1,5 +1,6 @@
-use super::{check_epsilon, check_rate, check_share};
+use super::{Optimizer, Rule, check_epsilon, check_rate, check_share};
 use crate::Error;
+use alloc::boxed::Box;
 use bantam_kernels::{Isa, optimizer};
 
 /// Adaptive moment estimation (Kingma and Ba, arXiv 1412.6980).
@@ -21,15 +22,29 @@ impl Default for Adam {
     }
 }
 
-impl Adam {
-    pub(super) fn check(&self) -> Result<(), Error> {
+impl From<Adam> for Optimizer {
+    fn from(rule: Adam) -> Optimizer {
+        Optimizer::new(&rule)
+    }
+}
+
+impl Rule for Adam {
+    fn name(&self) -> &'static str {
+        "Adam"
+    }
+
+    fn check(&self) -> Result<(), Error> {
         check_rate(self.rate)?;
         check_share("beta1", self.beta1)?;
         check_share("beta2", self.beta2)?;
         check_epsilon(self.epsilon)
     }
 
-    pub(super) fn update(
+    fn arrays(&self) -> usize {
+        2
+    }
+
+    fn update(
         &self,
         isa: Isa,
         step: u64,
@@ -41,5 +56,9 @@ impl Adam {
         let left = |beta: f32| 1.0 - libm::pow(beta.into(), step as f64);
         let rate = (f64::from(rate) * libm::sqrt(left(beta2)) / left(beta1)) as f32;
         Ok(optimizer::adam(isa, rate, beta1, beta2, epsilon, weights, mean, square, gradients)?)
+    }
+
+    fn boxed(&self) -> Box<dyn Rule> {
+        Box::new(*self)
     }
 }

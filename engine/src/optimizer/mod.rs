@@ -10,8 +10,10 @@ pub use sgd::Sgd;
 
 use crate::Error;
 use crate::heap;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bantam_kernels::Isa;
+use core::fmt;
 
 /// An optimiser and what it remembers of each parameter.
 ///
@@ -25,7 +27,7 @@ use bantam_kernels::Isa;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Optimizer {
-    rule: Rule,
+    rule: Box<dyn Rule>,
     steps: u64,
     /// For each parameter; empty until it is first updated.
     memory: Vec<[Vec<f32>; 2]>,
@@ -34,35 +36,47 @@ pub struct Optimizer {
 /// A step of an optimiser, in which each parameter is updated once.
 pub struct OptimizerStep<'o>(&'o mut Optimizer);
 
-/// How weights move, and what is remembered for it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Rule {
-    Sgd(Sgd),
-    RmsProp(RmsProp),
-    Adam(Adam),
+/// How weights move, and what is remembered for it. A trait, so that a program that names one rule has the code of
+/// no other in it; and not `Debug`, which would have the formatting of floats in it.
+pub(crate) trait Rule: Send + Sync {
+    /// As in Keras.
+    fn name(&self) -> &'static str;
+
+    /// Checks that its numbers are in their ranges.
+    fn check(&self) -> Result<(), Error>;
+
+    /// How many arrays of the weights' length it remembers.
+    fn arrays(&self) -> usize;
+
+    /// Moves weights in the `step`th step, from 1. Arrays that it does not remember are empty.
+    fn update(
+        &self,
+        isa: Isa,
+        step: u64,
+        weights: &mut [f32],
+        memory: [&mut [f32]; 2],
+        gradients: &[f32],
+    ) -> Result<(), Error>;
+
+    /// A copy.
+    fn boxed(&self) -> Box<dyn Rule>;
 }
 
-impl From<Sgd> for Optimizer {
-    fn from(rule: Sgd) -> Optimizer {
-        Optimizer::new(Rule::Sgd(rule))
+impl fmt::Debug for dyn Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
-impl From<RmsProp> for Optimizer {
-    fn from(rule: RmsProp) -> Optimizer {
-        Optimizer::new(Rule::RmsProp(rule))
-    }
-}
-
-impl From<Adam> for Optimizer {
-    fn from(rule: Adam) -> Optimizer {
-        Optimizer::new(Rule::Adam(rule))
+impl Clone for Box<dyn Rule> {
+    fn clone(&self) -> Box<dyn Rule> {
+        (**self).boxed()
     }
 }
 
 impl Optimizer {
-    fn new(rule: Rule) -> Optimizer {
-        Optimizer { rule, steps: 0, memory: Vec::new() }
+    fn new(rule: &dyn Rule) -> Optimizer {
+        Optimizer { rule: rule.boxed(), steps: 0, memory: Vec::new() }
     }
 
     /// Begins a step.
@@ -75,13 +89,13 @@ impl Optimizer {
         Ok(OptimizerStep(self))
     }
 
-    pub(crate) fn rule(&self) -> Rule {
-        self.rule
+    pub(crate) fn rule(&self) -> &dyn Rule {
+        &*self.rule
     }
 
     /// The same with nothing remembered.
     pub(crate) fn restarted(&self) -> Optimizer {
-        Optimizer::new(self.rule)
+        Optimizer::new(&*self.rule)
     }
 }
 
@@ -110,42 +124,6 @@ impl OptimizerStep<'_> {
         }
         let [first, second] = memory;
         rule.update(isa, *steps, weights, [first, second], gradients)
-    }
-}
-
-impl Rule {
-    /// How many arrays of the weights' length it remembers.
-    pub fn arrays(self) -> usize {
-        match self {
-            Rule::Sgd(rule) => usize::from(rule.momentum != 0.0),
-            Rule::RmsProp(_) => 1,
-            Rule::Adam(_) => 2,
-        }
-    }
-
-    /// Checks that its numbers are in their ranges.
-    pub fn check(self) -> Result<(), Error> {
-        match self {
-            Rule::Sgd(rule) => rule.check(),
-            Rule::RmsProp(rule) => rule.check(),
-            Rule::Adam(rule) => rule.check(),
-        }
-    }
-
-    /// Moves weights in the `step`th step, from 1. Arrays that it does not remember are empty.
-    pub fn update(
-        self,
-        isa: Isa,
-        step: u64,
-        weights: &mut [f32],
-        memory: [&mut [f32]; 2],
-        gradients: &[f32],
-    ) -> Result<(), Error> {
-        match self {
-            Rule::Sgd(rule) => rule.update(isa, weights, memory, gradients),
-            Rule::RmsProp(rule) => rule.update(isa, weights, memory, gradients),
-            Rule::Adam(rule) => rule.update(isa, step, weights, memory, gradients),
-        }
     }
 }
 

@@ -1,5 +1,6 @@
-use super::{check_epsilon, check_rate, check_share};
+use super::{Optimizer, Rule, check_epsilon, check_rate, check_share};
 use crate::Error;
+use alloc::boxed::Box;
 use bantam_kernels::{Isa, optimizer};
 
 /// Gradient descent by steps in units of the gradient's recent root mean square (Hinton, Coursera
@@ -20,20 +21,39 @@ impl Default for RmsProp {
     }
 }
 
-impl RmsProp {
-    pub(super) fn check(&self) -> Result<(), Error> {
+impl From<RmsProp> for Optimizer {
+    fn from(rule: RmsProp) -> Optimizer {
+        Optimizer::new(&rule)
+    }
+}
+
+impl Rule for RmsProp {
+    fn name(&self) -> &'static str {
+        "RMSprop"
+    }
+
+    fn check(&self) -> Result<(), Error> {
         check_rate(self.rate)?;
         check_share("rho", self.rho)?;
         check_epsilon(self.epsilon)
     }
 
-    pub(super) fn update(
+    fn arrays(&self) -> usize {
+        1
+    }
+
+    fn update(
         &self,
         isa: Isa,
+        _step: u64,
         weights: &mut [f32],
         [square, _]: [&mut [f32]; 2],
         gradients: &[f32],
     ) -> Result<(), Error> {
         Ok(optimizer::rmsprop(isa, self.rate, self.rho, self.epsilon, weights, square, gradients)?)
+    }
+
+    fn boxed(&self) -> Box<dyn Rule> {
+        Box::new(*self)
     }
 }

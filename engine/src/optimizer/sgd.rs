@@ -1,5 +1,6 @@
-use super::{check_rate, check_share};
+use super::{Optimizer, Rule, check_rate, check_share};
 use crate::Error;
+use alloc::boxed::Box;
 use bantam_kernels::{Isa, optimizer};
 
 /// Stochastic gradient descent, with momentum if that is not zero.
@@ -20,15 +21,30 @@ impl Default for Sgd {
     }
 }
 
-impl Sgd {
-    pub(super) fn check(&self) -> Result<(), Error> {
+impl From<Sgd> for Optimizer {
+    fn from(rule: Sgd) -> Optimizer {
+        Optimizer::new(&rule)
+    }
+}
+
+impl Rule for Sgd {
+    fn name(&self) -> &'static str {
+        "SGD"
+    }
+
+    fn check(&self) -> Result<(), Error> {
         check_rate(self.rate)?;
         check_share("momentum", self.momentum)
     }
 
-    pub(super) fn update(
+    fn arrays(&self) -> usize {
+        usize::from(self.momentum != 0.0)
+    }
+
+    fn update(
         &self,
         isa: Isa,
+        _step: u64,
         weights: &mut [f32],
         [velocity, _]: [&mut [f32]; 2],
         gradients: &[f32],
@@ -38,5 +54,9 @@ impl Sgd {
         }
         let Sgd { rate, momentum, nesterov } = *self;
         Ok(optimizer::sgd_momentum(isa, rate, momentum, nesterov, weights, velocity, gradients)?)
+    }
+
+    fn boxed(&self) -> Box<dyn Rule> {
+        Box::new(*self)
     }
 }

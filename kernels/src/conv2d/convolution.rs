@@ -1,7 +1,7 @@
 //! A convolution's three passes, each by the algorithm that suits its shape and the CPU: chosen once, then packed
 //! and run.
 
-use super::winograd::{RowPairs, RowTiles, Winograd};
+use super::winograd::{RowPairs, RowTiles, Tile, Winograd};
 use super::{Activation, Algorithm, Geometry};
 use super::{forward, grad_input, grad_weights, pack, pack_transposed};
 use super::{packed_len, packed_transposed_len, takes_plain_weights};
@@ -213,34 +213,38 @@ impl Convolution {
     }
 }
 
-/// Either of the gradients.
+/// Either of the gradients: by Winograd's tiles, or directly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Gradient {
-    Direct(Direct),
-    Winograd(Winograd),
+struct Gradient {
+    direct: Direct,
+    tile: Option<Tile>,
 }
 
 impl Gradient {
     fn new(isa: Isa, geometry: &Geometry, algorithm: Algorithm) -> Result<Gradient, Error> {
+        let direct = Direct { isa, geometry: *geometry };
         match algorithm {
-            Algorithm::Direct => Ok(Gradient::Direct(Direct { isa, geometry: *geometry })),
-            Algorithm::Winograd(tile) => Ok(Gradient::Winograd(Winograd::new(isa, geometry, tile)?)),
-            Algorithm::RowPairs | Algorithm::RowTiles => Err(Error::NotWinograd),
+            Algorithm::Direct => Ok(Gradient { direct, tile: None }),
+            Algorithm::Winograd(tile) if has_tiles(isa) && Winograd::fits(geometry) => {
+                Ok(Gradient { direct, tile: Some(tile) })
+            }
+            _ => Err(Error::NotWinograd),
         }
     }
 
     fn chosen(isa: Isa, geometry: &Geometry, algorithm: Algorithm) -> Gradient {
-        let direct = Gradient::Direct(Direct { isa, geometry: *geometry });
-        Gradient::new(isa, geometry, algorithm).unwrap_or(direct)
+        let direct = Direct { isa, geometry: *geometry };
+        Gradient::new(isa, geometry, algorithm).unwrap_or(Gradient { direct, tile: None })
     }
 
-    fn first(self, images: usize) -> Gradient {
-        match self {
-            Gradient::Direct(Direct { isa, geometry }) => {
-                Gradient::Direct(Direct { isa, geometry: geometry.first(images) })
-            }
-            Gradient::Winograd(winograd) => Gradient::Winograd(winograd.first(images)),
-        }
+    fn winograd(&self) -> Option<Winograd> {
+        let Direct { isa, geometry } = &self.direct;
+        if has_tiles(*isa) { Winograd::new(*isa, geometry, self.tile?).ok() } else { None }
+    }
+
+    fn first(mut self, images: usize) -> Gradient {
+        self.direct.geometry = self.direct.geometry.first(images);
+        self
     }
 }
 
@@ -273,9 +277,10 @@ impl InputGradient {
 
     /// Elements of the packed weights.
     pub fn packed_len(&self) -> usize {
-        match &self.0 {
-            Gradient::Direct(direct) => packed_transposed_len(direct.isa, &direct.geometry),
-            Gradient::Winograd(winograd) => winograd.packed_transposed_len(),
+        let Direct { isa, geometry } = &self.0.direct;
+        match self.0.winograd() {
+            Some(winograd) => winograd.packed_transposed_len(),
+            None => packed_transposed_len(*isa, geometry),
         }
     }
 
@@ -284,18 +289,16 @@ impl InputGradient {
     /// # Errors
     /// A slice's length differs from the shape's.
     pub fn pack(&self, weights: &[f32], packed: &mut [f32]) -> Result<(), Error> {
-        match &self.0 {
-            Gradient::Direct(direct) => pack_transposed(direct.isa, &direct.geometry, weights, packed),
-            Gradient::Winograd(winograd) => winograd.pack_transposed(weights, packed),
+        let Direct { isa, geometry } = &self.0.direct;
+        match self.0.winograd() {
+            Some(winograd) => winograd.pack_transposed(weights, packed),
+            None => pack_transposed(*isa, geometry, weights, packed),
         }
     }
 
     /// Elements of scratch that [`run`](Self::run) takes.
     pub fn scratch_len(&self) -> usize {
-        match &self.0 {
-            Gradient::Direct(_) => 0,
-            Gradient::Winograd(winograd) => winograd.grad_input_scratch_len(),
-        }
+        self.0.winograd().map_or(0, |winograd| winograd.grad_input_scratch_len())
     }
 
     /// `[N, OH, OW, Cout]` to `[N, H, W, Cin]`, which is overwritten.
@@ -309,9 +312,10 @@ impl InputGradient {
         d_input: &mut [f32],
         scratch: &mut [f32],
     ) -> Result<(), Error> {
-        match &self.0 {
-            Gradient::Direct(direct) => grad_input(direct.isa, &direct.geometry, d_output, packed, d_input),
-            Gradient::Winograd(winograd) => winograd.grad_input(d_output, packed, d_input, scratch),
+        let Direct { isa, geometry } = &self.0.direct;
+        match self.0.winograd() {
+            Some(winograd) => winograd.grad_input(d_output, packed, d_input, scratch),
+            None => grad_input(*isa, geometry, d_output, packed, d_input),
         }
     }
 }
@@ -346,21 +350,19 @@ impl WeightGradient {
     /// Into how many parts the gradient can be cut: rows of the matrix, or input channels, whose rows do not
     /// lie beside each other. A part's bits are the whole's.
     pub fn parts(&self) -> Parts {
-        match &self.0 {
-            Gradient::Direct(direct) => {
-                let [kh, kw, channels, _] = direct.geometry.weights();
+        let geometry = &self.0.direct.geometry;
+        match self.0.winograd() {
+            Some(_) => Parts::Channels(geometry.input()[3]),
+            None => {
+                let [kh, kw, channels, _] = geometry.weights();
                 Parts::Rows(kh * kw * channels)
             }
-            Gradient::Winograd(winograd) => Parts::Channels(winograd.geometry().input()[3]),
         }
     }
 
     /// Elements of scratch that [`run`](Self::run) takes for so many [`parts`](Self::parts).
     pub fn scratch_len(&self, parts: usize) -> usize {
-        match &self.0 {
-            Gradient::Direct(_) => 0,
-            Gradient::Winograd(winograd) => winograd.grad_weights_scratch_len(parts),
-        }
+        self.0.winograd().map_or(0, |winograd| winograd.grad_weights_scratch_len(parts))
     }
 
     /// From the input `[N, H, W, Cin]` and the output's gradient `[N, OH, OW, Cout]` to some
@@ -377,11 +379,10 @@ impl WeightGradient {
         d_weights: &mut [f32],
         scratch: &mut [f32],
     ) -> Result<(), Error> {
-        match &self.0 {
-            Gradient::Direct(direct) => {
-                grad_weights(direct.isa, &direct.geometry, input, d_output, parts, d_weights)
-            }
-            Gradient::Winograd(winograd) => winograd.grad_weights(input, d_output, parts, d_weights, scratch),
+        let Direct { isa, geometry } = &self.0.direct;
+        match self.0.winograd() {
+            Some(winograd) => winograd.grad_weights(input, d_output, parts, d_weights, scratch),
+            None => grad_weights(*isa, geometry, input, d_output, parts, d_weights),
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod avg_pool2d;
 mod conv2d;
+mod convolution;
 mod depthwise_conv2d;
 mod elementwise;
 mod geometry;
