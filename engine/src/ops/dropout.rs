@@ -40,7 +40,8 @@ impl Differentiable for Dropout {
 
     fn forward_keeping(&self, run: Forward<'_>, mask: &mut [u8]) -> Result<(), Error> {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(self.seed);
-        let threshold = (f64::from(self.rate) * (u64::from(u32::MAX) + 1) as f64) as u64;
+        // Exact: a power of two.
+        let threshold = (self.rate * (1u64 << u32::BITS) as f32) as u64;
         let scale = self.scale();
         for ((y, &x), mask) in run.output.iter_mut().zip(run.inputs[0]).zip(mask) {
             let through = u64::from(random.next_u32()) >= threshold;
