@@ -130,9 +130,11 @@ impl Trainer {
         Trainer { batch_size, ..self }
     }
 
-    /// What the order of samples and dropout are drawn from, from the first epoch on.
-    pub fn seed(self, seed: u64) -> Trainer {
-        Trainer { seed, progress: None, optimizer: self.optimizer.restarted(), ..self }
+    /// What the order of samples and dropout are drawn from. The next training begins anew.
+    pub fn seed(mut self, seed: u64) -> Trainer {
+        self.seed = seed;
+        self.forget();
+        self
     }
 
     /// The instruction set to use.
@@ -174,17 +176,12 @@ impl Trainer {
         if let Some(what) = nothing {
             return Err(Error::Empty { what });
         }
+        let batch = Batch::new(self.batch_size.min(train.len()), train)?;
         let Progress { random, order, .. } = self.resume(model, train.len())?;
-        let mut run = Run {
-            trainer: self,
-            train,
-            criterion,
-            optimizer: self.optimizer.clone(),
-            random,
-            order,
-            batch: Batch::new(self.batch_size.min(train.len()), train)?,
-            shards: Vec::new(),
-        };
+        let fresh = self.optimizer.restarted();
+        let optimizer = core::mem::replace(&mut self.optimizer, fresh);
+        let mut run =
+            Run { trainer: self, train, criterion, optimizer, random, order, batch, shards: Vec::new() };
         let result = run.epochs(model, validation, on_event);
         let Run { optimizer, random, order, .. } = run;
         self.optimizer = optimizer;
@@ -199,18 +196,24 @@ impl Trainer {
             order.extend(0..samples);
             Ok::<_, Error>(order)
         };
-        match self.progress.take() {
-            Some(mut progress) if progress.checksum == model.checksum() => {
-                if progress.order.len() != samples {
-                    progress.order = unsorted()?;
-                }
-                return Ok(progress);
-            }
-            Some(_) => self.optimizer = self.optimizer.restarted(),
-            None => {}
+        if self.progress.as_ref().is_some_and(|progress| progress.checksum != model.checksum()) {
+            self.forget();
         }
-        let random = Xoshiro256PlusPlus::seed_from_u64(self.seed);
-        Ok(Progress { random, order: unsorted()?, checksum: 0 })
+        match self.progress.take() {
+            Some(progress) if progress.order.len() == samples => Ok(progress),
+            Some(progress) => Ok(Progress { order: unsorted()?, ..progress }),
+            None => {
+                let random = Xoshiro256PlusPlus::seed_from_u64(self.seed);
+                Ok(Progress { random, order: unsorted()?, checksum: 0 })
+            }
+        }
+    }
+
+    /// Leaves what an earlier training remembers; an optimiser that has not been in one stays as it was given.
+    fn forget(&mut self) {
+        if self.progress.take().is_some() {
+            self.optimizer = self.optimizer.restarted();
+        }
     }
 
     /// Loss and accuracy of a model on a data set.
