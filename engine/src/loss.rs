@@ -44,12 +44,21 @@ impl Criterion {
         if softmax && columns == 1 {
             return Err(Error::OneOutput);
         }
+        if target_len == 0 {
+            return Err(Error::Empty { what: "targets of a sample" });
+        }
         let labels = softmax && target_len == rows;
         if !labels {
             let expected = Shape::new(&[output.elements()])?;
             expected.require("targets of a sample", Shape::new(&[target_len])?)?;
         }
         Ok(Criterion { loss, rows, columns, labels })
+    }
+
+    /// The fewest targets that a sample with such an output can have.
+    pub fn fewest_targets(loss: Loss, output: Shape) -> usize {
+        let columns = output.dims().last().copied().unwrap_or(1);
+        if loss == Loss::SoftmaxCrossEntropy { output.elements() / columns } else { output.elements() }
     }
 
     /// Numbers of one-hot rows that a sample's labels make; none if targets are none.

@@ -3,6 +3,7 @@ use crate::heap;
 use crate::layer::{Blueprint, Parameter};
 use crate::ops::{Conv2dPool, LayerOp, MAX_INPUTS};
 use crate::summary::Summary;
+use crate::tensor::check_len;
 use crate::{Error, Gradients, Layer, LayerKind, Optimizer, Shape, Tape, Var};
 use alloc::borrow::Cow;
 use alloc::string::ToString;
@@ -268,7 +269,8 @@ impl<'m> Model<'m> {
     /// [`record`](Model::record) gave.
     ///
     /// # Errors
-    /// A stale variable, or a number of the optimiser's is out of its range. The weights are then as they were.
+    /// A stale variable, others than the parameters', or a number of the optimiser's is out of its range. The
+    /// weights are then as they were.
     pub fn update(
         &mut self,
         isa: Isa,
@@ -276,9 +278,14 @@ impl<'m> Model<'m> {
         parameters: &[Var],
         gradients: &Gradients,
     ) -> Result<(), Error> {
+        let count = self.trainable_parameters().count();
+        if parameters.len() != count {
+            let what = "variables of the parameters";
+            return Err(bantam_kernels::Error::Length { what, expected: count, got: parameters.len() }.into());
+        }
         for (parameter, &var) in self.trainable_parameters().zip(parameters) {
-            if parameter.is_some() {
-                gradients.get(var)?;
+            if let Some(parameter) = parameter {
+                check_len("gradient of a parameter", gradients.get(var)?, parameter.shape)?;
             }
         }
         let mut step = optimizer.begin_step()?;
@@ -288,6 +295,15 @@ impl<'m> Model<'m> {
             }
         }
         Ok(())
+    }
+
+    /// Checks that all weights are finite.
+    pub(crate) fn check_finite(&self) -> Result<(), Error> {
+        let parameters = self.layers.iter().flat_map(|layer| &layer.parameters);
+        match parameters.flat_map(|parameter| &*parameter.values).find(|weight| !weight.is_finite()) {
+            Some(&got) => Err(Error::OutOfRange { what: "weights", expected: "finite numbers", got }),
+            None => Ok(()),
+        }
     }
 
     /// Of all weights.

@@ -24,12 +24,14 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 pub struct Sequential {
     input: Vec<usize>,
     layers: Vec<Blueprint<'static>>,
+    /// The last that was asked for; its activation may be a layer behind it.
+    last: usize,
 }
 
 impl Sequential {
     /// For samples of that shape: `[H, W, C]` for images.
     pub fn new(input: impl AsRef<[usize]>) -> Sequential {
-        Sequential { input: input.as_ref().to_vec(), layers: Vec::new() }
+        Sequential { input: input.as_ref().to_vec(), layers: Vec::new(), last: 0 }
     }
 
     /// A convolution with a square kernel, stride 1, no padding and a bias.
@@ -86,12 +88,14 @@ impl Sequential {
         };
         let initializer = Initializer::default();
         self.layers.push(Blueprint { name: Cow::Borrowed(""), kind, trainable: true, initializer });
-        if activation == Activation::Relu { self.relu() } else { self }
+        let last = self.layers.len() - 1;
+        let net = if activation == Activation::Relu { self.relu() } else { self };
+        Sequential { last, ..net }
     }
 
     /// Names the last layer. Without a name it is called as in Keras: `conv2d`, `conv2d_1`, …
     pub fn named(mut self, name: &str) -> Sequential {
-        if let Some(layer) = self.layers.last_mut() {
+        if let Some(layer) = self.layers.get_mut(self.last) {
             layer.name = name.to_string().into();
         }
         self
@@ -99,7 +103,7 @@ impl Sequential {
 
     /// Draws the last layer's weights from that distribution; the default is Glorot's.
     pub fn initializer(mut self, initializer: Initializer) -> Sequential {
-        if let Some(layer) = self.layers.last_mut() {
+        if let Some(layer) = self.layers.get_mut(self.last) {
             layer.initializer = initializer;
         }
         self

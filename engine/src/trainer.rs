@@ -177,15 +177,27 @@ impl Trainer {
             return Err(Error::Empty { what });
         }
         let batch = Batch::new(self.batch_size.min(train.len()), train)?;
-        let Progress { random, order, .. } = self.resume(model, train.len())?;
+        let before = self.resume(model, train.len())?;
+        let Progress { random, order, .. } = before.clone();
         let fresh = self.optimizer.restarted();
         let optimizer = core::mem::replace(&mut self.optimizer, fresh);
-        let mut run =
-            Run { trainer: self, train, criterion, optimizer, random, order, batch, shards: Vec::new() };
+        let mut run = Run {
+            trainer: self,
+            train,
+            criterion,
+            optimizer,
+            random,
+            order,
+            batch,
+            shards: Vec::new(),
+            steps: 0,
+        };
         let result = run.epochs(model, validation, on_event);
-        let Run { optimizer, random, order, .. } = run;
+        let Run { optimizer, random, order, steps, .. } = run;
         self.optimizer = optimizer;
-        self.progress = Some(Progress { random, order, checksum: model.checksum() });
+        let now = Progress { random, order, checksum: model.checksum() };
+        // If nothing was learnt, all is as it was.
+        self.progress = Some(if steps > 0 { now } else { before });
         result
     }
 
@@ -204,7 +216,7 @@ impl Trainer {
             Some(progress) => Ok(Progress { order: unsorted()?, ..progress }),
             None => {
                 let random = Xoshiro256PlusPlus::seed_from_u64(self.seed);
-                Ok(Progress { random, order: unsorted()?, checksum: 0 })
+                Ok(Progress { random, order: unsorted()?, checksum: model.checksum() })
             }
         }
     }
@@ -279,6 +291,8 @@ struct Run<'t> {
     order: Vec<usize>,
     batch: Batch,
     shards: Vec<Shard>,
+    /// How many there were.
+    steps: usize,
 }
 
 impl Run<'_> {
@@ -331,6 +345,8 @@ impl Run<'_> {
                 return Ok((running, true));
             }
         }
+        // The last step may have been one too far, which no loss has told yet.
+        model.check_finite()?;
         let stopped = on_event(Event::Trained { epoch }).is_break();
         Ok((running, stopped))
     }
@@ -353,18 +369,24 @@ impl Run<'_> {
             let mode = Mode::Training { seed: seed.wrapping_add(i as u64) };
             shard.run(shared, layers, criterion, mode, share, batch.part(range))
         })?;
-        let loss = shards.iter().map(|shard| shard.loss).sum::<f32>();
+        let loss = shards.iter().map(|shard| f64::from(shard.loss)).sum::<f64>() as f32;
         if !loss.is_finite() {
             return Err(Error::Diverged { epoch: 0, batch: 0, loss });
         }
         let correct = shards.iter().map(|shard| shard.correct).sum();
-        let (sum, others) = shards.split_at_mut(1);
-        let sum = &mut sum[0];
-        for other in others {
-            sum.gradients.add(&sum.parameters, &other.gradients, &other.parameters)?;
+        // In pairs, and the pairs' sums in pairs: errors grow with the logarithm of the batch.
+        let mut apart = 1;
+        while apart < count {
+            for i in (0..count - apart).step_by(2 * apart) {
+                let (sums, others) = shards.split_at_mut(i + apart);
+                let (sum, other) = (&mut sums[i], &others[0]);
+                sum.gradients.add(&sum.parameters, &other.gradients, &other.parameters)?;
+            }
+            apart *= 2;
         }
-        model.update(isa, &mut self.optimizer, &sum.parameters, &sum.gradients)?;
+        model.update(isa, &mut self.optimizer, &shards[0].parameters, &shards[0].gradients)?;
         self.random = random;
+        self.steps += 1;
         Ok((loss, correct))
     }
 }

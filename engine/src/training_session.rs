@@ -6,7 +6,7 @@ use crate::parallel::threads;
 use crate::session::check_finite;
 use crate::tensor::check_len;
 use crate::training_plan::{Base, TrainedStep};
-use crate::{Buffer, Error, Evaluation, Model, Shape, Trainer, TrainingPlan};
+use crate::{Buffer, Error, Evaluation, Model, Trainer, TrainingPlan};
 use core::ops::Range;
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -313,8 +313,12 @@ impl TrainingPlan<'_> {
     /// What a batch is measured by, if its targets are some.
     fn criterion(&self, targets: &[f32]) -> Result<Criterion, Error> {
         let len = targets.len() / self.batch;
+        if len == 0 || !targets.len().is_multiple_of(self.batch) {
+            let (what, got) = ("targets of a batch", targets.len());
+            let expected = Criterion::fewest_targets(self.loss, self.model.output_shape()) * self.batch;
+            return Err(bantam_kernels::Error::Length { what, expected, got }.into());
+        }
         let criterion = Criterion::new(self.loss, self.model.output_shape(), len)?;
-        check_len("targets of a batch", targets, Shape::new(&[self.batch, len])?)?;
         let mut samples = targets.chunks_exact(len).enumerate();
         samples.try_for_each(|(sample, targets)| criterion.check(sample, targets))?;
         Ok(criterion)

@@ -455,6 +455,89 @@ fn two_epochs_and_two_more_are_four() {
     }
 }
 
+/// A training that is refused before its first step leaves order and optimiser as they were.
+#[test]
+fn a_refused_training_changes_nothing() {
+    let data = bars(50);
+    let (pixels, mut labels) = (Tensor::zeros(&[50, 6, 6, 1]).unwrap(), vec![0.0; 50]);
+    labels.fill(9.0);
+    let bad = Samples::new(pixels, Tensor::new(&[50, 1], labels).unwrap()).unwrap();
+    let [mut at_once, mut in_parts] = [(); 2].map(|()| network(1));
+    trainer(Adam::default()).epochs(4).fit(&mut at_once, &data, None, &mut go_on).unwrap();
+    let mut part = trainer(Adam::default()).epochs(2);
+    part.fit(&mut in_parts, &data, None, &mut go_on).unwrap();
+    part.fit(&mut in_parts, &bad, None, &mut go_on).unwrap_err();
+    part.fit(&mut in_parts, &data, None, &mut go_on).unwrap();
+    assert!(in_parts == at_once);
+}
+
+/// The error of a batch's loss and gradients grows with the logarithm of its size.
+#[test]
+fn a_batch_of_many_shards_keeps_its_digits() {
+    let rows = 200_000;
+    let inputs = Tensor::zeros(&[rows, 1]).unwrap();
+    let data = Samples::new(inputs, Tensor::new(&[rows, 1], vec![3.0; rows]).unwrap()).unwrap();
+    let mut model = Sequential::new([1]).dense(10).build(1).unwrap();
+    let sgd = Sgd { rate: 1.0, ..Sgd::default() };
+    let mut trainer = Trainer::new(sgd, Loss::SoftmaxCrossEntropy).batch_size(rows);
+    let loss = trainer.fit(&mut model, &data, None, &mut go_on).unwrap().epochs[0].training.loss;
+    assert!((f64::from(loss) - 10f64.ln()).abs() < 1e-6, "{loss}");
+    for (class, &bias) in model.layers()[0].parameters()[1].values().iter().enumerate() {
+        let right = if class == 3 { 0.9 } else { -0.1 };
+        assert!((bias - right).abs() < 1e-6, "{class}: {bias}");
+    }
+}
+
+/// The loss of the last step says nothing of where it led.
+#[test]
+fn a_last_step_too_far_is_told() {
+    let samples = Samples::new(
+        Tensor::new(&[2, 2], vec![10.0, 20.0, 30.0, 40.0]).unwrap(),
+        Tensor::new(&[2, 1], vec![1e3, 2e3]).unwrap(),
+    );
+    let mut model = Sequential::new([2]).dense(1).build(1).unwrap();
+    let mut trainer = Trainer::new(Sgd { rate: 1e38, ..Sgd::default() }, Loss::MeanSquaredError);
+    let error = trainer.fit(&mut model, &samples.unwrap(), None, &mut go_on).unwrap_err();
+    assert!(error.to_string().starts_with("weights: expected finite numbers, got "), "{error}");
+}
+
+#[test]
+fn an_update_of_other_variables_is_refused_and_nothing_moves() {
+    let mut model = Sequential::new([2]).dense(4).relu().dense(1).build(1).unwrap();
+    let before = model.clone();
+    let mut parameters = Vec::new();
+    let mut tape = Tape::new(Isa::detect());
+    let x = tape.input(Shape::new(&[1, 2]).unwrap(), &[0.3, 0.7]).unwrap();
+    let y = before.record(&mut tape, x, Mode::Inference, &mut parameters).unwrap();
+    let loss = tape.sum(y).unwrap();
+    let gradients = tape.backward(loss).unwrap();
+    let [a, b, c, d] = parameters[..] else { panic!("four parameters") };
+    let mut sgd = Optimizer::from(Sgd::default());
+    for wrong in [&[][..], &[a, b], &[a, b, d, c], &[b, a, c, d]] {
+        assert!(model.update(Isa::detect(), &mut sgd, wrong, &gradients).is_err());
+        assert!(model == before);
+    }
+    model.update(Isa::detect(), &mut sgd, &[a, b, c, d], &gradients).unwrap();
+    assert!(model != before);
+    // No memory for a parameter of that number.
+    for index in [usize::MAX, usize::MAX / 64] {
+        let mut step = sgd.begin_step().unwrap();
+        let error = step.update(Isa::detect(), index, &mut [1.0], &[1.0]).unwrap_err();
+        assert!(matches!(error, Error::OutOfMemory { .. }), "{error}");
+    }
+}
+
+/// A ReLU in a convolution's pass is a layer behind it; name and weights are the convolution's.
+#[test]
+fn a_layer_with_its_own_relu_keeps_name_and_initializer() {
+    let net = |he: bool| {
+        let net = Sequential::new([6, 6, 1]).conv2d_with(4, [3, 3], Conv2d::valid().relu()).named("stem");
+        if he { net.initializer(bantam::Initializer::HeNormal) } else { net }.build(1).unwrap()
+    };
+    assert_eq!(net(false).layers()[0].name(), "stem");
+    assert_ne!(net(false).layer("stem"), net(true).layer("stem"));
+}
+
 #[test]
 fn overflowing_shapes_are_refused() {
     let most = usize::MAX;

@@ -236,7 +236,11 @@ fn what_does_not_fit_is_refused_and_nothing_is_lost() {
         let mut session = TrainingSession::new(&trainer, &model).unwrap();
         let shape = |error: Error| matches!(error, Error::Kernel(_) | Error::Shape { .. });
         assert!(shape(session.step(&inputs[1..], &labels).unwrap_err()));
-        assert!(shape(session.step(&inputs, &labels[1..]).unwrap_err()));
+        for some in [&labels[1..], &[]] {
+            let told = session.step(&inputs, some).unwrap_err().to_string();
+            let (expected, got) = (labels.len(), some.len());
+            assert_eq!(told, format!("targets of a batch: expected {expected} elements, got {got}"));
+        }
         labels[2] = 10.0;
         let error = session.step(&inputs, &labels).unwrap_err();
         assert_eq!(error, Error::Label { sample: 2, label: 10.0, classes: 10 });

@@ -114,6 +114,9 @@ impl OptimizerStep<'_> {
     ) -> Result<(), Error> {
         let Optimizer { rule, steps, memory } = &mut *self.0;
         if memory.len() <= index {
+            let more = (index - memory.len()).saturating_add(1);
+            let bytes = more.saturating_mul(size_of::<[Vec<f32>; 2]>());
+            memory.try_reserve(more).map_err(|_| Error::OutOfMemory { bytes })?;
             memory.resize_with(index + 1, Default::default);
         }
         let memory = &mut memory[index];

@@ -52,7 +52,7 @@ impl Conv2d {
     ///
     /// For images with numbers of very different size beside each other: one pixel of 10⁶ costs those around it
     /// of 10⁻³ their digits in Winograd's tiles. And for numbers whose sums overflow there,
-    /// [`NotFinite`](bantam_kernels::Error::NotFinite), from 2¹⁰⁰ on.
+    /// [`NotFinite`](bantam_kernels::Error::NotFinite), from 2¹⁰⁰ on; in scalar code from 2⁵⁰ on.
     pub const fn direct_only(self) -> Conv2d {
         Conv2d { direct_only: true, ..self }
     }
