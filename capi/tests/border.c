@@ -70,7 +70,7 @@ static void sizes(size_t needed)
     EXPECT(MISALIGNED, "multiple of 4", bantam_memory_size(model + 1, model_bytes - 1, 1, &bytes, &failure));
     EXPECT(MISALIGNED, "answer",
            bantam_memory_size(model, model_bytes, 1, (size_t *)((char *)&bytes + 1), &failure));
-    EXPECT(BAD_BATCH, "at least 1", bantam_memory_size(model, model_bytes, 0, &bytes, &failure));
+    EXPECT(BAD_BATCH, "batch: expected at least one", bantam_memory_size(model, model_bytes, 0, &bytes, &failure));
     EXPECT(BAD_BATCH, "isize::MAX", bantam_memory_size(model, model_bytes, SIZE_MAX, &bytes, &failure));
     EXPECT(BAD_BATCH, "", bantam_memory_size(model, model_bytes, SIZE_MAX / INPUT / 8, &bytes, &failure));
     EXPECT(BAD_LENGTH, "fits memory", bantam_memory_size(model, SIZE_MAX, 1, &bytes, &failure));
