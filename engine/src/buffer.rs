@@ -71,7 +71,7 @@ pub(crate) fn whole_lines(len: usize) -> usize {
     len.next_multiple_of(CacheLine::NUMBERS)
 }
 
-/// Where what follows `len` numbers from `start` on begins, if an array that far can exist.
+/// The first whole line after `len` numbers from `start` on, if an array that long can exist.
 pub(crate) fn end_of(start: usize, len: usize) -> Result<usize, Error> {
     match start.checked_add(len) {
         Some(end) if end <= isize::MAX as usize / size_of::<f32>() => Ok(whole_lines(end)),

@@ -22,7 +22,7 @@ pub(crate) fn zeros(len: usize) -> Result<Vec<f32>, Error> {
     Ok(zeros)
 }
 
-/// Makes a list of bytes so long; those that come to it are zero.
+/// Resizes a list of bytes; new ones are zero.
 pub(crate) fn resize(list: &mut Vec<u8>, len: usize) -> Result<(), Error> {
     let more = len.saturating_sub(list.len());
     list.try_reserve_exact(more).map_err(|_| Error::OutOfMemory { bytes: more })?;

@@ -16,12 +16,12 @@ extern crate alloc;
 extern crate std;
 
 mod arena;
+#[cfg(feature = "std")]
+mod atomic_file;
 mod buffer;
 mod checksum;
 mod data;
 mod error;
-#[cfg(feature = "std")]
-mod file;
 mod heap;
 mod init;
 mod layer;
@@ -45,13 +45,13 @@ mod trainer;
 mod training_plan;
 mod training_session;
 
+#[cfg(feature = "std")]
+pub use atomic_file::AtomicFile;
 pub use bantam_kernels::Isa;
 pub use bantam_kernels::conv2d::Padding;
 pub use buffer::Buffer;
 pub use data::{Dataset, Samples};
 pub use error::{Error, ModelFileProblem};
-#[cfg(feature = "std")]
-pub use file::AtomicFile;
 pub use init::Initializer;
 pub use layer::{Layer, LayerKind, Parameter};
 pub use loss::Loss;

@@ -139,7 +139,7 @@ impl Model<'static> {
     /// As [`from_bytes`](Model::from_bytes), and [`Error::File`] where the system refuses.
     pub fn load(path: impl AsRef<std::path::Path>) -> Result<Model<'static>, Error> {
         let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(|problem| crate::file::file_error(path, &problem))?;
+        let bytes = std::fs::read(path).map_err(|problem| crate::atomic_file::file_error(path, &problem))?;
         // A vector of bytes may lie anywhere, one of words where weights can be read.
         let len = bytes.len().div_ceil(size_of::<u64>());
         let mut words = crate::heap::list(len)?;

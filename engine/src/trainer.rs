@@ -203,7 +203,7 @@ impl Trainer {
 
     /// Where the last `fit` left off, if it left the model like this.
     fn resume(&mut self, model: &Model<'_>, samples: usize) -> Result<Progress, Error> {
-        let unsorted = || {
+        let in_order = || {
             let mut order = heap::list(samples)?;
             order.extend(0..samples);
             Ok::<_, Error>(order)
@@ -213,15 +213,15 @@ impl Trainer {
         }
         match self.progress.take() {
             Some(progress) if progress.order.len() == samples => Ok(progress),
-            Some(progress) => Ok(Progress { order: unsorted()?, ..progress }),
+            Some(progress) => Ok(Progress { order: in_order()?, ..progress }),
             None => {
                 let random = Xoshiro256PlusPlus::seed_from_u64(self.seed);
-                Ok(Progress { random, order: unsorted()?, checksum: model.checksum() })
+                Ok(Progress { random, order: in_order()?, checksum: model.checksum() })
             }
         }
     }
 
-    /// Leaves what an earlier training remembers; an optimiser that has not been in one stays as it was given.
+    /// Drops what an earlier training left. An optimiser that was in none keeps the state that it came with.
     fn forget(&mut self) {
         if self.progress.take().is_some() {
             self.optimizer = self.optimizer.restarted();

@@ -87,18 +87,18 @@ impl Convolution {
     pub fn geometry(&self) -> &Geometry {
         match &self.0 {
             Forward::Direct(direct) => &direct.geometry,
-            Forward::Winograd(winograd) => winograd.geometry(),
-            Forward::RowPairs(pairs) => pairs.geometry(),
-            Forward::RowTiles(tiles) => tiles.geometry(),
+            Forward::Winograd(winograd) => &winograd.geometry,
+            Forward::RowPairs(pairs) => &pairs.geometry,
+            Forward::RowTiles(tiles) => &tiles.geometry,
         }
     }
 
     fn with_geometry(mut self, geometry: Geometry) -> Convolution {
         *(match &mut self.0 {
             Forward::Direct(direct) => &mut direct.geometry,
-            Forward::Winograd(winograd) => winograd.geometry_mut(),
-            Forward::RowPairs(pairs) => pairs.geometry_mut(),
-            Forward::RowTiles(tiles) => tiles.geometry_mut(),
+            Forward::Winograd(winograd) => &mut winograd.geometry,
+            Forward::RowPairs(pairs) => &mut pairs.geometry,
+            Forward::RowTiles(tiles) => &mut tiles.geometry,
         }) = geometry;
         self
     }
@@ -119,7 +119,7 @@ impl Convolution {
     /// such code for the algorithm and the shape.
     pub fn pooled(self) -> Option<Convolution> {
         match self.0 {
-            Forward::RowTiles(tiles) if has_tiles(tiles.isa()) => {
+            Forward::RowTiles(tiles) if has_tiles(tiles.isa) => {
                 Some(Convolution(Forward::RowTiles(tiles.pooled()?)))
             }
             _ => None,
@@ -134,7 +134,7 @@ impl Convolution {
         const SECOND_LEVEL: usize = 128 * 1024;
         match &self.0 {
             Forward::Winograd(_) => SECOND_LEVEL,
-            Forward::RowTiles(tiles) if tiles.is_pooled() => SECOND_LEVEL,
+            Forward::RowTiles(tiles) if tiles.pooled => SECOND_LEVEL,
             Forward::Direct(direct) if has_tiles(direct.isa) => FIRST_LEVEL,
             Forward::RowTiles(_) => FIRST_LEVEL,
             Forward::Direct(_) | Forward::RowPairs(_) => 0,
@@ -144,8 +144,8 @@ impl Convolution {
     /// Elements of the packed weights; none where [`forward`](Self::forward) takes the weights as they are.
     pub fn packed_len(&self) -> usize {
         match &self.0 {
-            Forward::Winograd(winograd) if has_tiles(winograd.isa()) => winograd.packed_len(),
-            Forward::RowTiles(tiles) if has_tiles(tiles.isa()) => tiles.packed_len(),
+            Forward::Winograd(winograd) if has_tiles(winograd.isa) => winograd.packed_len(),
+            Forward::RowTiles(tiles) if has_tiles(tiles.isa) => tiles.packed_len(),
             Forward::Direct(direct) if !takes_plain_weights(direct.isa) => {
                 packed_len(direct.isa, &direct.geometry)
             }
@@ -160,8 +160,8 @@ impl Convolution {
     /// [range](RowPairs::check_weights).
     pub fn pack(&self, weights: &[f32], packed: &mut [f32]) -> Result<(), Error> {
         match &self.0 {
-            Forward::Winograd(winograd) if has_tiles(winograd.isa()) => winograd.pack(weights, packed),
-            Forward::RowTiles(tiles) if has_tiles(tiles.isa()) => tiles.pack(weights, packed),
+            Forward::Winograd(winograd) if has_tiles(winograd.isa) => winograd.pack(weights, packed),
+            Forward::RowTiles(tiles) if has_tiles(tiles.isa) => tiles.pack(weights, packed),
             Forward::Direct(direct) if !takes_plain_weights(direct.isa) => {
                 pack(direct.isa, &direct.geometry, weights, packed)
             }
@@ -176,8 +176,8 @@ impl Convolution {
     /// Elements of scratch that [`forward`](Self::forward) takes.
     pub fn scratch_len(&self) -> usize {
         match &self.0 {
-            Forward::Winograd(winograd) if has_tiles(winograd.isa()) => winograd.forward_scratch_len(),
-            Forward::RowTiles(tiles) if has_tiles(tiles.isa()) => tiles.scratch_len(),
+            Forward::Winograd(winograd) if has_tiles(winograd.isa) => winograd.forward_scratch_len(),
+            Forward::RowTiles(tiles) if has_tiles(tiles.isa) => tiles.scratch_len(),
             Forward::RowPairs(pairs) => pairs.scratch_len(),
             _ => 0,
         }
@@ -198,10 +198,10 @@ impl Convolution {
         scratch: &mut [f32],
     ) -> Result<(), Error> {
         match &self.0 {
-            Forward::Winograd(winograd) if has_tiles(winograd.isa()) => {
+            Forward::Winograd(winograd) if has_tiles(winograd.isa) => {
                 winograd.forward(input, packed, bias, activation, output, scratch)
             }
-            Forward::RowTiles(tiles) if has_tiles(tiles.isa()) => {
+            Forward::RowTiles(tiles) if has_tiles(tiles.isa) => {
                 tiles.forward(input, packed, bias, activation, output, scratch)
             }
             Forward::RowPairs(pairs) => pairs.forward(input, packed, bias, activation, output, scratch),

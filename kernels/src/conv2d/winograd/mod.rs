@@ -74,8 +74,8 @@ impl Tile {
 /// A convolution by Winograd's algorithm, ready to be packed and run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Winograd {
-    isa: Isa,
-    geometry: Geometry,
+    pub(in crate::conv2d) isa: Isa,
+    pub(in crate::conv2d) geometry: Geometry,
     tile: Tile,
 }
 
@@ -190,18 +190,6 @@ impl Winograd {
     pub fn fits(geometry: &Geometry) -> bool {
         let plain = |axis: &Axis| [axis.window, axis.stride, axis.dilation] == [3, 1, 1];
         geometry.groups == 1 && geometry.axes.iter().all(plain)
-    }
-
-    pub(in crate::conv2d) fn isa(&self) -> Isa {
-        self.isa
-    }
-
-    pub(in crate::conv2d) fn geometry(&self) -> &Geometry {
-        &self.geometry
-    }
-
-    pub(in crate::conv2d) fn geometry_mut(&mut self) -> &mut Geometry {
-        &mut self.geometry
     }
 
     /// The outputs of a tile.

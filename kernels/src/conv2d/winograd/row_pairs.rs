@@ -18,7 +18,7 @@ use core::ops::Range;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RowPairs {
     isa: Isa,
-    geometry: Geometry,
+    pub(in crate::conv2d) geometry: Geometry,
 }
 
 /// Features whose weights are transformed together: the widest panel of a scalar FPU.
@@ -50,14 +50,6 @@ impl RowPairs {
             return Err(Error::NotWinograd);
         }
         Ok(RowPairs { isa, geometry: *geometry })
-    }
-
-    pub(in crate::conv2d) fn geometry(&self) -> &Geometry {
-        &self.geometry
-    }
-
-    pub(in crate::conv2d) fn geometry_mut(&mut self) -> &mut Geometry {
-        &mut self.geometry
     }
 
     /// How far a result may be from the true one, in the units of [`Winograd::error_bound`], for so many

@@ -21,10 +21,10 @@ use transform::{Pack, ToPoints, Transform};
 /// the middle tap multiplied as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RowTiles {
-    isa: Isa,
-    geometry: Geometry,
+    pub(in crate::conv2d) isa: Isa,
+    pub(in crate::conv2d) geometry: Geometry,
     form: Form,
-    pooled: bool,
+    pub(in crate::conv2d) pooled: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,22 +129,6 @@ impl RowTiles {
             }
             _ => Err(Error::NotWinograd),
         }
-    }
-
-    pub(in crate::conv2d) fn isa(&self) -> Isa {
-        self.isa
-    }
-
-    pub(in crate::conv2d) fn geometry(&self) -> &Geometry {
-        &self.geometry
-    }
-
-    pub(in crate::conv2d) fn geometry_mut(&mut self) -> &mut Geometry {
-        &mut self.geometry
-    }
-
-    pub(in crate::conv2d) fn is_pooled(&self) -> bool {
-        self.pooled
     }
 
     /// The same convolution and a max-pool of its output with windows of 2×2 and as large a stride, which takes the
