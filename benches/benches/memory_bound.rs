@@ -44,7 +44,9 @@ fn streams(c: &mut Criterion) {
     group.bench_function("sum", |b| b.iter(|| reduce::sum(isa, &x)));
     group.bench_function("sum_rows", |b| b.iter(|| reduce::sum_rows(isa, ROWS, COLUMNS, &x, &mut sums)));
     group.throughput(Throughput::Bytes(3 * bytes));
-    group.bench_function("relu_grad", |b| b.iter(|| elementwise::relu_grad(isa, &x, &mut y)));
+    group.bench_function("relu_grad", |b| {
+        b.iter(|| elementwise::map_grad(isa, elementwise::Relu, &x, &mut y))
+    });
     group.throughput(Throughput::Bytes(5 * bytes));
     group.bench_function("rmsprop", |b| {
         b.iter(|| optimizer::rmsprop(isa, 1e-3, 0.9, 1e-7, &mut y, &mut state, &x))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nets import MaxPool, Net, numbers, output_size, random_conv
+from nets import MaxPool, Net, chain, numbers, output_size, random_conv
 
 CONV = ("n", "cin", "h", "w", "cout", "kh", "kw", "stride", "pad", "groups")
 POOL = ("n", "c", "h", "w", "k", "stride", "pad")
@@ -61,10 +61,10 @@ def net(sizes: dict[str, int]) -> Net:
     random = np.random.default_rng(1)
     if "k" in sizes:
         pictures = numbers(random, sizes["n"], sizes["c"], sizes["h"], sizes["w"])
-        return Net(pictures, [MaxPool(sizes["k"], sizes["stride"], sizes["pad"])])
+        return chain(pictures, MaxPool(sizes["k"], sizes["stride"], sizes["pad"]))
     pictures = numbers(random, sizes["n"], sizes["cin"], sizes["h"], sizes["w"])
     kernel = (sizes["kh"], sizes["kw"])
     conv = random_conv(
         random, sizes["cin"], sizes["cout"], kernel, sizes["stride"], sizes["pad"], sizes["groups"]
     )
-    return Net(pictures, [conv])
+    return chain(pictures, conv)

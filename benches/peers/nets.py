@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
+
+INPUT = "input"
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
 class Conv:
-    """A convolution with a bias and ReLU; `weights` are [cout, cin / groups, kh, kw]."""
+    """A convolution with a bias; `weights` are [cout, cin / groups, kh, kw]."""
 
     weights: np.ndarray
     bias: np.ndarray
     stride: int = 1
     pad: int = 0
     groups: int = 1
+    relu: bool = True
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,16 @@ class MaxPool:
     window: int
     stride: int
     pad: int = 0
+
+
+@dataclass(frozen=True)
+class GlobalAverage:
+    """The mean of each channel, and these in one row."""
+
+
+@dataclass(frozen=True)
+class Add:
+    """The sum of two pictures and ReLU."""
 
 
 @dataclass(frozen=True)
@@ -41,15 +58,53 @@ class Dense:
     relu: bool
 
 
-Step = Conv | MaxPool | Flatten | Dense
+Layer = Conv | MaxPool | GlobalAverage | Add | Flatten | Dense
 
 
 @dataclass(frozen=True)
+class Step:
+    """A layer in its place: the name of its result, and the names of what it takes."""
+
+    name: str
+    layer: Layer
+    inputs: tuple[str, ...]
+
+
+@dataclass
 class Net:
-    """Steps and the pictures that go in, [n, c, h, w]."""
+    """Pictures, [n, c, h, w], by the name of `INPUT`, and the steps that they go through.
+
+    A step takes the pictures or results of earlier steps. What the last one gives is the net's result.
+    """
 
     pictures: np.ndarray
-    steps: list[Step]
+    steps: list[Step] = field(default_factory=list)
+
+    @property
+    def output(self) -> str:
+        """The name of the net's result."""
+        return self.steps[-1].name if self.steps else INPUT
+
+    def add(self, layer: Layer, *inputs: str) -> str:
+        """A step more, by itself one that takes what the last one gave; the name of its result."""
+        name = f"value{len(self.steps) + 1}"
+        self.steps.append(Step(name, layer, inputs or (self.output,)))
+        return name
+
+    def run(self, start: Value, apply: Callable[..., Value]) -> dict[str, Value]:
+        """All results by name, from `start` on: `apply` makes one of a layer and what it takes."""
+        values = {INPUT: start}
+        for step in self.steps:
+            values[step.name] = apply(step.layer, *(values[name] for name in step.inputs))
+        return values
+
+
+def chain(pictures: np.ndarray, *layers: Layer) -> Net:
+    """A net of layers that follow one another."""
+    net = Net(pictures)
+    for layer in layers:
+        net.add(layer)
+    return net
 
 
 def numbers(random: np.random.Generator, *shape: int, reach: float = 1.0) -> np.ndarray:
@@ -65,12 +120,14 @@ def random_conv(
     stride: int = 1,
     pad: int = 0,
     groups: int = 1,
+    *,
+    relu: bool = True,
 ) -> Conv:
     """A convolution whose output is about as large as its input, so that nets neither grow nor fade."""
     kh, kw = kernel
     reach = (3.0 / (cin // groups * kh * kw)) ** 0.5
     weights = numbers(random, cout, cin // groups, kh, kw, reach=reach)
-    return Conv(weights, numbers(random, cout, reach=0.1), stride, pad, groups)
+    return Conv(weights, numbers(random, cout, reach=0.1), stride, pad, groups, relu)
 
 
 def random_dense(random: np.random.Generator, inputs: int, units: int, relu: bool) -> Dense:
@@ -86,30 +143,59 @@ def expected(net: Net) -> tuple[np.ndarray, float]:
     length, from one that Winograd's algorithm needs for its transforms. fp16 and bf16 are farther
     off. Maxima are exact.
     """
-    values = net.pictures.astype(np.float64)
-    length = 0
-    for step in net.steps:
-        match step:
-            case Conv():
-                values = _convolve(values, step)
-                length += step.weights[0].size
-            case MaxPool():
-                values = _pool(values, step)
-            case Flatten():
-                values = values.reshape(len(values), -1)
-            case Dense():
-                values = values @ step.weights.T.astype(np.float64) + step.bias
-                values = np.maximum(values, 0.0) if step.relu else values
-                length += step.weights[0].size
-    if length == 0:
+    values = net.run(net.pictures.astype(np.float64), _apply)[net.output]
+    layers = [step.layer for step in net.steps]
+    if all(isinstance(layer, MaxPool | Flatten) for layer in layers):
         return values, 0.0
+    length = sum(layer.weights[0].size for layer in layers if isinstance(layer, Conv | Dense))
     epsilon = float(np.finfo(np.float32).eps)
     return values, (128.0 + 2.0 * length**0.5) * epsilon * float(np.abs(values).max())
+
+
+def shapes(net: Net) -> dict[str, tuple[int, ...]]:
+    """The shapes of the pictures and of all results, by name."""
+    return net.run(net.pictures.shape, _shape)
+
+
+def _shape(layer: Layer, shape: tuple[int, ...], *_: tuple[int, ...]) -> tuple[int, ...]:
+    n, c, *sides = shape
+    match layer:
+        case Conv():
+            window = layer.weights.shape[2:]
+            sides = [output_size(*pair, layer.stride, layer.pad) for pair in zip(sides, window)]
+            return (n, len(layer.weights), *sides)
+        case MaxPool():
+            return (n, c, *(output_size(side, layer.window, layer.stride, layer.pad) for side in sides))
+        case GlobalAverage():
+            return (n, c)
+        case Add():
+            return shape
+        case Flatten():
+            return (n, math.prod(shape[1:]))
+        case Dense():
+            return (n, len(layer.weights))
 
 
 def output_size(size: int, window: int, stride: int, pad: int) -> int:
     """How many windows fit."""
     return (size + 2 * pad - window) // stride + 1
+
+
+def _apply(layer: Layer, values: np.ndarray, *others: np.ndarray) -> np.ndarray:
+    match layer:
+        case Conv():
+            return _convolve(values, layer)
+        case MaxPool():
+            return _pool(values, layer)
+        case GlobalAverage():
+            return np.asarray(values.mean((2, 3)))
+        case Add():
+            return np.asarray(np.maximum(values + others[0], 0.0))
+        case Flatten():
+            return values.reshape(len(values), -1)
+        case Dense():
+            values = values @ layer.weights.T.astype(np.float64) + layer.bias
+            return np.asarray(np.maximum(values, 0.0) if layer.relu else values)
 
 
 def _windows(values: np.ndarray, kernel: tuple[int, int], stride: int, pad: int, fill: float) -> np.ndarray:
@@ -130,8 +216,8 @@ def _convolve(values: np.ndarray, conv: Conv) -> np.ndarray:
         for j in range(kw):
             place = windows[..., i, j].transpose(1, 0, 2, 3)
             output += kernel[..., i, j] @ place.reshape(conv.groups, cin_of_group, -1)
-    output = output.reshape(cout, n, ho, wo).transpose(1, 0, 2, 3)
-    return np.asarray(np.maximum(output + conv.bias.reshape(-1, 1, 1), 0.0))
+    output = output.reshape(cout, n, ho, wo).transpose(1, 0, 2, 3) + conv.bias.reshape(-1, 1, 1)
+    return np.asarray(np.maximum(output, 0.0) if conv.relu else output)
 
 
 def _pool(values: np.ndarray, pool: MaxPool) -> np.ndarray:

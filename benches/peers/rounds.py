@@ -191,16 +191,17 @@ def started(names: list[str], threads: int) -> Iterator[list[Peer]]:
 
 
 class Ours:
-    """A program of this repository that prints `{"name": seconds}`."""
+    """A program of this repository that prints `{"name": seconds}`, told to time that name alone."""
 
-    def __init__(self, command: list[str]) -> None:
+    def __init__(self, name: str, command: list[str]) -> None:
+        self.name = name
         self.command = command
 
-    def round(self, name: str) -> float | None:
-        """Seconds of one round; none if the program leaves that name out."""
-        lines = run([*self.command, "--exact", name, "--rounds", "1", "--json"]).splitlines()
+    def round(self) -> float | None:
+        """Seconds of one round, by a process of its own; none if the program leaves the name out."""
+        lines = run([*self.command, "--rounds", "1", "--json"]).splitlines()
         try:
-            seconds = json.loads(lines[-1]).get(name)
+            seconds = json.loads(lines[-1]).get(self.name)
             return None if seconds is None else float(seconds)
         except (IndexError, ValueError, AttributeError, TypeError) as error:
             raise Unavailable(f"{shlex.join(self.command)}: did not print JSON") from error
@@ -246,7 +247,7 @@ def side_by_side(
     best: dict[str, Best] = {}
     disturbed = 0
     for _ in range(ROUNDS):
-        seconds = ours.round(name) if ours else None
+        seconds = ours.round() if ours else None
         if seconds is not None:
             our_best = min(seconds, our_best or seconds)
         for peer in ready:

@@ -1,6 +1,6 @@
 //! Layers of well-known nets, as a benchmark's list.
 
-use bantam::{Buffer, Conv2d, LayerKind, MaxPool2d, Model, Sequential};
+use bantam::{Buffer, Conv2d, MaxPool2d, Model, Sequential};
 use bantam_kernels::conv2d::{self, Activation, Algorithm, Geometry, InputGradient, Padding, WeightGradient};
 use bantam_kernels::{Error, Isa, depthwise_conv2d, max_pool2d};
 use serde_json::{Map, Value};
@@ -16,8 +16,8 @@ pub struct Layer {
     pub kind: Kind,
     /// `[N, H, W, C]`
     input: [usize; 4],
-    /// As a layer of the engine, which has no depthwise and grouped convolutions.
-    engine: Option<LayerKind>,
+    /// As a net of the engine, which has no depthwise convolutions.
+    net: Option<Sequential>,
 }
 
 /// A convolution or a pool.
@@ -37,9 +37,8 @@ impl Layer {
     /// # Errors
     /// Those of building a net; there is none without a layer of the engine.
     pub fn net(&self) -> Option<Result<(usize, Model<'static>), bantam::Error>> {
-        let [batch, height, width, channels] = self.input;
-        let net = Sequential::new([height, width, channels]).layer(self.engine?);
-        Some(net.build(1).map(|model| (batch, model)))
+        let [batch, ..] = self.input;
+        Some(self.net.clone()?.build(1).map(|model| (batch, model)))
     }
 }
 
@@ -71,17 +70,21 @@ pub fn parse(json: &str) -> Result<Vec<Layer>, String> {
                 .map(Kind::Convolution)
         };
         let kind = kind.map_err(|error| format!("{name}: {error}"))?;
-        let how = Conv2d::padded(padding).stride(stride).relu();
-        let engine = (groups == 1).then_some(LayerKind::Conv2d { filters: cout, kernel, how, bias: true });
-        layers.push(Layer { name, kind, input, engine });
+        let conv = Conv2d::padded(padding).stride(stride).groups(groups).relu().filters(cout).kernel(kernel);
+        let net = match kind {
+            Kind::Depthwise(_) => None,
+            _ => Some(Sequential::new([h, w, cin]).layer(conv)),
+        };
+        layers.push(Layer { name, kind, input, net });
     }
     for (name, value) in section("pools")? {
         let [n, c, h, w, k, stride, pad] = sizes(&name, &value)?;
         let (input, padding) = ([n, h, w, c], all_sides(pad));
         let shape = max_pool2d::Geometry::new(input, [k; 2], [stride; 2], padding);
         let kind = Kind::MaxPool(shape.map_err(|error| format!("{name}: {error}"))?);
-        let engine = Some(LayerKind::MaxPool2d(MaxPool2d::new(k).stride(stride).padding(padding)));
-        layers.push(Layer { name, kind, input, engine });
+        let pool = MaxPool2d::new(k).stride(stride).padding(padding);
+        let net = Some(Sequential::new([h, w, c]).layer(pool));
+        layers.push(Layer { name, kind, input, net });
     }
     Ok(layers)
 }
@@ -267,8 +270,7 @@ impl Ready for Convolution {
 }
 
 struct Depthwise {
-    isa: Isa,
-    geometry: depthwise_conv2d::Geometry,
+    passes: depthwise_conv2d::Depthwise,
     input: Buffer,
     output: Buffer,
     bias: Buffer,
@@ -280,8 +282,7 @@ struct Depthwise {
 impl Depthwise {
     fn new(isa: Isa, geometry: depthwise_conv2d::Geometry) -> Depthwise {
         Depthwise {
-            isa,
-            geometry,
+            passes: depthwise_conv2d::Depthwise::new(isa, &geometry),
             input: crate::numbers(len(geometry.input())),
             output: crate::numbers(len(geometry.output())),
             bias: crate::numbers(geometry.output()[3]),
@@ -298,7 +299,7 @@ impl Ready for Depthwise {
     }
 
     fn multiply_adds(&self) -> u64 {
-        self.geometry.multiply_adds()
+        self.passes.geometry().multiply_adds()
     }
 
     fn memory_bound(&self) -> bool {
@@ -310,20 +311,19 @@ impl Ready for Depthwise {
     }
 
     fn forward(&mut self) -> Result<(), Error> {
-        let Depthwise { isa, geometry, input, weights, bias, output, .. } = self;
-        let (bias, activation) = (Some(&**bias), Activation::Relu);
-        depthwise_conv2d::forward(*isa, geometry, input, weights, bias, activation, output)
+        let Depthwise { passes, input, weights, bias, output, .. } = self;
+        passes.forward(input, weights, Some(bias), Activation::Relu, output)
     }
 
     fn grad_input(&mut self) -> Result<(), Error> {
-        let Depthwise { isa, geometry, output, weights, d_input, .. } = self;
-        depthwise_conv2d::grad_input(*isa, geometry, output, weights, d_input)
+        let Depthwise { passes, output, weights, d_input, .. } = self;
+        passes.grad_input(output, weights, d_input)
     }
 
     fn grad_weights(&mut self) -> Option<Result<(), Error>> {
-        let Depthwise { isa, geometry, input, output, d_weights, .. } = self;
-        let channels = 0..geometry.input()[3];
-        Some(depthwise_conv2d::grad_weights(*isa, geometry, input, output, channels, d_weights))
+        let Depthwise { passes, input, output, d_weights, .. } = self;
+        let channels = 0..passes.geometry().input()[3];
+        Some(passes.grad_weights(input, output, channels, d_weights))
     }
 }
 

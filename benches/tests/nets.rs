@@ -8,22 +8,26 @@ fn nets(options: &[&str]) -> Output {
 
 #[test]
 fn table_and_json() {
-    let table = nets(&["--rounds", "1", "--threads", "2"]);
+    let table = nets(&["--net", "mnist", "--rounds", "1", "--threads", "2"]);
     let text = String::from_utf8_lossy(&table.stdout);
     assert!(
         table.status.success() && text.contains("\nmnist-b1 ") && text.contains("\nmnist-b64 "),
         "{text}"
     );
 
-    let json = nets(&["--exact", "mnist-b1", "--json", "--rounds", "1", "--isa", "scalar"]);
+    let options = ["--net", "mnist", "--batch", "1", "--json", "--rounds", "1", "--isa", "scalar"];
+    let json = nets(&options);
     let seconds: serde_json::Value = serde_json::from_slice(&json.stdout).expect("it is JSON");
-    assert!(seconds.as_object().is_some_and(|seconds| seconds.keys().eq(["mnist-b1"])), "{seconds}");
+    let keys =
+        |value: &serde_json::Value| value.as_object().map(|map| map.keys().cloned().collect::<Vec<_>>());
+    assert_eq!(keys(&seconds).unwrap_or_default(), ["mnist-b1", "peak_bytes"]);
+    assert_eq!(seconds["peak_bytes"]["mnist-b1"], 31_488);
     assert!(seconds["mnist-b1"].as_f64().is_some_and(|seconds| seconds > 0.0), "{seconds}");
 }
 
 #[test]
 fn refusals() {
-    for options in [["--isa", "mmx"], ["--exact", "vgg"], ["--threads", "0"]] {
+    for options in [["--isa", "mmx"], ["--net", "vgg"], ["--threads", "0"]] {
         let output = nets(&options);
         let text = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && text.contains(options[1]), "{options:?}: {text}");

@@ -11,7 +11,7 @@
 /**
  * Bytes of an error's text, the zero at its end included.
  */
-#define BANTAM_TEXT_BYTES 124
+#define BANTAM_TEXT_BYTES 252
 
 /**
  * The memory of a net begins at a multiple of so many bytes.
@@ -59,19 +59,22 @@ enum bantam_status
    */
   BANTAM_STATUS_BAD_NET = 7,
   /**
-   * The input is not a whole number of samples, or more than the batch; or an array is longer than
-   * memory.
+   * An input is not a whole number of samples, more than the batch, or not as many samples as the others;
+   * there are too few inputs or outputs, or too many; or an array is longer than memory.
    */
   BANTAM_STATUS_BAD_LENGTH = 8,
   /**
-   * The input holds a NaN or an infinity; or numbers grew until Winograd's algorithm overflowed; or the
-   * output, which is there, holds a NaN.
+   * An input or an output holds a NaN or an infinity, or Winograd's algorithm overflowed.
    */
   BANTAM_STATUS_NOT_A_NUMBER = 9,
   /**
    * Another thread makes a net just now.
    */
   BANTAM_STATUS_BUSY = 10,
+  /**
+   * The model has layers that the library was built without: the text names all of them.
+   */
+  BANTAM_STATUS_MISSING_LAYERS = 11,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -153,7 +156,24 @@ bantam_status bantam_init(struct bantam_net **net,
                           struct bantam_failure *failure);
 
 /**
- * Numbers of one sample: height × width × channels, channels last. 0 if there is no such net.
+ * How many inputs the model has. 0 if there is no such net.
+ *
+ * # Safety
+ * The net is one of bantam_init's, or null.
+ */
+size_t bantam_input_count(const struct bantam_net *net);
+
+/**
+ * How many outputs the model has. 0 if there is no such net.
+ *
+ * # Safety
+ * The net is one of bantam_init's, or null.
+ */
+size_t bantam_output_count(const struct bantam_net *net);
+
+/**
+ * Numbers of one sample: height × width × channels, channels last. Of the first input, if there are
+ * several. 0 if there is no such net.
  *
  * # Safety
  * The net is one of bantam_init's, or null.
@@ -161,7 +181,8 @@ bantam_status bantam_init(struct bantam_net **net,
 size_t bantam_input_len(const struct bantam_net *net);
 
 /**
- * Numbers of the output for one sample. 0 if there is no such net.
+ * Numbers of the output for one sample. Of the first output, if there are several. 0 if there is no
+ * such net.
  *
  * # Safety
  * The net is one of bantam_init's, or null.
@@ -169,13 +190,29 @@ size_t bantam_input_len(const struct bantam_net *net);
 size_t bantam_output_len(const struct bantam_net *net);
 
 /**
- * Runs the net on samples that follow each other. Allocates nothing.
+ * As bantam_input_len, of the input of that index. 0 if there is none.
+ *
+ * # Safety
+ * The net is one of bantam_init's, or null.
+ */
+size_t bantam_input_len_at(const struct bantam_net *net, size_t index);
+
+/**
+ * As bantam_output_len, of the output of that index. 0 if there is none.
+ *
+ * # Safety
+ * The net is one of bantam_init's, or null.
+ */
+size_t bantam_output_len_at(const struct bantam_net *net, size_t index);
+
+/**
+ * Runs a net of one input on samples that follow each other. Allocates nothing.
  *
  * @param net        the net
  * @param input      bantam_input_len numbers for each sample
  * @param input_len  how many numbers: a whole number of samples, the batch at the most
- * @param output     where the address of the output goes: bantam_output_len numbers for each sample,
- *                   in the net's memory, until it runs again
+ * @param output     where the address of the first output goes: bantam_output_len numbers for each
+ *                   sample, in the net's memory, until it runs again
  * @param failure    where the reason goes if it did not run, or null
  *
  * # Safety
@@ -186,6 +223,29 @@ bantam_status bantam_run(struct bantam_net *net,
                          size_t input_len,
                          const float **output,
                          struct bantam_failure *failure);
+
+/**
+ * Runs a net on as many samples of each of its inputs. Allocates nothing.
+ *
+ * @param net           the net
+ * @param inputs        an address for each input, of bantam_input_len_at numbers for each sample
+ * @param input_lens    how many numbers each input has: a whole number of samples, the batch at the most
+ * @param input_count   how many inputs: bantam_input_count
+ * @param outputs       where the address of each output goes: bantam_output_len_at numbers for each
+ *                      sample, in the net's memory, until it runs again
+ * @param output_count  how many outputs: bantam_output_count
+ * @param failure       where the reason goes if it did not run, or null
+ *
+ * # Safety
+ * The net is one of bantam_init's or null, and arrays are as long as stated.
+ */
+bantam_status bantam_run_all(struct bantam_net *net,
+                             const float *const *inputs,
+                             const size_t *input_lens,
+                             size_t input_count,
+                             const float **outputs,
+                             size_t output_count,
+                             struct bantam_failure *failure);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -24,18 +24,19 @@ pub enum Status {
     BadBatch = 6,
     /// The net was not made by bantam_init.
     BadNet = 7,
-    /// The input is not a whole number of samples, or more than the batch; or an array is longer than
-    /// memory.
+    /// An input is not a whole number of samples, more than the batch, or not as many samples as the others;
+    /// there are too few inputs or outputs, or too many; or an array is longer than memory.
     BadLength = 8,
-    /// The input holds a NaN or an infinity; or numbers grew until Winograd's algorithm overflowed; or the
-    /// output, which is there, holds a NaN.
+    /// An input or an output holds a NaN or an infinity, or Winograd's algorithm overflowed.
     NotANumber = 9,
     /// Another thread makes a net just now.
     Busy = 10,
+    /// The model has layers that the library was built without: the text names all of them.
+    MissingLayers = 11,
 }
 
 /// Bytes of an error's text, the zero at its end included.
-pub const BANTAM_TEXT_BYTES: usize = 124;
+pub const BANTAM_TEXT_BYTES: usize = 252;
 
 /// Why a call was refused. It is the caller's, and written when a call fails.
 #[repr(C)]
@@ -46,19 +47,70 @@ pub struct Failure {
     pub text: [c_char; BANTAM_TEXT_BYTES],
 }
 
+/// An argument of a call, or an element of one that is an array.
+#[derive(Clone, Copy)]
+pub(crate) enum Name {
+    Argument(&'static str),
+    Element(&'static str, usize),
+}
+
+impl From<&'static str> for Name {
+    fn from(argument: &'static str) -> Name {
+        Name::Argument(argument)
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Name::Argument(name) => f.write_str(name),
+            Name::Element(array, index) => write!(f, "{array}[{index}]"),
+        }
+    }
+}
+
 /// Why a call is refused.
 pub(crate) enum Refusal {
-    Null(&'static str),
-    Misaligned { what: &'static str, expected: usize },
-    Overlap([&'static str; 2]),
-    TooLong { what: &'static str, got: usize },
-    MemoryTooSmall { expected: usize, got: usize },
+    Null(Name),
+    Misaligned {
+        what: Name,
+        expected: usize,
+    },
+    Overlap {
+        what: Name,
+        with: &'static str,
+    },
+    TooLong {
+        what: Name,
+        got: usize,
+    },
+    MemoryTooSmall {
+        expected: usize,
+        got: usize,
+    },
     Model(Error),
     Batch(Error),
     Net,
-    Input(Error),
-    NotANumber,
+    /// So many inputs or outputs.
+    Count {
+        what: &'static str,
+        expected: usize,
+        got: usize,
+    },
+    /// So many numbers.
+    Length {
+        what: Name,
+        expected: usize,
+        got: usize,
+    },
+    /// With the input that is to blame, if there are several.
+    Run {
+        input: Option<Name>,
+        error: Error,
+    },
     Busy,
+    /// The caller knows why.
+    Told(Status),
 }
 
 impl Refusal {
@@ -66,18 +118,20 @@ impl Refusal {
         match self {
             Refusal::Null(_) => Status::NullPointer,
             Refusal::Misaligned { .. } => Status::Misaligned,
-            Refusal::Overlap(_) => Status::Overlap,
+            Refusal::Overlap { .. } => Status::Overlap,
             Refusal::MemoryTooSmall { .. } => Status::MemoryTooSmall,
             Refusal::Model(Error::OutOfMemory { .. }) | Refusal::Batch(Error::OutOfMemory { .. }) => {
                 Status::MemoryTooSmall
             }
+            Refusal::Model(Error::UnknownLayerTypes { .. }) => Status::MissingLayers,
             Refusal::Model(_) => Status::BadModel,
             Refusal::Batch(_) => Status::BadBatch,
             Refusal::Net => Status::BadNet,
-            Refusal::Input(Error::NotFinite { .. } | Error::Kernel(kernels::Error::NotFinite))
-            | Refusal::NotANumber => Status::NotANumber,
-            Refusal::Input(_) | Refusal::TooLong { .. } => Status::BadLength,
+            Refusal::TooLong { .. } | Refusal::Count { .. } | Refusal::Length { .. } => Status::BadLength,
+            // All else that a run refuses has been refused before.
+            Refusal::Run { .. } => Status::NotANumber,
             Refusal::Busy => Status::Busy,
+            Refusal::Told(status) => *status,
         }
     }
 }
@@ -92,17 +146,29 @@ impl fmt::Display for Refusal {
             Refusal::TooLong { what, got } => {
                 write!(f, "{what}: expected a length that fits memory, got {got}")
             }
-            Refusal::Overlap([one, other]) => write!(f, "{one}: expected it apart from the {other}"),
+            Refusal::Overlap { what, with } => write!(f, "{what}: expected it apart from the {with}"),
             Refusal::MemoryTooSmall { expected, got } => {
                 write!(f, "memory: expected {expected} bytes, got {got}: {} are missing", expected - got)
             }
             Refusal::Model(Error::OutOfMemory { bytes }) | Refusal::Batch(Error::OutOfMemory { bytes }) => {
                 write!(f, "memory: expected {bytes} bytes more for a list of layers, it has fewer")
             }
-            Refusal::Model(error) | Refusal::Batch(error) | Refusal::Input(error) => error.fmt(f),
+            Refusal::Model(Error::UnknownLayerTypes { names }) => {
+                f.write_str("model: this library is built without")?;
+                let mut names = names.iter().enumerate();
+                names.try_for_each(|(i, name)| write!(f, "{} {name}", if i == 0 { "" } else { "," }))
+            }
+            Refusal::Model(error) | Refusal::Batch(error) | Refusal::Run { input: None, error } => {
+                error.fmt(f)
+            }
             Refusal::Net => f.write_str("net: expected one that bantam_init made"),
-            Refusal::NotANumber => f.write_str("output: expected numbers, got a NaN"),
+            Refusal::Count { what, expected, got } => write!(f, "{what}: expected {expected}, got {got}"),
+            Refusal::Length { what, expected, got } => {
+                write!(f, "{what}: expected {expected} numbers, got {got}")
+            }
+            Refusal::Run { input: Some(name), error } => write!(f, "{name}: {error}"),
             Refusal::Busy => f.write_str("bantam_init: expected one thread at a time"),
+            Refusal::Told(_) => Ok(()),
         }
     }
 }
@@ -112,7 +178,19 @@ impl fmt::Display for Refusal {
 /// # Safety
 /// `failure` is null or valid for writes.
 pub(crate) unsafe fn report(result: Result<(), Refusal>, failure: *mut Failure) -> Status {
-    let Err(refusal) = result else { return Status::Ok };
+    match result {
+        Ok(()) => Status::Ok,
+        Err(Refusal::Told(status)) => status,
+        // SAFETY: the caller's promise.
+        Err(refusal) => unsafe { tell(&refusal, failure) },
+    }
+}
+
+/// As [`report`], at once: what a refusal has on the heap is there as long as [`within`](crate::heap::within) runs.
+///
+/// # Safety
+/// As of [`report`].
+pub(crate) unsafe fn tell(refusal: &Refusal, failure: *mut Failure) -> Status {
     let status = refusal.status();
     if !failure.is_null() && failure.is_aligned() {
         let mut text = Text { bytes: [0; BANTAM_TEXT_BYTES], len: 0 };

@@ -16,35 +16,76 @@ struct Heap {
 // SAFETY: only who has set `busy` reaches the stack, and nothing allocates but what `within` runs.
 unsafe impl Sync for Heap {}
 
-/// Blocks one upon the other. What lies on top is freed and resized in place, other blocks are lost
-/// when they are freed: lists that are claimed at once lose none.
+/// Blocks one upon the other. One that is freed on top is gone, another leaves a hole that smaller blocks fill; if
+/// there are more holes than can be noted, what lies in those is lost. Blocks are offsets from the base.
 #[derive(Clone, Copy)]
 struct Stack {
     base: *mut u8,
     len: usize,
     used: usize,
     most: usize,
+    /// No two touch. Some are empty.
+    holes: [Block; 8],
 }
 
+#[derive(Clone, Copy)]
+struct Block {
+    start: usize,
+    end: usize,
+}
+
+/// Blocks are of whole units, so that no two have a gap between them that is no hole.
+const UNIT: usize = 8;
+
 impl Stack {
-    const NONE: Stack = Stack { base: null_mut(), len: 0, used: 0, most: 0 };
+    const NONE: Stack =
+        Stack { base: null_mut(), len: 0, used: 0, most: 0, holes: [Block { start: 0, end: 0 }; 8] };
 
-    fn take(&mut self, start: usize, size: usize) -> Option<*mut u8> {
-        let end = start.checked_add(size).filter(|&end| end <= self.len)?;
-        self.used = end;
-        self.most = self.most.max(end);
-        Some(self.base.wrapping_add(start))
+    fn alloc(&mut self, layout: Layout) -> Option<*mut u8> {
+        let place = |base: *mut u8, start: usize| {
+            let padding = base.wrapping_add(start).addr().wrapping_neg() % layout.align();
+            let start = start.checked_add(padding)?;
+            let end = start.checked_add(layout.size())?.checked_next_multiple_of(UNIT)?;
+            Some(Block { start, end })
+        };
+        for hole in &mut self.holes {
+            if let Some(block) = place(self.base, hole.start).filter(|block| block.end <= hole.end) {
+                hole.start = block.end;
+                return Some(self.base.wrapping_add(block.start));
+            }
+        }
+        let block = place(self.base, self.used)?;
+        self.grow(block)
     }
 
-    fn push(&mut self, layout: Layout) -> Option<*mut u8> {
-        let padding = self.base.wrapping_add(self.used).addr().wrapping_neg() % layout.align();
-        self.take(self.used.checked_add(padding)?, layout.size())
+    /// Makes a block the one on top.
+    fn grow(&mut self, block: Block) -> Option<*mut u8> {
+        if block.end > self.len {
+            return None;
+        }
+        self.used = block.end;
+        self.most = self.most.max(block.end);
+        Some(self.base.wrapping_add(block.start))
     }
 
-    /// Where the block on top begins, if it is this one.
-    fn top(&self, block: *mut u8, size: usize) -> Option<usize> {
-        let start = block.addr().wrapping_sub(self.base.addr());
-        (start.wrapping_add(size) == self.used).then_some(start)
+    fn free(&mut self, mut block: Block) {
+        for hole in &mut self.holes {
+            if hole.end == block.start || block.end == hole.start {
+                block = Block { start: block.start.min(hole.start), end: block.end.max(hole.end) };
+                *hole = Block { start: 0, end: 0 };
+            }
+        }
+        if block.end == self.used {
+            self.used = block.start;
+        } else if let Some(hole) = self.holes.iter_mut().find(|hole| hole.start == hole.end) {
+            *hole = block;
+        }
+    }
+
+    /// Where a block lies that `alloc` gave.
+    fn block(&self, at: *mut u8, size: usize) -> Block {
+        let start = at.addr() - self.base.addr();
+        Block { start, end: (start + size).next_multiple_of(UNIT) }
     }
 }
 
@@ -60,13 +101,13 @@ pub(crate) struct Use {
 ///
 /// # Safety
 /// The bytes are valid for reads and writes, and nothing else uses them as long as what was allocated
-/// is used.
+/// is used. Nothing is freed or resized when `work` is done.
 pub(crate) unsafe fn within<R>(memory: *mut u8, len: usize, work: impl FnOnce() -> R) -> Option<R> {
     if take_turn() {
         return None;
     }
     // SAFETY: it is this thread's turn.
-    unsafe { *HEAP.stack.get() = Stack { base: memory, len, used: 0, most: 0 } };
+    unsafe { *HEAP.stack.get() = Stack { base: memory, len, ..Stack::NONE } };
     let result = work();
     // SAFETY: as above.
     unsafe { *HEAP.stack.get() = Stack::NONE };
@@ -93,34 +134,32 @@ fn take_turn() -> bool {
     };
 }
 
-// SAFETY: blocks lie within the stack's bytes, one upon the other, each at its alignment.
+// SAFETY: blocks lie within the stack's bytes, apart from each other, each at its alignment.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: only what `within` runs allocates, and it is its turn.
         let stack = unsafe { &mut *self.stack.get() };
-        stack.push(layout).unwrap_or(null_mut())
+        stack.alloc(layout).unwrap_or(null_mut())
     }
 
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
         // SAFETY: as in `alloc`.
         let stack = unsafe { &mut *self.stack.get() };
-        if let Some(start) = stack.top(block, layout.size()) {
-            stack.used = start;
-        }
+        stack.free(stack.block(at, layout.size()));
     }
 
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // SAFETY: as in `alloc`.
         let stack = unsafe { &mut *self.stack.get() };
-        if let Some(start) = stack.top(block, layout.size()) {
-            return stack.take(start, size).unwrap_or(null_mut());
+        let block = stack.block(at, layout.size());
+        if block.end == stack.used {
+            return stack.grow(stack.block(at, size)).unwrap_or(null_mut());
         }
-        let Some(new) = Layout::from_size_align(size, layout.align()).ok().and_then(|new| stack.push(new))
-        else {
-            return null_mut();
-        };
-        // SAFETY: the new block lies above the old one, and both have so many bytes.
-        unsafe { new.copy_from_nonoverlapping(block, layout.size().min(size)) };
+        let new = Layout::from_size_align(size, layout.align()).ok().and_then(|new| stack.alloc(new));
+        let Some(new) = new else { return null_mut() };
+        // SAFETY: the blocks are apart, and both have so many bytes.
+        unsafe { new.copy_from_nonoverlapping(at, layout.size().min(size)) };
+        stack.free(block);
         new
     }
 }

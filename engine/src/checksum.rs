@@ -16,6 +16,19 @@ impl Checksum {
         rest.iter().fold(words, |sum, &byte| sum.step(byte.into()))
     }
 
+    /// As [`add`](Self::add), in four sums that do not wait for each other: as fast as memory is read.
+    pub fn add_wide(self, bytes: &[u8]) -> Checksum {
+        let (blocks, rest) = bytes.as_chunks::<32>();
+        let mut lanes = [self, Checksum::NONE, Checksum::NONE, Checksum::NONE];
+        for block in blocks {
+            for (lane, word) in lanes.iter_mut().zip(block.as_chunks::<8>().0) {
+                *lane = lane.step(u64::from_le_bytes(*word));
+            }
+        }
+        let [first, others @ ..] = lanes;
+        others.iter().fold(first, |sum, lane| sum.step(lane.0)).add(rest)
+    }
+
     pub fn value(self) -> u64 {
         self.0
     }

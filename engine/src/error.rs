@@ -1,7 +1,8 @@
 use crate::Shape;
-use crate::heap::boxed;
+use crate::memory::heap::boxed;
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 
 /// Why something was refused. What the caller had is as it was.
@@ -43,6 +44,13 @@ pub enum Error {
     NotFlat {
         /// The shape that came.
         got: Box<Shape>,
+    },
+    /// A layer takes another number of inputs.
+    Inputs {
+        /// `"one"`, `"two"` or `"two or more"`.
+        expected: &'static str,
+        /// How many came.
+        got: usize,
     },
     /// A class label is not a class.
     Label {
@@ -95,6 +103,34 @@ pub enum Error {
     UnknownLayer {
         /// The name.
         name: String,
+        /// The name that is the most like it.
+        nearest: String,
+    },
+    /// A model's file has layers that the program does not name.
+    UnknownLayerTypes {
+        /// All of them: `"Conv2D"`, `"Softmax"`.
+        names: Vec<String>,
+    },
+    /// A layer reads what does not come before it, so that there is no order to run them in.
+    Cycle {
+        /// What was to come before: `"value that it reads"`, for one.
+        what: &'static str,
+        /// How many there are before.
+        before: usize,
+        /// Which one came, counted from 0.
+        got: usize,
+    },
+    /// A builder cannot use a value.
+    Value {
+        /// What it should have been.
+        expected: &'static str,
+        /// What it is.
+        got: &'static str,
+    },
+    /// A layer that the program names for inference alone was to learn.
+    NotTrainable {
+        /// Keras's name of the class.
+        layer: &'static str,
     },
     /// Two layers have the same name.
     DuplicateLayer {
@@ -214,6 +250,24 @@ pub enum ModelFileProblem {
         /// Which field.
         what: &'static str,
     },
+    /// A field has another number than the rest of the file calls for.
+    Number {
+        /// Which field.
+        what: &'static str,
+        /// The number called for.
+        expected: usize,
+        /// The number found.
+        got: usize,
+    },
+    /// A field is longer than what is left.
+    CutShort {
+        /// Which field.
+        what: &'static str,
+        /// Its bytes.
+        expected: usize,
+        /// The bytes left.
+        got: usize,
+    },
 }
 
 impl Error {
@@ -229,25 +283,19 @@ impl Error {
 
     /// [`Error::Rank`], or that there is no memory for it.
     pub(crate) fn rank(what: &'static str, expected: usize, got: Shape) -> Error {
-        match boxed(got) {
-            Ok(got) => Error::Rank { what, expected, got },
-            Err(_) => Error::OutOfMemory { bytes: size_of::<Shape>() },
-        }
+        boxed(got).map_or_else(|error| error, |got| Error::Rank { what, expected, got })
     }
 
     /// [`Error::NotFlat`], or that there is no memory for it.
     pub(crate) fn not_flat(got: Shape) -> Error {
-        match boxed(got) {
-            Ok(got) => Error::NotFlat { got },
-            Err(_) => Error::OutOfMemory { bytes: size_of::<Shape>() },
-        }
+        boxed(got).map_or_else(|error| error, |got| Error::NotFlat { got })
     }
 
     /// [`Error::Shape`], or that there is no memory for it.
     pub(crate) fn shape(what: &'static str, expected: Shape, got: Shape) -> Error {
         match (boxed(expected), boxed(got)) {
             (Ok(expected), Ok(got)) => Error::Shape { what, expected, got },
-            _ => Error::OutOfMemory { bytes: 2 * size_of::<Shape>() },
+            (Err(error), _) | (_, Err(error)) => error,
         }
     }
 }
@@ -274,6 +322,7 @@ impl fmt::Display for Error {
             }
             Error::Shape { what, expected, got } => write!(f, "{what}: expected {expected}, got {got}"),
             Error::NotFlat { got } => write!(f, "input: expected one dimension, got {got}: flatten it first"),
+            Error::Inputs { expected, got } => write!(f, "inputs of a layer: expected {expected}, got {got}"),
             Error::Label { sample, label, classes } => {
                 let (last, label) = (classes.saturating_sub(1), Decimal(*label));
                 write!(f, "label of sample {sample}: expected a whole number from 0 to {last}, got {label}")
@@ -296,7 +345,26 @@ impl fmt::Display for Error {
                 f.write_str("gradient: expected a parameter that the loss depends on, got another variable")
             }
             Error::NoValue => f.write_str("value: expected a computed variable, got a borrowed one"),
-            Error::UnknownLayer { name } => write!(f, "layer: no layer is named \"{name}\""),
+            Error::UnknownLayer { name, nearest } => {
+                write!(f, "layer: no layer is named \"{name}\"; the nearest is \"{nearest}\"")
+            }
+            Error::UnknownLayerTypes { names } => {
+                f.write_str("model file: expected layers that the program names, found")?;
+                names.iter().enumerate().try_for_each(|(i, name)| {
+                    f.write_str(if i == 0 { " " } else { ", " })?;
+                    f.write_str(name)
+                })
+            }
+            Error::Cycle { what, before, got } => {
+                write!(f, "{what}: expected one of the {before} before it, got number {got}")
+            }
+            Error::Value { expected, got } => write!(f, "value: expected {expected}, got {got}"),
+            Error::NotTrainable { layer } => {
+                write!(
+                    f,
+                    "{layer}: expected a layer that is listed for training, it is listed for inference alone"
+                )
+            }
             Error::DuplicateLayer { name } => write!(f, "layer: more than one is named \"{name}\""),
             Error::Layer { name, cause } => write!(f, "layer \"{name}\": {cause}"),
             Error::Empty { what } => write!(f, "{what}: expected at least one, got none"),
@@ -348,6 +416,12 @@ impl fmt::Display for ModelFileProblem {
                 write!(f, "expected it at an address that is a multiple of {expected}")
             }
             ModelFileProblem::Field { what } => write!(f, "its {what} makes no sense"),
+            ModelFileProblem::Number { what, expected, got } => {
+                write!(f, "{what}: expected {expected}, found {got}")
+            }
+            ModelFileProblem::CutShort { what, expected, got } => {
+                write!(f, "{what}: expected {expected} bytes, found {got}")
+            }
         }
     }
 }

@@ -3,70 +3,86 @@
 use crate::Error;
 use core::ops::Range;
 
-/// How many threads there are to share work, less those that [`for_each_apart`] keeps busy.
-pub(crate) fn threads() -> usize {
+/// How many threads share work. Without the feature `parallel` it is one, and the compiler leaves out what would part
+/// work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Threads {
     #[cfg(feature = "parallel")]
-    return rayon::current_num_threads().div_ceil(APART.get());
-    #[cfg(not(feature = "parallel"))]
-    1
-}
-
-#[cfg(feature = "parallel")]
-std::thread_local! {
-    /// How many items this thread's is one of.
-    static APART: core::cell::Cell<usize> = const { core::cell::Cell::new(1) };
-}
-
-/// Does one of so many pieces of work. A thread that waits for its own may do another's meanwhile.
-#[cfg(feature = "parallel")]
-fn one_of<R>(apart: usize, work: impl FnOnce() -> R) -> R {
-    let outer = APART.replace(apart);
-    let result = work();
-    APART.set(outer);
-    result
-}
-
-/// Calls `work` with each item and its index: large pieces of work, each for a thread or, if there are
-/// more of these, for some.
-pub(crate) fn for_each_apart<T: Send>(
-    items: &mut [T],
-    work: impl Fn(usize, &mut T) -> Result<(), Error> + Sync + Send,
-) -> Result<(), Error> {
-    #[cfg(feature = "parallel")]
-    if items.len() > 1 && threads() > 1 {
-        let apart = APART.get() * items.len();
-        return for_each_chunk(items, 1, |i, item| one_of(apart, || work(i, &mut item[0])));
-    }
-    items.iter_mut().enumerate().try_for_each(|(i, item)| work(i, item))
-}
-
-/// Whether there are fewer images than threads, so that an image is parted. False to the compiler where
-/// there is one thread, so that it leaves out what would do that.
-pub(crate) fn fewer_than_threads(images: usize) -> bool {
-    cfg!(feature = "parallel") && images < threads()
+    count: usize,
 }
 
 /// From so many multiply-adds on, work is shared. Waking a thread takes some ten microseconds.
 pub(crate) const WORTH_SHARING: u64 = 4_000_000;
 
-/// How many threads so much work is for.
-fn threads_for(multiply_adds: u64) -> usize {
-    if multiply_adds < WORTH_SHARING { 1 } else { threads() }
+impl Threads {
+    /// One.
+    pub const ONE: Threads = Threads {
+        #[cfg(feature = "parallel")]
+        count: 1,
+    };
+
+    /// So many, and one at the least.
+    pub(crate) fn new(count: usize) -> Threads {
+        let _ = count;
+        Threads {
+            #[cfg(feature = "parallel")]
+            count: count.max(1),
+        }
+    }
+
+    /// Those of rayon's current pool.
+    pub(crate) fn of_the_pool() -> Threads {
+        #[cfg(feature = "parallel")]
+        return Threads { count: rayon::current_num_threads() };
+        #[cfg(not(feature = "parallel"))]
+        Threads::ONE
+    }
+
+    /// How many there are.
+    pub fn count(self) -> usize {
+        #[cfg(feature = "parallel")]
+        return self.count;
+        #[cfg(not(feature = "parallel"))]
+        1
+    }
+
+    pub(crate) fn are_more_than(self, count: usize) -> bool {
+        cfg!(feature = "parallel") && self.count() > count
+    }
+
+    /// How many each of so many pieces of work has to itself when all are done at once.
+    pub(crate) fn shared_by(self, pieces: usize) -> Threads {
+        Threads::new(self.count().div_ceil(pieces.max(1)))
+    }
+
+    /// The size of the parts of `total` that keep every thread busy.
+    pub(crate) fn part_of(self, total: usize) -> usize {
+        total.div_ceil(self.count()).max(1)
+    }
+
+    /// The same, if so much work is worth it.
+    pub(crate) fn part_of_work(self, total: usize, multiply_adds: u64) -> usize {
+        if multiply_adds < WORTH_SHARING { total.max(1) } else { self.part_of(total) }
+    }
+
+    /// How many parts there are of `total` or less, at the most.
+    pub(crate) fn most_parts(self, total: usize) -> usize {
+        total.min(self.count())
+    }
 }
 
-/// The size of the parts of `total` that keep every thread busy, if so much work is worth it.
-pub(crate) fn part_of_work(total: usize, multiply_adds: u64) -> usize {
-    total.div_ceil(threads_for(multiply_adds)).max(1)
-}
-
-/// The size of the parts of `total` that keep every thread busy.
-pub(crate) fn part_of(total: usize) -> usize {
-    total.div_ceil(threads()).max(1)
-}
-
-/// How many parts there are of `total` or less, at the most.
-pub(crate) fn most_parts(total: usize) -> usize {
-    total.min(threads())
+/// Does large pieces of work, each for a thread or, if there are more of these, for some.
+pub(crate) fn for_each_apart<T: Send>(
+    threads: Threads,
+    items: &mut [T],
+    work: impl Fn(usize, &mut T) -> Result<(), Error> + Sync + Send,
+) -> Result<(), Error> {
+    #[cfg(feature = "parallel")]
+    if items.len() > 1 && threads.are_more_than(1) {
+        return for_each_chunk(items, 1, |i, item| work(i, &mut item[0]));
+    }
+    let _ = threads;
+    items.iter_mut().enumerate().try_for_each(|(i, item)| work(i, item))
 }
 
 /// Both at once, or one after the other.
@@ -75,10 +91,7 @@ pub(crate) fn join(
     b: impl FnOnce() -> Result<(), Error> + Send,
 ) -> Result<(), Error> {
     #[cfg(feature = "parallel")]
-    let (a, b) = {
-        let apart = APART.get();
-        rayon::join(a, || one_of(apart, b))
-    };
+    let (a, b) = rayon::join(a, b);
     #[cfg(not(feature = "parallel"))]
     let (a, b) = (a(), b());
     a.and(b)
@@ -112,6 +125,17 @@ pub(crate) fn for_each_chunk2<T: Send, U: Send>(
     }
     let mut chunks = a.chunks_mut(a_chunk).zip(b.chunks_mut(b_chunk)).enumerate();
     chunks.try_for_each(|(i, (a, b))| work(i, a, b))
+}
+
+/// Calls `work` for each `part` of some images, with which they are and their chunk of `data`.
+pub(crate) fn for_each_images(
+    images: usize,
+    part: usize,
+    data: &mut [f32],
+    work: impl Fn(Range<usize>, &mut [f32]) -> Result<(), Error> + Sync + Send,
+) -> Result<(), Error> {
+    let len = data.len() / images;
+    for_each_chunk(data, part * len, |i, data| work(i * part..i * part + data.len() / len, data))
 }
 
 /// As [`for_each_chunk`], with scratch of so many elements for each chunk.
@@ -174,12 +198,13 @@ pub(crate) fn each_chunk(
 /// Calls `work` with the index of each group and its chunk of each array, of so many elements for each
 /// group or, the last, fewer. Threads share the groups; each has scratch of its own.
 pub(crate) fn for_each_group<const N: usize>(
+    threads: Threads,
     arrays: [(&mut [f32], usize); N],
     groups: usize,
     (scratch, scratch_len): (&mut [f32], usize),
     work: impl Fn(usize, [&mut [f32]; N], &mut [f32]) -> Result<(), Error> + Sync,
 ) -> Result<(), Error> {
-    share(0..groups, most_parts(groups), arrays, (scratch, scratch_len), &work)
+    share(0..groups, threads.most_parts(groups), arrays, (scratch, scratch_len), &work)
 }
 
 fn share<const N: usize>(

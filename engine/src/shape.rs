@@ -79,14 +79,6 @@ impl Shape {
         Some((batch, shape))
     }
 
-    /// Of the first `count` of a batch: of all where there are fewer, and of one at the least.
-    pub(crate) fn first(mut self, count: usize) -> Shape {
-        if self.rank > 0 {
-            self.dims[0] = count.clamp(1, self.dims[0]);
-        }
-        self
-    }
-
     /// The sizes as an array, if there are `N`.
     pub(crate) fn array<const N: usize>(&self, what: &'static str) -> Result<[usize; N], Error> {
         self.dims().try_into().map_err(|_| Error::rank(what, N, *self))

@@ -1,4 +1,5 @@
-use crate::{Error, Shape, heap};
+use crate::memory::heap;
+use crate::{Error, Shape};
 use alloc::vec::Vec;
 
 /// Numbers and their shape, row-major: the last dimension's elements lie side by side.

@@ -1,7 +1,7 @@
 //! Convolutions without Winograd's algorithm, for who asks.
 
 use bantam::{
-    Conv2d, Error, Isa, Loss, Mode, Model, Sequential, Session, Sgd, Tape, Trainer, TrainingSession,
+    Conv2d, Error, Isa, Loss, Mode, Model, Options, Sequential, Session, Sgd, Tape, Trainer, TrainingSession,
 };
 use bantam_kernels::conv2d::{self, Activation, Geometry, Padding};
 
@@ -11,8 +11,8 @@ fn bits(numbers: &[f32]) -> Vec<u32> {
     numbers.iter().map(|x| x.to_bits()).collect()
 }
 
-fn run(model: &Model<'_>, isa: Isa, image: &[f32]) -> Vec<u32> {
-    bits(Session::new(model, 1, isa).unwrap().run(image).unwrap())
+fn run(model: &Model<'_>, options: Options, image: &[f32]) -> Vec<u32> {
+    bits(Session::new(model, options).unwrap().run(image).unwrap())
 }
 
 #[test]
@@ -21,7 +21,7 @@ fn the_direct_kernel_runs() {
     let (chosen, asked) = (net(Conv2d::same()), net(Conv2d::same().direct_only()));
     let image: Vec<f32> =
         (0..INPUT.iter().product()).map(|i| ((i * 7919) % 1009) as f32 / 500.0 - 1.0).collect();
-    let [kernel, bias] = [0, 1].map(|i| chosen.layers()[0].parameters()[i].values());
+    let [kernel, bias] = [0, 1].map(|i| chosen.parameters()[i].values());
     let [h, w, c] = INPUT;
     let geometry = Geometry::new([1, h, w, c], [3, 3], 24, [1, 1], Padding::Same).unwrap();
     for isa in Isa::available() {
@@ -29,9 +29,14 @@ fn the_direct_kernel_runs() {
         conv2d::pack(isa, &geometry, kernel, &mut packed).unwrap();
         let mut output = vec![0.0; h * w * 24];
         conv2d::forward(isa, &geometry, &image, &packed, Some(bias), Activation::None, &mut output).unwrap();
-        assert_eq!(run(&asked, isa, &image), bits(&output), "{isa}");
-        assert_eq!(run(&chosen.clone().direct_only(), isa, &image), bits(&output), "{isa}");
-        assert_ne!(run(&chosen, isa, &image), bits(&output), "{isa}: Winograd's algorithm is faster here");
+        let options = Options::new(1).isa(isa);
+        assert_eq!(run(&asked, options, &image), bits(&output), "{isa}");
+        assert_eq!(run(&chosen, options.direct_only(), &image), bits(&output), "{isa}");
+        assert_ne!(
+            run(&chosen, options, &image),
+            bits(&output),
+            "{isa}: Winograd's algorithm is faster here"
+        );
     }
 }
 
@@ -44,7 +49,6 @@ fn an_overflow_names_the_way_out() {
         .flatten()
         .dense(2);
     let model = net.build(5).unwrap();
-    let direct = model.clone().direct_only();
     let [_, width, channels] = INPUT;
     let sign = |i: usize| {
         let [x, y] = [i / channels % width, i / (channels * width)];
@@ -59,18 +63,20 @@ fn an_overflow_names_the_way_out() {
             assert_eq!(text, said, "{isa}");
         };
         let finite = |numbers: &[f32]| numbers.iter().all(|x| x.is_finite());
-        let run = |model: &Model<'_>| {
-            let mut session = Session::new(model, 1, isa).unwrap();
+        let options = Options::new(1).isa(isa);
+        let run = |options| {
+            let mut session = Session::new(&model, options).unwrap();
             session.run(&image).map(|output| assert!(finite(output), "{isa}"))
         };
-        let train = |model: &Model<'_>| {
-            let trainer = Trainer::new(Sgd::default(), Loss::SoftmaxCrossEntropy).batch_size(1).isa(isa);
-            let mut session = TrainingSession::new(&trainer, model).unwrap();
+        let trainer = Trainer::new(Sgd::default(), Loss::SoftmaxCrossEntropy).batch_size(1).isa(isa);
+        let train = |trainer: Trainer| {
+            let mut session = TrainingSession::new(&trainer, &model).unwrap();
             session.step(&image, &[1.0]).map(|_| ())
         };
-        run(&direct).unwrap();
-        refused(run(&model));
-        refused(train(&model));
+        run(options.direct_only()).unwrap();
+        refused(run(options));
+        train(trainer.clone().direct_only()).unwrap();
+        refused(train(trainer));
         let mut tape = Tape::new(isa);
         let input = tape.input(model.input_shape().with_batch(1).unwrap(), &image).unwrap();
         refused(model.record(&mut tape, input, Mode::Inference, &mut Vec::new()).map(|_| ()));

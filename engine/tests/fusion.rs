@@ -1,6 +1,9 @@
-//! A convolution and the pool behind it, run as one operation, against the two run one by one.
+//! Layers that run as one operation against the same layers run one by one.
 
-use bantam::{Conv2d, Isa, MaxPool2d, Mode, Model, Sequential, Session, Tape, Var};
+use bantam::{
+    BatchNormalization, Conv2d, DepthwiseConv2d, Differentiable, Isa, Layer, MaxPool2d, Mode, Model, Options,
+    SeparableConv2d, Sequential, Session, Tape, Var,
+};
 
 fn numbers(n: usize) -> Vec<f32> {
     (0..n).map(|i| ((i * 7919) % 1009) as f32 / 500.0 - 1.0).collect()
@@ -56,7 +59,7 @@ fn same_as_one_by_one() {
         let model = net.build(3).unwrap();
         let pixels = numbers(batch * input.iter().product::<usize>());
         let weights = numbers(batch * model.output_shape().elements());
-        let [kernel, bias] = [0, 1].map(|i| &model.layers()[0].parameters()[i]);
+        let [kernel, bias] = [0, 1].map(|i| &model.parameters()[i]);
         for isa in Isa::available() {
             let images = (batch, pixels.as_slice());
             let fused = pass(isa, &model, images, &weights, |tape, input, parameters| {
@@ -80,12 +83,67 @@ fn same_as_one_by_one() {
                 .map(|threads| {
                     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
                     pool.install(|| {
-                        let mut session = Session::new(&model, batch, isa).unwrap();
+                        let mut session =
+                            Session::new(&model, Options::new(batch).isa(isa).threads(threads)).unwrap();
                         session.run(&pixels).unwrap().to_vec()
                     })
                 })
                 .into();
             assert!(inference.iter().all(|output| *output == fused[0]), "threads: {isa}: {case}");
+        }
+    }
+}
+
+#[test]
+fn an_activation_goes_with_the_layer_before() {
+    // Small, and large enough for threads to share.
+    for (batch, input) in [(3, [5, 7, 9]), (5, [48, 40, 48])] {
+        let depthwise = DepthwiseConv2d::same().kernel([3, 3]);
+        with_relu(batch, input, depthwise);
+        with_relu(batch, input, depthwise.stride(2));
+        with_relu(batch, input, SeparableConv2d::same().filters(7).kernel([3, 3]));
+        with_relu(batch, input, BatchNormalization::new());
+    }
+}
+
+fn with_relu<L: Differentiable + Copy>(batch: usize, input: [usize; 3], layer: L) {
+    let mut model = Sequential::new(input).layer(layer).named("layer").relu().build(3).unwrap();
+    if L::NAME == BatchNormalization::NAME {
+        let weights = numbers(4 * input[2]).iter().map(|x| x + 1.5).collect::<Vec<_>>();
+        model.set_weights("layer", &weights.chunks(input[2]).collect::<Vec<_>>()).unwrap();
+    }
+    let (pixels, weights) = (numbers(batch * input.iter().product::<usize>()), numbers(1 << 20));
+    for isa in Isa::available() {
+        let case = format!("{isa}: {} of {batch} times {input:?}", L::NAME);
+        let images = (batch, pixels.as_slice());
+        let together = || {
+            pass(isa, &model, images, &weights, |tape, input, parameters| {
+                model.record(tape, input, Mode::Training { seed: 1 }, parameters).unwrap()
+            })
+        };
+        let on_threads = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| {
+                let options = Options::new(batch).isa(isa).threads(threads);
+                let output = Session::new(&model, options).unwrap().run(&pixels).unwrap().to_vec();
+                (together(), output)
+            })
+        };
+        let (fused, output) = on_threads(1);
+        assert!(on_threads(3) == (fused.clone(), output.clone()), "threads: {case}");
+        assert!(fused[0] == output, "inference: {case}");
+        assert!(output.contains(&0.0) && output.iter().any(|&y| y > 0.0), "{case}");
+        let apart = pass(isa, &model, images, &weights, |tape, input, parameters| {
+            for weights in model.parameters() {
+                let statistics = weights.name().starts_with("moving");
+                let add = if statistics { Tape::input } else { Tape::parameter };
+                parameters.push(add(tape, weights.shape(), weights.values()).unwrap());
+            }
+            let sums = tape.layer(layer, &[input], parameters).unwrap();
+            tape.relu(sums).unwrap()
+        });
+        for (fused, apart) in fused.iter().zip(&apart) {
+            assert_close(fused, apart, &case);
         }
     }
 }

@@ -1,6 +1,10 @@
 //! Every operation's gradient against central differences of the same function in `f64`.
 
-use bantam::{Conv2d, Error, Isa, MaxPool2d, Padding, Shape, Tape, Var};
+use bantam::{
+    Add, AveragePool2d, BatchNormalization, Concatenate, Conv2d, DepthwiseConv2d, Error, GlobalAveragePool2d,
+    GlobalMaxPool2d, HardSigmoid, HardSwish, Isa, LeakyRelu, MaxPool2d, Multiply, Padding, Relu6,
+    SeparableConv2d, Shape, Sigmoid, Silu, Tanh, Tape, Var, ZeroPadding2d,
+};
 
 /// A function of some arrays, in `f64`.
 type Function<'f> = &'f dyn Fn(&[Vec<f64>]) -> Vec<f64>;
@@ -104,11 +108,7 @@ fn conv2d() {
         (Image { n: 3, h: 1, w: 1, c: 13 }, [3, 3], 2, 1, Padding::Same),
     ];
     for (image, [kh, kw], features, stride, padding) in cases {
-        let pads = match padding {
-            Padding::Valid => [Some([0, 0]); 2],
-            Padding::Same => [None; 2],
-            Padding::Explicit { top, bottom, left, right } => [Some([top, bottom]), Some([left, right])],
-        };
+        let pads = pads(padding);
         let (oh, top) = axis(image.h, kh, stride, pads[0]);
         let (ow, left) = axis(image.w, kw, stride, pads[1]);
         for relu in [false, true] {
@@ -147,6 +147,158 @@ fn conv2d() {
     }
 }
 
+/// Padding before and after on each axis; `None` is "same".
+fn pads(padding: Padding) -> [Option<[usize; 2]>; 2] {
+    match padding {
+        Padding::Valid => [Some([0, 0]); 2],
+        Padding::Same => [None; 2],
+        Padding::Explicit { top, bottom, left, right } => [Some([top, bottom]), Some([left, right])],
+    }
+}
+
+/// The pixels and the taps that the window at each position sees, position by position.
+fn windows(
+    image: &Image,
+    window: [usize; 2],
+    stride: usize,
+    dilation: usize,
+    padding: Padding,
+) -> Vec<Vec<([usize; 2], [usize; 2])>> {
+    let [down, across] = pads(padding);
+    let (oh, top) = axis(image.h, (window[0] - 1) * dilation + 1, stride, down);
+    let (ow, left) = axis(image.w, (window[1] - 1) * dilation + 1, stride, across);
+    let seen = |at: usize| {
+        let taps = (0..window[0] * window[1]).map(|tap| [tap / window[1], tap % window[1]]);
+        let pixels = taps.filter_map(|tap| {
+            let row = (at / ow * stride + tap[0] * dilation).checked_sub(top)?;
+            let column = (at % ow * stride + tap[1] * dilation).checked_sub(left)?;
+            (row < image.h && column < image.w).then_some(([row, column], tap))
+        });
+        pixels.collect()
+    };
+    (0..oh * ow).map(seen).collect()
+}
+
+#[test]
+fn depthwise_and_separable_conv2d() {
+    let explicit = Padding::Explicit { top: 2, bottom: 0, left: 1, right: 3 };
+    let cases = [
+        (Image { n: 2, h: 5, w: 4, c: 3 }, [3, 3], 1, 1, 1, Padding::Valid),
+        (Image { n: 1, h: 7, w: 6, c: 9 }, [3, 2], 1, 2, 1, Padding::Same),
+        (Image { n: 2, h: 4, w: 5, c: 2 }, [2, 3], 3, 3, 1, explicit),
+        (Image { n: 1, h: 9, w: 8, c: 5 }, [3, 3], 1, 1, 2, Padding::Same),
+        (Image { n: 1, h: 8, w: 9, c: 2 }, [3, 2], 2, 2, 3, explicit),
+    ];
+    for (image, window, multiplier, stride, dilation, padding) in cases {
+        let (windows, between) = (windows(&image, window, stride, dilation, padding), image.c * multiplier);
+        let sums = |x: &[f64], kernel: &[f64]| {
+            let mut y = Vec::new();
+            for n in 0..image.n {
+                for seen in &windows {
+                    y.extend((0..between).map(|f| {
+                        let products = seen.iter().map(|([row, column], tap)| {
+                            let pixel = (n * image.h + row) * image.w + column;
+                            let tap = tap[0] * window[1] + tap[1];
+                            x[pixel * image.c + f / multiplier] * kernel[tap * between + f]
+                        });
+                        products.sum::<f64>()
+                    }));
+                }
+            }
+            y
+        };
+        let input: &[usize] = &[image.n, image.h, image.w, image.c];
+        let kernel: &[usize] = &[window[0], window[1], image.c, multiplier];
+        let depthwise = |x: &[Vec<f64>]| {
+            let sums = sums(&x[0], &x[1]);
+            sums.chunks(between).flat_map(|pixel| pixel.iter().zip(&x[2]).map(|(y, b)| y + b)).collect()
+        };
+        let how = DepthwiseConv2d::padded(padding).stride(stride).dilation(dilation).multiplier(multiplier);
+        check("depthwise_conv2d", &[input, kernel, &[between]], &depthwise, &|tape, v| {
+            tape.layer(how.kernel(window), &v[..1], &v[1..])
+        });
+        let filters = 4;
+        let separable = |x: &[Vec<f64>]| {
+            let mut y = Vec::new();
+            for pixel in sums(&x[0], &x[1]).chunks(between) {
+                y.extend((0..filters).map(|f| {
+                    let products = pixel.iter().enumerate().map(|(c, y)| y * x[2][c * filters + f]);
+                    products.sum::<f64>() + x[3][f]
+                }));
+            }
+            y
+        };
+        let how = SeparableConv2d::padded(padding).stride(stride).dilation(dilation).multiplier(multiplier);
+        let pointwise: &[usize] = &[1, 1, between, filters];
+        check("separable_conv2d", &[input, kernel, pointwise, &[filters]], &separable, &|tape, v| {
+            tape.layer(how.filters(filters).kernel(window), &v[..1], &v[1..])
+        });
+    }
+}
+
+#[test]
+fn average_and_global_pools() {
+    let image = Image { n: 2, h: 6, w: 5, c: 9 };
+    let shape: &[usize] = &[image.n, image.h, image.w, image.c];
+    let pooled = |windows: &[Vec<([usize; 2], [usize; 2])>], x: &[f64], pool: fn(&[f64]) -> f64| {
+        let mut y = Vec::new();
+        for n in 0..image.n {
+            for seen in windows {
+                y.extend((0..image.c).map(|c| {
+                    let cells = seen
+                        .iter()
+                        .map(|([row, column], _)| x[((n * image.h + row) * image.w + column) * image.c + c]);
+                    pool(&cells.collect::<Vec<_>>())
+                }));
+            }
+        }
+        y
+    };
+    let mean: fn(&[f64]) -> f64 = |cells| cells.iter().sum::<f64>() / cells.len() as f64;
+    let padded = Padding::Explicit { top: 1, bottom: 1, left: 0, right: 2 };
+    for (window, stride, padding) in
+        [(2, 2, Padding::Valid), (3, 2, Padding::Same), (3, 1, padded), (2, 3, Padding::Valid)]
+    {
+        let windows = windows(&image, [window; 2], stride, 1, padding);
+        let how = AveragePool2d::new(window).stride(stride).padding(padding);
+        let function = |x: &[Vec<f64>]| pooled(&windows, &x[0], mean);
+        check("average_pool2d", &[shape], &function, &|tape, v| tape.layer(how, v, &[]));
+    }
+    let all = windows(&image, [image.h, image.w], 1, 1, Padding::Valid);
+    let means = |x: &[Vec<f64>]| pooled(&all, &x[0], mean);
+    let maxima =
+        |x: &[Vec<f64>]| pooled(&all, &x[0], |cells| cells.iter().copied().fold(f64::NEG_INFINITY, f64::max));
+    let average = GlobalAveragePool2d::new();
+    check("global_average_pool2d", &[shape], &means, &|tape, v| tape.layer(average, v, &[]));
+    check("global_average_pool2d", &[shape], &means, &|tape, v| tape.layer(average.keep_dims(), v, &[]));
+    let maximum = GlobalMaxPool2d::new();
+    check("global_max_pool2d", &[shape], &maxima, &|tape, v| tape.layer(maximum, v, &[]));
+    check("global_max_pool2d", &[shape], &maxima, &|tape, v| tape.layer(maximum.keep_dims(), v, &[]));
+}
+
+/// Of any rank, with means that are large against the deviation.
+#[test]
+fn batch_normalization() {
+    const MEANS: [f32; 5] = [0.25, -0.5, 0.0, 8.0, -4.0];
+    const VARIANCES: [f32; 5] = [1.0, 0.25, 4.0, 0.0, 0.0625];
+    const EPSILON: f32 = 0.125;
+    let function = |x: &[Vec<f64>]| {
+        let normal = |(i, x): (usize, &f64)| {
+            let [mean, variance] = [MEANS, VARIANCES].map(|of| f64::from(of[i % 5]));
+            (i % 5, (x - mean) / (variance + f64::from(EPSILON)).sqrt())
+        };
+        x[0].iter().enumerate().map(normal).map(|(c, y)| x[1][c] * y + x[2][c]).collect()
+    };
+    for input in [&[6, 5][..], &[2, 3, 2, 5], &[2, 3, 5]] {
+        check("batch_normalization", &[input, &[5], &[5]], &function, &|tape, v| {
+            let means = tape.input(tape.shape(v[1])?, &MEANS)?;
+            let variances = tape.input(tape.shape(v[1])?, &VARIANCES)?;
+            let layer = BatchNormalization::new().epsilon(EPSILON);
+            tape.layer(layer, &v[..1], &[v[1], v[2], means, variances])
+        });
+    }
+}
+
 #[test]
 fn dense() {
     for (n, inputs, outputs) in [(1, 7, 5), (4, 16, 17), (3, 1, 1)] {
@@ -180,11 +332,7 @@ fn max_pool2d() {
     for (window, stride, padding) in
         [(2, 2, Padding::Valid), (3, 2, Padding::Same), (3, 1, padded), (2, 3, Padding::Valid)]
     {
-        let pads = match padding {
-            Padding::Valid => [Some([0, 0]); 2],
-            Padding::Same => [None; 2],
-            Padding::Explicit { top, bottom, left, right } => [Some([top, bottom]), Some([left, right])],
-        };
+        let pads = pads(padding);
         let (oh, top) = axis(image.h, window, stride, pads[0]);
         let (ow, left) = axis(image.w, window, stride, pads[1]);
         let function = |x: &[Vec<f64>]| {
@@ -222,12 +370,87 @@ fn elementwise() {
     check("flatten", &[&[2, 3, 4]], &|x| x[0].clone(), &|tape, v| tape.flatten(v[0]));
 }
 
+/// From -8 to 8, beyond all corners.
+#[test]
+fn activations() {
+    let hard_sigmoid = |x: f64| (x + 3.0).clamp(0.0, 6.0) / 6.0;
+    let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+    let check_one = |name: &str, function: &dyn Fn(f64) -> f64, recording: Recording<'_>| {
+        let scaled = |x: &[Vec<f64>]| x[0].iter().map(|x| function(8.0 * x)).collect();
+        check(name, &[&[5, 7]], &scaled, &|tape, v| {
+            let eights = tape.input(tape.shape(v[0])?, const { &[8.0; 35] })?;
+            let x = tape.mul(v[0], eights)?;
+            recording(tape, &[x])
+        });
+    };
+    check_one("relu6", &|x| x.clamp(0.0, 6.0), &|tape, v| tape.layer(Relu6, v, &[]));
+    let leaky = LeakyRelu::new(0.25);
+    check_one("leaky_relu", &|x| x.max(0.25 * x), &|tape, v| tape.layer(leaky, v, &[]));
+    check_one("sigmoid", &sigmoid, &|tape, v| tape.layer(Sigmoid, v, &[]));
+    check_one("tanh", &f64::tanh, &|tape, v| tape.layer(Tanh, v, &[]));
+    check_one("silu", &|x| x * sigmoid(x), &|tape, v| tape.layer(Silu, v, &[]));
+    check_one("hard_swish", &|x| x * hard_sigmoid(x), &|tape, v| tape.layer(HardSwish, v, &[]));
+    check_one("hard_sigmoid", &hard_sigmoid, &|tape, v| tape.layer(HardSigmoid, v, &[]));
+}
+
+#[test]
+fn layers_of_several_inputs() {
+    let map: &[usize] = &[2, 3, 2, 5];
+    let sum = |x: &[Vec<f64>]| (0..60).map(|i| x.iter().map(|x| x[i]).sum()).collect();
+    for count in [2, 3, 8] {
+        check("add", &vec![map; count], &sum, &|tape, v| tape.layer(Add, v, &[]));
+    }
+    let product = |x: &[Vec<f64>]| x[0].iter().zip(&x[1]).map(|(a, b)| a * b).collect();
+    check("multiply", &[map, map], &product, &|tape, v| tape.layer(Multiply, v, &[]));
+    let scaled =
+        |map: &[f64], factors: &[f64]| (0..60).map(|i| map[i] * factors[i / 30 * 5 + i % 5]).collect();
+    for factors in [&[2, 5][..], &[2, 1, 1, 5]] {
+        let by = |x: &[Vec<f64>]| scaled(&x[0], &x[1]);
+        check("map by factors", &[map, factors], &by, &|tape, v| tape.layer(Multiply, v, &[]));
+        let by = |x: &[Vec<f64>]| scaled(&x[1], &x[0]);
+        check("factors by map", &[factors, map], &by, &|tape, v| tape.layer(Multiply, v, &[]));
+    }
+    let beside = |x: &[Vec<f64>]| {
+        let pixels = x[0].chunks(5).zip(x[1].chunks(1)).zip(x[2].chunks(18));
+        pixels.flat_map(|((a, b), c)| [a, b, c].concat()).collect()
+    };
+    let shapes: [&[usize]; 3] = [map, &[2, 3, 2, 1], &[2, 3, 2, 18]];
+    check("concatenate", &shapes, &beside, &|tape, v| tape.layer(Concatenate, v, &[]));
+    let rows =
+        |x: &[Vec<f64>]| x[0].chunks(2).zip(x[1].chunks(3)).flat_map(|(a, b)| [a, b].concat()).collect();
+    check("concatenate", &[&[4, 2], &[4, 3]], &rows, &|tape, v| tape.layer(Concatenate, v, &[]));
+}
+
+#[test]
+fn zero_padding2d() {
+    let image = Image { n: 2, h: 3, w: 2, c: 5 };
+    for [[top, bottom], [left, right]] in [[[1, 2], [3, 0]], [[0, 0], [0, 1]], [[0, 0], [0, 0]]] {
+        let padded = |x: &[Vec<f64>]| {
+            let (oh, ow, mut y) = (top + 3 + bottom, left + 2 + right, Vec::new());
+            for at in 0..2 * oh * ow * 5 {
+                let (n, row, column, c) = (at / (oh * ow * 5), at / (ow * 5) % oh, at / 5 % ow, at % 5);
+                let (row, column) = (row as isize - top as isize, column as isize - left as isize);
+                y.push(image.at(&x[0], n, row, column, c).unwrap_or(0.0));
+            }
+            y
+        };
+        let padding = ZeroPadding2d::new([[top, bottom], [left, right]]);
+        check("zero_padding2d", &[&[2, 3, 2, 5]], &padded, &|tape, v| tape.layer(padding, v, &[]));
+    }
+}
+
 #[test]
 fn a_value_that_is_used_twice() {
     let twice = |x: &[Vec<f64>]| x[0].iter().map(|x| x * x + x).collect();
     check("x * x + x", &[&[11]], &twice, &|tape, v| {
         let square = tape.mul(v[0], v[0])?;
         tape.add(square, v[0])
+    });
+    let layers = |x: &[Vec<f64>]| x[0].iter().flat_map(|x| [x * x, x * x, 3.0 * x]).collect();
+    check("x * x beside itself and x + x + x", &[&[11, 1]], &layers, &|tape, v| {
+        let square = tape.layer(Multiply, &[v[0]; 2], &[])?;
+        let sum = tape.layer(Add, &[v[0]; 3], &[])?;
+        tape.layer(Concatenate, &[square, square, sum], &[])
     });
     let computed = |x: &[Vec<f64>]| x[0].iter().map(|x| 2.0 * x.max(0.0)).collect();
     check("y + y", &[&[11]], &computed, &|tape, v| {

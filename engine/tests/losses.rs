@@ -1,8 +1,8 @@
 //! One loss, whoever computes it: `fit`, `evaluate`, a training session, a tape.
 
 use bantam::{
-    Adam, Error, Event, Isa, Loss, Model, RmsProp, Samples, Sequential, Session, Sgd, Shape, Tape, Tensor,
-    Trainer, TrainingSession,
+    Adam, Error, Event, Isa, Loss, Model, Options, RmsProp, Samples, Sequential, Session, Sgd, Shape, Tape,
+    Tensor, Trainer, TrainingSession,
 };
 use std::ops::ControlFlow;
 
@@ -32,7 +32,7 @@ fn a_loss_behind_softmax_is_the_logits_loss() {
     for softmax in [false, true] {
         let net = Sequential::new([1]).dense(2);
         let model = if softmax { net.softmax() } else { net }.build(1).unwrap();
-        let &[a, b] = model.layers()[0].parameters()[0].values() else { panic!("two weights") };
+        let &[a, b] = model.parameters()[0].values() else { panic!("two weights") };
         // Logits that are 200 apart; the class has the lower one.
         let (x, label) = (200.0 / (b - a), 0.0);
         let inputs = Tensor::new(&[1, 1], vec![x]).unwrap();
@@ -52,7 +52,7 @@ fn a_loss_behind_softmax_is_the_logits_loss() {
         let mut fitted = model.clone();
         trainer.fit(&mut fitted, &data, None, &mut go_on).unwrap();
         for moved in [fitted, session.to_model()] {
-            let weights = moved.layers()[0].parameters()[0].values();
+            let weights = moved.parameters()[0].values();
             assert_eq!(weights, [a + rate * x, b - rate * x]);
         }
     }
@@ -81,7 +81,7 @@ fn a_loss_of_maps_is_the_mean_over_their_pixels() {
     let without_softmax = net().build(1).unwrap();
     for net in [net(), net().softmax()] {
         let model = net.build(1).unwrap();
-        let mut session = Session::new(&without_softmax, 6, Isa::SCALAR).unwrap();
+        let mut session = Session::new(&without_softmax, Options::new(6).isa(Isa::SCALAR)).unwrap();
         let logits = session.run(inputs.data()).unwrap().to_vec();
         let of_pixel = |(x, &class): (&[f32], &usize)| {
             let sum: f64 = x.iter().map(|&x| f64::from(x).exp()).sum();
@@ -234,7 +234,7 @@ fn outputs_that_are_not_finite_are_refused() {
     };
     refused(trainer.evaluate(&model, &data).unwrap_err(), 65);
     refused(trainer.predict(&model, &Tensor::new(&[70, 2], inputs).unwrap()).unwrap_err(), 65);
-    refused(Session::new(&model, 1, Isa::detect()).unwrap().run(&[f32::MAX; 2]).unwrap_err(), 0);
+    refused(Session::new(&model, Options::new(1)).unwrap().run(&[f32::MAX; 2]).unwrap_err(), 0);
     // Outputs that are finite, and a loss that is not.
     let squares = samples(&[1, 2], vec![1e30; 2], &[1, 3], vec![0.0; 3]);
     let trainer = Trainer::new(RmsProp::default(), Loss::MeanSquaredError);

@@ -1,7 +1,7 @@
 //! What no memory can hold is an error: no panic, no abort, no sum that wraps, on 32 bits and on 64.
 
 #[cfg(target_pointer_width = "64")]
-use bantam::{Buffer, Tensor};
+use bantam::{Buffer, Options, Tensor};
 use bantam::{
     Error, Isa, Loss, MaxPool2d, Plan, Sequential, Session, Sgd, Trainer, TrainingPlan, TrainingSession,
 };
@@ -10,7 +10,7 @@ use bantam::{
 fn sessions_larger_than_memory_are_refused() {
     let refused = |net: Sequential, batch: usize| {
         let model = net.build(1).unwrap();
-        let error = Session::new(&model, batch, Isa::detect()).err().unwrap();
+        let error = Session::new(&model, Options::new(batch)).err().unwrap();
         assert!(matches!(error, Error::OutOfMemory { .. } | Error::Kernel(_)), "{error}");
         let trainer = Trainer::new(Sgd::default(), Loss::MeanSquaredError).batch_size(batch);
         assert!(TrainingSession::new(&trainer, &model).is_err());
@@ -35,7 +35,7 @@ fn plans_whose_sums_overflow_are_refused() {
     let side = if usize::BITS == 32 { [233, 1103, 2089] } else { [1 << 20, 1 << 20, 1 << 20] };
     let net = Sequential::new(side).max_pool2d_with(MaxPool2d::new(1)).max_pool2d_with(MaxPool2d::new(1));
     let model = net.build(1).unwrap();
-    let error = Plan::new(&model, 1, Isa::SCALAR).err().unwrap();
+    let error = Plan::new(&model, Options::new(1).isa(Isa::SCALAR)).err().unwrap();
     assert!(error.to_string().starts_with("arena: expected at most isize::MAX bytes"), "{error}");
 
     // Five maps that each fit, and their gradients.

@@ -2,8 +2,8 @@
 
 use allocation_counter::measure;
 use bantam::{
-    Buffer, Conv2d, Error, Isa, Loss, MaxPool2d, Model, Padding, Plan, RmsProp, Sequential, Session, Trainer,
-    TrainingPlan,
+    Buffer, Conv2d, Error, GraphBuilder, Isa, Loss, MaxPool2d, Model, Options, Padding, Plan, RmsProp,
+    Sequential, Session, Trainer, TrainingPlan,
 };
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,40 @@ fn nets() -> Vec<Model<'static>> {
         Sequential::new([5]).dropout(0.5).build(4).unwrap(),
         net([4, 4, 2]).flatten().relu().build(5).unwrap(),
         net([90, 70, 16]).conv2d_with(32, [3, 3], Conv2d::same()).relu().max_pool2d(2).build(6).unwrap(),
+        residual(),
+        squeeze_excite(),
+        dense_block(),
     ]
+}
+
+/// Two blocks whose input is added to what they make of it.
+fn residual() -> Model<'static> {
+    let net = GraphBuilder::new();
+    let mut x = net.input([10, 9, 3]).conv2d_with(8, [3, 3], Conv2d::same()).relu();
+    for _ in 0..2 {
+        let y = x.conv2d_with(8, [3, 3], Conv2d::same()).relu().conv2d_with(8, [3, 3], Conv2d::same());
+        x = net.add(&[y, x]).relu();
+    }
+    net.build(&[x.max_pool2d(2).flatten().dense(4)], 7).unwrap()
+}
+
+/// Channels are weighed by what is in them.
+fn squeeze_excite() -> Model<'static> {
+    let net = GraphBuilder::new();
+    let x = net.input([6, 6, 3]).conv2d_with(8, [3, 3], Conv2d::same()).hard_swish();
+    let factors = x.max_pool2d(6).conv2d(2, 1).relu().conv2d(8, 1).hard_sigmoid();
+    net.build(&[net.multiply(factors, x).conv2d(4, 3).relu6()], 8).unwrap()
+}
+
+/// Maps beside those that they are made of.
+fn dense_block() -> Model<'static> {
+    let net = GraphBuilder::new();
+    let mut x = net.input([7, 5, 4]);
+    for _ in 0..3 {
+        x = net.concatenate(&[x, x.relu().conv2d_with(3, [3, 3], Conv2d::same())]);
+    }
+    let y = x.zero_padding2d([[1, 0], [2, 1]]);
+    net.build(&[net.add(&[y.sigmoid(), y.tanh(), y.silu()]).leaky_relu(0.1)], 9).unwrap()
 }
 
 fn on_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> R {
@@ -50,7 +83,7 @@ fn recorded(model: &Model<'_>, isa: Isa, batch: usize, input: &[f32]) -> Vec<f32
     let mut tape = bantam::Tape::new(isa);
     let x = tape.input(model.input_shape().with_batch(batch).unwrap(), input).unwrap();
     let y = model.record(&mut tape, x, bantam::Mode::Inference, &mut Vec::new()).unwrap();
-    if model.layers().len() == 1 { input.to_vec() } else { tape.value(y).unwrap().to_vec() }
+    if model.nodes().len() == 1 { input.to_vec() } else { tape.value(y).unwrap().to_vec() }
 }
 
 const PAINT: f32 = f32::from_bits(0x7fc0_beef);
@@ -61,13 +94,14 @@ fn the_arena_is_used_to_its_end_and_no_further() {
         for isa in Isa::available() {
             for (threads, batch) in [(1, 1), (1, 3), (2, 1), (3, 5)] {
                 on_threads(threads, || {
-                    let plan = Plan::new(&model, batch, isa).unwrap();
+                    let options = Options::new(batch).isa(isa).threads(threads);
+                    let plan = Plan::new(&model, options).unwrap();
                     let len = plan.arena_len();
                     assert_eq!(plan.peak_bytes(), 4 * len);
                     let mut arena = Buffer::new(len + 64);
                     arena.fill(PAINT);
                     let input = numbers(batch * model.input_shape().elements());
-                    let mut session = Session::with_arena(&model, batch, isa, &mut arena).unwrap();
+                    let mut session = Session::with_arena(&model, options, &mut arena).unwrap();
                     let output = session.run(&input).unwrap().to_vec();
                     assert!(output == recorded(&model, isa, batch, &input), "{isa}: {plan}");
                     let painted = |range: &[f32]| range.iter().all(|x| x.to_bits() == PAINT.to_bits());
@@ -85,11 +119,11 @@ fn the_arena_is_used_to_its_end_and_no_further() {
 fn the_book_s_net_fits_into_32_kib() {
     let model = digits();
     on_threads(1, || {
-        let plan = Plan::new(&model, 1, Isa::SCALAR).unwrap();
+        let plan = Plan::new(&model, Options::new(1).isa(Isa::SCALAR)).unwrap();
         println!("{plan}");
         assert!(plan.peak_bytes() <= 32 * 1024, "{plan}");
         assert_eq!(plan.multiply_adds(), 676 * 9 * 32 + 100 * 9 * 32 * 64 + 9 * 9 * 64 * 64 + 576 * 64 + 640);
-        let layers: Vec<_> = plan.layers().collect();
+        let layers: Vec<_> = plan.steps().collect();
         assert_eq!(layers[0].names, ["conv2d", "re_lu", "max_pooling2d"]);
         assert_eq!(layers[0].bytes, 4 * 13 * 13 * 32);
         assert!(layers[1].in_place);
@@ -97,11 +131,51 @@ fn the_book_s_net_fits_into_32_kib() {
 }
 
 #[test]
+fn a_sum_overwrites_an_operand_that_nobody_reads_again() {
+    let model = residual();
+    let plan = Plan::new(&model, Options::new(1).isa(Isa::SCALAR)).unwrap();
+    let sums: Vec<_> = plan.steps().filter(|step| step.names[0].starts_with("add")).collect();
+    assert_eq!(sums.len(), 2, "{plan}");
+    assert!(sums[0].names == ["add", "re_lu_2"] && sums.iter().all(|sum| sum.in_place), "{plan}");
+    // Of two maps, the one that is read again stays.
+    let net = GraphBuilder::new();
+    let x = net.input([4, 4, 2]).conv2d(3, 1);
+    let sum = net.add(&[x, x.conv2d(3, 1)]);
+    let model = net.build(&[net.add(&[sum, x]), x], 1).unwrap();
+    let plan = Plan::new(&model, Options::new(1).isa(Isa::SCALAR)).unwrap();
+    let steps: Vec<_> = plan.steps().collect();
+    assert!(steps.iter().map(|step| step.in_place).eq([false, false, true, true]), "{plan}");
+    assert!(steps[3].offset == steps[1].offset && steps[1].offset != steps[0].offset, "{plan}");
+}
+
+#[test]
+fn a_value_is_added_to_itself() {
+    let net = GraphBuilder::new();
+    let x = net.input([3]);
+    let y = x.relu();
+    let model = net.build(&[net.add(&[x, x]), net.add(&[y, y, y]), net.multiply(y, y)], 1).unwrap();
+    for isa in Isa::available() {
+        let mut session = Session::new(&model, Options::new(1).isa(isa)).unwrap();
+        assert_eq!(session.run(&[1.0, -2.0, 3.0]).unwrap(), [2.0, -4.0, 6.0]);
+        assert_eq!(session.output(1), [3.0, 0.0, 9.0]);
+        assert_eq!(session.output(2), [1.0, 0.0, 9.0]);
+    }
+}
+
+#[test]
+fn branches_take_no_more_than_they_must() {
+    for model in [residual(), squeeze_excite(), dense_block()] {
+        let plan = Plan::new(&model, Options::new(1).isa(Isa::SCALAR)).unwrap();
+        assert_eq!(plan.peak_bytes(), plan.lower_bound_bytes(), "{plan}");
+    }
+}
+
+#[test]
 fn a_session_allocates_nothing_once_it_is_made() {
     let model = digits();
     on_threads(1, || {
-        let mut arena = vec![0.0; Plan::new(&model, 2, Isa::detect()).unwrap().arena_len()];
-        let mut session = Session::with_arena(&model, 2, Isa::detect(), &mut arena).unwrap();
+        let mut arena = vec![0.0; Plan::new(&model, Options::new(2)).unwrap().arena_len()];
+        let mut session = Session::with_arena(&model, Options::new(2), &mut arena).unwrap();
         let images = numbers(2 * 28 * 28);
         let runs = measure(|| {
             session.run(&images).unwrap();
@@ -115,20 +189,24 @@ fn a_session_allocates_nothing_once_it_is_made() {
 fn arenas_that_will_not_do_are_refused() {
     let model = digits();
     on_threads(1, || {
-        let peak = Plan::new(&model, 1, Isa::SCALAR).unwrap().peak_bytes();
+        let peak = Plan::new(&model, Options::new(1).isa(Isa::SCALAR)).unwrap().peak_bytes();
         let mut arena = vec![0.0; peak / 4 - 3];
-        let error = Session::with_arena(&model, 1, Isa::SCALAR, &mut arena).err().unwrap();
+        let error = Session::with_arena(&model, Options::new(1).isa(Isa::SCALAR), &mut arena).err().unwrap();
         assert_eq!(error, Error::ArenaTooSmall { expected: peak, got: peak - 12 });
         assert!(error.to_string().ends_with("12 are missing"), "{error}");
 
         let mut bytes = vec![0u8; peak + 8];
         let odd = usize::from(bytes.as_ptr().addr().is_multiple_of(4));
-        let error = Session::with_bytes(&model, 1, Isa::SCALAR, &mut bytes[odd..]).err().unwrap();
+        let error =
+            Session::with_bytes(&model, Options::new(1).isa(Isa::SCALAR), &mut bytes[odd..]).err().unwrap();
         assert_eq!(error, Error::MisalignedArena { expected: 4 });
         let even = bytes.as_ptr().addr().wrapping_neg() % 4;
-        let error = Session::with_bytes(&model, 1, Isa::SCALAR, &mut bytes[even..even + 3]).err().unwrap();
+        let error = Session::with_bytes(&model, Options::new(1).isa(Isa::SCALAR), &mut bytes[even..even + 3])
+            .err()
+            .unwrap();
         assert_eq!(error, Error::ArenaTooSmall { expected: peak, got: 0 });
-        let mut session = Session::with_bytes(&model, 1, Isa::SCALAR, &mut bytes[even..]).unwrap();
+        let mut session =
+            Session::with_bytes(&model, Options::new(1).isa(Isa::SCALAR), &mut bytes[even..]).unwrap();
         assert!(session.run(&numbers(784)).is_ok());
     });
 }
@@ -137,7 +215,7 @@ fn arenas_that_will_not_do_are_refused() {
 #[test]
 fn samples_that_are_not_finite_are_refused() {
     let model = digits();
-    let mut session = Session::new(&model, 2, Isa::detect()).unwrap();
+    let mut session = Session::new(&model, Options::new(2)).unwrap();
     let good = numbers(2 * 784);
     let want = session.run(&good).unwrap().to_vec();
     for (index, bad) in [(0, f32::NAN), (783, f32::INFINITY), (1567, f32::NEG_INFINITY), (800, -f32::NAN)] {
@@ -157,27 +235,24 @@ fn samples_that_are_not_finite_are_refused() {
     let mut images = good;
     images[3] = 1e30;
     images[4] = -0.0;
-    let model = model.direct_only();
-    let mut session = Session::new(&model, 2, Isa::detect()).unwrap();
+    let mut session = Session::new(&model, Options::new(2).direct_only()).unwrap();
     assert!(session.run(&images).is_ok());
 }
 
-/// More threads need more scratch: memory of its own grows, a lent arena is refused.
+/// More threads need more scratch, which does not depend on how many there are: it is asked for.
 #[cfg(feature = "parallel")]
 #[test]
-fn other_threads_than_before() {
+fn threads_are_an_option() {
     let model = &nets()[5];
     let input = numbers(90 * 70 * 16);
-    let want = on_threads(1, || Session::new(model, 1, Isa::detect()).unwrap().run(&input).unwrap().to_vec());
-    let mut own = on_threads(1, || Session::new(model, 1, Isa::detect()).unwrap());
+    let want = Session::new(model, Options::new(1)).unwrap().run(&input).unwrap().to_vec();
+    let size = |threads| Plan::new(model, Options::new(1).threads(threads)).unwrap().peak_bytes();
+    let [one, four] = [1, 4].map(size);
+    assert!(one < four && on_threads(4, || size(1)) == one);
+    let mut session = Session::new(model, Options::new(1).threads(4)).unwrap();
     for threads in [4, 1, 2] {
-        on_threads(threads, || assert!(own.run(&input).unwrap() == want));
+        on_threads(threads, || assert!(session.run(&input).unwrap() == want));
     }
-    let mut arena = vec![0.0; on_threads(1, || Plan::new(model, 1, Isa::detect()).unwrap().arena_len())];
-    let mut lent = on_threads(1, || Session::with_arena(model, 1, Isa::detect(), &mut arena).unwrap());
-    let refused = on_threads(4, || lent.run(&input).map(<[f32]>::to_vec));
-    assert!(matches!(refused, Err(Error::ArenaTooSmall { .. })));
-    on_threads(1, || assert!(lent.run(&input).unwrap() == want));
 }
 
 /// A loop over the rows would take minutes.
@@ -209,10 +284,13 @@ fn planning_takes_as_long_for_any_extent() {
 /// How many plans there are of a net.
 fn plans(net: Sequential) -> usize {
     let Ok(model) = net.build(1) else { return 0 };
-    let trainer = Trainer::new(RmsProp::default(), Loss::MeanSquaredError).batch_size(1);
     let on = |threads| {
         on_threads(threads, || {
-            let inference = Isa::available().filter(|&isa| Plan::new(&model, 1, isa).is_ok()).count();
+            let options = Options::new(1).threads(threads);
+            let inference =
+                Isa::available().filter(|&isa| Plan::new(&model, options.isa(isa)).is_ok()).count();
+            let trainer =
+                Trainer::new(RmsProp::default(), Loss::MeanSquaredError).batch_size(1).threads(threads);
             inference + usize::from(TrainingPlan::new(&trainer, &model).is_ok())
         })
     };

@@ -2,8 +2,8 @@
 //! what is wrong.
 
 use bantam::{
-    Adam, Conv2d, Dataset, Error, Event, Isa, Loss, Mode, Model, Optimizer, Padding, RmsProp, Samples,
-    Sequential, Session, Sgd, Shape, Tape, Tensor, Trainer, TrainingSession,
+    Adam, Conv2d, Dataset, Error, Event, Isa, Loss, Mode, Model, Optimizer, Options, Padding, RmsProp,
+    Samples, Sequential, Session, Sgd, Shape, Tape, Tensor, Trainer, TrainingSession,
 };
 use std::ops::ControlFlow;
 
@@ -127,7 +127,7 @@ fn a_step_is_one_of_the_mean_of_its_samples() {
     assert!((history.epochs[0].training.loss - value).abs() <= 1e-5 * value);
     let gradients = tape.backward(loss).unwrap();
     let weights = |model: &Model<'_>| {
-        let parameters = model.layers().iter().flat_map(|layer| layer.parameters());
+        let parameters = model.parameters().iter();
         parameters.map(|parameter| parameter.values().to_vec()).collect::<Vec<_>>()
     };
     for ((before, after), &parameter) in weights(&before).iter().zip(weights(&model)).zip(&parameters) {
@@ -147,8 +147,8 @@ fn frozen_layers_stay() {
     model.set_trainable("conv2d", false).unwrap();
     let before = model.clone();
     trainer(Adam::default()).fit(&mut model, &bars(40), None, &mut go_on).unwrap();
-    assert_eq!(model.layer("conv2d"), before.layer("conv2d"));
-    assert_ne!(model.layer("dense"), before.layer("dense"));
+    assert_eq!(model.weights("conv2d"), before.weights("conv2d"));
+    assert_ne!(model.weights("dense"), before.weights("dense"));
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn probabilities_and_one_hot_targets_serve_as_well() {
     let trainer = trainer(RmsProp::default());
     let a = trainer.clone().fit(&mut logits, &data, Some(&data), &mut go_on).unwrap();
     let b = trainer.clone().fit(&mut probabilities, &one_hot, Some(&one_hot), &mut go_on).unwrap();
-    assert_eq!(logits.layers()[0], probabilities.layers()[0]);
+    assert_eq!(logits.nodes()[0], probabilities.nodes()[0]);
     for (a, b) in a.epochs.iter().zip(&b.epochs) {
         assert_eq!(a.training, b.training);
         assert_eq!(a.validation, b.validation);
@@ -323,13 +323,23 @@ fn bad_models_are_refused() {
     let small = refused(Sequential::new([4, 4, 1]).conv2d(8, 5));
     assert_eq!(small, "layer \"conv2d\": window: expected at most the padded input's 4, got 5");
     let zero = refused(Sequential::new([4, 4, 1]).conv2d(0, 3));
-    assert_eq!(zero, "layer \"conv2d\": dimension: expected at least 1, got 0");
+    assert_eq!(zero, "layer \"conv2d\": filters: expected at least 1, got 0");
+    let none = refused(Sequential::new([4]).dense(0));
+    assert_eq!(none, "layer \"dense\": units: expected at least 1, got 0");
     assert_eq!(refused(Sequential::new([4, 0, 1]).flatten()), "dimension: expected at least 1, got 0");
     let flat = refused(Sequential::new([4]).conv2d(1, 1));
     assert_eq!(flat, "layer \"conv2d\": input: expected 3 dimensions, got [4]");
+    let flat = refused(Sequential::new([4]).max_pool2d(1));
+    assert_eq!(flat, "layer \"max_pooling2d\": input: expected 3 dimensions, got [4]");
     let image = refused(Sequential::new([4, 4, 1]).dense(3));
     assert_eq!(image, "layer \"dense\": input: expected one dimension, got [4, 4, 1]: flatten it first");
-    let huge = refused(Sequential::new([usize::MAX / 8]).dense(usize::MAX / 8));
+    #[cfg(target_pointer_width = "64")]
+    {
+        let huge = refused(Sequential::new([4]).dense(1 << 32));
+        let told = "layer \"dense\": sizes of a layer: expected at most 4294967295, got 4294967296";
+        assert_eq!(huge, told);
+    }
+    let huge = refused(Sequential::new([usize::MAX / 8]).dense(1 << 31));
     assert_eq!(
         huge,
         "layer \"dense\": tensor: expected at most isize::MAX bytes, the product of its sizes is larger"
@@ -343,7 +353,7 @@ fn bad_models_are_refused() {
     assert_eq!(refused(endless), "layers: expected at most 4096, got 5000");
     let unborn = network(1).input_shape().with_batch(0).unwrap_err();
     assert_eq!(unborn.to_string(), "batch: expected at least one, got none");
-    assert!(matches!(network(1).layer("conv9"), Err(Error::UnknownLayer { .. })));
+    assert!(matches!(network(1).node("conv9"), Err(Error::UnknownLayer { .. })));
 }
 
 #[test]
@@ -482,7 +492,7 @@ fn a_batch_of_many_shards_keeps_its_digits() {
     let mut trainer = Trainer::new(sgd, Loss::SoftmaxCrossEntropy).batch_size(rows);
     let loss = trainer.fit(&mut model, &data, None, &mut go_on).unwrap().epochs[0].training.loss;
     assert!((f64::from(loss) - 10f64.ln()).abs() < 1e-6, "{loss}");
-    for (class, &bias) in model.layers()[0].parameters()[1].values().iter().enumerate() {
+    for (class, &bias) in model.parameters()[1].values().iter().enumerate() {
         let right = if class == 3 { 0.9 } else { -0.1 };
         assert!((bias - right).abs() < 1e-6, "{class}: {bias}");
     }
@@ -534,8 +544,8 @@ fn a_layer_with_its_own_relu_keeps_name_and_initializer() {
         let net = Sequential::new([6, 6, 1]).conv2d_with(4, [3, 3], Conv2d::valid().relu()).named("stem");
         if he { net.initializer(bantam::Initializer::HeNormal) } else { net }.build(1).unwrap()
     };
-    assert_eq!(net(false).layers()[0].name(), "stem");
-    assert_ne!(net(false).layer("stem"), net(true).layer("stem"));
+    assert_eq!(net(false).nodes()[0].name(), "stem");
+    assert_ne!(net(false).weights("stem"), net(true).weights("stem"));
 }
 
 #[test]
@@ -562,7 +572,7 @@ fn one_image_has_the_same_bits_on_any_number_of_threads() {
     let run = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
-            let mut session = Session::new(&model, 2, Isa::detect()).unwrap();
+            let mut session = Session::new(&model, Options::new(2)).unwrap();
             session.run(&image).unwrap().iter().map(|x| x.to_bits()).collect::<Vec<_>>()
         })
     };

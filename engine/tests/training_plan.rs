@@ -2,8 +2,8 @@
 
 use allocation_counter::measure;
 use bantam::{
-    Adam, Buffer, Conv2d, Error, Isa, Loss, MaxPool2d, Mode, Model, Optimizer, RmsProp, Sequential, Sgd,
-    Tape, Trainer, TrainingPlan, TrainingSession,
+    Adam, AveragePool2d, Buffer, Conv2d, Error, GraphBuilder, Isa, Loss, MaxPool2d, Mode, Model, Optimizer,
+    Options, RmsProp, SeparableConv2d, Sequential, Sgd, Tape, Trainer, TrainingPlan, TrainingSession,
 };
 
 fn numbers(n: usize) -> Vec<f32> {
@@ -41,7 +41,38 @@ fn nets() -> Vec<Model<'static>> {
     between.set_trainable("dense", false).unwrap();
     let mut front = small.clone().build(4).unwrap();
     front.set_trainable("conv2d", false).unwrap();
-    vec![small.build(2).unwrap(), between, front, digits(&BASE), digits(&BASE[..1])]
+    let mut half_frozen = branches();
+    half_frozen.set_trainable("conv2d", false).unwrap();
+    half_frozen.set_trainable("conv2d_2", false).unwrap();
+    let mut fine_tuned = mobile();
+    fine_tuned.set_trainable("conv2d", false).unwrap();
+    fine_tuned.set_trainable("depthwise_conv2d", false).unwrap();
+    fine_tuned.set_trainable("separable_conv2d", false).unwrap();
+    let [base, first] = [digits(&BASE), digits(&BASE[..1])];
+    vec![small.build(2).unwrap(), between, front, base, first, branches(), half_frozen, mobile(), fine_tuned]
+}
+
+/// Depthwise and separable convolutions, normalised, and means.
+fn mobile() -> Model<'static> {
+    let net = Sequential::new([9, 8, 3]).batch_normalization().conv2d(6, 3).batch_normalization().relu();
+    let net = net
+        .depthwise_conv2d(3)
+        .batch_normalization()
+        .relu6()
+        .average_pool2d_with(AveragePool2d::new(2).stride(1));
+    let net = net.separable_conv2d_with(5, [3, 3], SeparableConv2d::same()).batch_normalization().relu();
+    net.global_average_pool2d().dense(4).build(6).unwrap()
+}
+
+/// Values that several layers read, one of them twice; sums, products and maps side by side.
+fn branches() -> Model<'static> {
+    let net = GraphBuilder::new();
+    let x = net.input([7, 6, 3]).conv2d_with(4, [3, 3], Conv2d::same()).silu();
+    let y = net.add(&[x.conv2d_with(4, [3, 3], Conv2d::same()), x, x]).relu6();
+    let factors = y.max_pool2d_with(MaxPool2d::new(6)).conv2d(4, 1).hard_sigmoid();
+    let y = net.concatenate(&[net.multiply(y, factors), x.leaky_relu(0.1), y]);
+    let y = y.zero_padding2d([[0, 1], [1, 0]]).conv2d_with(5, [3, 3], Conv2d::valid().stride(2)).hard_swish();
+    net.build(&[y.flatten().dense(6).tanh().dense(4)], 5).unwrap()
 }
 
 fn optimizers() -> [Optimizer; 4] {
@@ -115,7 +146,7 @@ fn what_was_learnt_runs_as_the_model_does() {
     let learnt = session.to_model();
     for n in [1, 2, BATCH] {
         let samples = &inputs[..n * model.input_shape().elements()];
-        let want = bantam::Session::new(&learnt, n, Isa::detect()).unwrap().run(samples).unwrap().to_vec();
+        let want = bantam::Session::new(&learnt, Options::new(n)).unwrap().run(samples).unwrap().to_vec();
         let got = session.run(samples).unwrap();
         assert!(got.iter().zip(&want).all(|(got, want)| (got - want).abs() <= 1e-5), "{got:?} {want:?}");
     }
@@ -175,7 +206,7 @@ fn the_book_s_head_learns_within_a_chip() {
         println!("{plan}");
         assert!(plan.peak_bytes() < 208 * 1024, "{plan}");
         let macs: u64 = 576 * 64 * 2 + 640 * 3;
-        assert_eq!(plan.layers().map(|layer| layer.multiply_adds).sum::<u64>(), 6 * macs);
+        assert_eq!(plan.steps().map(|layer| layer.multiply_adds).sum::<u64>(), 6 * macs);
     });
 }
 
@@ -263,18 +294,20 @@ fn what_does_not_fit_is_refused_and_nothing_is_lost() {
     });
 }
 
-/// More threads need more scratch: what was learnt stays.
+/// The bits do not depend on the threads, neither those asked for nor those there.
 #[test]
-fn other_threads_than_before() {
+fn threads_are_an_option() {
     let model = digits(&BASE[..1]);
     let (inputs, labels) = batch(&model);
-    let trainer = trainer(Isa::detect(), RmsProp::default());
-    let step = |session: &mut TrainingSession<'_>| session.step(&inputs, &labels).unwrap().loss;
-    let want = on_threads(1, || {
-        let mut session = TrainingSession::new(&trainer, &model).unwrap();
-        [0; 3].map(|_| step(&mut session))
-    });
-    let mut session = on_threads(1, || TrainingSession::new(&trainer, &model).unwrap());
-    let got = [4, 1, 2].map(|threads| on_threads(threads, || step(&mut session)));
-    assert_eq!(got, want);
+    let three_steps = |threads, pool| {
+        on_threads(pool, || {
+            let trainer = trainer(Isa::detect(), RmsProp::default()).threads(threads);
+            let mut session = TrainingSession::new(&trainer, &model).unwrap();
+            [0; 3].map(|_| session.step(&inputs, &labels).unwrap().loss)
+        })
+    };
+    let want = three_steps(1, 1);
+    for (threads, pool) in [(4, 4), (4, 1), (1, 4), (2, 2)] {
+        assert_eq!(three_steps(threads, pool), want);
+    }
 }

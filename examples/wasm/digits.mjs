@@ -7,7 +7,7 @@ const PIXELS = 28 * 28;
 const RECORD = 2 + PIXELS;
 const PAGE = 65536;
 const ALIGNMENT = 64;
-const FAILURE_BYTES = 128;
+const FAILURE_BYTES = 256;
 const ROUNDS = 15;
 
 class Net {

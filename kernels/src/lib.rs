@@ -14,9 +14,11 @@ mod pool2d;
 mod simd;
 
 pub mod avg_pool2d;
+pub mod channels;
 pub mod conv2d;
 pub mod depthwise_conv2d;
 pub mod elementwise;
+pub mod global_max_pool2d;
 pub mod loss;
 #[cfg(feature = "matmul")]
 pub mod matmul;

@@ -23,7 +23,7 @@ pub fn sum(isa: Isa, x: &[f32]) -> f32 {
 pub fn sum_rows(isa: Isa, rows: usize, columns: usize, x: &[f32], y: &mut [f32]) -> Result<(), Error> {
     check("matrix", x, elements("matrix", &[rows, columns])?)?;
     check("column sums", y, columns)?;
-    isa.run(SumRows { rows, x, y });
+    isa.run(Columns { rows, x, y });
     Ok(())
 }
 
@@ -58,20 +58,59 @@ impl Operation for Sum<'_> {
     }
 }
 
-struct SumRows<'a> {
+/// The sums of a matrix's columns.
+struct Columns<'a> {
     rows: usize,
     x: &'a [f32],
     y: &'a mut [f32],
 }
 
-impl Operation for SumRows<'_> {
+impl Operation for Columns<'_> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd>(mut self, simd: S) {
+    fn run<S: Simd>(self, simd: S) {
+        let terms = Matrix { x: self.x, columns: self.y.len() };
+        // SAFETY: `sum_rows` checked the length of `x`.
+        unsafe { SumRows { rows: self.rows, terms, y: self.y }.run(simd) };
+    }
+}
+
+struct Matrix<'a> {
+    x: &'a [f32],
+    columns: usize,
+}
+
+impl Terms for Matrix<'_> {
+    #[inline(always)]
+    unsafe fn load_n<S: Simd>(&self, simd: S, row: usize, column: usize, n: usize) -> S::Vector {
+        // SAFETY: the caller's promise.
+        unsafe { simd.load_n(self.x.as_ptr().add(row * self.columns + column), n) }
+    }
+}
+
+/// The terms of the columns' sums.
+pub(crate) trait Terms {
+    /// # Safety
+    /// The row exists, and `n <= LANES` columns of it from that one on.
+    unsafe fn load_n<S: Simd>(&self, simd: S, row: usize, column: usize, n: usize) -> S::Vector;
+}
+
+/// The sum of each column of `rows` rows of terms into `y`, which is as long as a row.
+pub(crate) struct SumRows<'a, T> {
+    pub rows: usize,
+    pub terms: T,
+    pub y: &'a mut [f32],
+}
+
+impl<T: Terms> SumRows<'_, T> {
+    /// # Safety
+    /// There are so many rows of terms, each as long as `y`.
+    #[inline(always)]
+    pub unsafe fn run<S: Simd>(mut self, simd: S) {
         let columns = self.y.len();
         let whole = columns / S::LANES;
         let mut vector = 0;
-        // SAFETY: these columns exist.
+        // SAFETY: the caller's promise; these columns exist.
         unsafe {
             while vector + 4 <= whole {
                 self.sum::<S, 4, 1>(simd, vector * S::LANES, S::LANES);
@@ -91,17 +130,14 @@ impl Operation for SumRows<'_> {
             }
         }
     }
-}
 
-impl SumRows<'_> {
     /// The sums of `V` vectors of columns, `n` in each, in `R` chains a vector: four in all hide the
     /// latency of addition.
     ///
     /// # Safety
-    /// `V * n` columns from `column` on exist; `n` is `LANES`, or `V` is 1.
+    /// As [`run`](Self::run). `V * n` columns from `column` on exist; `n` is `LANES`, or `V` is 1.
     #[inline(always)]
     unsafe fn sum<S: Simd, const V: usize, const R: usize>(&mut self, simd: S, column: usize, n: usize) {
-        let columns = self.y.len();
         let mut total = Pairwise::<S, V>::new(simd);
         let mut next = 0;
         while next < self.rows {
@@ -110,9 +146,8 @@ impl SumRows<'_> {
             while next < end {
                 for (row, sums) in (next..end).zip(&mut sums) {
                     for (v, sum) in sums.iter_mut().enumerate() {
-                        let element = row * columns + column + v * S::LANES;
-                        // SAFETY: the caller's promise; the length of `x` was checked.
-                        let x = unsafe { simd.load_n(self.x.as_ptr().add(element), n) };
+                        // SAFETY: the caller's promise.
+                        let x = unsafe { self.terms.load_n(simd, row, column + v * S::LANES, n) };
                         *sum = simd.add(*sum, x);
                     }
                 }

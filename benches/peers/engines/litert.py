@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -12,108 +11,124 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from engines import Candidate
-from nets import Conv, Dense, Flatten, MaxPool, Net, output_size
+from nets import Add, Conv, Dense, Flatten, GlobalAverage, Layer, MaxPool, Net, output_size
 
 
 def candidates(net: Net, threads: int) -> list[Candidate]:
-    """The one way there is: channels last."""
-    mirrored = _mirrored(net)
-    mirror = mirrored is not None
-    net = mirrored or net
-    pictures = np.ascontiguousarray(net.pictures.transpose(0, 2, 3, 1))
-    model = _model(net, pictures.shape, mirror)
+    """Channels last; where padding takes passes, also mirrored, if that takes fewer.
+
+    A layer with a stride may pad more in front than behind, and "SAME" the other way round. The
+    mirrored net on mirrored pictures is the same work with the paddings changed over.
+    """
+    model, passes = _model(net, mirrored=False)
+    found = [_candidate("channels_last", net, model, threads, mirrored=False)]
+    if passes:
+        model, passes_mirrored = _model(net, mirrored=True)
+        if passes_mirrored < passes:
+            found.append(_candidate("mirrored", net, model, threads, mirrored=True))
+    return found
+
+
+def _candidate(label: str, net: Net, model: bytes, threads: int, mirrored: bool) -> Candidate:
+    pictures = net.pictures[:, :, ::-1, ::-1] if mirrored else net.pictures
     interpreter = Interpreter(model_content=model, num_threads=threads)
     interpreter.allocate_tensors()
-    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], pictures)
+    place = interpreter.get_input_details()[0]["index"]
+    interpreter.set_tensor(place, np.ascontiguousarray(pictures.transpose(0, 2, 3, 1)))
     output = interpreter.get_output_details()[0]["index"]
 
     def result() -> np.ndarray:
         values: np.ndarray = interpreter.get_tensor(output)
-        if values.ndim == 4:
-            values = values.transpose(0, 3, 1, 2)
-        return values[:, :, ::-1, ::-1] if mirror else values
+        if values.ndim != 4:
+            return values
+        values = values.transpose(0, 3, 1, 2)
+        return values[:, :, ::-1, ::-1] if mirrored else values
 
-    return [Candidate("channels_last", interpreter.invoke, result)]
+    return Candidate(label, interpreter.invoke, result)
 
 
-def _same_padding(size: int, window: int, stride: int, pad: int) -> tuple[int, int, int, int]:
-    """Before and after: what a layer asks for, then what "SAME" makes of it."""
+def _model(net: Net, mirrored: bool) -> tuple[bytes, int]:
+    """The net for LiteRT, and in how many places padding takes a pass."""
+    n, c, h, w = net.pictures.shape
+    builder = _Builder(mirrored)
+    function = tf.function(lambda values: net.run(values, builder.apply)[net.output], autograph=False)
+    concrete = function.get_concrete_function(tf.TensorSpec((n, h, w, c), tf.float32))
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], tf.Module())
+    return bytes(converter.convert()), builder.passes
+
+
+class _Builder:
+    """Makes TensorFlow's layers of ours."""
+
+    def __init__(self, mirrored: bool) -> None:
+        self.mirrored = mirrored
+        self.passes = 0
+        self.flattened: tf.TensorShape | None = None
+
+    def apply(self, layer: Layer, values: tf.Tensor, *others: tf.Tensor) -> tf.Tensor:
+        match layer:
+            case Conv():
+                weights = layer.weights[:, :, ::-1, ::-1] if self.mirrored else layer.weights
+                values, padding = self.pad(layer, values, weights.shape[2:], 0.0)
+                values = tf.nn.bias_add(_conv(values, layer, weights, padding), layer.bias)
+                return tf.nn.relu(values) if layer.relu else values
+            case MaxPool():
+                values, padding = self.pad(layer, values, (layer.window, layer.window), -np.inf)
+                return tf.nn.max_pool2d(values, layer.window, layer.stride, padding)
+            case GlobalAverage():
+                return tf.reduce_mean(values, [1, 2])
+            case Add():
+                return tf.nn.relu(values + others[0])
+            case Flatten():
+                self.flattened = values.shape[1:]
+                return tf.reshape(values, [values.shape[0], -1])
+            case Dense():
+                values = tf.matmul(values, self.dense_weights(layer)) + layer.bias
+                return tf.nn.relu(values) if layer.relu else values
+
+    def pad(
+        self, layer: Conv | MaxPool, values: tf.Tensor, window: tuple[int, int], fill: float
+    ) -> tuple[tf.Tensor, str]:
+        """The kind of padding, after a pass that pads or crops if there is no other way."""
+        sides = [
+            _paddings(size, extent, layer.stride, layer.pad, self.mirrored)
+            for size, extent in zip(values.shape[1:3], window)
+        ]
+        if all(before == 0 and behind <= 0 for (before, behind), _ in sides):
+            return values, "VALID"
+        if all(asked == same for asked, same in sides):
+            return values, "SAME"
+        self.passes += 1
+        (top, bottom), (left, right) = [asked for asked, _ in sides]
+        if min(top, left) < 0:
+            values = values[:, max(-top, 0) :, max(-left, 0) :]
+        pads = [[0, 0], [max(top, 0), max(bottom, 0)], [max(left, 0), max(right, 0)], [0, 0]]
+        return tf.pad(values, pads, constant_values=fill) if np.any(pads) else values, "VALID"
+
+    def dense_weights(self, dense: Dense) -> np.ndarray:
+        """Their rows in the order in which a picture was flattened here: channels last."""
+        if self.flattened is None:
+            return dense.weights.T
+        height, width, channels = self.flattened
+        self.flattened = None
+        by_channel = dense.weights.reshape(-1, channels, height, width)
+        if self.mirrored:
+            by_channel = by_channel[:, :, ::-1, ::-1]
+        return by_channel.transpose(2, 3, 1, 0).reshape(-1, len(dense.weights))
+
+
+def _paddings(
+    size: int, window: int, stride: int, pad: int, mirrored: bool
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Before and behind: what a layer asks for, below zero if it leaves numbers out; what "SAME" gives."""
     behind = (output_size(size, window, stride, pad) - 1) * stride + window - size - pad
     total = max((-(-size // stride) - 1) * stride + window - size, 0)
-    return pad, behind, total // 2, total - total // 2
+    return (behind, pad) if mirrored else (pad, behind), (total // 2, total - total // 2)
 
 
-def _paddings(step: Conv | MaxPool, height: int, width: int) -> list[tuple[int, int, int, int]]:
-    kh, kw = step.weights.shape[2:] if isinstance(step, Conv) else (step.window, step.window)
-    return [_same_padding(height, kh, step.stride, step.pad), _same_padding(width, kw, step.stride, step.pad)]
-
-
-def _mirrored(net: Net) -> Net | None:
-    """The layer mirrored, if "SAME" pads in front what it pads behind and the other way round.
-
-    That is so where a stride leaves a padding odd. The mirrored layer on mirrored pictures is the
-    same work, and needs no pass of its own for the padding.
-    """
-    step, *more = net.steps
-    if more or not isinstance(step, Conv | MaxPool):
-        return None
-    sides = _paddings(step, *net.pictures.shape[2:])
-    if all(a == c for a, _, c, _ in sides) or any((a, b) != (d, c) for a, b, c, d in sides):
-        return None
-    if isinstance(step, Conv):
-        # Mirrored, the padding in front is what was behind: "SAME" again.
-        step = replace(step, weights=step.weights[:, :, ::-1, ::-1])
-    return Net(net.pictures[:, :, ::-1, ::-1], [step])
-
-
-def _pad(values: tf.Tensor, step: Conv | MaxPool, mirrored: bool, fill: float) -> tuple[tf.Tensor, str]:
-    """The kind of padding, after a pass that pads if there is no other way."""
-    sides = _paddings(step, values.shape[1], values.shape[2])
-    if all(a <= 0 and b <= 0 for a, b, _, _ in sides):
-        return values, "VALID"
-    if mirrored or all((a, b) == (c, d) for a, b, c, d in sides):
-        return values, "SAME"
-    pads = [[0, 0], *([a, max(b, 0)] for a, b, _, _ in sides), [0, 0]]
-    return tf.pad(values, pads, constant_values=fill), "VALID"
-
-
-def _model(net: Net, shape: tuple[int, ...], mirrored: bool) -> bytes:
-    def forward(values: tf.Tensor) -> tf.Tensor:
-        picture = None
-        for step in net.steps:
-            match step:
-                case Conv():
-                    values, padding = _pad(values, step, mirrored, 0.0)
-                    values = tf.nn.relu(tf.nn.bias_add(_conv(values, step, padding), step.bias))
-                case MaxPool():
-                    values, padding = _pad(values, step, mirrored, -np.inf)
-                    values = tf.nn.max_pool2d(values, step.window, step.stride, padding)
-                case Flatten():
-                    picture = values.shape[1:]
-                    values = tf.reshape(values, [shape[0], -1])
-                case Dense():
-                    values = tf.matmul(values, _dense_weights(step, picture)) + step.bias
-                    values = tf.nn.relu(values) if step.relu else values
-                    picture = None
-        return values
-
-    function = tf.function(forward, autograph=False)
-    concrete = function.get_concrete_function(tf.TensorSpec(shape, tf.float32))
-    return bytes(tf.lite.TFLiteConverter.from_concrete_functions([concrete], tf.Module()).convert())
-
-
-def _conv(values: tf.Tensor, conv: Conv, padding: str) -> tf.Tensor:
-    cout, cin_of_group, kh, kw = conv.weights.shape
+def _conv(values: tf.Tensor, conv: Conv, weights: np.ndarray, padding: str) -> tf.Tensor:
+    cout, cin_of_group, kh, kw = weights.shape
     if conv.groups > 1 and cin_of_group == 1:
-        filters = conv.weights.transpose(2, 3, 0, 1).reshape(kh, kw, conv.groups, cout // conv.groups)
+        filters = weights.transpose(2, 3, 0, 1).reshape(kh, kw, conv.groups, cout // conv.groups)
         return tf.nn.depthwise_conv2d(values, filters, [1, conv.stride, conv.stride, 1], padding)
-    return tf.nn.conv2d(values, conv.weights.transpose(2, 3, 1, 0), conv.stride, padding)
-
-
-def _dense_weights(dense: Dense, picture: tf.TensorShape | None) -> np.ndarray:
-    """Their rows in the order in which a picture was flattened here: channels last."""
-    if picture is None:
-        return dense.weights.T
-    height, width, channels = picture
-    by_channel = dense.weights.reshape(-1, channels, height, width)
-    return by_channel.transpose(2, 3, 1, 0).reshape(-1, len(dense.weights))
+    return tf.nn.conv2d(values, weights.transpose(2, 3, 1, 0), conv.stride, padding)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import ncnn
 import numpy as np
 
 from engines import Candidate
-from nets import Conv, Dense, Flatten, MaxPool, Net, Step
+from nets import INPUT, Add, Conv, Dense, Flatten, GlobalAverage, Layer, MaxPool, Net, chain, shapes
 
 PLAIN, AS_COMPUTED = 0, 1
+NO_WINOGRAD = 1 << 6
+# Up to so many rows and columns, Winograd's algorithm fills less than a tile or two.
+SMALL = 4
 # Memory is taken again from call to call, as in ncnn's own benchmark. It must outlive all that lies
 # in it, so it lives as long as this process.
 BLOBS, WORKSPACE = ncnn.UnlockedPoolAllocator(), ncnn.PoolAllocator()
@@ -20,19 +24,30 @@ BLOBS, WORKSPACE = ncnn.UnlockedPoolAllocator(), ncnn.PoolAllocator()
 def candidates(net: Net, threads: int) -> list[Candidate]:
     """Picture by picture, and a batch as one, which ncnn learnt late; with Winograd's algorithm and without.
 
-    ncnn takes Winograd's wherever it fits, even where it is the slower one.
+    ncnn takes Winograd's wherever it fits, even where it is the slower one. It chooses among its kinds
+    better when the model tells the sizes of the pictures (`sized`), and best when it is kept from small
+    ones altogether (`mixed`).
     """
     # A pool of single numbers copies them, and leaves them packed as the next layer takes them.
-    packer = _Model([MaxPool(1, 1)], threads, winograd=False)
+    packer = _Model(chain(net.pictures, MaxPool(1, 1)), threads)
     singles = [packer(ncnn.Mat(picture).clone(), AS_COMPUTED) for picture in net.pictures]
-    has_3x3 = any(isinstance(step, Conv) and step.weights.shape[2:] == (3, 3) for step in net.steps)
+    batch = packer(ncnn.Mat(net.pictures, 0).clone(), AS_COMPUTED) if len(net.pictures) > 1 else None
+    models = {"": _Model(net, threads)}
+    sizes = shapes(net)
+    sides = [
+        max(sizes[step.name][2:])
+        for step in net.steps
+        if isinstance(step.layer, Conv) and step.layer.weights.shape[2:] == (3, 3)
+    ]
+    if sides:
+        models[", sized"] = _Model(net, threads, sized=True)
+        if min(sides) <= SMALL < max(sides):
+            models[", mixed"] = _Model(net, threads, sized=True, direct_up_to=SMALL)
+        models[", direct"] = _Model(net, threads, direct_up_to=max(sides))
     found = []
-    for winograd in (True, False) if has_3x3 else (True,):
-        model = _Model(net.steps, threads, winograd)
-        suffix = "" if winograd else ", direct"
+    for suffix, model in models.items():
         found.append(_candidate(f"one by one{suffix}", model, singles, batched=False))
-        if len(net.pictures) > 1:
-            batch = packer(ncnn.Mat(net.pictures, 0).clone(), AS_COMPUTED)
+        if batch is not None:
             found.append(_candidate(f"batch{suffix}", model, [batch], batched=True))
     return found
 
@@ -52,64 +67,103 @@ def _candidate(label: str, model: _Model, inputs: list[ncnn.Mat], batched: bool)
 
 
 class _Model:
-    """A net that is loaded; ncnn reads nets from files."""
+    """A net that is loaded; ncnn reads nets from files.
 
-    def __init__(self, steps: list[Step], threads: int, winograd: bool) -> None:
+    If it is `sized`, the file tells the sizes of all results. Pictures of no more than `direct_up_to`
+    rows and columns are computed without Winograd's algorithm.
+    """
+
+    def __init__(self, net: Net, threads: int, *, sized: bool = False, direct_up_to: int = 0) -> None:
         self.net = ncnn.Net()
         options = self.net.opt
         options.num_threads = threads
         options.use_vulkan_compute = False
-        options.use_winograd_convolution = winograd
         for kind in ("fp16_packed", "fp16_storage", "fp16_arithmetic", "bf16_packed", "bf16_storage"):
             if hasattr(options, f"use_{kind}"):
                 setattr(options, f"use_{kind}", False)
         options.blob_allocator, options.workspace_allocator = BLOBS, WORKSPACE
         with tempfile.TemporaryDirectory() as folder:
             parameters, weights = Path(folder, "net.param"), Path(folder, "net.bin")
-            parameters.write_text(_parameters(steps), encoding="ascii")
-            weights.write_bytes(b"".join(_weights(step) for step in steps))
+            parameters.write_text(_parameters(net, sized, direct_up_to), encoding="ascii")
+            weights.write_bytes(b"".join(_weights(step.layer) for step in net.steps))
             if self.net.load_param(str(parameters)) or self.net.load_model(str(weights)):
                 raise RuntimeError("ncnn did not load the net")
-        self.output = f"value{len(steps)}"
+        self.output = net.output
 
     def __call__(self, values: ncnn.Mat, layout: int) -> ncnn.Mat:
         extractor = self.net.create_extractor()
-        extractor.input("value0", values)
+        extractor.input(INPUT, values)
         status, output = extractor.extract(self.output, layout)
         if status:
             raise RuntimeError(f"ncnn did not run the net: {status}")
         return output
 
 
-def _parameters(steps: list[Step]) -> str:
-    count = len(steps) + 1
-    lines = ["7767517", f"{count} {count}", "Input step0 0 1 value0"]
-    for i, step in enumerate(steps):
-        kind, options = _layer(step)
-        lines.append(f"{kind} step{i + 1} 1 1 value{i} value{i + 1} {options}".rstrip())
-    return "\n".join(lines) + "\n"
+def _parameters(net: Net, sized: bool, direct_up_to: int) -> str:
+    """The net in ncnn's language: a line for each layer, with the names of what it takes and gives."""
+    sizes = shapes(net)
+    readers = Counter(name for step in net.steps for name in step.inputs)
+    copies: dict[str, list[str]] = {}
+    lines: list[str] = []
+    results = 0
+
+    def line(kind: str, inputs: list[str], outputs: list[str], size: tuple[int, ...], options: str) -> None:
+        nonlocal results
+        results += len(outputs)
+        names = f"{len(inputs)} {len(outputs)} {' '.join([*inputs, *outputs])}"
+        if sized:
+            # For each of the outputs: how many sides it has, then three of them, the last one first.
+            sides = [len(size), *reversed(size), 1, 1][:4] * len(outputs)
+            options += f" -23330={len(sides)},{','.join(map(str, sides))}"
+        lines.append(f"{kind} layer{len(lines)} {names} {options}".rstrip())
+
+    def result(name: str, kind: str, inputs: list[str], options: str) -> None:
+        """A layer and, as only one other may take its result, copies by names of their own for several."""
+        size = sizes[name][1:]
+        line(kind, inputs, [name], size, options)
+        if readers[name] > 1:
+            copies[name] = [f"{name}_{i}" for i in range(readers[name])]
+            line("Split", [name], list(copies[name]), size, "")
+
+    result(INPUT, "Input", [], "")
+    for step in net.steps:
+        inputs = [copies[name].pop() if name in copies else name for name in step.inputs]
+        size = sizes[step.name][1:]
+        if isinstance(step.layer, Add):
+            line("BinaryOp", inputs, [f"{step.name}_sum"], size, "0=0")
+            result(step.name, "ReLU", [f"{step.name}_sum"], "")
+            continue
+        kind, options = _layer(step.layer)
+        if isinstance(step.layer, Conv) and max(size[1:]) <= direct_up_to:
+            options += f" 31={NO_WINOGRAD}"
+        result(step.name, kind, inputs, options)
+    return "\n".join(["7767517", f"{len(lines)} {results}", *lines]) + "\n"
 
 
-def _layer(step: Step) -> tuple[str, str]:
+def _layer(layer: Conv | MaxPool | GlobalAverage | Flatten | Dense) -> tuple[str, str]:
     """A layer's kind and its numbered options, in which 9 is the activation (1: ReLU)."""
-    match step:
+    match layer:
         case Conv():
-            cout, _, kh, kw = step.weights.shape
-            options = f"0={cout} 1={kw} 11={kh} 3={step.stride} 4={step.pad} 5=1 6={step.weights.size} 9=1"
-            if step.groups > 1:
-                return "ConvolutionDepthWise", f"{options} 7={step.groups}"
+            cout, _, kh, kw = layer.weights.shape
+            options = f"0={cout} 1={kw} 11={kh} 3={layer.stride} 4={layer.pad} 5=1 6={layer.weights.size}"
+            if layer.relu:
+                options += " 9=1"
+            if layer.groups > 1:
+                return "ConvolutionDepthWise", f"{options} 7={layer.groups}"
             return "Convolution", options
         case MaxPool():
-            return "Pooling", f"0=0 1={step.window} 2={step.stride} 3={step.pad} 5=1"
+            return "Pooling", f"0=0 1={layer.window} 2={layer.stride} 3={layer.pad} 5=1"
+        case GlobalAverage():
+            return "Pooling", "0=1 4=1"
         case Flatten():
             return "Flatten", ""
         case Dense():
-            options = f"0={len(step.weights)} 1=1 2={step.weights.size}"
-            return "InnerProduct", f"{options} 9=1" if step.relu else options
+            options = f"0={len(layer.weights)} 1=1 2={layer.weights.size}"
+            return "InnerProduct", f"{options} 9=1" if layer.relu else options
 
 
-def _weights(step: Step) -> bytes:
-    if isinstance(step, Conv | Dense):
+def _weights(layer: Layer) -> bytes:
+    if isinstance(layer, Conv | Dense):
         plain_f32 = bytes(4)
-        return plain_f32 + step.weights.tobytes() + step.bias.tobytes()
+        return plain_f32 + layer.weights.tobytes() + layer.bias.tobytes()
     return b""

@@ -12,13 +12,13 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from engines import Candidate
-from nets import Conv, Dense, Flatten, MaxPool, Net
+from nets import INPUT, Add, Conv, Dense, Flatten, GlobalAverage, Layer, MaxPool, Net
 
 
 def candidates(net: Net, threads: int) -> list[Candidate]:
     """The net as any application runs it, and without the turns into the blocked layout and back."""
     model = _model(net)
-    found = [_candidate("contiguous", _session(model, threads), {"input": net.pictures})]
+    found = [_candidate("contiguous", _session(model, threads), {INPUT: net.pictures})]
     blocked = _blocked(model, net.pictures, threads)
     return found + ([blocked] if blocked else [])
 
@@ -72,7 +72,7 @@ def _blocked(model: onnx.ModelProto, pictures: np.ndarray, threads: int) -> Cand
     after = nodes.pop() if nodes[-1].op_type == "ReorderOutput" else None
     if not nodes or (before is None and after is None):
         return None
-    inputs = {"input": pictures}
+    inputs = {INPUT: pictures}
     if before:
         turn = _session(_part(optimised, [before], pictures.shape), threads)
         inputs = {before.output[0]: turn.run(None, inputs)[0]}
@@ -103,40 +103,44 @@ def _part(whole: onnx.ModelProto, nodes: list[onnx.NodeProto], shape: tuple[int,
 def _model(net: Net) -> onnx.ModelProto:
     nodes: list[onnx.NodeProto] = []
     constants: list[onnx.TensorProto] = []
-    value = "input"
 
-    def add(operator: str, *parameters: np.ndarray, **attributes: Any) -> None:
-        nonlocal value
+    def node(operator: str, values: list[str], *parameters: np.ndarray, **attributes: Any) -> str:
         at = len(nodes)
         names = [f"parameter{at}_{i}" for i in range(len(parameters))]
         constants.extend(numpy_helper.from_array(*pair) for pair in zip(parameters, names))
-        nodes.append(helper.make_node(operator, [value, *names], [f"value{at}"], **attributes))
-        value = f"value{at}"
+        nodes.append(helper.make_node(operator, [*values, *names], [f"value{at}"], **attributes))
+        return f"value{at}"
 
-    for step in net.steps:
-        match step:
+    def apply(layer: Layer, *taken: str) -> str:
+        values = list(taken)
+        match layer:
             case Conv():
-                add(
-                    "Conv", step.weights, step.bias,
-                    strides=[step.stride] * 2, pads=[step.pad] * 4, group=step.groups,
+                output = node(
+                    "Conv", values, layer.weights, layer.bias,
+                    strides=[layer.stride] * 2, pads=[layer.pad] * 4, group=layer.groups,
                 )  # fmt: skip
-                add("Relu")
+                return node("Relu", [output]) if layer.relu else output
             case MaxPool():
-                add(
-                    "MaxPool",
-                    kernel_shape=[step.window] * 2, strides=[step.stride] * 2, pads=[step.pad] * 4,
+                return node(
+                    "MaxPool", values,
+                    kernel_shape=[layer.window] * 2, strides=[layer.stride] * 2, pads=[layer.pad] * 4,
                 )  # fmt: skip
+            case GlobalAverage():
+                return node("Flatten", [node("GlobalAveragePool", values)])
+            case Add():
+                return node("Relu", [node("Add", values)])
             case Flatten():
-                add("Flatten")
+                return node("Flatten", values)
             case Dense():
-                add("Gemm", step.weights, step.bias, transB=1)
-                if step.relu:
-                    add("Relu")
+                output = node("Gemm", values, layer.weights, layer.bias, transB=1)
+                return node("Relu", [output]) if layer.relu else output
+
+    result = net.run(INPUT, apply)[net.output]
     graph = helper.make_graph(
         nodes,
         "net",
-        [helper.make_tensor_value_info("input", TensorProto.FLOAT, net.pictures.shape)],
-        [helper.make_tensor_value_info(value, TensorProto.FLOAT, None)],
+        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, net.pictures.shape)],
+        [helper.make_tensor_value_info(result, TensorProto.FLOAT, None)],
         constants,
     )
     # Versions that every ONNX Runtime since 1.13 reads.

@@ -8,7 +8,7 @@ from openvino import opset13
 from openvino.preprocess import PrePostProcessor
 
 from engines import Candidate
-from nets import Conv, Dense, Flatten, MaxPool, Net
+from nets import Add, Conv, Dense, Flatten, GlobalAverage, Layer, MaxPool, Net
 
 CORE = openvino.Core()
 
@@ -59,23 +59,28 @@ def _channels_last(model: openvino.Model) -> openvino.Model:
 
 def _model(net: Net) -> openvino.Model:
     start = opset13.parameter(net.pictures.shape, np.float32)
-    values = start
-    for step in net.steps:
-        match step:
-            case Conv():
-                values = opset13.add(_conv(values, step), opset13.constant(step.bias.reshape(1, -1, 1, 1)))
-                values = opset13.relu(values)
-            case MaxPool():
-                pads, window, stride = [step.pad] * 2, [step.window] * 2, [step.stride] * 2
-                values = opset13.max_pool(values, stride, [1, 1], pads, pads, window, "floor", "explicit")
-                values = values.output(0)
-            case Flatten():
-                values = opset13.reshape(values, opset13.constant([len(net.pictures), -1]), False)
-            case Dense():
-                values = opset13.matmul(values, opset13.constant(step.weights), False, True)
-                values = opset13.add(values, opset13.constant(step.bias.reshape(1, -1)))
-                values = opset13.relu(values) if step.relu else values
-    return openvino.Model([values], [start], "net")
+    return openvino.Model([net.run(start, _apply)[net.output]], [start], "net")
+
+
+def _apply(layer: Layer, values: openvino.Node, *others: openvino.Node) -> openvino.Node:
+    match layer:
+        case Conv():
+            values = opset13.add(_conv(values, layer), opset13.constant(layer.bias.reshape(1, -1, 1, 1)))
+            return opset13.relu(values) if layer.relu else values
+        case MaxPool():
+            pads, window, stride = [layer.pad] * 2, [layer.window] * 2, [layer.stride] * 2
+            pool = opset13.max_pool(values, stride, [1, 1], pads, pads, window, "floor", "explicit")
+            return pool.output(0)
+        case GlobalAverage():
+            return opset13.reduce_mean(values, opset13.constant([2, 3]), False)
+        case Add():
+            return opset13.relu(opset13.add(values, others[0]))
+        case Flatten():
+            return opset13.reshape(values, opset13.constant([0, -1]), True)
+        case Dense():
+            values = opset13.matmul(values, opset13.constant(layer.weights), False, True)
+            values = opset13.add(values, opset13.constant(layer.bias.reshape(1, -1)))
+            return opset13.relu(values) if layer.relu else values
 
 
 def _conv(values: openvino.Node, conv: Conv) -> openvino.Node:

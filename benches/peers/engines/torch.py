@@ -7,19 +7,21 @@ from collections.abc import Callable
 
 # Compilers beside this process would go on while others are timed.
 os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"
+# Asked for by an option of `torch.compile`, frozen weights come too late for oneDNN to pack them.
+os.environ["TORCHINDUCTOR_FREEZING"] = "1"
 
 import numpy as np
 import torch
 from torch.utils import mkldnn
 
 from engines import Candidate
-from nets import Conv, Dense, Flatten, MaxPool, Net, Step
+from nets import INPUT, Add, Conv, Dense, Flatten, GlobalAverage, Layer, MaxPool, Net
 
 # For the life of this process: entering it at every call would be on the clock.
 INFERENCE = torch.inference_mode()
 INFERENCE.__enter__()
 
-Model = Callable[[torch.Tensor], torch.Tensor]
+Model = Callable[..., torch.Tensor]
 
 
 def candidates(net: Net, threads: int) -> list[Candidate]:
@@ -30,18 +32,17 @@ def candidates(net: Net, threads: int) -> list[Candidate]:
     torch.set_num_threads(threads)
     pictures = torch.from_numpy(net.pictures)
     last = pictures.contiguous(memory_format=torch.channels_last)
-    model, model_last = _model(net.steps), _model(net.steps).to(memory_format=torch.channels_last)
+    model, model_last = _model(net), _model(net).to(memory_format=torch.channels_last)
     found = [_candidate("contiguous", model, pictures), _candidate("channels_last", model_last, last)]
-    convs = [step for step in net.steps if isinstance(step, Conv)]
+    convs = [step for step in net.steps if isinstance(step.layer, Conv)]
     if torch.backends.mkldnn.is_available():
-        found.append(_candidate("mkldnn", mkldnn.to_mkldnn(_model(net.steps)), pictures.to_mkldnn()))
+        found.append(_candidate("mkldnn", mkldnn.to_mkldnn(_model(net)), pictures.to_mkldnn()))
         if convs:
-            found.append(_candidate("fused", _fused(net.steps, last), last))
+            found.append(_candidate("fused", _model(net, fused=True).forward, last))
     if len(convs) < len(net.steps):
         # It keeps what it compiled for earlier nets, and gives up when that is much.
         torch.compiler.reset()
-        compiled = torch.compile(model_last, options={"freezing": True})
-        found.append(_candidate("compiled", compiled, last))
+        found.append(_candidate("compiled", torch.compile(model_last), last))
     return found
 
 
@@ -53,60 +54,87 @@ def _candidate(label: str, model: Model, pictures: torch.Tensor) -> Candidate:
     return Candidate(label, lambda: model(pictures), result)
 
 
-def _model(steps: list[Step]) -> torch.nn.Module:
-    return torch.nn.Sequential(*(module for step in steps for module in _modules(step))).eval()
+class _Net(torch.nn.Module):
+    """Steps one after the other; a result is let go of when no later step takes it."""
+
+    def __init__(self, net: Net, layers: list[torch.nn.Module]) -> None:
+        super().__init__()
+        self.layers = torch.nn.ModuleList(layers)
+        self.steps = net.steps
+        last_taken = {name: step.name for step in net.steps for name in step.inputs}
+        self.done = [[name for name, last in last_taken.items() if last == step.name] for step in net.steps]
+        self.output = net.output
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        values = {INPUT: pictures}
+        for step, layer, done in zip(self.steps, self.layers, self.done):
+            values[step.name] = layer(*[values[name] for name in step.inputs])
+            for name in done:
+                del values[name]
+        return values[self.output]
 
 
-def _modules(step: Step) -> list[torch.nn.Module]:
-    match step:
+def _model(net: Net, *, fused: bool = False) -> torch.nn.Module:
+    """The net as modules; if `fused`, with oneDNN's own convolutions, which add bias and ReLU."""
+    layers = [
+        _FusedConv(step.layer) if fused and isinstance(step.layer, Conv) else _module(step.layer)
+        for step in net.steps
+    ]
+    return (layers[0] if len(layers) == 1 else _Net(net, layers)).eval()
+
+
+def _module(layer: Layer) -> torch.nn.Module:
+    match layer:
         case Conv():
-            cout, cin, kh, kw = step.weights.shape
+            cout, cin, kh, kw = layer.weights.shape
             conv = torch.nn.Conv2d(
-                cin * step.groups, cout, (kh, kw), step.stride, step.pad, groups=step.groups
+                cin * layer.groups, cout, (kh, kw), layer.stride, layer.pad, groups=layer.groups
             )
-            conv.load_state_dict(_parameters(step))
-            return [conv, torch.nn.ReLU(inplace=True)]
+            conv.load_state_dict(_parameters(layer))
+            return _with_relu(conv) if layer.relu else conv
         case MaxPool():
-            return [torch.nn.MaxPool2d(step.window, step.stride, step.pad)]
+            return torch.nn.MaxPool2d(layer.window, layer.stride, layer.pad)
+        case GlobalAverage():
+            return torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+        case Add():
+            return _Add()
         case Flatten():
-            return [torch.nn.Flatten()]
+            return torch.nn.Flatten()
         case Dense():
-            units, inputs = step.weights.shape
+            units, inputs = layer.weights.shape
             dense = torch.nn.Linear(inputs, units)
-            dense.load_state_dict(_parameters(step))
-            return [dense, torch.nn.ReLU(inplace=True)] if step.relu else [dense]
+            dense.load_state_dict(_parameters(layer))
+            return _with_relu(dense) if layer.relu else dense
 
 
-def _parameters(step: Conv | Dense) -> dict[str, torch.Tensor]:
-    return {"weight": torch.from_numpy(step.weights), "bias": torch.from_numpy(step.bias)}
+def _with_relu(module: torch.nn.Module) -> torch.nn.Module:
+    return torch.nn.Sequential(module, torch.nn.ReLU(inplace=True))
 
 
-def _fused(steps: list[Step], pictures: torch.Tensor) -> Model:
-    """The steps one after the other, convolutions as oneDNN's own, which add bias and ReLU."""
-    calls: list[Model] = []
-    values = pictures
-    for step in steps:
-        if isinstance(step, Conv):
-            calls.append(_fused_conv(step, values))
-        else:
-            calls.append(_model([step]))
-        values = calls[-1](values)
-    if len(calls) == 1:
-        return calls[0]
-
-    def run(values: torch.Tensor) -> torch.Tensor:
-        for call in calls:
-            values = call(values)
-        return values
-
-    return run
+def _parameters(layer: Conv | Dense) -> dict[str, torch.Tensor]:
+    return {"weight": torch.from_numpy(layer.weights), "bias": torch.from_numpy(layer.bias)}
 
 
-def _fused_conv(conv: Conv, example: torch.Tensor) -> Model:
-    pad, stride, dilation = [conv.pad] * 2, [conv.stride] * 2, [1, 1]
-    weights = torch.ops.mkldnn._reorder_convolution_weight(
-        torch.from_numpy(conv.weights), pad, stride, dilation, conv.groups, list(example.shape)
-    )
-    bias = torch.from_numpy(conv.bias)
-    convolve = torch.ops.mkldnn._convolution_pointwise.default
-    return lambda values: convolve(values, weights, bias, pad, stride, dilation, conv.groups, "relu", [], "")
+class _Add(torch.nn.Module):
+    def forward(self, values: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+        return torch.add(values, others).relu_()
+
+
+class _FusedConv(torch.nn.Module):
+    """oneDNN's convolution, its weights packed at the first call, when the pictures' size is known."""
+
+    def __init__(self, conv: Conv) -> None:
+        super().__init__()
+        self.conv = conv
+        self.weights: torch.Tensor | None = None
+        self.bias = torch.from_numpy(conv.bias)
+        self.sizes = ([conv.pad] * 2, [conv.stride] * 2, [1, 1], conv.groups)
+        self.activation: tuple[str, list[float], str] = ("relu" if conv.relu else "none", [], "")
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        if self.weights is None:
+            self.weights = torch.ops.mkldnn._reorder_convolution_weight(
+                torch.from_numpy(self.conv.weights), *self.sizes, list(values.shape)
+            )
+        convolve: Model = torch.ops.mkldnn._convolution_pointwise.default
+        return convolve(values, self.weights, self.bias, *self.sizes, *self.activation)

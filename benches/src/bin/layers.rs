@@ -212,7 +212,8 @@ fn on_threads(
     for (pool, seconds) in pools.iter().zip(&mut seconds) {
         *seconds = pool
             .install(|| {
-                let mut session = Session::new(&model, batch, isa)?;
+                let net = bantam::Options::new(batch).isa(isa).threads(rayon::current_num_threads());
+                let mut session = Session::new(&model, net)?;
                 session.run(&input)?;
                 Ok(best_of(options.rounds, ROUND, || {
                     std::hint::black_box(session.run(&input).expect("it ran before"));

@@ -1,33 +1,76 @@
 //! Times whole nets as an application runs them, batch by batch:
 //! `cargo run --release -p bantam-benches --bin nets -- --help`.
 
-use bantam::{Error, Isa, Model, Sequential, Session};
+use bantam::{Conv2d, Error, GraphBuilder, Isa, MaxPool2d, Model, Padding, Plan, Sequential, Session, Value};
 use bantam_benches::{best_of, numbers};
-use clap::Parser;
-use serde_json::{Map, Value};
+use clap::{Parser, ValueEnum};
+use serde_json::{Map, json};
 use std::process::ExitCode;
 
 /// Times nets: f32, weights packed before the clock starts, best of several rounds.
 #[derive(Parser)]
 struct Options {
+    /// Only this net (default: all)
+    #[arg(long)]
+    net: Option<Net>,
+    /// Images of a call (default: 1, and what a net is often run with besides)
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    batch: Option<u16>,
     /// Instruction set (default: the widest of this CPU)
     #[arg(long)]
     isa: Option<String>,
     /// Threads
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     threads: u16,
-    /// Only the net and batch of this name
-    #[arg(long, value_name = "NAME")]
-    exact: Option<String>,
     /// Rounds that the best is taken of
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// Print `{"name": seconds per image}` instead of the table
+    /// Print `{"NET-bBATCH": seconds per image, …, "peak_bytes": {…}}` instead of the table
     #[arg(long)]
     json: bool,
     /// Time nothing: run each net so often, and print the multiply-adds of a run, to count instructions
     #[arg(long, value_name = "N", conflicts_with_all = ["json", "rounds"])]
     passes: Option<u64>,
+}
+
+/// Nets without their softmax.
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Net {
+    /// The ConvNet for MNIST of *Deep Learning with Python*
+    Mnist,
+    /// A net shaped as ResNet-18, its batch normalisation folded, for images of 56×56×3
+    #[value(name = "resnet18-56")]
+    ResNet18,
+    /// 100 ReLUs over 16 numbers: what a node costs
+    Relus,
+}
+
+impl Net {
+    const ALL: [Net; 3] = [Net::Mnist, Net::ResNet18, Net::Relus];
+
+    fn name(self) -> &'static str {
+        match self {
+            Net::Mnist => "mnist",
+            Net::ResNet18 => "resnet18-56",
+            Net::Relus => "relus",
+        }
+    }
+
+    fn batches(self) -> &'static [usize] {
+        match self {
+            Net::Mnist => &[1, 64],
+            Net::ResNet18 => &[1, 16],
+            Net::Relus => &[1],
+        }
+    }
+
+    fn build(self) -> Result<Model<'static>, Error> {
+        match self {
+            Net::Mnist => mnist(),
+            Net::ResNet18 => resnet18(),
+            Net::Relus => (0..100).fold(Sequential::new([16]), |net, _| net.relu()).build(1),
+        }
+    }
 }
 
 fn main() -> ExitCode {
@@ -40,9 +83,6 @@ fn main() -> ExitCode {
     }
 }
 
-/// Names and how many images a call takes.
-const BATCHES: [(&str, usize); 2] = [("mnist-b1", 1), ("mnist-b64", 64)];
-
 /// Seconds of a round.
 const ROUND: f64 = 0.03;
 
@@ -54,55 +94,83 @@ fn run(options: &Options) -> Result<(), String> {
             format!("--isa: expected one that this CPU has ({known}), found {name}")
         })?,
     };
-    let known = BATCHES.map(|(name, _)| name).join(" or ");
-    if let Some(exact) = options.exact.as_ref().filter(|&exact| BATCHES.iter().all(|(name, _)| name != exact))
-    {
-        return Err(format!("--exact: expected {known}, found {exact}"));
-    }
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads.into()).build();
+    let threads = usize::from(options.threads);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let pool = pool.map_err(|error| error.to_string())?;
-    let model = mnist().map_err(|error| error.to_string())?;
-
     if let Some(passes) = options.passes {
         println!("{isa}, {passes} passes");
-        println!("net        multiply-adds");
+        println!("net                multiply-adds");
     } else if !options.json {
-        println!("{isa}, threads: {}", options.threads);
-        println!("net          µs/image    images/s");
+        println!("{isa}, threads: {threads}");
+        println!("net                  µs/image    images/s    arena bytes");
     }
-    let mut seconds = Map::new();
-    for (name, batch) in BATCHES {
-        if options.exact.as_ref().is_some_and(|exact| exact != name) {
-            continue;
+    let (mut seconds, mut peaks) = (Map::new(), Map::new());
+    for net in Net::ALL.into_iter().filter(|&net| options.net.is_none_or(|only| only == net)) {
+        let told = |error: Error| format!("{}: {error}", net.name());
+        let model = net.build().map_err(told)?;
+        let asked = options.batch.map(usize::from);
+        for &batch in asked.as_ref().map_or(net.batches(), std::slice::from_ref) {
+            let name = format!("{}-b{batch}", net.name());
+            let how = bantam::Options::new(batch).isa(isa).threads(threads);
+            if let Some(passes) = options.passes {
+                println!(
+                    "{name:18} {:13}",
+                    pool.install(|| count(&model, how, batch, passes)).map_err(told)?
+                );
+                continue;
+            }
+            let best =
+                pool.install(|| seconds_per_image(&model, how, batch, options.rounds)).map_err(told)?;
+            let peak = Plan::new(&model, how).map_err(told)?.peak_bytes();
+            if !options.json {
+                println!("{name:18} {:10.2} {:11.0} {peak:14}", best * 1e6, 1.0 / best);
+            }
+            seconds.insert(name.clone(), json!(best));
+            peaks.insert(name, json!(peak));
         }
-        if let Some(passes) = options.passes {
-            let multiply_adds = pool.install(|| count(&model, batch, isa, passes));
-            println!("{name:10} {:13}", multiply_adds.map_err(|error| format!("{name}: {error}"))?);
-            continue;
-        }
-        let best = pool.install(|| seconds_per_image(&model, batch, isa, options.rounds));
-        let best = best.map_err(|error| format!("{name}: {error}"))?;
-        if !options.json {
-            println!("{name:10} {:10.2} {:11.0}", best * 1e6, 1.0 / best);
-        }
-        seconds.insert(name.to_string(), Value::from(best));
     }
     if options.json {
-        println!("{}", Value::Object(seconds));
+        seconds.insert("peak_bytes".to_string(), peaks.into());
+        println!("{}", serde_json::Value::Object(seconds));
     }
     Ok(())
 }
 
-/// The ConvNet for MNIST of *Deep Learning with Python*, without its softmax.
 fn mnist() -> Result<Model<'static>, Error> {
     let net = Sequential::new([28, 28, 1]).conv2d(32, 3).relu().max_pool2d(2);
     let net = net.conv2d(64, 3).relu().max_pool2d(2).conv2d(64, 3).relu();
     net.flatten().dense(64).relu().dense(10).build(1)
 }
 
+fn pad(pad: usize) -> Padding {
+    Padding::Explicit { top: pad, bottom: pad, left: pad, right: pad }
+}
+
+fn conv3x3(x: Value<'_>, filters: usize, stride: usize) -> Value<'_> {
+    x.conv2d_with(filters, [3, 3], Conv2d::padded(pad(1)).stride(stride))
+}
+
+/// He et al., arXiv 1512.03385, with padding as PyTorch has it.
+fn resnet18() -> Result<Model<'static>, Error> {
+    let net = GraphBuilder::new();
+    let stem = net.input([56, 56, 3]).conv2d_with(64, [7, 7], Conv2d::padded(pad(3)).stride(2)).relu();
+    let mut x = stem.max_pool2d_with(MaxPool2d::new(3).stride(2).padding(pad(1)));
+    for (filters, first_stride) in [(64, 1), (128, 2), (256, 2), (512, 2)] {
+        for stride in [first_stride, 1] {
+            let shortcut = match stride {
+                1 => x,
+                _ => x.conv2d_with(filters, [1, 1], Conv2d::valid().stride(stride)),
+            };
+            let residual = conv3x3(conv3x3(x, filters, stride).relu(), filters, 1);
+            x = net.add(&[residual, shortcut]).relu();
+        }
+    }
+    net.build(&[x.global_average_pool2d().dense(1000)], 1)
+}
+
 /// Multiply-adds of a pass.
-fn count(model: &Model<'_>, batch: usize, isa: Isa, passes: u64) -> Result<u64, Error> {
-    let mut session = Session::new(model, batch, isa)?;
+fn count(model: &Model<'_>, how: bantam::Options, batch: usize, passes: u64) -> Result<u64, Error> {
+    let mut session = Session::new(model, how)?;
     let images = numbers(batch * model.input_shape().elements());
     for _ in 0..passes {
         std::hint::black_box(session.run(&images)?);
@@ -110,8 +178,13 @@ fn count(model: &Model<'_>, batch: usize, isa: Isa, passes: u64) -> Result<u64, 
     Ok(session.plan().multiply_adds())
 }
 
-fn seconds_per_image(model: &Model<'_>, batch: usize, isa: Isa, rounds: u32) -> Result<f64, Error> {
-    let mut session = Session::new(model, batch, isa)?;
+fn seconds_per_image(
+    model: &Model<'_>,
+    how: bantam::Options,
+    batch: usize,
+    rounds: u32,
+) -> Result<f64, Error> {
+    let mut session = Session::new(model, how)?;
     let images = numbers(batch * model.input_shape().elements());
     session.run(&images)?;
     let call = best_of(rounds, ROUND, || {

@@ -1,6 +1,6 @@
 use crate::Failure;
 use crate::options::{data_folder, load};
-use bantam::{AtomicFile, Dataset, Isa, Session, argmax};
+use bantam::{AtomicFile, Dataset, Session, argmax};
 use clap::Args;
 use mnist::data::{CLASSES, Part, Pictures};
 use mnist::draw::count;
@@ -39,7 +39,7 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<(), Failure> {
         return Err(format!("{path}: {expected}, got one that reads {classes} in {input}").into());
     }
 
-    let mut session = Session::new(&model, 1, Isa::detect())?;
+    let mut session = Session::new(&model, bantam::Options::new(1))?;
     let mut pixels = vec![0.0; input.elements()];
     let mut contents = vec![("mnist.bantam", model.to_bytes()?, String::new())];
     let (mut all, mut all_right) = (0, 0);

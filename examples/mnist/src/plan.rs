@@ -27,25 +27,21 @@ pub struct Options {
 
 /// Tells what memory a model takes to run, and to learn its last layers.
 pub fn run(options: &Options, out: &mut Stdout) -> Result<(), Failure> {
-    let model = load(&options.model)?;
-    // A chip has one core.
-    let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
-    alone.install(|| show(&model, options, out))
-}
-
-fn show(model: &Model<'_>, options: &Options, out: &mut Stdout) -> Result<(), Failure> {
+    let model = &load(&options.model)?;
     let Options { isa, ram, batch_size, optimizer, .. } = *options;
-    let plan = Plan::new(model, 1, isa)?;
+    let plan = Plan::new(model, bantam::Options::new(1).isa(isa))?;
     writeln!(out, "{plan}\n{}\n", draw::share(plan.peak_bytes(), ram))?;
 
-    let trainer = Trainer::new(optimizer, Loss::SoftmaxCrossEntropy).batch_size(batch_size as usize).isa(isa);
+    let trainer = Trainer::new(optimizer, Loss::SoftmaxCrossEntropy).batch_size(batch_size as usize);
+    // A chip has one core.
+    let trainer = trainer.isa(isa).threads(1);
     let samples = count(batch_size, "sample");
     writeln!(out, "Steps of {samples}, by the first layer that learns; those before it stay in the file:")?;
     writeln!(out, "{:12} {:>10} {:>10} {:>14}", "from", "weights", "arena", "multiply-adds")?;
     let mut largest = None;
     for (name, model) in last_layers(model)? {
         let plan = TrainingPlan::new(&trainer, &model)?;
-        let weights: usize = plan.layers().map(|layer| layer.weight_bytes / size_of::<f32>()).sum();
+        let weights: usize = plan.steps().map(|layer| layer.weight_bytes / size_of::<f32>()).sum();
         let (bytes, multiply_adds) = (plan.peak_bytes(), plan.multiply_adds());
         let share = draw::share(bytes, ram);
         writeln!(out, "{name:12} {weights:>10} {bytes:>10} {multiply_adds:>14}  {share}")?;
@@ -63,8 +59,8 @@ fn show(model: &Model<'_>, options: &Options, out: &mut Stdout) -> Result<(), Fa
 /// The model with its last layer trainable, its last two, and so on: by the first that is.
 fn last_layers(model: &Model<'_>) -> Result<Vec<(String, Model<'static>)>, bantam::Error> {
     let mut model = model.clone().into_owned();
-    let with_weights = model.layers().iter().filter(|layer| !layer.parameters().is_empty());
-    let names: Vec<String> = with_weights.map(|layer| layer.name().to_string()).collect();
+    let with_weights = model.nodes().iter().filter(|node| !model.parameters_of(node).is_empty());
+    let names: Vec<String> = with_weights.map(|node| node.name().to_string()).collect();
     for name in &names {
         model.set_trainable(name, false)?;
     }

@@ -1,6 +1,6 @@
 use crate::Failure;
 use crate::options::load;
-use bantam::{Isa, Session, argmax};
+use bantam::{Session, argmax};
 use image::imageops::{self, FilterType};
 use mnist::draw;
 use std::io::{Stdout, Write};
@@ -14,7 +14,7 @@ pub fn run(file: &Path, model_path: &Path, out: &mut Stdout) -> Result<(), Failu
         return Err(format!("{path}: expected a model for grey pictures [H, W, 1], got one for {got}").into());
     };
     let (pixels, inverted) = read(file, rows, columns)?;
-    let mut session = Session::new(&model, 1, Isa::detect())?;
+    let mut session = Session::new(&model, bantam::Options::new(1))?;
     let probabilities = softmax(session.run(&pixels)?);
     write!(out, "{}", draw::picture(&pixels, columns))?;
     if inverted {

@@ -204,7 +204,7 @@ fn confusion(
     test: &Pictures,
     isa: Isa,
 ) -> Result<[[usize; CLASSES]; CLASSES], bantam::Error> {
-    let mut session = Session::new(model, 1, isa)?;
+    let mut session = Session::new(model, bantam::Options::new(1).isa(isa))?;
     let mut pixels = vec![0.0; test.input_shape().elements()];
     let mut counts = [[0; CLASSES]; CLASSES];
     for i in 0..test.len() {

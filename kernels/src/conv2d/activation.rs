@@ -13,6 +13,15 @@ pub enum Activation {
 }
 
 impl Activation {
+    /// The smallest and the largest output.
+    pub(crate) fn range(self) -> [f32; 2] {
+        match self {
+            Activation::None => [f32::NEG_INFINITY, f32::INFINITY],
+            Activation::Relu => [0.0, f32::INFINITY],
+            Activation::Relu6 => [0.0, 6.0],
+        }
+    }
+
     /// Puts each of `sums` through it.
     #[inline(always)]
     pub(crate) fn apply<S: Simd>(self, simd: S, sums: &mut [S::Vector]) {

@@ -1,11 +1,13 @@
 //! A convolution's three passes, each by the algorithm that suits its shape and the CPU: chosen once, then packed
 //! and run.
 
+use super::direct::forward_between;
+use super::geometry::Pitches;
 use super::winograd::{RowPairs, RowTiles, Tile, Winograd};
-use super::{Activation, Algorithm, Geometry};
-use super::{forward, grad_input, grad_weights, pack, pack_transposed};
+use super::{Activation, Algorithm, Geometry, pooled};
+use super::{grad_input, grad_weights, pack, pack_transposed};
 use super::{packed_len, packed_transposed_len, takes_plain_weights};
-use crate::error::check;
+use crate::error::{check, elements};
 use crate::{Error, Isa};
 use core::ops::Range;
 
@@ -45,6 +47,7 @@ pub struct Convolution(Forward);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Forward {
     Direct(Direct),
+    DirectPooled(Direct),
     Winograd(Winograd),
     RowPairs(RowPairs),
     RowTiles(RowTiles),
@@ -76,7 +79,7 @@ impl Convolution {
     /// The algorithm.
     pub fn algorithm(&self) -> Algorithm {
         match &self.0 {
-            Forward::Direct(_) => Algorithm::Direct,
+            Forward::Direct(_) | Forward::DirectPooled(_) => Algorithm::Direct,
             Forward::Winograd(winograd) => Algorithm::Winograd(winograd.tile()),
             Forward::RowPairs(_) => Algorithm::RowPairs,
             Forward::RowTiles(_) => Algorithm::RowTiles,
@@ -86,7 +89,7 @@ impl Convolution {
     /// The shape.
     pub fn geometry(&self) -> &Geometry {
         match &self.0 {
-            Forward::Direct(direct) => &direct.geometry,
+            Forward::Direct(direct) | Forward::DirectPooled(direct) => &direct.geometry,
             Forward::Winograd(winograd) => &winograd.geometry,
             Forward::RowPairs(pairs) => &pairs.geometry,
             Forward::RowTiles(tiles) => &tiles.geometry,
@@ -95,7 +98,7 @@ impl Convolution {
 
     fn with_geometry(mut self, geometry: Geometry) -> Convolution {
         *(match &mut self.0 {
-            Forward::Direct(direct) => &mut direct.geometry,
+            Forward::Direct(direct) | Forward::DirectPooled(direct) => &mut direct.geometry,
             Forward::Winograd(winograd) => &mut winograd.geometry,
             Forward::RowPairs(pairs) => &mut pairs.geometry,
             Forward::RowTiles(tiles) => &mut tiles.geometry,
@@ -122,8 +125,41 @@ impl Convolution {
             Forward::RowTiles(tiles) if has_tiles(tiles.isa) => {
                 Some(Convolution(Forward::RowTiles(tiles.pooled()?)))
             }
+            Forward::Direct(direct)
+                if has_tiles(direct.isa) && pooled::fits(direct.isa, &direct.geometry) =>
+            {
+                Some(Convolution(Forward::DirectPooled(direct)))
+            }
             _ => None,
         }
+    }
+
+    /// The same from some channels of a wider map to some channels of another, so that outputs are concatenated
+    /// without a copy. `widths` are the channels of the two maps.
+    ///
+    /// `None` if a width is less than the convolution's own channels, if a map would not fit memory, or if there
+    /// is no such code: there is none for [`RowPairs`], and [`Direct`](Algorithm::Direct) computation reads
+    /// from a wider map only where windows are one column wide, dilated or in groups.
+    pub fn sliced(self, widths: [usize; 2]) -> Option<SlicedConvolution> {
+        let geometry = self.geometry();
+        let ([batch, height, width, channels], [rows, columns]) = (geometry.input(), geometry.axes);
+        let [_, output_height, output_width, features] = geometry.output();
+        let [read, write] = widths;
+        let has_form = match &self.0 {
+            Forward::RowPairs(_) | Forward::DirectPooled(_) => false,
+            // A window's row would be as many runs as columns, which takes longer than a copy of the input.
+            Forward::Direct(_) => read == channels || columns.window == 1 || !geometry.has_runs(),
+            Forward::Winograd(_) | Forward::RowTiles(_) => true,
+        };
+        let maps = [
+            [batch, height, width, read],
+            [1, rows.padded(), columns.padded(), read],
+            [batch, output_height, output_width, write],
+        ];
+        let fits =
+            read >= channels && write >= features && maps.iter().all(|map| elements("map", map).is_ok());
+        let pitches = Pitches { read, write };
+        (has_form && fits).then_some(SlicedConvolution { convolution: self, pitches })
     }
 
     /// Elements of its output that should stay in a cache, where what follows takes the output in stripes: the
@@ -135,6 +171,7 @@ impl Convolution {
         match &self.0 {
             Forward::Winograd(_) => SECOND_LEVEL,
             Forward::RowTiles(tiles) if tiles.pooled => SECOND_LEVEL,
+            Forward::DirectPooled(_) => SECOND_LEVEL,
             Forward::Direct(direct) if has_tiles(direct.isa) => FIRST_LEVEL,
             Forward::RowTiles(_) => FIRST_LEVEL,
             Forward::Direct(_) | Forward::RowPairs(_) => 0,
@@ -146,7 +183,7 @@ impl Convolution {
         match &self.0 {
             Forward::Winograd(winograd) if has_tiles(winograd.isa) => winograd.packed_len(),
             Forward::RowTiles(tiles) if has_tiles(tiles.isa) => tiles.packed_len(),
-            Forward::Direct(direct) if !takes_plain_weights(direct.isa) => {
+            Forward::Direct(direct) | Forward::DirectPooled(direct) if !takes_plain_weights(direct.isa) => {
                 packed_len(direct.isa, &direct.geometry)
             }
             _ => 0,
@@ -162,7 +199,7 @@ impl Convolution {
         match &self.0 {
             Forward::Winograd(winograd) if has_tiles(winograd.isa) => winograd.pack(weights, packed),
             Forward::RowTiles(tiles) if has_tiles(tiles.isa) => tiles.pack(weights, packed),
-            Forward::Direct(direct) if !takes_plain_weights(direct.isa) => {
+            Forward::Direct(direct) | Forward::DirectPooled(direct) if !takes_plain_weights(direct.isa) => {
                 pack(direct.isa, &direct.geometry, weights, packed)
             }
             Forward::RowPairs(pairs) => {
@@ -197,19 +234,79 @@ impl Convolution {
         output: &mut [f32],
         scratch: &mut [f32],
     ) -> Result<(), Error> {
+        let pitches = Pitches::of(self.geometry());
+        self.forward_between(pitches, input, packed, bias, activation, output, scratch)
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "those of `forward` and the pitches")]
+    fn forward_between(
+        &self,
+        pitches: Pitches,
+        input: &[f32],
+        packed: &[f32],
+        bias: Option<&[f32]>,
+        activation: Activation,
+        output: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<(), Error> {
         match &self.0 {
             Forward::Winograd(winograd) if has_tiles(winograd.isa) => {
-                winograd.forward(input, packed, bias, activation, output, scratch)
+                winograd.forward_between(pitches, input, packed, bias, activation, output, scratch)
             }
             Forward::RowTiles(tiles) if has_tiles(tiles.isa) => {
-                tiles.forward(input, packed, bias, activation, output, scratch)
+                tiles.forward_between(pitches, input, packed, bias, activation, output, scratch)
             }
             Forward::RowPairs(pairs) => pairs.forward(input, packed, bias, activation, output, scratch),
             Forward::Direct(Direct { isa, geometry }) => {
-                forward(*isa, geometry, input, packed, bias, activation, output)
+                forward_between(*isa, geometry, pitches, input, packed, bias, activation, output)
             }
-            Forward::Winograd(_) | Forward::RowTiles(_) => Err(Error::NotWinograd),
+            Forward::DirectPooled(Direct { isa, geometry }) if has_tiles(*isa) => {
+                pooled::forward(*isa, geometry, input, packed, bias, activation, output)
+            }
+            Forward::Winograd(_) | Forward::RowTiles(_) | Forward::DirectPooled(_) => Err(Error::NotWinograd),
         }
+    }
+}
+
+/// The forward pass of a [`Convolution`] from some channels of one map to some channels of another: see
+/// [`Convolution::sliced`].
+///
+/// ```
+/// use bantam_kernels::Isa;
+/// use bantam_kernels::conv2d::{Activation, Algorithm, Convolution, Geometry, Padding};
+/// // Two pixels, whose last two channels of five are the outputs.
+/// let geometry = Geometry::new([1, 1, 2, 1], [1, 1], 2, [1, 1], Padding::Valid)?;
+/// let convolution = Convolution::with_algorithm(Isa::SCALAR, &geometry, Algorithm::Direct)?;
+/// let sliced = convolution.sliced([1, 5]).unwrap();
+/// let mut map = [0.0; 10];
+/// sliced.forward(&[3.0, 4.0], &[1.0, 2.0], None, Activation::None, &mut map[3..], &mut [])?;
+/// assert_eq!(map, [0.0, 0.0, 0.0, 3.0, 6.0, 0.0, 0.0, 0.0, 4.0, 8.0]);
+/// # Ok::<(), bantam_kernels::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlicedConvolution {
+    convolution: Convolution,
+    pitches: Pitches,
+}
+
+impl SlicedConvolution {
+    /// As [`Convolution::forward`], with the same bits. Each map begins with the first channel of the first pixel
+    /// that is read or written and ends with the last of the last, `(pixels - 1) * width + channels` elements in
+    /// all. What lies between the outputs stays as it is.
+    ///
+    /// # Errors
+    /// A slice's length differs from the shape's, or a sum is [not finite](Error::NotFinite).
+    pub fn forward(
+        &self,
+        input: &[f32],
+        packed: &[f32],
+        bias: Option<&[f32]>,
+        activation: Activation,
+        output: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<(), Error> {
+        let SlicedConvolution { convolution, pitches } = self;
+        convolution.forward_between(*pitches, input, packed, bias, activation, output, scratch)
     }
 }
 

@@ -1,5 +1,5 @@
-use super::Geometry;
 use super::activation::Activation;
+use super::geometry::{Geometry, Pitches, span};
 use super::pack::{packed_len, packed_transposed_len, takes_plain_weights};
 use super::tiles::{Compiled, Ends, Fetch, Panel, Reach, Tiles};
 use super::window::{Order, Positions, Residue, Segment, Sweep, panels, split};
@@ -37,9 +37,24 @@ pub fn forward(
     activation: Activation,
     output: &mut [f32],
 ) -> Result<(), Error> {
-    check("input", input, geometry.input().iter().product())?;
+    forward_between(isa, geometry, Pitches::of(geometry), input, packed, bias, activation, output)
+}
+
+/// [`forward`], with pixels at these pitches.
+#[allow(clippy::too_many_arguments, reason = "those of `forward` and the pitches")]
+pub(super) fn forward_between(
+    isa: Isa,
+    geometry: &Geometry,
+    pitches: Pitches,
+    input: &[f32],
+    packed: &[f32],
+    bias: Option<&[f32]>,
+    activation: Activation,
+    output: &mut [f32],
+) -> Result<(), Error> {
+    check("input", input, span(geometry.input(), pitches.read))?;
     check("packed weights", packed, packed_len(isa, geometry))?;
-    check("output", output, geometry.output().iter().product())?;
+    check("output", output, span(geometry.output(), pitches.write))?;
     if let Some(bias) = bias {
         check("bias", bias, geometry.channels_out)?;
     }
@@ -54,8 +69,8 @@ pub fn forward(
         Correlate {
             batch: geometry.batch,
             sweeps: Sweep::forward(geometry.axes),
-            channels: Channels { all: geometry.channels_in, first: group * channels, count: channels },
-            features: Channels { all: geometry.channels_out, first: group * features, count: features },
+            channels: Channels { all: pitches.read, first: group * channels, count: channels },
+            features: Channels { all: pitches.write, first: group * features, count: features },
             input,
             weights,
             bias,
@@ -121,7 +136,7 @@ const POSITIONS: usize = 64;
 /// From so many channels on, padded windows over small maps are summed tap by tap.
 const CHANNELS_BY_TAPS: usize = 256;
 
-/// Channels of a group, and of all groups together.
+/// Channels of a group, and those of a pixel: of all groups together, or of a wider map.
 #[derive(Clone, Copy)]
 pub(super) struct Channels {
     pub all: usize,
@@ -196,7 +211,9 @@ impl<'a> Correlate<'a> {
             // first-level cache, but sums pass through the output. The order is the same, and with
             // it the bits.
             let [vertical, horizontal] = self.sweeps;
-            let has_runs = self.channels.count == self.channels.all && horizontal.dilation == 1;
+            // A column by itself is a run too.
+            let has_runs =
+                self.channels.count == self.channels.all && horizontal.dilation == 1 || horizontal.taps == 1;
             let by_taps = !has_runs
                 || self.channels.count >= CHANNELS_BY_TAPS
                     && vertical.positions * horizontal.positions <= POSITIONS
@@ -256,10 +273,10 @@ impl<'a> Correlate<'a> {
                     Weights::Panels(packed) => (packed, depth * first, width, depth * width),
                     Weights::Plain { weights, pitch } => (weights, first, pitch, width),
                 };
-                // SAFETY: `forward` and `grad_input` checked that the slices have the lengths of
-                // the geometry. `first` is below `features.count`; a panel has `depth * width`
-                // weights and those before it `depth * first`, and of plain weights there are
-                // `depth` rows.
+                // SAFETY: `forward_between` and `grad_input` checked that the slices have the lengths of
+                // the geometry and its pitches. `first` is below `features.count`; a panel has
+                // `depth * width` weights and those before it `depth * first`, and of plain weights
+                // there are `depth` rows.
                 let panel = unsafe {
                     Panel {
                         weights: weights.as_ptr().add(start + first_weight * step),

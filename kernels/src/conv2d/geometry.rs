@@ -145,7 +145,8 @@ impl Axis {
         Axis::dilated_pair(input, window, stride, padding, [1, 1])
     }
 
-    fn dilated_pair(
+    /// As [`pair`](Self::pair), with so many pixels from one tap to the next.
+    pub fn dilated_pair(
         input: [usize; 2],
         window: [usize; 2],
         stride: [usize; 2],
@@ -347,6 +348,26 @@ impl Geometry {
     pub(super) fn positions_and_taps(&self) -> u64 {
         self.axes.iter().fold(self.batch as u64, |count, axis| count.saturating_mul(axis.taps_inside()))
     }
+}
+
+/// Elements from one pixel to the next, in the map that is read and in the one that is written: as many as the
+/// channels, or more where these are some of a wider map's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pitches {
+    pub read: usize,
+    pub write: usize,
+}
+
+impl Pitches {
+    /// Those of a forward pass whose pixels lie right beside each other.
+    pub fn of(geometry: &Geometry) -> Pitches {
+        Pitches { read: geometry.channels_in, write: geometry.channels_out }
+    }
+}
+
+/// Elements from the first channel of the first pixel of `[N, H, W, C]` to the last of the last.
+pub(super) fn span([images, rows, columns, channels]: [usize; 4], pitch: usize) -> usize {
+    images * rows * columns * pitch - (pitch - channels)
 }
 
 /// Zeroes all of `[N, H, W, C]` from row `height` and from column `width` on.

@@ -12,13 +12,14 @@ mod direct;
 pub(crate) mod geometry;
 mod grad_weights;
 mod pack;
+mod pooled;
 mod tiles;
 pub(crate) mod window;
 pub mod winograd;
 
 pub use activation::Activation;
 pub use algorithm::Algorithm;
-pub use convolution::{Convolution, InputGradient, Parts, WeightGradient};
+pub use convolution::{Convolution, InputGradient, Parts, SlicedConvolution, WeightGradient};
 pub use direct::{forward, grad_input};
 pub use geometry::{Geometry, Padding};
 pub use grad_weights::grad_weights;

@@ -14,6 +14,7 @@ pub(super) struct Ends {
 }
 
 /// One panel of weights: features `first..first + live`, `first` a whole vector.
+#[derive(Clone, Copy)]
 pub(super) struct Panel {
     pub weights: *const f32,
     /// From one row of weights to the next; with vectors it is the panel's width.
@@ -27,6 +28,7 @@ pub(super) struct Panel {
 }
 
 /// The part of a window that lies inside the input: `rows` runs of `run` contiguous products.
+#[derive(Clone, Copy)]
 pub(super) struct Reach {
     pub rows: usize,
     pub run: usize,
@@ -149,13 +151,14 @@ impl Tiles<'_> {
         simd: S,
         list: &[Offsets],
     ) {
-        let Tiles { input, reach, panel, activation, .. } = *self;
+        // Copies, or they would be read again after each store.
+        let Tiles { input, reach: &reach, panel: &panel, activation, .. } = *self;
         // An array, so that all that follows is unrolled and the sums stay in registers.
-        let Some(list) = list.first_chunk::<R>() else { return };
+        let Some(&list) = list.first_chunk::<R>() else { return };
         let mut sums = [[[simd.splat(0.0); V]; P]; R];
         let whole = panel.live == V * S::LANES;
         if panel.ends.resume {
-            for (position, offsets) in sums.iter_mut().zip(list) {
+            for (position, offsets) in sums.iter_mut().zip(&list) {
                 for (p, panel_sums) in position.iter_mut().enumerate() {
                     for (v, sum) in panel_sums.iter_mut().enumerate() {
                         // SAFETY: `panel.live` elements of each panel lie at each position.
@@ -173,9 +176,15 @@ impl Tiles<'_> {
         } else if !panel.bias.is_null() {
             for p in 0..P {
                 for v in 0..V {
-                    let live = (panel.live - v * S::LANES).min(S::LANES);
                     // SAFETY: the bias has `panel.live` elements for each panel.
-                    let bias = unsafe { simd.load_n(panel.bias.add((p * V + v) * S::LANES), live) };
+                    let bias = unsafe {
+                        let bias = panel.bias.add((p * V + v) * S::LANES);
+                        if whole || v + 1 < V {
+                            simd.load(bias)
+                        } else {
+                            simd.load_n(bias, panel.live - v * S::LANES)
+                        }
+                    };
                     for position in &mut sums {
                         position[p][v] = bias;
                     }
@@ -183,7 +192,7 @@ impl Tiles<'_> {
             }
         }
         let mut reads = [input; R];
-        for (read, offsets) in reads.iter_mut().zip(list) {
+        for (read, offsets) in reads.iter_mut().zip(&list) {
             // SAFETY: the offset lies inside the input.
             *read = unsafe { input.add(offsets.read) };
         }
@@ -234,7 +243,7 @@ impl Tiles<'_> {
         if panel.ends.finish {
             activation.apply(simd, sums.as_flattened_mut().as_flattened_mut());
         }
-        for (position, offsets) in sums.iter().zip(list) {
+        for (position, offsets) in sums.iter().zip(&list) {
             for (p, panel_sums) in position.iter().enumerate() {
                 for (v, &sum) in panel_sums.iter().enumerate() {
                     // SAFETY: `panel.live` elements of each panel can be written at each position.

@@ -35,13 +35,28 @@ impl Geometry {
         stride: [usize; 2],
         padding: Padding,
     ) -> Result<Geometry, Error> {
+        Geometry::with_dilation(input, kernel, multiplier, stride, padding, [1, 1])
+    }
+
+    /// As [`new`](Geometry::new), with `dilation` pixels from one tap to the next, `[vertical, horizontal]`.
+    ///
+    /// # Errors
+    /// As [`new`](Geometry::new).
+    pub fn with_dilation(
+        input: [usize; 4],
+        kernel: [usize; 2],
+        multiplier: usize,
+        stride: [usize; 2],
+        padding: Padding,
+        dilation: [usize; 2],
+    ) -> Result<Geometry, Error> {
         let [batch, height, width, channels] = input;
         for (what, size) in [("batch", batch), ("channels", channels), ("multiplier", multiplier)] {
             if size == 0 {
                 return Err(Error::ZeroSize { what });
             }
         }
-        let axes = Axis::pair([height, width], kernel, stride, padding)?;
+        let axes = Axis::dilated_pair([height, width], kernel, stride, padding, dilation)?;
         let [rows, columns] = axes;
         let geometry = Geometry { batch, channels, multiplier, axes };
         check_arrays(&[

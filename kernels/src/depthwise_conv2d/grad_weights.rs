@@ -67,7 +67,8 @@ impl GradWeights<'_> {
     fn all_rectangles<S: Simd, const R: usize>(&mut self, simd: S) {
         let sweeps = Sweep::forward(self.geometry.axes);
         let [_, kw, channels, multiplier] = self.geometry.weights();
-        let row = self.geometry.axes[1].input * channels;
+        let [down, across] = self.geometry.axes;
+        let pitch = [down.dilation * across.input * channels, across.dilation * channels];
         for vertical in sweeps[0].segments() {
             for horizontal in sweeps[1].segments() {
                 let (first, across) = (horizontal.taps.start, horizontal.taps.len());
@@ -77,7 +78,8 @@ impl GradWeights<'_> {
                     for (tap, offsets) in part.zip(&mut *list) {
                         let (y, x) = (tap / across, tap % across);
                         let tap = (vertical.taps.start + y) * kw + first + x;
-                        *offsets = Offsets { read: y * row + x * channels, write: tap * self.features.len() };
+                        *offsets =
+                            Offsets { read: y * pitch[0] + x * pitch[1], write: tap * self.features.len() };
                     }
                     let rectangle = [&vertical, &horizontal];
                     let written = channels * multiplier;

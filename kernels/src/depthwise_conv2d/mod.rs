@@ -2,13 +2,16 @@
 //! Input `[N, H, W, C]`, weights `[KH, KW, C, M]`, output `[N, OH, OW, C * M]`, in which channel
 //! `c * M + m` comes from input channel `c`, as in Keras.
 //!
+//! A [`Depthwise`] has all passes for a shape and an [`Isa`](crate::Isa); the functions take both each time.
 //! Weights are read in place. Vectors run along the channels; where `M` is more than one, which is
 //! rare, everything goes one element at a time.
 
+mod depthwise;
 mod direct;
 mod geometry;
 mod grad_weights;
 
+pub use depthwise::Depthwise;
 pub use direct::{forward, grad_input};
 pub use geometry::Geometry;
 pub use grad_weights::grad_weights;

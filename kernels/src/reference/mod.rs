@@ -7,8 +7,11 @@
 //! Slices that do not fit their shapes panic: these functions are for tests.
 
 pub mod avg_pool2d;
+pub mod channels;
 pub mod conv2d;
 pub mod depthwise_conv2d;
+pub mod elementwise;
+pub mod global_max_pool2d;
 pub mod loss;
 pub mod matmul;
 pub mod max_pool2d;
@@ -16,6 +19,7 @@ pub mod optimizer;
 pub mod reduce;
 pub mod softmax;
 
+use crate::conv2d::Activation;
 use crate::conv2d::geometry::Axis;
 
 /// A result, and how far rounding may take an `f32` computation from it.
@@ -53,6 +57,15 @@ impl Expected {
     pub fn relu6(self) -> Expected {
         let relu = self.relu();
         Expected { value: if relu.value > 6.0 { 6.0 } else { relu.value }, ..self }
+    }
+
+    /// After an activation, which adds no error.
+    pub fn activated(self, activation: Activation) -> Expected {
+        match activation {
+            Activation::None => self,
+            Activation::Relu => self.relu(),
+            Activation::Relu6 => self.relu6(),
+        }
     }
 }
 

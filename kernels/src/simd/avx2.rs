@@ -1,4 +1,4 @@
-use super::{Operation, Simd, Tile};
+use super::{EXPONENT, Operation, Simd, Tile};
 use core::arch::x86_64::*;
 
 /// Eight `f32` at a time, with fused multiply-add.
@@ -116,6 +116,11 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn sqrt(self, a: __m256) -> __m256 {
         avx2!(_mm256_sqrt_ps(a))
+    }
+    #[inline(always)]
+    fn pow2(self, n: __m256) -> __m256 {
+        let bits = self.add(n, self.splat(EXPONENT));
+        avx2!(_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(bits), 23)))
     }
     #[inline(always)]
     fn max(self, a: __m256, b: __m256) -> __m256 {

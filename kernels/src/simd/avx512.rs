@@ -1,4 +1,4 @@
-use super::{Operation, Simd, Tile};
+use super::{EXPONENT, Operation, Simd, Tile};
 use core::arch::x86_64::*;
 
 /// Sixteen `f32` at a time, with fused multiply-add and masks.
@@ -109,6 +109,11 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn sqrt(self, a: __m512) -> __m512 {
         avx512!(_mm512_sqrt_ps(a))
+    }
+    #[inline(always)]
+    fn pow2(self, n: __m512) -> __m512 {
+        let bits = self.add(n, self.splat(EXPONENT));
+        avx512!(_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(bits), 23)))
     }
     #[inline(always)]
     fn max(self, a: __m512, b: __m512) -> __m512 {

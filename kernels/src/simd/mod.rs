@@ -2,8 +2,10 @@
 //!
 //! A kernel is written once as an [`Operation`], generic over [`Simd`]; [`Isa::run`](crate::Isa)
 //! enables the CPU's features around it. Everything here is `#[inline(always)]` so that it
-//! compiles inside that one wrapper. Bodies avoid closures, which would escape it.
+//! compiles inside that one wrapper. Bodies avoid closures, which would escape it. The traits are `pub` because a
+//! public trait's sealed part names them; this module is not.
 
+pub(crate) mod exp;
 mod scalar;
 pub(crate) use scalar::Scalar;
 
@@ -23,8 +25,11 @@ pub(crate) mod simd128;
 /// arising: 2⁻¹⁰⁰.
 pub(crate) const LEAST: f32 = 1.0 / (1u128 << 100) as f32;
 
+/// 2²³ + 127: the last bits of its sum with a whole number `n` are `n + 127`, the exponent of 2ⁿ.
+const EXPONENT: f32 = 8_388_608.0 + 127.0;
+
 /// Work that runs on any instruction set. `run` must be `#[inline(always)]`.
-pub(crate) trait Operation {
+pub trait Operation {
     type Output;
     fn run<S: Simd>(self, simd: S) -> Self::Output;
 }
@@ -32,7 +37,7 @@ pub(crate) trait Operation {
 /// A register tile: accumulators for `rows` (pixels, or rows of a weight gradient) times `vectors`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[allow(dead_code, reason = "each family of CPUs has its own")]
-pub(crate) enum Tile {
+pub enum Tile {
     /// Sixteen registers of which two stay free: AVX2.
     R6V2,
     /// Thirty-two registers of the widest vectors: AVX-512.
@@ -60,7 +65,7 @@ impl Tile {
 ///
 /// A value can be had only inside [`Isa::run`](crate::Isa), so everything but memory access is
 /// safe. Where `n` says how many elements to load or store, memory past them is not touched.
-pub(crate) trait Simd: Copy {
+pub trait Simd: Copy {
     type Vector: Copy;
     type Mask: Copy;
     /// `f32`s in a vector.
@@ -114,6 +119,8 @@ pub(crate) trait Simd: Copy {
     /// `a * b + c`, fused where that is one instruction.
     fn mul_add(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
     fn sqrt(self, a: Self::Vector) -> Self::Vector;
+    /// 2ⁿ for whole numbers `n` from -126 to 127; 0 for -127 and infinity for 128.
+    fn pow2(self, n: Self::Vector) -> Self::Vector;
     /// The larger of the two. A NaN in `b` gives NaN; one in `a` may be lost.
     fn max(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// The larger of the two; NaN if either is.
@@ -123,6 +130,11 @@ pub(crate) trait Simd: Copy {
     }
     /// The smaller of the two. A NaN in `b` gives NaN; one in `a` may be lost.
     fn min(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// The nearest number from `least` to `most`; NaN stays.
+    #[inline(always)]
+    fn clamp(self, [least, most]: [f32; 2], v: Self::Vector) -> Self::Vector {
+        self.min(self.splat(most), self.max(self.splat(least), v))
+    }
     /// Where `a > b` or either is NaN.
     fn not_le(self, a: Self::Vector, b: Self::Vector) -> Self::Mask;
     /// Where `a == b`; a NaN equals nothing.

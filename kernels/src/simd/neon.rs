@@ -1,4 +1,4 @@
-use super::{Operation, Simd, Tile};
+use super::{EXPONENT, Operation, Simd, Tile};
 use core::arch::aarch64::*;
 
 /// Four `f32` at a time, with fused multiply-add.
@@ -124,6 +124,11 @@ impl Simd for Neon {
     #[inline(always)]
     fn sqrt(self, a: float32x4_t) -> float32x4_t {
         neon!(vsqrtq_f32(a))
+    }
+    #[inline(always)]
+    fn pow2(self, n: float32x4_t) -> float32x4_t {
+        let bits = self.add(n, self.splat(EXPONENT));
+        neon!(vreinterpretq_f32_u32(vshlq_n_u32::<23>(vreinterpretq_u32_f32(bits))))
     }
     #[inline(always)]
     fn max(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {

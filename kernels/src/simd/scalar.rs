@@ -1,4 +1,4 @@
-use super::{Operation, Simd, Tile};
+use super::{EXPONENT, Operation, Simd, Tile};
 
 /// One `f32` at a time.
 #[derive(Clone, Copy)]
@@ -78,6 +78,10 @@ impl Simd for Scalar {
     #[inline(always)]
     fn sqrt(self, a: f32) -> f32 {
         libm::sqrtf(a)
+    }
+    #[inline(always)]
+    fn pow2(self, n: f32) -> f32 {
+        f32::from_bits((n + EXPONENT).to_bits() << 23)
     }
     #[inline(always)]
     fn max(self, a: f32, b: f32) -> f32 {

@@ -1,4 +1,4 @@
-use super::{Operation, Simd, Tile};
+use super::{EXPONENT, Operation, Simd, Tile};
 use core::arch::wasm32::*;
 
 /// Four `f32` at a time, of WebAssembly: a product and its sum are rounded each.
@@ -105,6 +105,10 @@ impl Simd for Simd128 {
     #[inline(always)]
     fn sqrt(self, a: v128) -> v128 {
         f32x4_sqrt(a)
+    }
+    #[inline(always)]
+    fn pow2(self, n: v128) -> v128 {
+        i32x4_shl(self.add(n, self.splat(EXPONENT)), 23)
     }
     // The pseudo-maximum of (b, a) is `if b < a { a } else { b }`, one instruction on every CPU.
     #[inline(always)]

@@ -1,6 +1,6 @@
 use crate::support::{Numbers, bits, isas, shapes, written};
-use bantam_kernels::conv2d::{self, Activation, Geometry, Padding};
-use bantam_kernels::{Isa, reference};
+use bantam_kernels::conv2d::{self, Activation, Algorithm, Convolution, Geometry, Padding};
+use bantam_kernels::{Isa, max_pool2d, reference};
 use proptest::prelude::*;
 
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +60,10 @@ const LISTED: &[Shape] = &[
     shape([1, 2, 2, 3], [1, 1], 4, [5, 5], Padding::Valid),
     shape([1, 28, 28, 1], [3, 3], 32, [1, 1], Padding::Valid),
     shape([1, 5, 5, 64], [3, 3], 64, [1, 1], Padding::Valid),
+    shape([2, 8, 12, 1], [5, 5], 49, [1, 1], Padding::Same),
+    shape([1, 9, 8, 3], [4, 3], 26, [2, 1], UNEVEN),
+    shape([2, 2, 2, 1], [5, 5], 8, [1, 1], Padding::Same),
+    shape([2, 3, 4, 2], [3, 2], 41, [1, 1], WIDE),
     // Dense layers.
     shape([64, 1, 1, 37], [1, 1], 10, [1, 1], Padding::Valid),
     shape([1, 1, 1, 131], [1, 1], 67, [1, 1], Padding::Valid),
@@ -144,11 +148,7 @@ pub fn forward(isa: Isa) {
                     let got = written(len(g.output()), |output| {
                         conv2d::forward(isa, g, &input, &packed, bias, activation, output).unwrap();
                     });
-                    let want = want.iter().map(|want| match activation {
-                        Activation::None => *want,
-                        Activation::Relu => want.relu(),
-                        Activation::Relu6 => want.relu6(),
-                    });
+                    let want = want.iter().map(|want| want.activated(activation));
                     numbers.compare(&format!("{isa} {g:?}"), &got, want);
                 }
             }
@@ -266,6 +266,44 @@ pub fn packed_transposed_len(isa: Isa) {
 }
 
 /// Parts of the map have the bits of the whole.
+/// Pooled in registers or behind each other: the same numbers, and the same NaNs.
+#[test]
+fn pooled() {
+    for_each_geometry(|g| {
+        let [_, height, width, _] = g.output();
+        let mut input = Numbers::Reals.take(1, len(g.input()));
+        let (weights, bias) =
+            (Numbers::Reals.take(2, len(g.weights())), Numbers::Reals.take(3, g.output()[3]));
+        for isa in isas() {
+            let direct = Convolution::with_algorithm(isa, g, Algorithm::Direct).unwrap();
+            let Some(pooled) = direct.pooled() else { continue };
+            assert_eq!([height % 2, width % 2, pooled.scratch_len()], [0; 3]);
+            let packed = written(direct.packed_len(), |packed| direct.pack(&weights, packed).unwrap());
+            assert_eq!(pooled.packed_len(), packed.len());
+            let pool = max_pool2d::Geometry::new(g.output(), [2, 2], [2, 2], Padding::Valid).unwrap();
+            for sample in [0.5, f32::NAN] {
+                input[0] = sample;
+                for activation in [Activation::None, Activation::Relu, Activation::Relu6] {
+                    let run = |convolution: Convolution, len, bias, activation| {
+                        written(len, |output| {
+                            convolution.forward(&input, &packed, bias, activation, output, &mut []).unwrap();
+                        })
+                    };
+                    for bias in [Some(&bias[..]), None] {
+                        let map = run(direct, len(g.output()), bias, Activation::None);
+                        let got = run(pooled, len(pool.output()), bias, activation);
+                        let want = written(len(pool.output()), |output| {
+                            max_pool2d::forward(isa, &pool, activation, &map, output).unwrap();
+                        });
+                        let same = |(got, want): (&f32, &f32)| got == want || got.is_nan() && want.is_nan();
+                        assert!(got.iter().zip(&want).all(same), "{isa} {g:?} {activation:?}");
+                    }
+                }
+            }
+        }
+    });
+}
+
 #[test]
 fn rows() {
     for isa in isas() {

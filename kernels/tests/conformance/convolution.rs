@@ -1,11 +1,12 @@
 //! The handles of a convolution's passes: they run what they chose, and parts of it have the whole's bits.
 
-use crate::support::{Numbers, bits, isas, written};
+use crate::support::{Numbers, bits, isas, shapes, updated, written};
 use bantam_kernels::conv2d::winograd::{RowPairs, RowTiles, Tile, Winograd};
 use bantam_kernels::conv2d::{
     self, Activation, Algorithm, Convolution, Geometry, InputGradient, Padding, Parts, WeightGradient,
 };
 use bantam_kernels::{Error, Isa};
+use proptest::prelude::*;
 
 fn geometries() -> Vec<Geometry> {
     let new = |input, kernel, features, stride, padding| {
@@ -166,6 +167,149 @@ fn gradients_run_what_they_chose_and_parts_have_the_bits_of_the_whole() {
             if algorithm == Algorithm::choose_grad_weights(isa, &g) {
                 assert_eq!(gradient, WeightGradient::new(isa, &g));
             }
+        }
+    }
+}
+
+/// Input, kernel, features, stride, groups, padding.
+type Shape = ([usize; 4], [usize; 2], usize, [usize; 2], usize, Padding);
+
+fn grouped((input, kernel, features, stride, groups, padding): Shape) -> Result<Geometry, Error> {
+    Geometry::with_groups(input, kernel, features, stride, padding, [1, 1], groups)
+}
+
+/// Pixels of so many channels as some of a map of `width` channels, with `between` from one pixel to the next.
+fn spread(pixels: &[f32], channels: usize, width: usize, between: f32) -> Vec<f32> {
+    let gap = vec![between; width - channels];
+    pixels.chunks(channels).collect::<Vec<_>>().join(&gap[..])
+}
+
+/// The same bits from and to slices of wider maps, and nothing written between them.
+fn compare_slices(
+    convolution: Convolution,
+    widths: [usize; 2],
+    input: &[f32],
+    output: &[f32],
+    x: [&[f32]; 2],
+) {
+    const KEPT: f32 = 54321.25;
+    let ([packed, bias], g) = (x, convolution.geometry());
+    let [channels, features] = [g.input()[3], g.output()[3]];
+    let sliced = convolution.sliced(widths).unwrap();
+    let map = spread(input, channels, widths[0], f32::NAN);
+    let want = spread(output, features, widths[1], KEPT);
+    let mut scratch = vec![f32::NAN; convolution.scratch_len()];
+    let got = updated(&vec![KEPT; want.len()], |output| {
+        sliced.forward(&map, packed, Some(bias), Activation::Relu, output, &mut scratch).unwrap();
+    });
+    assert!(bits(&got) == bits(&want), "{convolution:?} {widths:?}");
+}
+
+#[test]
+fn slices_of_wider_maps_have_the_bits_of_whole_ones() {
+    let valid = |input, kernel, features, groups| (input, kernel, features, [1, 1], groups, Padding::Valid);
+    let listed = [
+        (valid([1, 1, 1, 1], [1, 1], 1, 1), [0, 0]),
+        (valid([2, 5, 7, 33], [1, 1], 65, 1), [1, 7]),
+        (valid([3, 1, 1, 40], [1, 1], 12, 1), [3, 5]),
+        (valid([1, 8, 9, 6], [1, 1], 9, 3), [2, 1]),
+        (([1, 6, 5, 257], [3, 3], 7, [1, 1], 1, Padding::Same), [3, 9]),
+        (([2, 11, 13, 17], [3, 3], 31, [1, 1], 1, Padding::Same), [17, 31]),
+        (([3, 13, 10, 3], [3, 3], 5, [2, 2], 1, Padding::Same), [0, 64]),
+        (([2, 12, 16, 3], [7, 7], 33, [2, 2], 1, Padding::Same), [5, 0]),
+        // Fetched ahead.
+        (([1, 190, 190, 32], [3, 3], 32, [1, 1], 1, Padding::Same), [1, 3]),
+    ];
+    let input = (1..3usize, 1..14usize, 1..14usize, 1..20usize).prop_map(<[usize; 4]>::from);
+    let window = prop_oneof![
+        Just(([1, 1], [1, 1])),
+        Just(([1, 1], [2, 3])),
+        Just(([2, 5], [3, 1])),
+        Just(([3, 3], [1, 1])),
+        Just(([3, 3], [2, 2])),
+        Just(([7, 7], [2, 2])),
+        Just(([3, 1], [1, 1])),
+    ];
+    let padding = prop_oneof![Just(Padding::Valid), Just(Padding::Same)];
+    let wider = (0..40usize, 0..40usize).prop_map(<[usize; 2]>::from);
+    let any = (input, window, 1..40usize, 1..3usize, padding, wider)
+        .prop_map(|(mut input, (kernel, stride), features, groups, padding, wider)| {
+            input[3] *= groups;
+            ((input, kernel, features * groups, stride, groups, padding), wider)
+        })
+        .prop_filter("the kernel exceeds the input", |(shape, _)| grouped(*shape).is_ok());
+    shapes(listed, any, |(shape, wider)| {
+        let g = grouped(shape).unwrap();
+        let input = Numbers::Reals.take(1, len(g.input()));
+        let (weights, bias) =
+            (Numbers::Reals.take(2, len(g.weights())), Numbers::Reals.take(3, g.output()[3]));
+        let widths = [g.input()[3] + wider[0], g.output()[3] + wider[1]];
+        for (isa, algorithm) in
+            isas().into_iter().flat_map(|isa| ALGORITHMS.map(|algorithm| (isa, algorithm)))
+        {
+            let Ok(convolution) = Convolution::with_algorithm(isa, &g, algorithm) else { continue };
+            // There is no code to read rows of windows that are no runs in a wider map.
+            let [_, columns] = shape.1;
+            let widths = match algorithm {
+                Algorithm::RowPairs => {
+                    assert_eq!(convolution.sliced(widths), None);
+                    continue;
+                }
+                Algorithm::Direct if columns > 1 && shape.4 == 1 => {
+                    assert_eq!(convolution.sliced(widths).is_some(), wider[0] == 0);
+                    [g.input()[3], widths[1]]
+                }
+                _ => widths,
+            };
+            let packed =
+                written(convolution.packed_len(), |packed| convolution.pack(&weights, packed).unwrap());
+            let x = [if packed.is_empty() { &weights } else { &*packed }, &bias];
+            let output = forward(&convolution, &input, &weights, &bias);
+            compare_slices(convolution, widths, &input, &output, x);
+            // Few products that are pooled in registers have no slices.
+            let pooled = convolution.pooled().filter(|_| algorithm != Algorithm::Direct);
+            if let Some(pooled) = pooled {
+                let [batch, height, width, features] = g.output();
+                let mut scratch = vec![f32::NAN; pooled.scratch_len()];
+                let output = written(batch * height / 2 * (width / 2) * features, |output| {
+                    pooled
+                        .forward(&input, x[0], Some(&bias), Activation::Relu, output, &mut scratch)
+                        .unwrap();
+                });
+                compare_slices(pooled, widths, &input, &output, x);
+            }
+        }
+    });
+}
+
+#[test]
+fn refusals_of_slices() {
+    for isa in isas() {
+        let g = Geometry::new([2, 4, 4, 3], [3, 1], 5, [1, 1], Padding::Valid).unwrap();
+        let convolution = Convolution::with_algorithm(isa, &g, Algorithm::Direct).unwrap();
+        let [most_read, most_write] = [2 * 4 * 4, 2 * 2 * 4].map(|pixels| isize::MAX as usize / 4 / pixels);
+        for widths in [[2, 5], [3, 4], [0, 0], [usize::MAX, 5], [3, usize::MAX], [most_read + 1, 5]] {
+            assert_eq!(convolution.sliced(widths), None);
+        }
+        assert!(convolution.sliced([most_read, most_write]).is_some());
+
+        let weights = Numbers::Reals.take(1, len(g.weights()));
+        let packed = written(convolution.packed_len(), |packed| convolution.pack(&weights, packed).unwrap());
+        let packed = if packed.is_empty() { &weights } else { &*packed };
+        let sliced = convolution.sliced([4, 8]).unwrap();
+        let (read, write) = (31 * 4 + 3, 15 * 8 + 5);
+        let refused = |[input, output]: [usize; 2], what, expected, got| {
+            let after = written(output, |output| {
+                let ran = sliced.forward(&vec![0.0; input], packed, None, Activation::None, output, &mut []);
+                assert_eq!(ran, Err(Error::Length { what, expected, got }));
+            });
+            assert!(after.iter().all(|x| x.is_nan()));
+        };
+        for output in [write - 1, write + 1, 16 * 8, 16 * 5] {
+            refused([read, output], "output", write, output);
+        }
+        for input in [read - 1, read + 1, 32 * 4, 32 * 3] {
+            refused([input, write], "input", read, input);
         }
     }
 }

@@ -1,68 +1,176 @@
 use crate::support::{LENGTHS, Numbers, updated, written};
-use bantam_kernels::{Isa, elementwise};
+use bantam_kernels::conv2d::Activation;
+use bantam_kernels::elementwise::{
+    self, Function, GradientAt, HardSigmoid, HardSwish, LeakyRelu, Relu, Relu6, Sigmoid, Silu, Tanh,
+};
+use bantam_kernels::reference::elementwise as reference;
+use bantam_kernels::{Isa, reference::Expected};
 
-/// Every one of `special` against every other, and lengths around a vector's.
+/// Every one of some special numbers against every other, and lengths around a vector's.
 fn for_each_pair(check: impl Fn(&[f32], &[f32])) {
     for len in LENGTHS {
         for numbers in Numbers::ALL {
             check(&numbers.take(1, len), &numbers.take(2, len));
         }
+        // Far enough for exponentials to overflow and to vanish.
+        let wide: Vec<_> = Numbers::Reals.take(3, len).iter().map(|x| 100.0 * x).collect();
+        check(&wide, &Numbers::Reals.take(4, len));
     }
-    let special = [0.0, -0.0, 1.5, -2.5, f32::MAX, f32::INFINITY, f32::NEG_INFINITY, f32::NAN];
-    let a: Vec<f32> = special.iter().flat_map(|&a| [a; 8]).collect();
-    check(&a, &special.repeat(8));
+    let special = [
+        0.0,
+        -0.0,
+        1.5,
+        -2.5,
+        3.0,
+        -3.0,
+        // Around the end of a ReLU6.
+        5.999_999_5,
+        6.0,
+        6.000_000_5,
+        1e-30,
+        -1e-30,
+        f32::MAX,
+        f32::MIN,
+        f32::INFINITY,
+        f32::NEG_INFINITY,
+        f32::NAN,
+    ];
+    let a: Vec<f32> = special.iter().flat_map(|&a| [a; 16]).collect();
+    check(&a, &special.repeat(16));
 }
 
-/// One operation of IEEE 754 has one right result.
-fn assert_same(isa: Isa, got: &[f32], a: &[f32], b: &[f32], want: impl Fn(f32, f32) -> f32) {
+fn compare(what: &str, got: &[f32], a: &[f32], b: &[f32], want: impl Fn(f32, f32) -> Expected) {
     assert_eq!(got.len(), a.len());
     for ((&got, &a), &b) in got.iter().zip(a).zip(b) {
         let want = want(a, b);
-        assert!(got == want || (got.is_nan() && want.is_nan()), "{isa} of {a}, {b}: {got}, expected {want}");
+        // What is too large for an `f32` is infinite.
+        let overflow = got.is_infinite() && want.value.abs() >= f32::MAX.into();
+        let right = want.admits(got) || (overflow && f64::from(got) * want.value > 0.0);
+        assert!(right, "{what} of {a}, {b}: {got}, expected {want:?}");
     }
 }
 
 pub fn add(isa: Isa) {
-    for_each_pair(|a, b| {
-        let got = written(a.len(), |y| elementwise::add(isa, a, b, y).unwrap());
-        assert_same(isa, &got, a, b, |a, b| a + b);
-    });
+    for activation in [Activation::None, Activation::Relu, Activation::Relu6] {
+        for_each_pair(|a, b| {
+            let got = written(a.len(), |y| elementwise::add(isa, activation, a, b, y).unwrap());
+            compare(&format!("{isa} sum"), &got, a, b, |a, b| reference::add(activation, a, b));
+        });
+    }
 }
 
 pub fn add_assign(isa: Isa) {
-    for_each_pair(|y, x| {
-        let got = updated(y, |y| elementwise::add_assign(isa, y, x).unwrap());
-        assert_same(isa, &got, y, x, |y, x| y + x);
-    });
+    for activation in [Activation::None, Activation::Relu, Activation::Relu6] {
+        for_each_pair(|y, x| {
+            let got = updated(y, |y| elementwise::add_assign(isa, activation, y, x).unwrap());
+            compare(&format!("{isa} sum"), &got, y, x, |y, x| reference::add(activation, y, x));
+        });
+    }
 }
 
 pub fn mul(isa: Isa) {
     for_each_pair(|a, b| {
         let got = written(a.len(), |y| elementwise::mul(isa, a, b, y).unwrap());
-        assert_same(isa, &got, a, b, |a, b| a * b);
+        compare(&format!("{isa} product"), &got, a, b, reference::mul);
     });
 }
 
-pub fn relu(isa: Isa) {
-    for_each_pair(|x, before| {
-        let got = updated(before, |y| elementwise::relu(isa, x, y).unwrap());
-        assert_same(isa, &got, x, before, |x, _| if x < 0.0 { 0.0 } else { x });
+pub fn mul_assign(isa: Isa) {
+    for_each_pair(|y, x| {
+        let got = updated(y, |y| elementwise::mul_assign(isa, y, x).unwrap());
+        compare(&format!("{isa} product"), &got, y, x, reference::mul);
     });
 }
 
-pub fn relu_grad(isa: Isa) {
-    for_each_pair(|y, d| {
-        let got = updated(d, |d| elementwise::relu_grad(isa, y, d).unwrap());
-        assert_same(isa, &got, y, d, |y, d| if y <= 0.0 { 0.0 } else { d });
-    });
+/// What a test does with a function, its value and its gradient.
+trait Check {
+    fn check<F: Function + std::fmt::Debug>(
+        &self,
+        function: F,
+        value: impl Fn(f32) -> Expected,
+        grad: impl Fn(f32, f32) -> Expected,
+    );
 }
 
-pub fn relu6_grad(isa: Isa) {
-    let check = |y: &[f32], d: &[f32]| {
-        let got = updated(d, |d| elementwise::relu6_grad(isa, y, d).unwrap());
-        assert_same(isa, &got, y, d, |y, d| if y <= 0.0 || y >= 6.0 { 0.0 } else { d });
-    };
-    for_each_pair(check);
-    let around_six = [5.0, 5.999_999_5, 6.0, 6.000_000_5, 7.0];
-    check(&around_six, &[1.0, 2.0, 3.0, 4.0, f32::NAN]);
+const SLOPE: f32 = 0.3;
+
+fn for_each_function(check: &impl Check) {
+    check.check(Relu, reference::relu, reference::relu_grad);
+    check.check(Relu6, reference::relu6, reference::relu6_grad);
+    check.check(
+        LeakyRelu { slope: SLOPE },
+        |x| reference::leaky_relu(SLOPE, x),
+        |y, d| reference::leaky_relu_grad(SLOPE, y, d),
+    );
+    check.check(Sigmoid, reference::sigmoid, reference::sigmoid_grad);
+    check.check(Tanh, reference::tanh, reference::tanh_grad);
+    check.check(Silu, reference::silu, reference::silu_grad);
+    check.check(HardSwish, reference::hard_swish, reference::hard_swish_grad);
+    check.check(HardSigmoid, reference::hard_sigmoid, reference::hard_sigmoid_grad);
+}
+
+struct Map(Isa);
+
+impl Check for Map {
+    fn check<F: Function + std::fmt::Debug>(
+        &self,
+        function: F,
+        value: impl Fn(f32) -> Expected,
+        _: impl Fn(f32, f32) -> Expected,
+    ) {
+        for_each_pair(|x, before| {
+            let got = updated(before, |y| elementwise::map(self.0, function, x, y).unwrap());
+            compare(&format!("{} {function:?}", self.0), &got, x, before, |x, _| value(x));
+        });
+    }
+}
+
+pub fn map(isa: Isa) {
+    for_each_function(&Map(isa));
+}
+
+struct MapInPlace(Isa);
+
+impl Check for MapInPlace {
+    fn check<F: Function + std::fmt::Debug>(
+        &self,
+        function: F,
+        value: impl Fn(f32) -> Expected,
+        _: impl Fn(f32, f32) -> Expected,
+    ) {
+        for_each_pair(|x, _| {
+            let got = updated(x, |y| elementwise::map_in_place(self.0, function, y));
+            compare(&format!("{} {function:?}", self.0), &got, x, x, |x, _| value(x));
+        });
+    }
+}
+
+pub fn map_in_place(isa: Isa) {
+    for_each_function(&MapInPlace(isa));
+}
+
+struct MapGrad(Isa);
+
+impl Check for MapGrad {
+    fn check<F: Function + std::fmt::Debug>(
+        &self,
+        function: F,
+        value: impl Fn(f32) -> Expected,
+        grad: impl Fn(f32, f32) -> Expected,
+    ) {
+        for_each_pair(|x, d| {
+            let at: Vec<f32> = match F::GRADIENT_AT {
+                GradientAt::Input => x.to_vec(),
+                GradientAt::Output => x.iter().map(|&x| value(x).value as f32).collect(),
+            };
+            let got = updated(d, |d| elementwise::map_grad(self.0, function, &at, d).unwrap());
+            compare(&format!("{} gradient of {function:?}", self.0), &got, &at, d, &grad);
+            let subnormal = |(got, d): (&f32, &f32)| got.is_subnormal() && !d.is_subnormal();
+            assert!(!got.iter().zip(d).any(subnormal), "{} {function:?}: {got:?}", self.0);
+        });
+    }
+}
+
+pub fn map_grad(isa: Isa) {
+    for_each_function(&MapGrad(isa));
 }

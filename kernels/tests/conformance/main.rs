@@ -6,11 +6,13 @@
 //! `BANTAM_TEST_ISA=avx2` runs that instruction set alone and fails where it is missing.
 
 mod avg_pool2d;
+mod channels;
 mod conv2d;
 mod convolution;
 mod depthwise_conv2d;
 mod elementwise;
 mod geometry;
+mod global_max_pool2d;
 mod hundred_million;
 mod loss;
 #[cfg(feature = "matmul")]
@@ -44,12 +46,14 @@ macro_rules! conformance {
 
 conformance! {
     avg_pool2d { forward, grad_input }
+    channels { scale_shift, scale_shift_in_place, mul, mul_assign, grad_scale, copy }
     conv2d {
         forward, grad_input, grad_weights,
         pack, pack_transposed, packed_len, packed_transposed_len, takes_plain_weights,
     }
     depthwise_conv2d { forward, grad_input, grad_weights }
-    elementwise { add, add_assign, mul, relu, relu_grad, relu6_grad }
+    elementwise { add, add_assign, mul, mul_assign, map, map_in_place, map_grad }
+    global_max_pool2d { forward, grad_input }
     loss {
         softmax_cross_entropy, softmax_cross_entropy_grad,
         binary_cross_entropy, binary_cross_entropy_grad,

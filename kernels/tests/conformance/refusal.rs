@@ -5,7 +5,8 @@ use crate::support::{isas, updated};
 use bantam_kernels::conv2d::winograd::{Tile, Winograd};
 use bantam_kernels::conv2d::{self, Activation, Geometry, Padding};
 use bantam_kernels::{
-    Error, Isa, avg_pool2d, depthwise_conv2d, elementwise, loss, max_pool2d, optimizer, reduce, softmax,
+    Error, Isa, avg_pool2d, channels, depthwise_conv2d, elementwise, global_max_pool2d, loss, max_pool2d,
+    optimizer, reduce, softmax,
 };
 
 const HUGE: usize = usize::MAX / 2;
@@ -214,17 +215,73 @@ fn lengths_of_an_average_pool() {
 }
 
 #[test]
+fn lengths_of_channels() {
+    let (four, three, two) = (&[1.0; 4], &[1.0; 3], &[1.0; 2]);
+    for isa in isas() {
+        let scale_shift = |x: &[f32], stride, scale: &[f32], shift: &[f32], y: &mut [f32]| {
+            channels::scale_shift(isa, Activation::None, 2, 2, x, stride, scale, shift, y)
+        };
+        refuses(length("input", 5, 4), 4, |y| scale_shift(four, 3, two, two, y));
+        refuses(length("scale", 2, 3), 4, |y| scale_shift(four, 2, three, two, y));
+        refuses(length("shift", 2, 3), 4, |y| scale_shift(four, 2, two, three, y));
+        refuses(length("output", 4, 5), 5, |y| scale_shift(four, 2, two, two, y));
+        let narrow = Error::OutOfRange { what: "columns", max: 1, got: 2 };
+        refuses(narrow, 4, |y| scale_shift(four, 1, two, two, y));
+        let in_place = |scale: &[f32], shift: &[f32], y: &mut [f32]| {
+            channels::scale_shift_in_place(isa, Activation::None, 2, 2, scale, shift, y)
+        };
+        refuses(length("scale", 2, 3), 4, |y| in_place(three, two, y));
+        refuses(length("shift", 2, 3), 4, |y| in_place(two, three, y));
+        refuses(length("output", 4, 5), 5, |y| in_place(two, two, y));
+
+        let mul = |x: &[f32], scale: &[f32], y: &mut [f32]| channels::mul(isa, 1, 2, 2, x, scale, y);
+        refuses(length("input", 4, 3), 4, |y| mul(three, two, y));
+        refuses(length("scale", 2, 3), 4, |y| mul(four, three, y));
+        refuses(length("output", 4, 3), 3, |y| mul(four, two, y));
+        refuses(length("output", 4, 3), 3, |y| channels::mul_assign(isa, 1, 2, 2, y, two));
+        refuses(length("scale", 2, 3), 4, |y| channels::mul_assign(isa, 1, 2, 2, y, three));
+        refuses(Error::TooLarge { what: "output" }, 4, |y| channels::mul_assign(isa, HUGE, 2, 2, y, two));
+
+        let grad =
+            |d: &[f32], x: &[f32], stride, y: &mut [f32]| channels::grad_scale(isa, 1, 2, 2, d, x, stride, y);
+        refuses(length("output gradient", 4, 3), 2, |y| grad(three, four, 2, y));
+        refuses(length("input", 5, 4), 2, |y| grad(four, four, 3, y));
+        refuses(length("scale gradient", 2, 3), 3, |y| grad(four, four, 2, y));
+        refuses(narrow, 2, |y| grad(four, four, 1, y));
+
+        let pool = |pixels, x: &[f32], y: &mut [f32]| global_max_pool2d::forward(isa, 1, pixels, 2, x, y);
+        refuses(Error::ZeroSize { what: "pixels" }, 2, |y| pool(0, &[], y));
+        refuses(length("input", 4, 3), 2, |y| pool(2, three, y));
+        refuses(length("output", 2, 3), 3, |y| pool(2, four, y));
+        let grad = |x: &[f32], y: &[f32], d: &[f32], d_x: &mut [f32]| {
+            global_max_pool2d::grad_input(isa, 1, 2, 2, x, y, d, d_x)
+        };
+        refuses(length("input", 4, 3), 4, |d_x| grad(three, two, two, d_x));
+        refuses(length("output", 2, 3), 4, |d_x| grad(four, three, two, d_x));
+        refuses(length("output gradient", 2, 3), 4, |d_x| grad(four, two, three, d_x));
+        refuses(length("input gradient", 4, 3), 3, |d_x| grad(four, two, two, d_x));
+    }
+    refuses(length("input", 3, 4), 3, |y| channels::copy(2, 1, four, 2, y, 2));
+    refuses(length("output", 3, 4), 4, |y| channels::copy(2, 1, three, 2, y, 2));
+    refuses(Error::OutOfRange { what: "columns", max: 1, got: 2 }, 4, |y| {
+        channels::copy(2, 2, four, 2, y, 1)
+    });
+}
+
+#[test]
 fn lengths_of_the_rest() {
     let (four, three) = (&[1.0; 4], &[1.0; 3]);
     for isa in isas() {
-        for kernel in [elementwise::add, elementwise::mul] {
-            refuses(length("first operand", 4, 3), 4, |y| kernel(isa, three, four, y));
-            refuses(length("second operand", 4, 3), 4, |y| kernel(isa, four, three, y));
-        }
-        refuses(length("operand", 4, 3), 4, |y| elementwise::add_assign(isa, y, three));
-        refuses(length("operand", 4, 3), 4, |y| elementwise::relu(isa, three, y));
-        refuses(length("operand", 4, 3), 4, |y| elementwise::relu_grad(isa, three, y));
-        refuses(length("operand", 4, 3), 4, |y| elementwise::relu6_grad(isa, three, y));
+        let add = |a: &[f32], b: &[f32], y: &mut [f32]| elementwise::add(isa, Activation::None, a, b, y);
+        let mul = |a: &[f32], b: &[f32], y: &mut [f32]| elementwise::mul(isa, a, b, y);
+        refuses(length("first operand", 4, 3), 4, |y| add(three, four, y));
+        refuses(length("second operand", 4, 3), 4, |y| add(four, three, y));
+        refuses(length("first operand", 4, 3), 4, |y| mul(three, four, y));
+        refuses(length("second operand", 4, 3), 4, |y| mul(four, three, y));
+        refuses(length("operand", 4, 3), 4, |y| elementwise::add_assign(isa, Activation::Relu, y, three));
+        refuses(length("operand", 4, 3), 4, |y| elementwise::mul_assign(isa, y, three));
+        refuses(length("operand", 4, 3), 4, |y| elementwise::map(isa, elementwise::Tanh, three, y));
+        refuses(length("operand", 4, 3), 4, |y| elementwise::map_grad(isa, elementwise::Tanh, three, y));
         refuses(length("matrix", 6, 4), 3, |y| reduce::sum_rows(isa, 2, 3, four, y));
         refuses(length("column sums", 2, 3), 3, |y| reduce::sum_rows(isa, 2, 2, four, y));
         refuses(Error::TooLarge { what: "matrix" }, 3, |y| reduce::sum_rows(isa, HUGE, 3, four, y));

@@ -5,8 +5,8 @@
 #![no_main]
 
 use bantam::{
-    Aligned, Error, Isa, Loss, Model, Sgd, Slots, Trainer, TrainingPlan, TrainingSession, argmax,
-    include_aligned,
+    Aligned, Conv2d, Dense, Dropout, Error, Flatten, Isa, Loss, MaxPool2d, Model, Relu, Sgd, Slots, Softmax,
+    Trainer, TrainingPlan, TrainingSession, argmax, include_aligned, trainable_layers,
 };
 use embedded_storage::nor_flash::ReadNorFlash;
 use firmware::flash::Flash;
@@ -32,7 +32,10 @@ static IMAGES: ConstStaticCell<[f32; BATCH * PIXELS]> = ConstStaticCell::new([0.
 static HEAP: Heap<{ 12 * 1024 }> = Heap::new();
 
 fn finetune() -> Result<bool, Error> {
-    let mut model = Model::from_bytes(MODEL)?;
+    let mut model = Model::from_bytes_with(
+        MODEL,
+        trainable_layers![Conv2d, Relu, MaxPool2d, Flatten, Dropout, Dense, Softmax],
+    )?;
     for name in ["conv2d", "conv2d_1", "conv2d_2"] {
         model.set_trainable(name, false)?;
     }

@@ -3,7 +3,10 @@
 #![no_std]
 #![no_main]
 
-use bantam::{Aligned, Error, Isa, Model, Session, argmax, include_aligned};
+use bantam::{
+    Aligned, Conv2d, Dense, Dropout, Error, Flatten, MaxPool2d, Model, Options, Relu, Session, Softmax,
+    argmax, include_aligned, layers,
+};
 use firmware::{Heap, board, println, stack};
 use static_cell::ConstStaticCell;
 
@@ -13,6 +16,8 @@ static MODEL: &[u8] = include_aligned!("../../data/mnist.bantam");
 /// Each digit's class, the class that the desktop read, and the pixels.
 static DIGITS: &[u8] = include_bytes!("../../data/digits.bin");
 const PIXELS: usize = 28 * 28;
+/// No others are linked.
+const LAYERS: &[&bantam::LayerType] = layers![Conv2d, Relu, MaxPool2d, Flatten, Dropout, Dense, Softmax];
 
 /// Numbers that the plan takes: NEON reads weights that are prepared for it, which a scalar FPU does not.
 const ARENA: usize = if cfg!(target_arch = "aarch64") { 838_976 } else { 31_488 } / size_of::<f32>();
@@ -22,10 +27,10 @@ static MEMORY: ConstStaticCell<Aligned<[f32; ARENA]>> = ConstStaticCell::new(Ali
 static HEAP: Heap<{ 2048 * size_of::<usize>() }> = Heap::new();
 
 fn infer() -> Result<bool, Error> {
-    let model = Model::from_bytes(MODEL)?;
+    let model = Model::from_bytes_with(MODEL, LAYERS)?;
     let arena = &mut MEMORY.take().0;
     let arena_bytes = size_of_val(arena);
-    let mut session = Session::with_arena(&model, 1, Isa::detect(), arena)?;
+    let mut session = Session::with_arena(&model, Options::new(1), arena)?;
     if session.plan().peak_bytes() != arena_bytes {
         println!("the plan takes {} bytes of the arena alone", session.plan().peak_bytes());
     }

@@ -15,7 +15,7 @@ pub use row_pairs::RowPairs;
 pub use row_tiles::RowTiles;
 
 use super::activation::Activation;
-use super::geometry::{Axis, Geometry, clear_beyond};
+use super::geometry::{Axis, Geometry, Pitches, clear_beyond, span};
 use super::grad_weights::GradWeights;
 use super::pack::WholeVectors;
 use super::window::split;
@@ -91,6 +91,7 @@ struct Map {
     computed: [usize; 2],
     channels: usize,
     features: usize,
+    pitches: Pitches,
     /// Tiles along each axis.
     tiles: [usize; 2],
 }
@@ -143,12 +144,12 @@ impl Map {
     fn first_read(&self, tiles: Range<usize>, side: usize) -> Range<usize> {
         let reach = self.origin[0] + 2;
         let bottom = |row: usize| ((row + 1) * side).saturating_add_signed(reach);
-        self.first_of(tiles, self.read, self.channels, bottom)
+        self.first_of(tiles, self.read, [self.channels, self.pitches.read], bottom)
     }
 
     /// The rows that these tiles, `side` outputs wide, are the first to write.
     fn first_written(&self, tiles: Range<usize>, side: usize) -> Range<usize> {
-        self.first_of(tiles, self.written, self.features, |row| (row + 1) * side)
+        self.first_of(tiles, self.written, [self.features, self.pitches.write], |row| (row + 1) * side)
     }
 
     /// Where the rows of an array lie that are above the `bottom` of these tiles' rows and not of those before.
@@ -156,13 +157,14 @@ impl Map {
         &self,
         tiles: Range<usize>,
         [height, width]: [usize; 2],
-        channels: usize,
+        [channels, pitch]: [usize; 2],
         bottom: impl Fn(usize) -> usize,
     ) -> Range<usize> {
         let end = |tiles: usize| {
             let Some(last) = tiles.checked_sub(1) else { return 0 };
             let [image, row, _] = self.place(last);
-            (image * height + bottom(row).min(height)) * width * channels
+            // With the last pixel's channels a slice of a wider map ends.
+            ((image * height + bottom(row).min(height)) * width * pitch).saturating_sub(pitch - channels)
         };
         end(tiles.start)..end(tiles.end)
     }
@@ -240,6 +242,7 @@ impl Winograd {
             computed: written,
             channels: self.geometry.channels_in,
             features: self.geometry.channels_out,
+            pitches: Pitches::of(&self.geometry),
             tiles: written.map(|extent| extent.div_ceil(self.tile.side())),
         }
     }
@@ -255,6 +258,7 @@ impl Winograd {
             computed,
             channels: self.geometry.channels_out,
             features: self.geometry.channels_in,
+            pitches: Pitches { read: self.geometry.channels_out, write: self.geometry.channels_in },
             tiles: computed.map(|extent| extent.div_ceil(self.tile.side())),
         }
     }
@@ -322,14 +326,31 @@ impl Winograd {
         output: &mut [f32],
         scratch: &mut [f32],
     ) -> Result<(), Error> {
-        check("input", input, self.geometry.input().iter().product())?;
+        let pitches = Pitches::of(&self.geometry);
+        self.forward_between(pitches, input, packed, bias, activation, output, scratch)
+    }
+
+    /// [`forward`](Self::forward), with pixels at these pitches.
+    #[allow(clippy::too_many_arguments, reason = "those of `forward` and the pitches")]
+    pub(in crate::conv2d) fn forward_between(
+        &self,
+        pitches: Pitches,
+        input: &[f32],
+        packed: &[f32],
+        bias: Option<&[f32]>,
+        activation: Activation,
+        output: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<(), Error> {
+        check("input", input, span(self.geometry.input(), pitches.read))?;
         check("packed weights", packed, self.packed_len())?;
-        check("output", output, self.geometry.output().iter().product())?;
+        check("output", output, span(self.geometry.output(), pitches.write))?;
         check("scratch", scratch, self.forward_scratch_len())?;
         if let Some(bias) = bias {
             check("bias", bias, self.geometry.channels_out)?;
         }
-        self.correlate(&self.forward_map(), input, packed, bias, activation, output, scratch)
+        let map = Map { pitches, ..self.forward_map() };
+        self.correlate(&map, input, packed, bias, activation, output, scratch)
     }
 
     /// Gradient to the input: `[N, OH, OW, Cout]` to `[N, H, W, Cin]`, with weights from
@@ -408,7 +429,8 @@ impl Winograd {
         let (samples, scratch) = scratch.split_at_mut(samples);
         let (gradients, sums) = scratch.split_at_mut(gradients);
         zeros.fill(0.0);
-        let outputs = Map { read: map.written, origin: [0, 0], channels: features, ..map };
+        let pitches = Pitches { read: map.pitches.write, ..map.pitches };
+        let outputs = Map { read: map.written, origin: [0, 0], channels: features, pitches, ..map };
         for tiles in split(map.all_tiles(), map.block_of_sums(points)) {
             let (count, first) = (tiles.len(), tiles.start == 0);
             self.transform_input(TransformPatches {

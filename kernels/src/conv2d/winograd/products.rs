@@ -20,6 +20,9 @@ pub(super) struct Products<'a> {
 
 /// Rows at a time: they use a panel again from the first-level cache.
 const ROWS: usize = 64;
+/// Up to so many the usual panel is not called: that takes a twelfth of the time of 32 channels and four tiles. In
+/// code of its own the loop is a little faster, by 4 % with 256 channels.
+const FEW_CHANNELS: usize = 64;
 
 impl Operation for Products<'_> {
     type Output = ();
@@ -95,6 +98,8 @@ impl Products<'_> {
                         1 if const { V > 1 } => simd.call(Compiled::<N, 1, 1>(tiles)),
                         2 if const { V > 2 } => simd.call(Compiled::<N, 2, 1>(tiles)),
                         3 if const { V > 3 } => simd.call(Compiled::<N, 3, 1>(tiles)),
+                        // SAFETY: as in `Compiled`.
+                        _ if channels <= FEW_CHANNELS => unsafe { tiles.compiled::<S, R, V, 1>(simd) },
                         _ => simd.call(Compiled::<R, V, 1>(tiles)),
                     }
                 }

@@ -1,4 +1,5 @@
 use super::super::activation::Activation;
+use super::super::geometry::span;
 use super::super::window::{panels, vector};
 use super::{Map, points};
 use crate::simd::{Operation, Simd};
@@ -169,11 +170,12 @@ impl<const P: usize, const T: usize> PatchesToPoints<'_, P, T> {
     #[inline(always)]
     fn vectors_of<S: Simd>(self, simd: S, n: usize) {
         let TransformPatches { map, tiles, channels, input, zeros, samples } = self.0;
-        let (pixel_len, first, channels) = (map.channels, channels.start, channels.len());
-        assert!(first + channels <= pixel_len);
+        let (pixel_pitch, first, channels) = (map.pitches.read, channels.start, channels.len());
+        assert!(first + channels <= map.channels);
         let pitch = samples.len() / (T * T);
         assert!(tiles.end <= map.all_tiles() && tiles.len() * channels <= pitch);
-        assert!(input.len() == map.batch * map.read[0] * map.read[1] * pixel_len && zeros.len() >= channels);
+        let shape = [map.batch, map.read[0], map.read[1], map.channels];
+        assert!(input.len() == span(shape, pixel_pitch) && zeros.len() >= channels);
         for (slot, tile) in tiles.enumerate() {
             let [image, tile_row, tile_column] = map.place(tile);
             let top = map.origin[0] + (tile_row * (T - 2)).cast_signed();
@@ -188,7 +190,7 @@ impl<const P: usize, const T: usize> PatchesToPoints<'_, P, T> {
                     let x = left + j.cast_signed();
                     if x >= 0 && x < map.read[1].cast_signed() {
                         let at = (image * map.read[0] + y.cast_unsigned()) * map.read[1] + x.cast_unsigned();
-                        *pixel = input.as_ptr().wrapping_add(at * pixel_len + first);
+                        *pixel = input.as_ptr().wrapping_add(at * pixel_pitch + first);
                     }
                 }
             }
@@ -289,18 +291,18 @@ impl<const T: usize, const M: usize> OutputFromPoints<'_, T, M> {
     #[inline(always)]
     fn vectors_of<S: Simd>(self, simd: S, n: usize) -> bool {
         let TransformOutput { map, tiles, products, bias, activation, output } = self.0;
-        let features = map.features;
+        let (features, pixel_pitch) = (map.features, map.pitches.write);
         let pitch = products.len() / (T * T);
         assert!(tiles.end <= map.all_tiles() && tiles.len() * features <= pitch);
-        assert!(output.len() == map.batch * map.written[0] * map.written[1] * features);
+        assert!(output.len() == span([map.batch, map.written[0], map.written[1], features], pixel_pitch));
         assert!(bias.is_none_or(|bias| bias.len() == features));
-        let row_pitch = map.written[1] * features;
+        let row_pitch = map.written[1] * pixel_pitch;
         let mut finite = Finite::new(simd);
         for (slot, tile) in tiles.enumerate() {
             let [image, tile_row, tile_column] = map.place(tile);
             let (top, left) = (tile_row * M, tile_column * M);
             let (rows, columns) = (M.min(map.computed[0] - top), M.min(map.computed[1] - left));
-            let first = (image * map.written[0] + top) * row_pitch + left * features;
+            let first = (image * map.written[0] + top) * row_pitch + left * pixel_pitch;
             for index in 0..features.div_ceil(n) {
                 let feature = (index * n).min(features - n);
                 // SAFETY: there is a bias for each feature; a point has `pitch` elements, enough for all tiles;
@@ -319,7 +321,7 @@ impl<const T: usize, const M: usize> OutputFromPoints<'_, T, M> {
                         activation,
                         output,
                         row_pitch,
-                        features,
+                        pixel_pitch,
                         rows,
                         columns,
                         n,
@@ -342,7 +344,7 @@ struct Outputs<V> {
     output: *mut f32,
     /// From one row to the next, and from one column to the next.
     row_pitch: usize,
-    features: usize,
+    pixel_pitch: usize,
     rows: usize,
     columns: usize,
     n: usize,
@@ -409,12 +411,12 @@ impl<V: Copy> Outputs<V> {
             let output = self.output.add(y * self.row_pitch);
             if self.columns == M {
                 for (x, &sum) in sums.iter().enumerate() {
-                    store(simd, output.add(x * self.features), sum, self.n);
+                    store(simd, output.add(x * self.pixel_pitch), sum, self.n);
                 }
             } else {
                 for (x, &sum) in sums.iter().enumerate() {
                     if x < self.columns {
-                        store(simd, output.add(x * self.features), sum, self.n);
+                        store(simd, output.add(x * self.pixel_pitch), sum, self.n);
                     }
                 }
             }

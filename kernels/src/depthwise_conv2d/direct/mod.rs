@@ -171,6 +171,7 @@ impl Correlate<'_> {
     ) {
         let [vertical, horizontal] = self.sweeps;
         let usual = [vertical.taps, vertical.stride] == [horizontal.taps, horizontal.stride]
+            && [vertical.dilation, horizontal.dilation] == [1, 1]
             && matches!((horizontal.taps, horizontal.stride), (3 | 5, 1 | 2));
         let plain = WHOLE && self.depth == 1 && self.group == 1 && usual && vertical.positions >= Q;
         // Vectors are worth a test of each column that may lie outside; numbers are not.
@@ -208,10 +209,11 @@ impl Correlate<'_> {
     #[inline(always)]
     fn reach(&self, [vertical, horizontal]: [&Segment; 2]) -> Reach {
         let channels = self.read_channels();
+        let [down, across] = self.sweeps;
         Reach {
             rows: vertical.taps.len(),
             columns: horizontal.taps.len(),
-            input_pitch: [self.sweeps[1].read * channels, channels],
+            input_pitch: [down.dilation * across.read * channels, across.dilation * channels],
             weight_pitch: self.weights.pitch,
             depth: self.depth,
         }

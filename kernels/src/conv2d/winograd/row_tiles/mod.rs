@@ -2,7 +2,7 @@ mod products;
 mod transform;
 
 use super::super::activation::Activation;
-use super::super::geometry::{Axis, Geometry};
+use super::super::geometry::{Axis, Geometry, Pitches, span};
 use super::super::pack::WholeVectors;
 use super::pitch;
 use crate::error::{check, elements};
@@ -248,28 +248,62 @@ impl RowTiles {
         output: &mut [f32],
         scratch: &mut [f32],
     ) -> Result<(), Error> {
+        let pitches = Pitches::of(&self.geometry);
+        self.forward_between(pitches, input, packed, bias, activation, output, scratch)
+    }
+
+    /// [`forward`](Self::forward), with pixels at these pitches.
+    #[allow(clippy::too_many_arguments, reason = "those of `forward` and the pitches")]
+    pub(in crate::conv2d) fn forward_between(
+        &self,
+        pitches: Pitches,
+        input: &[f32],
+        packed: &[f32],
+        bias: Option<&[f32]>,
+        activation: Activation,
+        output: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<(), Error> {
         let [batch, h, w, channels] = self.geometry.input();
         let ([height, width], features) = (self.written(), self.geometry.channels_out);
-        check("input", input, batch * h * w * channels)?;
+        check("input", input, span([batch, h, w, channels], pitches.read))?;
         check("packed weights", packed, self.packed_len())?;
-        check("output", output, batch * height * width * features)?;
+        check("output", output, span([batch, height, width, features], pitches.write))?;
         check("scratch", scratch, self.scratch_len())?;
         if let Some(bias) = bias {
             check("bias", bias, features)?;
         }
         let (parted, samples) = scratch.split_at_mut(self.scratch()[0]);
         let (all, block) = (self.geometry.axes[0].output, self.block());
-        let images = input.chunks_exact(h * w * channels);
-        for (image, output) in images.zip(output.chunks_exact_mut(height * width * features)) {
+        // The last may be shorter: with the last pixel's channels a slice of a wider map ends.
+        let images = input.chunks(h * w * pitches.read);
+        for (image, output) in images.zip(output.chunks_mut(height * width * pitches.write)) {
             let mut rest = output;
             for first in (0..all).step_by(block) {
                 let rows = first..all.min(first + block);
-                let (output, behind) = rest.split_at_mut(rows.len() * height / all * width * features);
+                let len = rows.len() * height / all * width * pitches.write;
+                let (output, behind) = rest.split_at_mut(len.min(rest.len()));
                 rest = behind;
-                let transform = Transform { tiles: self, rows: rows.clone(), image, parted, samples };
+                let transform = Transform {
+                    tiles: self,
+                    rows: rows.clone(),
+                    image,
+                    pixel_pitch: pitches.read,
+                    parted,
+                    samples,
+                };
                 self.transform(transform);
                 let rows = rows.len();
-                let product = Product { tiles: self, rows, samples, packed, bias, activation, output };
+                let product = Product {
+                    tiles: self,
+                    rows,
+                    samples,
+                    packed,
+                    bias,
+                    activation,
+                    output,
+                    pixel_pitch: pitches.write,
+                };
                 if !self.multiply(product) {
                     return Err(Error::NotFinite);
                 }

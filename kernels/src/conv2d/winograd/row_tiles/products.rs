@@ -1,4 +1,5 @@
 use super::super::super::activation::Activation;
+use super::super::super::geometry::span;
 use super::super::points;
 use super::super::transform::{Finite, load, store};
 use super::{OUTPUTS, RowTiles};
@@ -17,6 +18,8 @@ pub(super) struct Product<'a> {
     pub bias: Option<&'a [f32]>,
     pub activation: Activation,
     pub output: &'a mut [f32],
+    /// From one pixel of the output to the next.
+    pub pixel_pitch: usize,
 }
 
 /// Where a tile reads and writes, in elements, and how many of its columns are written.
@@ -40,7 +43,7 @@ struct Shared<V> {
     bias: V,
     activation: Activation,
     output: *mut f32,
-    features: usize,
+    pixel_pitch: usize,
     /// Features of the vector.
     n: usize,
 }
@@ -79,13 +82,14 @@ impl<const T: usize, const P: usize, const ROWS: usize> ToOutputs<'_, T, P, ROWS
         let RowTiles { geometry, form, .. } = *product.tiles;
         let [vertical, horizontal] = geometry.axes;
         let [features, tiles, line] = [geometry.channels_out, product.tiles.tiles(), product.tiles.line()];
+        let pixel_pitch = product.pixel_pitch;
         let pitch = product.samples.len() / form.planes();
         let panel = product.tiles.depth() * form.weights() * S::LANES;
         let seen = (product.rows - 1) * vertical.stride + vertical.window;
         let [columns, width] = [OUTPUTS / ROWS, horizontal.output / ROWS];
         assert!(form.phases() * seen * line <= pitch);
         assert!(product.packed.len() == panel * features.div_ceil(S::LANES));
-        assert!(product.output.len() == product.rows / ROWS * width * features);
+        assert!(product.output.len() >= span([1, product.rows / ROWS, width, features], pixel_pitch));
         let mut list = [Place::default(); TILES];
         let mut finite = Finite::new(simd);
         let (mut row, mut tile) = (0, 0);
@@ -95,13 +99,13 @@ impl<const T: usize, const P: usize, const ROWS: usize> ToOutputs<'_, T, P, ROWS
                 let run = (tiles - tile).min((TILES - count) / ROWS);
                 let next_row = vertical.stride * form.phases() * line;
                 let mut read = row * next_row + tile * geometry.channels_in;
-                let mut write = (row / ROWS * width + tile * columns) * features;
+                let mut write = (row / ROWS * width + tile * columns) * pixel_pitch;
                 for places in list[count..count + run * ROWS].chunks_exact_mut(ROWS) {
                     for (i, place) in places.iter_mut().enumerate() {
                         *place = Place { read: read + i * next_row, write, columns };
                     }
                     read += geometry.channels_in;
-                    write += columns * features;
+                    write += columns * pixel_pitch;
                 }
                 (count, tile) = (count + run * ROWS, tile + run);
                 if tile == tiles {
@@ -127,7 +131,7 @@ impl<const T: usize, const P: usize, const ROWS: usize> ToOutputs<'_, T, P, ROWS
                         },
                         activation: product.activation,
                         output: product.output.as_mut_ptr().add(first),
-                        features,
+                        pixel_pitch,
                         n,
                     }
                 };
@@ -280,13 +284,13 @@ impl<V: Copy> Shared<V> {
         if place.columns == N {
             for (x, &output) in outputs.iter().enumerate() {
                 // SAFETY: the caller's promise.
-                unsafe { store(simd, start.add(x * self.features), output, self.n) };
+                unsafe { store(simd, start.add(x * self.pixel_pitch), output, self.n) };
             }
         } else {
             for (x, &output) in outputs.iter().enumerate() {
                 if x < place.columns {
                     // SAFETY: the caller's promise.
-                    unsafe { store(simd, start.add(x * self.features), output, self.n) };
+                    unsafe { store(simd, start.add(x * self.pixel_pitch), output, self.n) };
                 }
             }
         }

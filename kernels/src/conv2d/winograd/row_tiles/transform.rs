@@ -1,3 +1,4 @@
+use super::super::super::geometry::span;
 use super::super::super::window::{split, vector};
 use super::super::points;
 use super::super::transform::{load, store};
@@ -61,6 +62,8 @@ pub(super) struct Transform<'a> {
     /// Of the output.
     pub rows: Range<usize>,
     pub image: &'a [f32],
+    /// From one pixel of the image to the next.
+    pub pixel_pitch: usize,
     pub parted: &'a mut [f32],
     pub samples: &'a mut [f32],
 }
@@ -69,14 +72,15 @@ impl Transform<'_> {
     /// Rows by columns, `[OUTPUTS * stride, rows, tiles + 1, Cin]`: the same columns of all tiles lie beside each
     /// other, and are transformed a vector at a time. Columns outside the image are left as they are.
     ///
-    /// `C` is the number of channels, or zero for any.
+    /// `C` is the number of channels of pixels that lie beside each other, or zero for any.
     #[inline(always)]
     fn part<const PERIOD: usize, const C: usize>(&mut self, rows: Range<usize>) {
-        let channels = if C > 0 { C } else { self.tiles.geometry.channels_in };
+        let [channels, pitch] =
+            if C > 0 { [C, C] } else { [self.tiles.geometry.channels_in, self.pixel_pitch] };
         let axis = self.tiles.geometry.axes[1];
         let line = self.tiles.line();
         let column_len = self.parted.len() / PERIOD;
-        let row_len = axis.input * channels;
+        let row_len = span([1, 1, axis.input, channels], pitch);
         for first in 0..PERIOD {
             let outside = axis.before.saturating_sub(first).div_ceil(PERIOD);
             let inside = (axis.input + axis.before).saturating_sub(first).div_ceil(PERIOD);
@@ -84,10 +88,11 @@ impl Transform<'_> {
             if outside >= inside {
                 continue;
             }
-            let start = (outside * PERIOD + first - axis.before) * channels;
+            let start = (outside * PERIOD + first - axis.before) * pitch;
             let column = self.parted[first * column_len..].chunks_exact_mut(line);
             for (column, y) in column.zip(rows.clone()) {
-                let samples = self.image[y * row_len..][..row_len][start..].chunks(PERIOD * channels);
+                let row = &self.image[y * axis.input * pitch..][..row_len];
+                let samples = row[start..].chunks(PERIOD * pitch);
                 let pixels = column[outside * channels..inside * channels].chunks_exact_mut(channels);
                 for (pixel, samples) in pixels.zip(samples) {
                     match (pixel.first_chunk_mut::<C>(), samples.first_chunk::<C>()) {
@@ -135,9 +140,9 @@ impl<const T: usize, const PERIOD: usize> Operation for ToPoints<'_, T, PERIOD> 
             let first = inside.start + rows.start;
             let y = top.wrapping_add_unsigned(first).cast_unsigned();
             let count = rows.len();
-            match channels {
+            match transform.pixel_pitch {
                 1 => transform.part::<PERIOD, 1>(y..y + count),
-                3 => transform.part::<PERIOD, 3>(y..y + count),
+                3 if channels == 3 => transform.part::<PERIOD, 3>(y..y + count),
                 _ => transform.part::<PERIOD, 0>(y..y + count),
             }
             let len = count * line;

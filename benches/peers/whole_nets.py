@@ -1,0 +1,54 @@
+"""The whole nets that are compared, with random numbers in them, the same ones every time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from nets import Add, Flatten, GlobalAverage, MaxPool, Net, chain, numbers, random_conv, random_dense
+
+
+def mnist(batch: int) -> Net:
+    """The ConvNet for MNIST of the Keras book, without its softmax."""
+    random = np.random.default_rng(1)
+    return chain(
+        numbers(random, batch, 1, 28, 28),
+        random_conv(random, 1, 32, (3, 3)),
+        MaxPool(2, 2),
+        random_conv(random, 32, 64, (3, 3)),
+        MaxPool(2, 2),
+        random_conv(random, 64, 64, (3, 3)),
+        Flatten(),
+        random_dense(random, 576, 64, relu=True),
+        random_dense(random, 64, 10, relu=False),
+    )
+
+
+def resnet18(batch: int) -> Net:
+    """ResNet-18 for pictures of 56x56x3: batch norms folded into the convolutions, and no softmax."""
+    random = np.random.default_rng(1)
+    net = Net(numbers(random, batch, 3, 56, 56))
+    net.add(random_conv(random, 3, 64, (7, 7), stride=2, pad=3))
+    value = net.add(MaxPool(3, 2, pad=1))
+    channels = 64
+    for stage in (64, 128, 256, 512):
+        for _ in range(2):
+            # The first block of a stage with more channels halves the picture.
+            stride = 1 if channels == stage else 2
+            net.add(random_conv(random, channels, stage, (3, 3), stride, pad=1), value)
+            branch = net.add(random_conv(random, stage, stage, (3, 3), pad=1, relu=False))
+            if stride == 2:
+                value = net.add(random_conv(random, channels, stage, (1, 1), stride, relu=False), value)
+            value = net.add(Add(), branch, value)
+            channels = stage
+    net.add(GlobalAverage())
+    net.add(random_dense(random, 512, 1000, relu=False))
+    return net
+
+
+# How the nets are built by the size of a batch, and the batches that are timed.
+NETS: dict[str, tuple[Callable[[int], Net], tuple[int, ...]]] = {
+    "mnist": (mnist, (1, 64)),
+    "resnet18-56": (resnet18, (1, 16)),
+}

@@ -1,0 +1,472 @@
+use super::model::{Blueprint, Model, in_layer};
+use crate::layers::{AttributesMut, Differentiable, Initial};
+use crate::memory::heap;
+use crate::{
+    Add, AveragePool2d, BatchNormalization, Concatenate, Conv2d, Dense, DepthwiseConv2d, Dropout, Error,
+    Flatten, GlobalAveragePool2d, GlobalMaxPool2d, HardSigmoid, HardSwish, Initializer, LayerType, LeakyRelu,
+    MaxPool2d, Multiply, Relu, Relu6, SeparableConv2d, Shape, Sigmoid, Silu, Softmax, Tanh, ZeroPadding2d,
+};
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use bantam_kernels::conv2d::Activation;
+use core::cell::RefCell;
+use rand_core::SeedableRng;
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+/// A model described value by value, with branches, several inputs and several outputs.
+///
+/// Each layer is a method of the value that it reads, and gives another. [`build`](GraphBuilder::build) checks the shapes
+/// and draws the weights.
+///
+/// ```
+/// use bantam::{Conv2d, GraphBuilder};
+/// let net = GraphBuilder::new();
+/// let x = net.input([8, 8, 3]);
+/// let y = x.conv2d_with(4, [3, 3], Conv2d::same()).named("stem").relu();
+/// let model = net.build(&[y.flatten().dense(10)], 7)?;
+/// assert_eq!(model.node("stem")?.output_shape().dims(), [8, 8, 4]);
+/// # Ok::<(), bantam::Error>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct GraphBuilder(RefCell<Drafts>);
+
+/// A value of a [`GraphBuilder`]'s graph: an input, or what a layer gives.
+#[derive(Clone, Copy, Debug)]
+pub struct Value<'g> {
+    graph: &'g GraphBuilder,
+    place: Place,
+}
+
+/// Where a value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Input(usize),
+    /// A node, and the one that names and initialisers are of: an activation may be a layer behind it.
+    Node {
+        node: usize,
+        named: usize,
+    },
+}
+
+/// Nodes that have no shapes yet.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Drafts {
+    inputs: Vec<Vec<usize>>,
+    nodes: Vec<Draft>,
+    /// What cannot be built, the first of it.
+    refused: Option<Error>,
+}
+
+#[derive(Clone, Debug)]
+struct Draft {
+    /// Empty if it is to be called as Keras calls it.
+    name: String,
+    layer: &'static LayerType,
+    attributes: Result<Vec<u8>, Error>,
+    initializer: Initializer,
+    inputs: Vec<Place>,
+    shares: Option<usize>,
+}
+
+impl Drafts {
+    pub fn input(&mut self, shape: &[usize]) -> Place {
+        self.inputs.push(shape.to_vec());
+        Place::Input(self.inputs.len() - 1)
+    }
+
+    fn layer<L: Differentiable>(&mut self, layer: &L, inputs: &[Place]) -> Place {
+        let mut attributes = AttributesMut::default();
+        layer.write(&mut attributes);
+        let attributes = attributes.into_bytes();
+        let (name, initializer, inputs) = (String::new(), Initializer::default(), inputs.to_vec());
+        self.push(Draft { name, layer: &L::TRAINABLE, attributes, initializer, inputs, shares: None })
+    }
+
+    fn push(&mut self, draft: Draft) -> Place {
+        self.nodes.push(draft);
+        let node = self.nodes.len() - 1;
+        Place::Node { node, named: node }
+    }
+
+    /// The layer that gave a value, and its activation, on top of another.
+    fn reuse(&mut self, input: Place, of: Place) -> Place {
+        let Place::Node { node: last, named: first } = of else {
+            return self.refuse(Error::Value { expected: "one that a layer gives", got: "an input" });
+        };
+        let (mut place, named) = (input, self.nodes.len());
+        for shares in first..=last {
+            let draft = Draft { name: String::new(), inputs: [place].into(), ..self.nodes[shares].clone() };
+            place = self.push(Draft { shares: Some(shares), ..draft });
+        }
+        match place {
+            Place::Node { node, .. } => Place::Node { node, named },
+            input => input,
+        }
+    }
+
+    /// [`build`](Self::build) will give that error, whatever is made of the place.
+    fn refuse(&mut self, error: Error) -> Place {
+        self.refused.get_or_insert(error);
+        Place::Input(0)
+    }
+
+    pub fn named(&mut self, place: Place, name: &str) {
+        if let Place::Node { named, .. } = place {
+            self.nodes[named].name = String::from(name);
+        }
+    }
+
+    pub fn initializer(&mut self, place: Place, initializer: Initializer) {
+        if let Place::Node { named, .. } = place {
+            self.nodes[named].initializer = initializer;
+        }
+    }
+
+    /// Gives each node without a name Keras's: `conv2d`, `conv2d_1`, …
+    fn name_all(&mut self) {
+        let mut counts: Vec<(&str, usize)> = Vec::new();
+        for draft in self.nodes.iter_mut().filter(|draft| draft.name.is_empty()) {
+            let base = draft.layer.base;
+            let count = match counts.iter_mut().find(|(name, _)| *name == base) {
+                Some((_, count)) => count,
+                None => {
+                    counts.push((base, 0));
+                    let last = counts.len() - 1;
+                    &mut counts[last].1
+                }
+            };
+            draft.name = if *count == 0 { base.into() } else { format!("{base}_{count}") };
+            *count += 1;
+        }
+    }
+
+    pub fn build(mut self, outputs: &[Place], seed: u64) -> Result<Model<'static>, Error> {
+        if let Some(error) = self.refused.take() {
+            return Err(error);
+        }
+        self.name_all();
+        let mut inputs = heap::list(self.inputs.len())?;
+        for dims in &self.inputs {
+            inputs.push(Shape::new(dims)?);
+        }
+        let first = inputs.len();
+        let value = |place: &Place| match *place {
+            Place::Input(input) => input,
+            Place::Node { node, .. } => first + node,
+        };
+        let edges = self.nodes.iter().map(|draft| draft.inputs.len()).sum();
+        let mut model = Model::with_inputs(inputs, self.nodes.len(), edges)?;
+        let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
+        for draft in self.nodes {
+            let Draft { name, layer, attributes, initializer, inputs, shares } = draft;
+            let attributes = attributes.map_err(|cause| in_layer(&name, cause))?;
+            let (name, attributes) = (Cow::Owned(name), Cow::Owned(attributes));
+            let blueprint = Blueprint { name, layer, attributes, trainable: true, shares };
+            model.push(blueprint, &mut inputs.iter().map(value), &mut |spec| {
+                let mut values = heap::zeros(spec.shape.elements())?;
+                match spec.initial {
+                    Initial::Constant(value) => values.fill(value),
+                    Initial::Drawn { fan_in, fan_out } => {
+                        initializer.fill(fan_in, fan_out, &mut random, &mut values);
+                    }
+                }
+                Ok(Cow::Owned(values))
+            })?;
+        }
+        model.set_outputs(outputs.iter().map(value).collect())?;
+        Ok(model)
+    }
+}
+
+impl GraphBuilder {
+    /// Without inputs yet.
+    pub fn new() -> GraphBuilder {
+        GraphBuilder::default()
+    }
+
+    /// An input of that shape, of one sample: `[H, W, C]` for images.
+    pub fn input(&self, shape: impl AsRef<[usize]>) -> Value<'_> {
+        Value { graph: self, place: self.0.borrow_mut().input(shape.as_ref()) }
+    }
+
+    /// A layer of several inputs.
+    pub fn layer<L: Differentiable>(&self, layer: L, inputs: &[Value<'_>]) -> Value<'_> {
+        let places = self.places(inputs);
+        let mut drafts = self.0.borrow_mut();
+        let place = match places {
+            Ok(places) => drafts.then(&places, &layer),
+            Err(error) => drafts.refuse(error),
+        };
+        Value { graph: self, place }
+    }
+
+    fn place(&self, value: &Value<'_>) -> Result<Place, Error> {
+        if core::ptr::eq(self, value.graph) {
+            return Ok(value.place);
+        }
+        Err(Error::Value { expected: "one of this builder", got: "one of another" })
+    }
+
+    fn places(&self, values: &[Value<'_>]) -> Result<Vec<Place>, Error> {
+        values.iter().map(|value| self.place(value)).collect()
+    }
+
+    /// The sum of values of one shape.
+    pub fn add(&self, values: &[Value<'_>]) -> Value<'_> {
+        self.layer(Add, values)
+    }
+
+    /// The product of two values of one shape, or of a map and a factor for each of its channels.
+    pub fn multiply(&self, a: Value<'_>, b: Value<'_>) -> Value<'_> {
+        self.layer(Multiply, &[a, b])
+    }
+
+    /// The channels of values beside each other.
+    pub fn concatenate(&self, values: &[Value<'_>]) -> Value<'_> {
+        self.layer(Concatenate, values)
+    }
+
+    /// The model that gives these values, with weights drawn from `seed`; biases are zero. Layers that no output depends
+    /// on stay in it.
+    ///
+    /// # Errors
+    /// A layer cannot take what it reads, a size is zero, a name is taken, a value is another builder's, there is no
+    /// output, there are more than 4,096 layers, or there is no memory for the weights.
+    pub fn build(&self, outputs: &[Value<'_>], seed: u64) -> Result<Model<'static>, Error> {
+        let places = self.places(outputs)?;
+        self.0.borrow().clone().build(&places, seed)
+    }
+}
+
+impl<'g> Value<'g> {
+    /// Any layer of one input.
+    #[must_use]
+    pub fn layer<L: Differentiable>(self, layer: L) -> Value<'g> {
+        Value { graph: self.graph, place: self.graph.0.borrow_mut().then(&[self.place], &layer) }
+    }
+
+    /// The layer that gave `other`, on top of this value: with the same weights, which learn from both uses.
+    ///
+    /// ```
+    /// let net = bantam::GraphBuilder::new();
+    /// let (left, right) = (net.input([8]), net.input([8]));
+    /// let y = left.dense(4);
+    /// let model = net.build(&[y, right.reuse_layer_of(y)], 7)?;
+    /// assert_eq!(model.parameter_count(), 8 * 4 + 4);
+    /// # Ok::<(), bantam::Error>(())
+    /// ```
+    #[must_use]
+    pub fn reuse_layer_of(self, other: Value<'_>) -> Value<'g> {
+        let other = self.graph.place(&other);
+        let mut drafts = self.graph.0.borrow_mut();
+        let place = match other {
+            Ok(other) => drafts.reuse(self.place, other),
+            Err(error) => drafts.refuse(error),
+        };
+        Value { graph: self.graph, place }
+    }
+
+    /// Names the layer. Without a name it is called as in Keras: `conv2d`, `conv2d_1`, …
+    #[must_use]
+    pub fn named(self, name: &str) -> Value<'g> {
+        self.graph.0.borrow_mut().named(self.place, name);
+        self
+    }
+
+    /// Draws the layer's weights from that distribution; the default is Glorot's.
+    #[must_use]
+    pub fn initializer(self, initializer: Initializer) -> Value<'g> {
+        self.graph.0.borrow_mut().initializer(self.place, initializer);
+        self
+    }
+}
+
+impl Drafts {
+    /// A layer, and its activation.
+    pub fn then<L: Differentiable>(&mut self, inputs: &[Place], layer: &L) -> Place {
+        let place = self.layer(layer, inputs);
+        let activated = match layer.activation() {
+            Activation::None => return place,
+            Activation::Relu => self.layer(&Relu, &[place]),
+            Activation::Relu6 => self.layer(&Relu6, &[place]),
+        };
+        match (place, activated) {
+            (Place::Node { node: named, .. }, Place::Node { node, .. }) => Place::Node { node, named },
+            _ => activated,
+        }
+    }
+}
+
+/// The layers of one input, as methods of what comes before.
+macro_rules! chain {
+    ($this:ty) => {
+        /// The methods that add a layer.
+        impl $this {
+            /// A convolution with a square kernel, stride 1, no padding and a bias.
+            #[must_use]
+            pub fn conv2d(self, filters: usize, kernel: usize) -> Self {
+                self.conv2d_with(filters, [kernel, kernel], Conv2d::valid())
+            }
+
+            /// A convolution with that kernel, stride, padding and what else there is to say.
+            #[must_use]
+            pub fn conv2d_with(self, filters: usize, kernel: [usize; 2], how: Conv2d) -> Self {
+                self.layer(how.filters(filters).kernel(kernel))
+            }
+
+            /// A convolution of each channel by itself with a square kernel, stride 1, no padding and a bias.
+            #[must_use]
+            pub fn depthwise_conv2d(self, kernel: usize) -> Self {
+                self.depthwise_conv2d_with([kernel, kernel], DepthwiseConv2d::valid())
+            }
+
+            /// A convolution of each channel by itself, with that kernel and what else there is to say.
+            #[must_use]
+            pub fn depthwise_conv2d_with(self, kernel: [usize; 2], how: DepthwiseConv2d) -> Self {
+                self.layer(how.kernel(kernel))
+            }
+
+            /// A depthwise convolution with a square kernel, stride 1 and no padding, and a 1×1 convolution with a bias.
+            #[must_use]
+            pub fn separable_conv2d(self, filters: usize, kernel: usize) -> Self {
+                self.separable_conv2d_with(filters, [kernel, kernel], SeparableConv2d::valid())
+            }
+
+            /// A depthwise convolution and a 1×1 convolution, with that kernel and what else there is to say.
+            #[must_use]
+            pub fn separable_conv2d_with(
+                self,
+                filters: usize,
+                kernel: [usize; 2],
+                how: SeparableConv2d,
+            ) -> Self {
+                self.layer(how.filters(filters).kernel(kernel))
+            }
+
+            /// The maximum of square windows side by side.
+            #[must_use]
+            pub fn max_pool2d(self, window: usize) -> Self {
+                self.layer(MaxPool2d::new(window))
+            }
+
+            /// The maximum of windows.
+            #[must_use]
+            pub fn max_pool2d_with(self, how: MaxPool2d) -> Self {
+                self.layer(how)
+            }
+
+            /// The mean of square windows side by side.
+            #[must_use]
+            pub fn average_pool2d(self, window: usize) -> Self {
+                self.layer(AveragePool2d::new(window))
+            }
+
+            /// The mean of windows.
+            #[must_use]
+            pub fn average_pool2d_with(self, how: AveragePool2d) -> Self {
+                self.layer(how)
+            }
+
+            /// The mean over all pixels, `[C]`.
+            #[must_use]
+            pub fn global_average_pool2d(self) -> Self {
+                self.layer(GlobalAveragePool2d::new())
+            }
+
+            /// The maximum over all pixels, `[C]`.
+            #[must_use]
+            pub fn global_max_pool2d(self) -> Self {
+                self.layer(GlobalMaxPool2d::new())
+            }
+
+            /// Batch normalisation by moving statistics, with Keras's epsilon.
+            #[must_use]
+            pub fn batch_normalization(self) -> Self {
+                self.layer(BatchNormalization::new())
+            }
+
+            /// Zeros around a map: `[[top, bottom], [left, right]]`.
+            #[must_use]
+            pub fn zero_padding2d(self, padding: [[usize; 2]; 2]) -> Self {
+                self.layer(ZeroPadding2d::new(padding))
+            }
+
+            /// All dimensions of a sample in one.
+            #[must_use]
+            pub fn flatten(self) -> Self {
+                self.layer(Flatten)
+            }
+
+            /// A dense layer with a bias.
+            #[must_use]
+            pub fn dense(self, units: usize) -> Self {
+                self.layer(Dense::new(units))
+            }
+
+            /// `max(0, x)`, in one pass with a layer before it that can take it.
+            #[must_use]
+            pub fn relu(self) -> Self {
+                self.layer(Relu)
+            }
+
+            /// `min(max(0, x), 6)`, in one pass with a layer before it that can take it.
+            #[must_use]
+            pub fn relu6(self) -> Self {
+                self.layer(Relu6)
+            }
+
+            /// `x`, and times `slope` where it is negative.
+            #[must_use]
+            pub fn leaky_relu(self, slope: f32) -> Self {
+                self.layer(LeakyRelu::new(slope))
+            }
+
+            /// `1 / (1 + exp(-x))`
+            #[must_use]
+            pub fn sigmoid(self) -> Self {
+                self.layer(Sigmoid)
+            }
+
+            /// The hyperbolic tangent.
+            #[must_use]
+            pub fn tanh(self) -> Self {
+                self.layer(Tanh)
+            }
+
+            /// `x / (1 + exp(-x))`
+            #[must_use]
+            pub fn silu(self) -> Self {
+                self.layer(Silu)
+            }
+
+            /// `x · min(max(0, x + 3), 6) / 6`
+            #[must_use]
+            pub fn hard_swish(self) -> Self {
+                self.layer(HardSwish)
+            }
+
+            /// `min(max(0, x + 3), 6) / 6`
+            #[must_use]
+            pub fn hard_sigmoid(self) -> Self {
+                self.layer(HardSigmoid)
+            }
+
+            /// Softmax over the last dimension.
+            #[must_use]
+            pub fn softmax(self) -> Self {
+                self.layer(Softmax)
+            }
+
+            /// Zeroes that share of elements at random, in training only.
+            #[must_use]
+            pub fn dropout(self, rate: f32) -> Self {
+                self.layer(Dropout::new(rate))
+            }
+        }
+    };
+}
+
+chain!(Value<'_>);
+chain!(super::Sequential);

@@ -1,0 +1,229 @@
+//! Batch normalisation goes into the layer before it.
+
+use super::Model;
+use super::model::{Blueprint, in_layer};
+use super::node::Node;
+use crate::layers::{AttributesMut, Layer};
+use crate::memory::heap;
+use crate::{BatchNormalization, Conv2d, Dense, DepthwiseConv2d, Error, Parameter, SeparableConv2d};
+use alloc::borrow::Cow;
+use alloc::vec::Vec;
+use core::mem;
+
+impl<'m> Model<'m> {
+    /// The same model with less to compute: each [`BatchNormalization`] right behind a [`Conv2d`], [`DepthwiseConv2d`],
+    /// [`SeparableConv2d`] or [`Dense`] goes into that layer's kernel and bias. The outputs are the same up to rounding.
+    ///
+    /// It stays where that layer shares its weights, or its output is read elsewhere too or is the model's. All other
+    /// nodes keep their names, and whether they are trainable.
+    ///
+    /// ```
+    /// use bantam::{Conv2d, Sequential};
+    /// let net = Sequential::new([8, 8, 3]).conv2d_with(4, [3, 3], Conv2d::same().no_bias());
+    /// let model = net.batch_normalization().relu().build(1)?;
+    /// let folded = model.fold()?;
+    /// let names: Vec<_> = folded.nodes().iter().map(|node| node.name()).collect();
+    /// assert_eq!(names, ["conv2d", "re_lu"]);
+    /// assert_eq!(folded.weights("conv2d")?[1].name(), "bias");
+    /// # Ok::<(), bantam::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A variance is negative or no finite number, or there is no memory for the weights.
+    pub fn fold(&self) -> Result<Model<'m>, Error> {
+        let (first, count) = (self.inputs.len(), self.nodes.len());
+        let mut readers = self.readers()?;
+        let mut folded: Vec<Option<Folded>> = heap::list(count)?;
+        folded.resize_with(count, || None);
+        // Of each value the one that takes its place: itself if its node stays.
+        let mut becomes = heap::list(first + count)?;
+        becomes.extend(0..first + count);
+        for (index, node) in self.nodes.iter().enumerate() {
+            let (Some(layer), &[input]) = (node.layer::<BatchNormalization>(), self.inputs_of(node)) else {
+                continue;
+            };
+            let (value, output) = (becomes[input], first + index);
+            let Some(before) = value.checked_sub(first) else { continue };
+            if readers[value] != 1 || self.shares_weights(before) {
+                continue;
+            }
+            if folded[before].is_none() {
+                folded[before] = Folded::new(&self.nodes[before], self.parameters_of(&self.nodes[before]))?;
+            }
+            let Some(folded) = &mut folded[before] else { continue };
+            let statistics = self.parameters_of(node);
+            folded.normalize(layer, statistics).map_err(|cause| in_layer(&node.name, cause))?;
+            (becomes[output], readers[value]) = (value, readers[output]);
+        }
+        self.with_folded(&becomes, folded)
+    }
+
+    /// How often each value is read, or is an output.
+    fn readers(&self) -> Result<Vec<usize>, Error> {
+        let count = self.inputs.len() + self.nodes.len();
+        let mut readers = heap::list(count)?;
+        readers.resize(count, 0);
+        self.edges.iter().chain(&self.outputs).for_each(|&value| readers[value] += 1);
+        Ok(readers)
+    }
+
+    fn shares_weights(&self, node: usize) -> bool {
+        let weights = &self.nodes[node].parameters;
+        let others = self.nodes.iter().enumerate().filter(|&(other, _)| other != node);
+        !weights.is_empty() && others.map(|(_, other)| &other.parameters).any(|other| other == weights)
+    }
+
+    /// Without the nodes that became others.
+    fn with_folded(&self, becomes: &[usize], folded: Vec<Option<Folded>>) -> Result<Model<'m>, Error> {
+        let first = self.inputs.len();
+        let stays = |node: usize| becomes[first + node] == first + node;
+        let count = (0..self.nodes.len()).filter(|&node| stays(node)).count();
+        let mut inputs = heap::list(first)?;
+        inputs.extend_from_slice(&self.inputs);
+        let mut model = Model::with_inputs(inputs, count, self.edges.len())?;
+        let mut numbers: Vec<usize> = heap::list(becomes.len())?;
+        numbers.extend(0..first);
+        for ((index, node), folded) in self.nodes.iter().enumerate().zip(folded) {
+            if !stays(index) {
+                numbers.push(numbers[becomes[first + index]]);
+                continue;
+            }
+            numbers.push(first + model.nodes.len());
+            let same = |&earlier: &usize| stays(earlier) && self.nodes[earlier].parameters == node.parameters;
+            let shares = if node.parameters.is_empty() { None } else { (0..index).find(same) };
+            let (attributes, weights) = match folded {
+                Some(Folded { attributes, weights }) => (Cow::Owned(attributes), weights),
+                None => (copied(&node.attributes)?, Vec::new()),
+            };
+            let mut own = self.parameters_of(node).iter().map(|parameter| copied(&parameter.values));
+            let mut weights = weights.into_iter().map(|weights| Ok(Cow::Owned(weights)));
+            let blueprint = Blueprint {
+                name: match &node.name {
+                    Cow::Borrowed(name) => Cow::Borrowed(*name),
+                    Cow::Owned(name) => Cow::Owned(heap::text(name)?),
+                },
+                layer: node.layer,
+                attributes,
+                trainable: node.trainable,
+                shares: shares.map(|earlier| numbers[first + earlier] - first),
+            };
+            model.push(
+                blueprint,
+                &mut self.inputs_of(node).iter().map(|&value| numbers[value]),
+                &mut |_| {
+                    let missing = || Err(Error::Empty { what: "weights of a layer" });
+                    weights.next().or_else(|| own.next()).unwrap_or_else(missing)
+                },
+            )?;
+        }
+        model.metadata = copied(&self.metadata)?;
+        let mut outputs = heap::list(self.outputs.len())?;
+        outputs.extend(self.outputs.iter().map(|&value| numbers[value]));
+        model.set_outputs(outputs)?;
+        Ok(model)
+    }
+}
+
+/// What becomes of a layer that takes a normalisation.
+struct Folded {
+    attributes: Vec<u8>,
+    /// All of them: the last are the kernel whose outputs are the layer's, and the bias.
+    weights: Vec<Vec<f32>>,
+}
+
+impl Folded {
+    /// As it is, with a bias if it has none. `None` if its output is not a kernel's sums.
+    fn new(node: &Node<'_>, parameters: &[Parameter<'_>]) -> Result<Option<Folded>, Error> {
+        let mut attributes = AttributesMut::default();
+        let had_bias = if let Some(mut layer) = node.layer::<Conv2d>() {
+            biased(&mut layer, |layer| &mut layer.bias, &mut attributes)
+        } else if let Some(mut layer) = node.layer::<DepthwiseConv2d>() {
+            biased(&mut layer, |layer| &mut layer.bias, &mut attributes)
+        } else if let Some(mut layer) = node.layer::<SeparableConv2d>() {
+            biased(&mut layer, |layer| &mut layer.bias, &mut attributes)
+        } else if let Some(mut layer) = node.layer::<Dense>() {
+            biased(&mut layer, |layer| &mut layer.bias, &mut attributes)
+        } else {
+            return Ok(None);
+        };
+        let mut weights = heap::list(parameters.len() + 1)?;
+        for parameter in parameters {
+            weights.push(copy(parameter.values())?);
+        }
+        if !had_bias {
+            let channels = node.output.dims().last().copied().unwrap_or(1);
+            weights.push(heap::zeros(channels)?);
+        }
+        Ok(Some(Folded { attributes: attributes.into_bytes()?, weights }))
+    }
+
+    /// Puts a normalisation behind it.
+    fn normalize(&mut self, layer: BatchNormalization, parameters: &[Parameter<'_>]) -> Result<(), Error> {
+        let ([.., kernel, biases], [gammas, betas, means, variances]) = (&mut self.weights[..], parameters)
+        else {
+            return Ok(());
+        };
+        let channels = biases.len();
+        for (c, bias) in biases.iter_mut().enumerate() {
+            let [gamma, beta, mean, variance] = [gammas, betas, means, variances].map(|p| p.values[c]);
+            let scale = layer.scale(gamma, variance)?;
+            *bias = (*bias - mean) * scale + beta;
+            // The channels are a kernel's innermost dimension, or those of a depthwise one its last two.
+            kernel[c..].iter_mut().step_by(channels).for_each(|weight| *weight *= scale);
+        }
+        Ok(())
+    }
+}
+
+/// Writes a layer with a bias, and tells whether it had one.
+fn biased<L: Layer>(layer: &mut L, bias: fn(&mut L) -> &mut bool, attributes: &mut AttributesMut) -> bool {
+    let had_bias = mem::replace(bias(layer), true);
+    layer.write(attributes);
+    had_bias
+}
+
+/// The same, borrowed from where it is borrowed from.
+fn copied<'m, T: Clone>(values: &Cow<'m, [T]>) -> Result<Cow<'m, [T]>, Error> {
+    Ok(match values {
+        Cow::Borrowed(values) => Cow::Borrowed(*values),
+        Cow::Owned(values) => Cow::Owned(copy(values)?),
+    })
+}
+
+fn copy<T: Clone>(values: &[T]) -> Result<Vec<T>, Error> {
+    let mut copy = heap::list(values.len())?;
+    copy.extend_from_slice(values);
+    Ok(copy)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Model, Sequential};
+
+    /// With the second of two nodes using the weights of the first.
+    fn sharing(net: Sequential, [first, second]: [usize; 2]) -> Model<'static> {
+        let mut model = net.build(1).unwrap();
+        model.nodes[second].parameters = model.nodes[first].parameters.clone();
+        model
+    }
+
+    #[test]
+    fn shared_kernels_stay_as_they_are() {
+        let net = Sequential::new([3]).dense(3).batch_normalization().dense(3).batch_normalization();
+        let model = sharing(net, [0, 2]).fold().unwrap();
+        let [a, _, b, _] = model.nodes() else { panic!() };
+        assert_eq!(a.parameters, b.parameters);
+        // What the second dense layer had nobody has any more.
+        assert_eq!(model.parameters().len(), 2 + 4 + 4);
+    }
+
+    /// The statistics of a normalisation that is folded away may be another's too.
+    #[test]
+    fn shared_statistics_are_kept_for_who_stays() {
+        let net = Sequential::new([3]).dense(3).batch_normalization().relu().batch_normalization();
+        let model = sharing(net, [1, 3]).fold().unwrap();
+        let [_, _, stays] = model.nodes() else { panic!() };
+        assert_eq!(model.parameters_of(stays)[3].name(), "moving_variance");
+        assert_eq!(model.parameters().len(), 2 + 4);
+    }
+}

@@ -1,0 +1,21 @@
+//! What a model is: nodes over layers, how they are built, saved, fused and shown.
+
+mod builder;
+mod dot;
+pub(crate) mod file;
+mod fold;
+pub(crate) mod fuse;
+mod init;
+mod metadata;
+mod model;
+mod node;
+mod sequential;
+mod summary;
+
+pub use builder::{GraphBuilder, Value};
+pub use file::Aligned;
+pub use init::Initializer;
+pub use metadata::{Metadata, Scaling};
+pub use model::Model;
+pub use node::{Node, Parameter};
+pub use sequential::Sequential;

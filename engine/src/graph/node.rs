@@ -1,0 +1,86 @@
+use crate::layers::Attributes;
+use crate::{Layer, LayerType, Shape};
+use alloc::borrow::Cow;
+use core::ops::Range;
+
+/// A node of a model: a layer, its name, and what it reads.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node<'m> {
+    pub(crate) name: Cow<'m, str>,
+    pub(crate) layer: &'static LayerType,
+    /// As the model's file has them.
+    pub(crate) attributes: Cow<'m, [u8]>,
+    /// Of the model's edges.
+    pub(crate) inputs: Range<usize>,
+    /// Of the model's parameters.
+    pub(crate) parameters: Range<usize>,
+    /// Of one sample.
+    pub(crate) output: Shape,
+    pub(crate) trainable: bool,
+}
+
+/// Weights of a layer: their own, or borrowed from the bytes of a model file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter<'m> {
+    pub(crate) name: &'static str,
+    pub(crate) shape: Shape,
+    pub(crate) values: Cow<'m, [f32]>,
+    /// Whether training changes it where its layer is trainable.
+    pub(crate) learns: bool,
+}
+
+impl Node<'_> {
+    /// Its name, as in Keras: `conv2d_1`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What kind of layer it is.
+    pub fn layer_type(&self) -> &'static LayerType {
+        self.layer
+    }
+
+    /// Its layer, if it is of that kind.
+    ///
+    /// ```
+    /// use bantam::{Dense, Relu, Sequential};
+    /// let model = Sequential::new([4]).dense(2).build(1)?;
+    /// assert_eq!(model.nodes()[0].layer::<Dense>(), Some(Dense::new(2)));
+    /// assert_eq!(model.nodes()[0].layer::<Relu>(), None);
+    /// # Ok::<(), bantam::Error>(())
+    /// ```
+    pub fn layer<L: Layer>(&self) -> Option<L> {
+        (self.layer.name() == L::NAME).then(|| L::read(&mut self.attributes()))
+    }
+
+    /// Whether training changes it.
+    pub fn is_trainable(&self) -> bool {
+        self.trainable
+    }
+
+    /// The shape of its output for one sample.
+    pub fn output_shape(&self) -> Shape {
+        self.output
+    }
+
+    pub(crate) fn attributes(&self) -> Attributes<'_> {
+        Attributes::new(&self.attributes)
+    }
+}
+
+impl Parameter<'_> {
+    /// `"kernel"`, `"bias"`, …
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// `[KH, KW, Cin / groups, Cout]`, `[In, Out]` or `[Out]`.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Its elements, row-major.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+}

@@ -1,0 +1,80 @@
+use super::conv2d::grad_activation;
+use super::{
+    Attributes, AttributesMut, Backward, Differentiable, Forward, Layer, LayerType, Signature, Site, Step,
+    TrainingStep, several_inputs,
+};
+use crate::{Error, Shape};
+use bantam_kernels::Isa;
+use bantam_kernels::conv2d::Activation;
+use bantam_kernels::elementwise;
+
+/// The sum of 2 to 16 inputs of one shape, element by element.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Add;
+
+impl Layer for Add {
+    const NAME: &'static str = "Add";
+    const BASE: &'static str = "add";
+    const TYPE: LayerType = LayerType::of::<Add>().takes_activation();
+    type Step = AddStep;
+
+    fn read(_: &mut Attributes<'_>) -> Add {
+        Add
+    }
+
+    fn write(&self, _: &mut AttributesMut) {}
+
+    fn signature(&self, inputs: &[Shape]) -> Result<Signature, Error> {
+        let (first, others) = several_inputs(inputs)?;
+        others.iter().try_for_each(|&other| first.require("operand", other))?;
+        Ok(Signature::new(first))
+    }
+
+    fn lower(&self, site: &Site<'_>) -> Result<AddStep, Error> {
+        Ok(AddStep { isa: site.isa, activation: site.activation })
+    }
+}
+
+impl Differentiable for Add {
+    type TrainingStep = AddStep;
+
+    fn lower_for_training(&self, site: &Site<'_>) -> Result<AddStep, Error> {
+        self.lower(site)
+    }
+}
+
+/// [`Add`], ready to run.
+pub struct AddStep {
+    pub(crate) isa: Isa,
+    pub(crate) activation: Activation,
+}
+
+impl Step for AddStep {
+    /// A sum begins with the first two inputs, in either order: whatever is overwritten, its bits stay the same.
+    fn overwrites(&self, input: usize) -> bool {
+        input < 2
+    }
+
+    fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
+        let (inputs, y) = (run.inputs, run.output);
+        // The last sum is the one that is activated.
+        let activation = |i: usize| if i + 1 == inputs.len() { self.activation } else { Activation::None };
+        match run.overwritten {
+            Some(i) => elementwise::add_assign(self.isa, activation(1), y, inputs[1 - i])?,
+            None => elementwise::add(self.isa, activation(1), inputs[0], inputs[1], y)?,
+        }
+        for (i, x) in inputs.iter().enumerate().skip(2) {
+            elementwise::add_assign(self.isa, activation(i), y, x)?;
+        }
+        Ok(())
+    }
+}
+
+impl TrainingStep for AddStep {
+    fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
+        let Some(d_input) = run.d_input else { return Ok(()) };
+        grad_activation(self.isa, self.activation, run.output, run.d_output)?;
+        d_input.copy_from_slice(run.d_output);
+        Ok(())
+    }
+}

@@ -1,0 +1,393 @@
+use super::forward::ConvolutionStep;
+use crate::Error;
+use crate::layers::{Backward, BackwardRows, Forward, Site, Step, TrainingStep, elements, elements_of_one};
+use crate::layers::{gradients, room, room_of_parts};
+use crate::memory::buffer::{split_lines, whole_lines};
+use crate::parallel::{Threads, WORTH_SHARING, for_each_chunk, for_each_chunk_with, for_each_group, join};
+use bantam_kernels::conv2d::{Activation, Geometry, InputGradient, Parts, WeightGradient};
+use bantam_kernels::elementwise::{self, Relu, Relu6};
+use bantam_kernels::{Isa, max_pool2d, reduce};
+
+/// A convolution or dense layer with its backward pass.
+pub struct ConvolutionTraining {
+    forward: ConvolutionStep,
+    backward: ConvolutionBackward,
+}
+
+impl ConvolutionTraining {
+    pub fn new(geometry: &Geometry, site: &Site<'_>) -> Result<ConvolutionTraining, Error> {
+        let forward = ConvolutionStep::new(geometry, site)?;
+        let backward = ConvolutionBackward::new(geometry, None, site)?;
+        Ok(ConvolutionTraining { forward, backward })
+    }
+}
+
+impl Step for ConvolutionTraining {
+    fn prepared_len(&self) -> usize {
+        self.forward.prepared_len()
+    }
+
+    fn prepare(&self, weights: &[&[f32]], prepared: &mut [f32]) -> Result<(), Error> {
+        self.forward.prepare(weights, prepared)
+    }
+
+    fn scratch_len(&self) -> usize {
+        self.forward.scratch_len()
+    }
+
+    fn multiply_adds(&self) -> u64 {
+        self.forward.multiply_adds()
+    }
+
+    fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
+        self.forward.forward(run)
+    }
+}
+
+impl TrainingStep for ConvolutionTraining {
+    fn backward_scratch_len(&self, d_input: bool) -> usize {
+        self.backward.scratch_len[usize::from(d_input)]
+    }
+
+    fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
+        self.backward.run(run)
+    }
+
+    fn weight_rows(&self) -> Option<usize> {
+        self.backward.weight_rows()
+    }
+
+    fn backward_rows(&self, run: BackwardRows<'_>) -> Result<(), Error> {
+        let BackwardRows { input, d_output, rows, d_weights } = run;
+        Ok(self.backward.weights.run(input, d_output, rows, d_weights, &mut [])?)
+    }
+}
+
+/// The gradients of a convolution or dense layer, of the activation behind it, and of the max-pool behind that if there
+/// is one. What was saved then are the pool's maxima.
+pub(super) struct ConvolutionBackward {
+    isa: Isa,
+    threads: Threads,
+    geometry: Geometry,
+    pool: Option<max_pool2d::Geometry>,
+    activation: Activation,
+    groups: Option<Groups>,
+    /// Of a group, or of the batch.
+    weights: WeightGradient,
+    input: InputGradient,
+    /// Without a gradient to the input, and with one.
+    scratch_len: [usize; 2],
+}
+
+impl ConvolutionBackward {
+    pub fn new(
+        geometry: &Geometry,
+        pool: Option<max_pool2d::Geometry>,
+        site: &Site<'_>,
+    ) -> Result<ConvolutionBackward, Error> {
+        let Site { isa, threads, activation, .. } = *site;
+        let groups = Groups::new(geometry);
+        let at_once = groups.as_ref().map_or(*geometry, |groups| groups.geometry);
+        let mut backward = ConvolutionBackward {
+            isa,
+            threads,
+            geometry: *geometry,
+            pool,
+            activation,
+            groups,
+            weights: WeightGradient::new(isa, &at_once),
+            input: InputGradient::new(isa, &at_once),
+            scratch_len: [0; 2],
+        };
+        backward.scratch_len = [backward.room(false)?, backward.room(true)?];
+        Ok(backward)
+    }
+
+    /// Elements of scratch for all passes over the batch, with a gradient to the input or without.
+    pub fn scratch_len(&self, d_input: bool) -> usize {
+        self.scratch_len[usize::from(d_input)]
+    }
+
+    fn room(&self, d_input: bool) -> Result<usize, Error> {
+        if let Some(groups) = &self.groups {
+            let [turned, sums] = [self.turned_len(d_input), groups.sums_len()].map(whole_lines);
+            let len = self.group_scratch_len(groups, d_input)?;
+            return room([turned, sums, room_of_parts(self.threads.most_parts(groups.count), len)?]);
+        }
+        let map = if self.pool.is_some() { whole_lines(elements(self.geometry.output())) } else { 0 };
+        let weights = whole_lines(self.weights_scratch_len()?);
+        let input = if d_input { self.input_scratch_len()? } else { 0 };
+        if self.at_once() { room([map, weights, input]) } else { room([map, weights.max(input)]) }
+    }
+
+    pub fn run(&self, run: Backward<'_>) -> Result<(), Error> {
+        if let Some(groups) = &self.groups {
+            return self.run_groups(groups, run);
+        }
+        let Backward { inputs, weights, output, saved, d_output, d_input, d_weights, scratch, .. } = run;
+        let [d_kernel, d_bias] = gradients(d_weights);
+        self.grad_activation(output, d_output)?;
+        let (d_map, scratch) =
+            unpool(self.isa, &self.geometry, self.pool.as_ref(), saved, d_output, scratch)?;
+        if let Some(d_bias) = d_bias {
+            reduce::sum_rows(self.isa, d_map.len() / d_bias.len(), d_bias.len(), d_map, d_bias)?;
+        }
+        let of_weights = |scratch: &mut [f32]| match d_kernel {
+            Some(d_kernel) => self.grad_weights(inputs[0], d_map, d_kernel, scratch),
+            None => Ok(()),
+        };
+        let of_input = |scratch: &mut [f32]| match d_input {
+            Some(d_input) => self.grad_input(weights[0], d_map, d_input, scratch),
+            None => Ok(()),
+        };
+        if self.at_once() {
+            let (first, second) = split_lines(scratch, self.weights_scratch_len()?);
+            return join(|| of_weights(first), || of_input(second));
+        }
+        of_weights(scratch)?;
+        of_input(scratch)
+    }
+
+    /// Rows of weights, if their gradients do not depend on each other's.
+    pub fn weight_rows(&self) -> Option<usize> {
+        match self.weights.parts() {
+            Parts::Rows(rows) if self.groups.is_none() => Some(rows),
+            _ => None,
+        }
+    }
+
+    /// Whether the gradients to weights and input are computed at the same time.
+    fn at_once(&self) -> bool {
+        self.threads.are_more_than(1) && self.geometry.multiply_adds() >= WORTH_SHARING
+    }
+
+    /// Turns the gradient to an activated output into that to the sums.
+    fn grad_activation(&self, output: &[f32], d_output: &mut [f32]) -> Result<(), Error> {
+        grad_activation(self.isa, self.activation, output, d_output)
+    }
+
+    /// Elements of the weights as the gradient to the input takes them, if there is one.
+    fn turned_len(&self, d_input: bool) -> usize {
+        if d_input { self.input.packed_len() } else { 0 }
+    }
+
+    /// Elements that each thread needs room for.
+    fn group_scratch_len(&self, groups: &Groups, d_input: bool) -> Result<usize, Error> {
+        let map = if self.pool.is_some() { whole_lines(elements(groups.geometry.output())) } else { 0 };
+        let weights = self.weights.scratch_len(self.weights.parts().count());
+        let input = if d_input { self.input.scratch_len() } else { 0 };
+        room([map, whole_lines(weights.max(input))])
+    }
+
+    fn run_groups(&self, groups: &Groups, run: Backward<'_>) -> Result<(), Error> {
+        let Backward {
+            inputs,
+            weights: inputs_weights,
+            output,
+            saved,
+            d_output,
+            d_input,
+            d_weights,
+            scratch,
+            ..
+        } = run;
+        let [d_kernel, d_bias] = gradients(d_weights);
+        let (isa, geometry) = (self.isa, &self.geometry);
+        let [batch, ..] = geometry.input();
+        let [_, _, _, features] = geometry.output();
+        let weights = elements(geometry.weights());
+        let (input_len, output_len) = (elements_of_one(geometry.input()), d_output.len() / batch);
+
+        let (turned, scratch) = split_lines(scratch, self.turned_len(d_input.is_some()));
+        if d_input.is_some() {
+            self.input.pack(inputs_weights[0], turned)?;
+        }
+        let turned = &*turned;
+        let (sums, scratch) = split_lines(scratch, groups.sums_len());
+        let (weight_sums, bias_sums) = sums.split_at_mut(groups.count * weights);
+        let (with_input, with_weights, with_bias) = (d_input.is_some(), d_kernel.is_some(), d_bias.is_some());
+        let arrays = [
+            (d_output, groups.images * output_len),
+            (d_input.unwrap_or_default(), groups.images * input_len),
+            (&mut *weight_sums, weights),
+            (&mut *bias_sums, features),
+        ];
+        let scratch = (scratch, self.group_scratch_len(groups, with_input)?);
+        for_each_group(self.threads, arrays, groups.count, scratch, |group, arrays, scratch| {
+            let [d_output, d_input, weight_sums, bias_sums] = arrays;
+            let images = d_output.len() / output_len;
+            let geometry = groups.geometry.first(images);
+            let pool = self.pool.map(|pool| pool.first(images));
+            let input = &inputs[0][group * groups.images * input_len..][..images * input_len];
+            let outputs = group * groups.images * output_len..;
+            if self.activation != Activation::None {
+                self.grad_activation(&output[outputs.clone()][..d_output.len()], d_output)?;
+            }
+            let argmax = if pool.is_some() { &saved[outputs][..d_output.len()] } else { &[] };
+            let (d_map, scratch) = unpool(isa, &geometry, pool.as_ref(), argmax, d_output, scratch)?;
+            if with_bias {
+                reduce::sum_rows(isa, d_map.len() / features, features, d_map, bias_sums)?;
+            }
+            if with_weights {
+                let (gradient, parts) = (self.weights.first(images), self.weights.parts().count());
+                let scratch = &mut scratch[..gradient.scratch_len(parts)];
+                gradient.run(input, d_map, 0..parts, weight_sums, scratch)?;
+            }
+            if with_input {
+                let gradient = self.input.first(images);
+                gradient.run(d_map, turned, d_input, &mut scratch[..gradient.scratch_len()])?;
+            }
+            Ok(())
+        })?;
+        if let Some(d_kernel) = d_kernel {
+            reduce::sum_rows(isa, groups.count, weights, weight_sums, d_kernel)?;
+        }
+        if let Some(d_bias) = d_bias {
+            reduce::sum_rows(isa, groups.count, features, bias_sums, d_bias)?;
+        }
+        Ok(())
+    }
+
+    /// Of each thread's channels, with their part of the gradient.
+    fn weights_scratch_len(&self) -> Result<usize, Error> {
+        let [kh, kw, _, cout] = self.geometry.weights();
+        let Parts::Channels(all) = self.weights.parts() else { return Ok(0) };
+        let channels = self.threads.part_of_work(all, self.geometry.multiply_adds());
+        let len = room([kh * kw * channels * cout, self.weights.scratch_len(channels)])?;
+        room_of_parts(all.div_ceil(channels), len)
+    }
+
+    /// The weights' gradient of the whole batch: threads share the weights.
+    fn grad_weights(
+        &self,
+        input: &[f32],
+        d_output: &[f32],
+        d_weights: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<(), Error> {
+        let [kh, kw, cin, cout] = self.geometry.weights();
+        let gradient = &self.weights;
+        let together = self.threads.part_of_work(gradient.parts().count(), self.geometry.multiply_adds());
+        let Parts::Channels(_) = gradient.parts() else {
+            return for_each_chunk(d_weights, together * cout, |i, d_weights| {
+                let rows = i * together..i * together + d_weights.len() / cout;
+                Ok(gradient.run(input, d_output, rows, d_weights, &mut [])?)
+            });
+        };
+        // The channels of a part do not lie beside each other in the weights: each part has its own.
+        let part_len = kh * kw * together * cout + gradient.scratch_len(together);
+        let scratch = &mut scratch[..cin.div_ceil(together) * part_len];
+        let range = |i: usize| i * together..cin.min((i + 1) * together);
+        for_each_chunk(scratch, part_len, |i, scratch| {
+            let range = range(i);
+            let (part, scratch) = scratch.split_at_mut(kh * kw * range.len() * cout);
+            let scratch = &mut scratch[..gradient.scratch_len(range.len())];
+            Ok(gradient.run(input, d_output, range, part, scratch)?)
+        })?;
+        for (i, part) in scratch.chunks(part_len).enumerate() {
+            let range = range(i);
+            let row = range.len() * cout;
+            for (tap, d_weights) in d_weights.chunks_exact_mut(cin * cout).enumerate() {
+                d_weights[range.start * cout..][..row].copy_from_slice(&part[tap * row..][..row]);
+            }
+        }
+        Ok(())
+    }
+
+    /// Of the turned weights, and of each thread's images.
+    fn input_scratch_len(&self) -> Result<usize, Error> {
+        let [batch, ..] = self.geometry.input();
+        let images = self.threads.part_of_work(batch, self.geometry.multiply_adds());
+        let parts = room_of_parts(batch.div_ceil(images), self.input.first(images).scratch_len())?;
+        room([whole_lines(self.input.packed_len()), parts])
+    }
+
+    /// The input's gradient of the whole batch: threads share the images.
+    fn grad_input(
+        &self,
+        weights: &[f32],
+        d_output: &[f32],
+        d_input: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<(), Error> {
+        let [batch, ..] = self.geometry.input();
+        let (input_len, output_len) = (d_input.len() / batch, d_output.len() / batch);
+        let images = self.threads.part_of_work(batch, self.geometry.multiply_adds());
+        let (turned, scratch) = split_lines(scratch, self.input.packed_len());
+        self.input.pack(weights, turned)?;
+        let turned = &*turned;
+        let scratch_len = self.input.first(images).scratch_len();
+        for_each_chunk_with((d_input, images * input_len), (scratch, scratch_len), |i, d_input, scratch| {
+            let images_here = d_input.len() / input_len;
+            let d_output = &d_output[i * images * output_len..][..images_here * output_len];
+            let gradient = self.input.first(images_here);
+            Ok(gradient.run(d_output, turned, d_input, &mut scratch[..gradient.scratch_len()])?)
+        })
+    }
+}
+
+/// Turns the gradient to an activated output into that to what was activated.
+pub(crate) fn grad_activation(
+    isa: Isa,
+    activation: Activation,
+    output: &[f32],
+    d_output: &mut [f32],
+) -> Result<(), Error> {
+    match activation {
+        Activation::None => {}
+        Activation::Relu => elementwise::map_grad(isa, Relu, output, d_output)?,
+        Activation::Relu6 => elementwise::map_grad(isa, Relu6, output, d_output)?,
+    }
+    Ok(())
+}
+
+/// The gradient to the convolution's output, at the front of the scratch if a pool follows, and the scratch that is
+/// left.
+fn unpool<'a>(
+    isa: Isa,
+    geometry: &Geometry,
+    pool: Option<&max_pool2d::Geometry>,
+    argmax: &[u8],
+    d_output: &'a [f32],
+    scratch: &'a mut [f32],
+) -> Result<(&'a [f32], &'a mut [f32]), Error> {
+    let Some(pool) = pool else { return Ok((d_output, scratch)) };
+    let len = elements(geometry.output());
+    let (map, scratch) = scratch.split_at_mut(whole_lines(len));
+    max_pool2d::grad_input(isa, pool, d_output, argmax, &mut map[..len])?;
+    Ok((&map[..len], scratch))
+}
+
+/// Images of a batch in groups: all passes go over one group before the next, and what they sum is added up in the
+/// order of the groups.
+struct Groups {
+    /// Of a whole group; the last may have fewer images.
+    geometry: Geometry,
+    images: usize,
+    count: usize,
+}
+
+impl Groups {
+    /// Elements of the output's gradient in a group: with what is computed from it, it should stay in a second-level
+    /// cache.
+    const MAP: usize = 128 * 1024;
+
+    /// The shapes alone decide, so that the bits do not depend on the threads. `None` if the groups would be few, or
+    /// have nearly as many sums as numbers to sum.
+    fn new(geometry: &Geometry) -> Option<Groups> {
+        let [batch, ..] = geometry.input();
+        let (map, sums) = (elements_of_one(geometry.output()), elements(geometry.weights()));
+        let images = (Groups::MAP / map).max((4 * sums).div_ceil(map)).max(1);
+        if batch <= images {
+            return None;
+        }
+        let images = batch.div_ceil(batch.div_ceil(images));
+        let count = batch.div_ceil(images);
+        Some(Groups { geometry: geometry.first(images), images, count })
+    }
+
+    /// Sums of all groups, for weights and bias.
+    fn sums_len(&self) -> usize {
+        self.count * (elements(self.geometry.weights()) + self.geometry.output()[3])
+    }
+}

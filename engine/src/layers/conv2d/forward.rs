@@ -1,0 +1,162 @@
+use crate::Error;
+use crate::layers::{Forward, Site, Step, elements_of_one, room_of_parts};
+use crate::parallel::{Threads, WORTH_SHARING, for_each_chunk_with};
+use bantam_kernels::Isa;
+use bantam_kernels::conv2d::{Activation, Convolution, Geometry};
+
+/// A convolution or dense layer. Threads share it by images, rows or pixels.
+#[derive(Clone, Copy)]
+pub struct ConvolutionStep {
+    isa: Isa,
+    convolution: Convolution,
+    activation: Activation,
+    threads: Threads,
+    scratch_len: usize,
+}
+
+impl ConvolutionStep {
+    pub(crate) fn new(geometry: &Geometry, site: &Site<'_>) -> Result<ConvolutionStep, Error> {
+        let Site { isa, threads, activation, .. } = *site;
+        let convolution = Convolution::new(isa, geometry);
+        let mut scratch_len = convolution.scratch_len();
+        if threads.are_more_than(1) {
+            let [batch, ..] = geometry.input();
+            // There may be fewer images than a full batch. One may be parted by rows; a few are not parted, where more
+            // are.
+            let one = geometry.first(1).multiply_adds().max(1);
+            let few = ((WORTH_SHARING - 1) / one).clamp(1, batch as u64) as usize;
+            scratch_len = 0;
+            for batch in [batch, 1, few] {
+                scratch_len = scratch_len.max(Parts::new(isa, threads, convolution, batch)?.all_scratch_len);
+            }
+        }
+        Ok(ConvolutionStep { isa, convolution, activation, threads, scratch_len })
+    }
+}
+
+impl Step for ConvolutionStep {
+    fn prepared_len(&self) -> usize {
+        self.convolution.packed_len()
+    }
+
+    fn prepare(&self, weights: &[&[f32]], prepared: &mut [f32]) -> Result<(), Error> {
+        Ok(self.convolution.pack(weights[0], prepared)?)
+    }
+
+    fn scratch_len(&self) -> usize {
+        self.scratch_len
+    }
+
+    fn multiply_adds(&self) -> u64 {
+        self.convolution.geometry().multiply_adds()
+    }
+
+    fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
+        let (input, weights, activation) = (run.inputs[0], Weights::of(&run), self.activation);
+        let (output, scratch) = (run.output, run.scratch);
+        if !self.threads.are_more_than(1) {
+            let convolution = self.convolution.first(run.samples);
+            return weights.convolve(&convolution, activation, input, output, scratch);
+        }
+        let Parts { whole, rows, part, scratch_len, .. } =
+            Parts::new(self.isa, self.threads, self.convolution, run.samples)?;
+        let geometry = whole.geometry();
+        let [input_len, output_len] = [geometry.input(), geometry.output()].map(elements_of_one);
+        if !rows {
+            let chunks = (output, part * output_len);
+            return for_each_chunk_with(chunks, (scratch, scratch_len), |i, output, scratch| {
+                let here = output.len() / output_len;
+                let input = &input[i * part * input_len..][..here * input_len];
+                weights.convolve(&whole.first(here), activation, input, output, scratch)
+            });
+        }
+        let ([_, height, ..], [_, output_height, ..]) = (geometry.input(), geometry.output());
+        let (input_row, output_row) = (input_len / height, output_len / output_height);
+        let images = input.chunks_exact(input_len).zip(output.chunks_exact_mut(output_len));
+        for (input, output) in images {
+            let chunks = (output, part * output_row);
+            for_each_chunk_with(chunks, (&mut *scratch, scratch_len), |i, output, scratch| {
+                let rows = i * part..i * part + output.len() / output_row;
+                let Some((part, seen)) = whole.rows(rows) else { return Ok(()) };
+                let input = &input[seen.start * input_row..seen.end * input_row];
+                weights.convolve(&part, activation, input, output, scratch)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// What a forward pass multiplies by and adds.
+#[derive(Clone, Copy)]
+pub(super) struct Weights<'a> {
+    prepared: &'a [f32],
+    bias: Option<&'a [f32]>,
+}
+
+impl<'a> Weights<'a> {
+    /// Where there was nothing to prepare the weights themselves serve.
+    pub fn of(run: &Forward<'a>) -> Weights<'a> {
+        let prepared = if run.prepared.is_empty() { run.weights[0] } else { run.prepared };
+        Weights { prepared, bias: run.weights.get(1).copied() }
+    }
+
+    /// A convolution on one thread, with scratch at the front of what there is.
+    pub fn convolve(
+        self,
+        convolution: &Convolution,
+        activation: Activation,
+        input: &[f32],
+        output: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<(), Error> {
+        let scratch = &mut scratch[..convolution.scratch_len()];
+        Ok(convolution.forward(input, self.prepared, self.bias, activation, output, scratch)?)
+    }
+}
+
+/// How a forward pass is parted among threads.
+#[derive(Clone, Copy)]
+struct Parts {
+    /// Of all images, or of as many pixels if the window is a single one: then pixels are parted.
+    whole: Convolution,
+    /// Whether each image is parted by rows.
+    rows: bool,
+    /// Images, pixels or rows of a part.
+    part: usize,
+    /// Elements of scratch of a part, the largest, and of all.
+    scratch_len: usize,
+    all_scratch_len: usize,
+}
+
+impl Parts {
+    fn new(isa: Isa, threads: Threads, convolution: Convolution, batch: usize) -> Result<Parts, Error> {
+        let whole = convolution.first(batch);
+        let geometry = whole.geometry();
+        if !threads.are_more_than(batch) || geometry.first(1).multiply_adds() < WORTH_SHARING {
+            return Parts::of_images(threads, whole);
+        }
+        let ([n, h, w, cin], [kh, kw, seen, cout], [_, oh, ow, _]) =
+            (geometry.input(), geometry.weights(), geometry.output());
+        if [kh, kw, oh, ow, seen] == [1, 1, h, w, cin]
+            && let Ok(pixels) = Geometry::dense(n * h * w, cin, cout)
+        {
+            return Parts::of_images(threads, Convolution::new(isa, &pixels));
+        }
+        // Tiles stay whole, so that the bits stay the same.
+        let part = threads.part_of(oh).next_multiple_of(whole.algorithm().rows()).min(oh);
+        if (0..oh).step_by(part).any(|row| geometry.rows(row..oh.min(row + part)).is_none()) {
+            return Parts::of_images(threads, whole);
+        }
+        let scratch_len = whole.rows(0..part).map_or(0, |(part, _)| part.scratch_len());
+        let all_scratch_len = room_of_parts(oh.div_ceil(part), scratch_len)?;
+        Ok(Parts { whole, rows: true, part, scratch_len, all_scratch_len })
+    }
+
+    fn of_images(threads: Threads, whole: Convolution) -> Result<Parts, Error> {
+        let [count, ..] = whole.geometry().input();
+        let part = threads.part_of_work(count, whole.geometry().multiply_adds());
+        let scratch_len = whole.first(part).scratch_len();
+        let all_scratch_len = room_of_parts(count.div_ceil(part), scratch_len)?;
+        Ok(Parts { whole, rows: false, part, scratch_len, all_scratch_len })
+    }
+}

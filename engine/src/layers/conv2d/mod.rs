@@ -1,0 +1,178 @@
+mod backward;
+mod forward;
+mod pool;
+
+pub(crate) use backward::{ConvolutionTraining, grad_activation};
+pub(crate) use forward::ConvolutionStep;
+pub(crate) use pool::{Conv2dPool, Conv2dPoolTraining};
+
+use super::{
+    Attributes, AttributesMut, Differentiable, Initial, Layer, LayerType, Signature, Site, one_input_of,
+};
+use crate::{Error, Shape};
+use bantam_kernels::conv2d::{Activation, Geometry, Padding};
+
+/// A convolution, `[H, W, Cin]` to `[OH, OW, filters]`, with a kernel of `[KH, KW, Cin / groups, filters]` and a bias
+/// of `[filters]`.
+///
+/// ```
+/// use bantam::Conv2d;
+/// let halving = Conv2d::same().stride(2);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conv2d {
+    pub(crate) filters: usize,
+    pub(crate) kernel: [usize; 2],
+    pub(crate) stride: [usize; 2],
+    pub(crate) dilation: [usize; 2],
+    pub(crate) groups: usize,
+    pub(crate) padding: Padding,
+    pub(crate) bias: bool,
+    pub(crate) direct_only: bool,
+    pub(crate) activation: Activation,
+}
+
+impl Conv2d {
+    /// Stride 1, a bias, and that padding. Filters and kernel are told where it is used.
+    pub const fn padded(padding: Padding) -> Conv2d {
+        Conv2d {
+            filters: 0,
+            kernel: [1, 1],
+            stride: [1, 1],
+            dilation: [1, 1],
+            groups: 1,
+            padding,
+            bias: true,
+            direct_only: false,
+            activation: Activation::None,
+        }
+    }
+
+    /// Stride 1, no padding.
+    pub const fn valid() -> Conv2d {
+        Conv2d::padded(Padding::Valid)
+    }
+
+    /// Stride 1, and as much padding as keeps height and width.
+    pub const fn same() -> Conv2d {
+        Conv2d::padded(Padding::Same)
+    }
+
+    /// With so many filters, the output's channels.
+    pub const fn filters(self, filters: usize) -> Conv2d {
+        Conv2d { filters, ..self }
+    }
+
+    /// With a kernel of that height and width.
+    pub const fn kernel(self, kernel: [usize; 2]) -> Conv2d {
+        Conv2d { kernel, ..self }
+    }
+
+    /// With that stride in both directions.
+    pub const fn stride(self, stride: usize) -> Conv2d {
+        Conv2d { stride: [stride, stride], ..self }
+    }
+
+    /// With so many pixels from one tap of the kernel to the next, in both directions.
+    pub const fn dilation(self, dilation: usize) -> Conv2d {
+        Conv2d { dilation: [dilation, dilation], ..self }
+    }
+
+    /// With channels parted into so many groups, each of which sees its own part of the input alone.
+    pub const fn groups(self, groups: usize) -> Conv2d {
+        Conv2d { groups, ..self }
+    }
+
+    /// Without a bias.
+    pub const fn no_bias(self) -> Conv2d {
+        Conv2d { bias: false, ..self }
+    }
+
+    /// With a ReLU after the bias, in the same pass. In a model it is a layer of its own.
+    pub const fn relu(self) -> Conv2d {
+        Conv2d { activation: Activation::Relu, ..self }
+    }
+
+    /// Without Winograd's algorithm, forward and backward: slower, at the rounding errors of a plain sum. A model's
+    /// file does not tell.
+    ///
+    /// For images with numbers of very different size beside each other: one pixel of 10⁶ costs those around it
+    /// of 10⁻³ their digits in Winograd's tiles. And for numbers whose sums overflow there,
+    /// [`NotFinite`](bantam_kernels::Error::NotFinite), from 2¹⁰⁰ on; in scalar code from 2⁵⁰ on.
+    pub const fn direct_only(self) -> Conv2d {
+        Conv2d { direct_only: true, ..self }
+    }
+
+    /// For a batch `[N, H, W, Cin]`.
+    pub(super) fn geometry(&self, input: [usize; 4], direct_only: bool) -> Result<Geometry, Error> {
+        let Conv2d { filters, kernel, stride, dilation, groups, padding, .. } = *self;
+        if filters == 0 {
+            return Err(bantam_kernels::Error::ZeroSize { what: "filters" }.into());
+        }
+        let geometry = Geometry::with_groups(input, kernel, filters, stride, padding, dilation, groups)?;
+        Ok(if self.direct_only || direct_only { geometry.direct_only() } else { geometry })
+    }
+
+    pub(super) fn geometry_at(&self, site: &Site<'_>) -> Result<Geometry, Error> {
+        self.geometry(one_input_of(site.inputs)?, site.direct_only)
+    }
+}
+
+impl Layer for Conv2d {
+    const NAME: &'static str = "Conv2D";
+    const BASE: &'static str = "conv2d";
+    const TYPE: LayerType = LayerType::of::<Conv2d>().takes_activation();
+    type Step = ConvolutionStep;
+
+    fn read(attributes: &mut Attributes<'_>) -> Conv2d {
+        let [filters, kh, kw, vertical, horizontal] = attributes.sizes("convolution");
+        let padding = attributes.padding();
+        let (bias, mut dilation, mut groups, mut direct_only) =
+            (attributes.flag("bias flag"), [1, 1], 1, false);
+        if attributes.more() {
+            dilation = attributes.sizes("dilation");
+            groups = attributes.size("groups");
+            direct_only = attributes.flag("direct flag");
+        }
+        let (kernel, stride) = ([kh, kw], [vertical, horizontal]);
+        let activation = Activation::None;
+        Conv2d { filters, kernel, stride, dilation, groups, padding, bias, direct_only, activation }
+    }
+
+    fn write(&self, attributes: &mut AttributesMut) {
+        attributes.sizes(&[self.filters, self.kernel[0], self.kernel[1], self.stride[0], self.stride[1]]);
+        attributes.padding(self.padding);
+        attributes.flag(self.bias);
+        if self.dilation != [1, 1] || self.groups != 1 || self.direct_only {
+            attributes.sizes(&[self.dilation[0], self.dilation[1], self.groups]);
+            attributes.flag(self.direct_only);
+        }
+    }
+
+    fn activation(&self) -> Activation {
+        self.activation
+    }
+
+    fn signature(&self, inputs: &[Shape]) -> Result<Signature, Error> {
+        let [h, w, c] = one_input_of(inputs)?;
+        let geometry = self.geometry([1, h, w, c], false)?;
+        let ([_, output @ ..], weights) = (geometry.output(), geometry.weights());
+        let [kh, kw, cin, _] = weights;
+        let (fan_in, fan_out) = (kh * kw * cin, kh * kw * self.filters);
+        Signature::new(Shape::new(&output)?)
+            .weight("kernel", Shape::new(&weights)?, Initial::Drawn { fan_in, fan_out })?
+            .bias(self.bias, self.filters)
+    }
+
+    fn lower(&self, site: &Site<'_>) -> Result<ConvolutionStep, Error> {
+        ConvolutionStep::new(&self.geometry_at(site)?, site)
+    }
+}
+
+impl Differentiable for Conv2d {
+    type TrainingStep = ConvolutionTraining;
+
+    fn lower_for_training(&self, site: &Site<'_>) -> Result<ConvolutionTraining, Error> {
+        ConvolutionTraining::new(&self.geometry_at(site)?, site)
+    }
+}

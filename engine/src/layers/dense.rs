@@ -1,0 +1,73 @@
+use super::conv2d::{ConvolutionStep, ConvolutionTraining};
+use super::{
+    Attributes, AttributesMut, Differentiable, Initial, Layer, LayerType, Signature, Site, one_input,
+    one_input_of,
+};
+use crate::{Error, Shape};
+use bantam_kernels::conv2d::Geometry;
+
+/// `[In]` times a kernel of `[In, units]`, plus a bias of `[units]`: a convolution of one-pixel images, because that
+/// runs on weights that are packed already and allocates nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dense {
+    units: usize,
+    pub(crate) bias: bool,
+}
+
+impl Dense {
+    /// With so many outputs, and a bias.
+    pub const fn new(units: usize) -> Dense {
+        Dense { units, bias: true }
+    }
+
+    /// Without a bias.
+    pub const fn no_bias(self) -> Dense {
+        Dense { bias: false, ..self }
+    }
+
+    fn geometry(&self, site: &Site<'_>) -> Result<Geometry, Error> {
+        let [batch, features] = one_input_of(site.inputs)?;
+        Ok(Geometry::dense(batch, features, self.units)?)
+    }
+}
+
+impl Layer for Dense {
+    const NAME: &'static str = "Dense";
+    const BASE: &'static str = "dense";
+    const TYPE: LayerType = LayerType::of::<Dense>().takes_activation();
+    type Step = ConvolutionStep;
+
+    fn read(attributes: &mut Attributes<'_>) -> Dense {
+        Dense { units: attributes.size("units"), bias: attributes.flag("bias flag") }
+    }
+
+    fn write(&self, attributes: &mut AttributesMut) {
+        attributes.size(self.units);
+        attributes.flag(self.bias);
+    }
+
+    fn signature(&self, inputs: &[Shape]) -> Result<Signature, Error> {
+        let (input, units) = (one_input(inputs)?, self.units);
+        let &[features] = input.dims() else { return Err(Error::not_flat(input)) };
+        if units == 0 {
+            return Err(bantam_kernels::Error::ZeroSize { what: "units" }.into());
+        }
+        let kernel = Shape::new(&[features, units])?;
+        Geometry::dense(1, features, units)?;
+        Signature::new(Shape::new(&[units])?)
+            .weight("kernel", kernel, Initial::Drawn { fan_in: features, fan_out: units })?
+            .bias(self.bias, units)
+    }
+
+    fn lower(&self, site: &Site<'_>) -> Result<ConvolutionStep, Error> {
+        ConvolutionStep::new(&self.geometry(site)?, site)
+    }
+}
+
+impl Differentiable for Dense {
+    type TrainingStep = ConvolutionTraining;
+
+    fn lower_for_training(&self, site: &Site<'_>) -> Result<ConvolutionTraining, Error> {
+        ConvolutionTraining::new(&self.geometry(site)?, site)
+    }
+}

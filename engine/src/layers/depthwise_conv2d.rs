@@ -1,0 +1,246 @@
+use super::conv2d::grad_activation;
+use super::{
+    Attributes, AttributesMut, Backward, Differentiable, Forward, Initial, Layer, LayerType, Signature, Site,
+    Step, TrainingStep, elements_of_one, gradients, one_input,
+};
+use crate::parallel::{Threads, WORTH_SHARING, for_each_images, join};
+use crate::{Error, Shape};
+use bantam_kernels::conv2d::{Activation, Padding};
+use bantam_kernels::depthwise_conv2d::{Depthwise, Geometry};
+use bantam_kernels::{Isa, reduce};
+
+/// A convolution of each channel by itself, `[H, W, C]` to `[OH, OW, C * M]`, with a kernel of `[KH, KW, C, M]` and a
+/// bias of `[C * M]` (Howard et al., arXiv 1704.04861):
+///
+/// `y[i, j, c * M + m] = bias[c * M + m] + Σ x[i * stride + p * dilation, j * stride + q * dilation, c] * kernel[p, q, c, m]`
+///
+/// `M` is the multiplier, 1 unless told otherwise; only then do the kernels take whole vectors. Weights are drawn for
+/// the `KH * KW` inputs that an output has; Keras counts those of all channels, and begins with smaller weights.
+///
+/// ```
+/// use bantam::{DepthwiseConv2d, Sequential};
+/// let halving = DepthwiseConv2d::same().stride(2);
+/// let model = Sequential::new([8, 8, 16]).depthwise_conv2d_with([3, 3], halving).build(1)?;
+/// assert_eq!(model.output_shape().dims(), [4, 4, 16]);
+/// # Ok::<(), bantam::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DepthwiseConv2d {
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    dilation: [usize; 2],
+    multiplier: usize,
+    padding: Padding,
+    pub(crate) bias: bool,
+}
+
+impl DepthwiseConv2d {
+    /// Stride 1, a bias, and that padding. The kernel is told where it is used.
+    pub const fn padded(padding: Padding) -> DepthwiseConv2d {
+        let (kernel, stride, dilation) = ([1, 1], [1, 1], [1, 1]);
+        DepthwiseConv2d { kernel, stride, dilation, multiplier: 1, padding, bias: true }
+    }
+
+    /// Stride 1, no padding.
+    pub const fn valid() -> DepthwiseConv2d {
+        DepthwiseConv2d::padded(Padding::Valid)
+    }
+
+    /// Stride 1, and as much padding as keeps height and width.
+    pub const fn same() -> DepthwiseConv2d {
+        DepthwiseConv2d::padded(Padding::Same)
+    }
+
+    /// With a kernel of that height and width.
+    pub const fn kernel(self, kernel: [usize; 2]) -> DepthwiseConv2d {
+        DepthwiseConv2d { kernel, ..self }
+    }
+
+    /// With that stride in both directions.
+    pub const fn stride(self, stride: usize) -> DepthwiseConv2d {
+        DepthwiseConv2d { stride: [stride, stride], ..self }
+    }
+
+    /// With so many pixels from one tap of the kernel to the next, in both directions.
+    pub const fn dilation(self, dilation: usize) -> DepthwiseConv2d {
+        DepthwiseConv2d { dilation: [dilation, dilation], ..self }
+    }
+
+    /// With so many outputs of each channel.
+    pub const fn multiplier(self, multiplier: usize) -> DepthwiseConv2d {
+        DepthwiseConv2d { multiplier, ..self }
+    }
+
+    /// Without a bias.
+    pub const fn no_bias(self) -> DepthwiseConv2d {
+        DepthwiseConv2d { bias: false, ..self }
+    }
+
+    /// For a batch `[N, H, W, C]`.
+    pub(super) fn geometry(&self, input: [usize; 4]) -> Result<Geometry, Error> {
+        let DepthwiseConv2d { kernel, stride, dilation, multiplier, padding, .. } = *self;
+        Ok(Geometry::with_dilation(input, kernel, multiplier, stride, padding, dilation)?)
+    }
+
+    /// What its kernel begins as.
+    pub(super) fn initial(&self) -> Initial {
+        let taps = self.kernel[0] * self.kernel[1];
+        Initial::Drawn { fan_in: taps, fan_out: taps * self.multiplier }
+    }
+
+    /// Without a bias, as [`write_window`](Self::write_window) has written it.
+    pub(super) fn read_window(attributes: &mut Attributes<'_>) -> DepthwiseConv2d {
+        let [kh, kw, vertical, horizontal, down, across, multiplier] =
+            attributes.sizes("depthwise convolution");
+        DepthwiseConv2d {
+            kernel: [kh, kw],
+            stride: [vertical, horizontal],
+            dilation: [down, across],
+            multiplier,
+            padding: attributes.padding(),
+            bias: false,
+        }
+    }
+
+    /// All but whether there is a bias.
+    pub(super) fn write_window(&self, attributes: &mut AttributesMut) {
+        for sizes in [self.kernel, self.stride, self.dilation] {
+            attributes.sizes(&sizes);
+        }
+        attributes.size(self.multiplier);
+        attributes.padding(self.padding);
+    }
+}
+
+impl Layer for DepthwiseConv2d {
+    const NAME: &'static str = "DepthwiseConv2D";
+    const BASE: &'static str = "depthwise_conv2d";
+    const TYPE: LayerType = LayerType::of::<DepthwiseConv2d>().takes_activation();
+    type Step = DepthwiseConv2dStep;
+
+    fn read(attributes: &mut Attributes<'_>) -> DepthwiseConv2d {
+        let window = DepthwiseConv2d::read_window(attributes);
+        DepthwiseConv2d { bias: attributes.flag("bias flag"), ..window }
+    }
+
+    fn write(&self, attributes: &mut AttributesMut) {
+        self.write_window(attributes);
+        attributes.flag(self.bias);
+    }
+
+    fn signature(&self, inputs: &[Shape]) -> Result<Signature, Error> {
+        let [h, w, c] = one_input(inputs)?.array("input")?;
+        let geometry = self.geometry([1, h, w, c])?;
+        let [_, output @ ..] = geometry.output();
+        Signature::new(Shape::new(&output)?)
+            .weight("kernel", Shape::new(&geometry.weights())?, self.initial())?
+            .bias(self.bias, output[2])
+    }
+
+    fn lower(&self, site: &Site<'_>) -> Result<DepthwiseConv2dStep, Error> {
+        let geometry = self.geometry(one_input(site.inputs)?.array("input")?)?;
+        Ok(DepthwiseConv2dStep::new(&geometry, site))
+    }
+}
+
+impl Differentiable for DepthwiseConv2d {
+    type TrainingStep = DepthwiseConv2dStep;
+
+    fn lower_for_training(&self, site: &Site<'_>) -> Result<DepthwiseConv2dStep, Error> {
+        self.lower(site)
+    }
+}
+
+/// [`DepthwiseConv2d`], ready to run. Threads share the images.
+pub struct DepthwiseConv2dStep {
+    isa: Isa,
+    threads: Threads,
+    depthwise: Depthwise,
+    activation: Activation,
+}
+
+impl DepthwiseConv2dStep {
+    pub(super) fn new(geometry: &Geometry, site: &Site<'_>) -> DepthwiseConv2dStep {
+        let Site { isa, threads, activation, .. } = *site;
+        DepthwiseConv2dStep { isa, threads, depthwise: Depthwise::new(isa, geometry), activation }
+    }
+
+    /// Elements of one image of the input and of the output.
+    pub(super) fn lens(&self) -> [usize; 2] {
+        let geometry = self.depthwise.geometry();
+        [geometry.input(), geometry.output()].map(elements_of_one)
+    }
+
+    /// Of so many images.
+    pub(super) fn convolve(
+        &self,
+        images: usize,
+        input: &[f32],
+        kernel: &[f32],
+        bias: Option<&[f32]>,
+        output: &mut [f32],
+    ) -> Result<(), Error> {
+        let [len, _] = self.lens();
+        let multiply_adds = self.depthwise.first(images).geometry().multiply_adds();
+        let part = self.threads.part_of_work(images, multiply_adds);
+        for_each_images(images, part, output, |images, output| {
+            let input = &input[images.start * len..images.end * len];
+            let part = self.depthwise.first(images.len());
+            Ok(part.forward(input, kernel, bias, self.activation, output)?)
+        })
+    }
+
+    /// The gradients to kernel and input that are asked for, of a full batch, from the gradient to the sums.
+    pub(super) fn gradients(
+        &self,
+        input: &[f32],
+        kernel: &[f32],
+        d_output: &[f32],
+        d_kernel: Option<&mut [f32]>,
+        d_input: Option<&mut [f32]>,
+    ) -> Result<(), Error> {
+        let geometry = self.depthwise.geometry();
+        let ([batch, ..], [_, _, channels, _]) = (geometry.input(), geometry.weights());
+        let of_kernel = || match d_kernel {
+            Some(d_kernel) => Ok(self.depthwise.grad_weights(input, d_output, 0..channels, d_kernel)?),
+            None => Ok(()),
+        };
+        let of_input = || {
+            let Some(d_input) = d_input else { return Ok(()) };
+            let [_, len] = self.lens();
+            let part = self.threads.part_of_work(batch, geometry.multiply_adds());
+            for_each_images(batch, part, d_input, |images, d_input| {
+                let d_output = &d_output[images.start * len..images.end * len];
+                Ok(self.depthwise.first(images.len()).grad_input(d_output, kernel, d_input)?)
+            })
+        };
+        if self.threads.are_more_than(1) && geometry.multiply_adds() >= WORTH_SHARING {
+            return join(of_kernel, of_input);
+        }
+        of_kernel()?;
+        of_input()
+    }
+}
+
+impl Step for DepthwiseConv2dStep {
+    fn multiply_adds(&self) -> u64 {
+        self.depthwise.geometry().multiply_adds()
+    }
+
+    fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
+        let bias = run.weights.get(1).copied();
+        self.convolve(run.samples, run.inputs[0], run.weights[0], bias, run.output)
+    }
+}
+
+impl TrainingStep for DepthwiseConv2dStep {
+    fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
+        let Backward { inputs, weights, output, d_output, d_input, d_weights, .. } = run;
+        let [d_kernel, d_bias] = gradients(d_weights);
+        grad_activation(self.isa, self.activation, output, d_output)?;
+        if let Some(d_bias) = d_bias {
+            reduce::sum_rows(self.isa, d_output.len() / d_bias.len(), d_bias.len(), d_output, d_bias)?;
+        }
+        self.gradients(inputs[0], weights[0], d_output, d_kernel, d_input)
+    }
+}

@@ -1,0 +1,104 @@
+use super::{
+    Attributes, AttributesMut, Backward, Differentiable, Forward, Layer, LayerType, PassesOn, Signature,
+    Site, Step, TrainingStep, one_input,
+};
+use crate::{Error, Shape};
+use rand_core::{Rng, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+/// Zeroes each element with probability `rate` and scales the others by `1 / (1 - rate)`, in training only (Srivastava
+/// et al., JMLR 15, 2014). Any shape.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Dropout {
+    rate: f32,
+}
+
+impl Dropout {
+    /// Zeroes that share of elements, at least 0 and less than 1.
+    pub const fn new(rate: f32) -> Dropout {
+        Dropout { rate }
+    }
+}
+
+impl Layer for Dropout {
+    const NAME: &'static str = "Dropout";
+    const BASE: &'static str = "dropout";
+    const TYPE: LayerType = LayerType::of::<Dropout>().passes_on(PassesOn::Inference);
+    type Step = DropoutStep;
+
+    fn read(attributes: &mut Attributes<'_>) -> Dropout {
+        Dropout { rate: attributes.number("dropout rate") }
+    }
+
+    fn write(&self, attributes: &mut AttributesMut) {
+        attributes.number(self.rate);
+    }
+
+    fn signature(&self, inputs: &[Shape]) -> Result<Signature, Error> {
+        if !(0.0..1.0).contains(&self.rate) {
+            let expected = "at least 0 and less than 1";
+            return Err(Error::OutOfRange { what: "dropout rate", expected, got: self.rate });
+        }
+        Ok(Signature::new(one_input(inputs)?))
+    }
+
+    fn lower(&self, site: &Site<'_>) -> Result<DropoutStep, Error> {
+        Ok(DropoutStep { rate: self.rate, elements: one_input(site.inputs)?.elements() })
+    }
+}
+
+impl Differentiable for Dropout {
+    type TrainingStep = DropoutStep;
+
+    fn lower_for_training(&self, site: &Site<'_>) -> Result<DropoutStep, Error> {
+        self.lower(site)
+    }
+}
+
+/// [`Dropout`], ready to run.
+pub struct DropoutStep {
+    rate: f32,
+    elements: usize,
+}
+
+impl DropoutStep {
+    fn scale(&self) -> f32 {
+        1.0 / (1.0 - self.rate)
+    }
+}
+
+impl Step for DropoutStep {
+    fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
+        run.output.copy_from_slice(run.inputs[0]);
+        Ok(())
+    }
+}
+
+impl TrainingStep for DropoutStep {
+    /// One where an element was let through.
+    fn saved_len(&self) -> usize {
+        self.elements
+    }
+
+    fn forward_saving(&self, run: Forward<'_>, mask: &mut [u8]) -> Result<(), Error> {
+        let mut random = Xoshiro256PlusPlus::seed_from_u64(run.seed);
+        // Exact: a power of two.
+        let threshold = (self.rate * (1u64 << u32::BITS) as f32) as u64;
+        let scale = self.scale();
+        for ((y, &x), mask) in run.output.iter_mut().zip(run.inputs[0]).zip(mask) {
+            let through = u64::from(random.next_u32()) >= threshold;
+            *mask = u8::from(through);
+            *y = if through { x * scale } else { 0.0 };
+        }
+        Ok(())
+    }
+
+    fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
+        let Some(d_input) = run.d_input else { return Ok(()) };
+        let scale = self.scale();
+        for ((d_input, d), &mask) in d_input.iter_mut().zip(run.d_output).zip(run.saved) {
+            *d_input = if mask == 0 { 0.0 } else { *d * scale };
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,101 @@
+//! What all layers share that are a function of each element.
+
+use super::{
+    Attributes, AttributesMut, Backward, Differentiable, Forward, Layer, LayerType, Signature, Site, Step,
+    TrainingStep, one_input,
+};
+use crate::{Error, Shape};
+use bantam_kernels::Isa;
+use bantam_kernels::conv2d::Activation;
+use bantam_kernels::elementwise::{self, Function, GradientAt};
+
+/// A layer that is a function of each element, of any shape.
+pub trait Map: Default + 'static {
+    /// As [`Layer::NAME`].
+    const NAME: &'static str;
+    /// As [`Layer::BASE`].
+    const BASE: &'static str;
+    /// What it is to a layer that takes it into its pass.
+    const ACTIVATION: Option<Activation> = None;
+
+    /// The function.
+    type Function: Function + Copy + Send + Sync + 'static;
+
+    /// The function, if its numbers are in their range.
+    fn function(&self) -> Result<Self::Function, Error>;
+
+    /// As [`Layer::read`]; most functions have no attributes.
+    fn read(_: &mut Attributes<'_>) -> Self {
+        Self::default()
+    }
+
+    /// As [`Layer::write`].
+    fn write(&self, _: &mut AttributesMut) {}
+}
+
+impl<M: Map> Layer for M {
+    const NAME: &'static str = <M as Map>::NAME;
+    const BASE: &'static str = <M as Map>::BASE;
+    const TYPE: LayerType = match M::ACTIVATION {
+        Some(activation) => LayerType::of::<M>().is_activation(activation),
+        None => LayerType::of::<M>(),
+    };
+    type Step = MapStep<M::Function>;
+
+    fn read(attributes: &mut Attributes<'_>) -> M {
+        Map::read(attributes)
+    }
+
+    fn write(&self, attributes: &mut AttributesMut) {
+        Map::write(self, attributes);
+    }
+
+    fn signature(&self, inputs: &[Shape]) -> Result<Signature, Error> {
+        self.function()?;
+        Ok(Signature::new(one_input(inputs)?))
+    }
+
+    fn lower(&self, site: &Site<'_>) -> Result<Self::Step, Error> {
+        Ok(MapStep { isa: site.isa, function: self.function()? })
+    }
+}
+
+impl<M: Map> Differentiable for M {
+    type TrainingStep = MapStep<M::Function>;
+
+    fn lower_for_training(&self, site: &Site<'_>) -> Result<Self::TrainingStep, Error> {
+        self.lower(site)
+    }
+}
+
+/// A function of each element, ready to run.
+pub struct MapStep<F> {
+    isa: Isa,
+    function: F,
+}
+
+impl<F: Function + Copy + Send + Sync> Step for MapStep<F> {
+    fn overwrites(&self, _: usize) -> bool {
+        true
+    }
+
+    fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
+        if run.overwritten.is_some() {
+            elementwise::map_in_place(self.isa, self.function, run.output);
+            return Ok(());
+        }
+        Ok(elementwise::map(self.isa, self.function, run.inputs[0], run.output)?)
+    }
+}
+
+impl<F: Function + Copy + Send + Sync> TrainingStep for MapStep<F> {
+    fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
+        let Some(d_input) = run.d_input else { return Ok(()) };
+        let at = match F::GRADIENT_AT {
+            GradientAt::Output => run.output,
+            GradientAt::Input => run.inputs[0],
+        };
+        d_input.copy_from_slice(run.d_output);
+        Ok(elementwise::map_grad(self.isa, self.function, at, d_input)?)
+    }
+}

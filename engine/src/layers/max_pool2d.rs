@@ -1,0 +1,194 @@
+use super::conv2d::{Conv2d, Conv2dPool, Conv2dPoolTraining};
+use super::layer_type::Joined;
+use super::{
+    Attributes, AttributesMut, Backward, Differentiable, Forward, Layer, LayerType, Signature, Site, Step,
+    TrainingStep, elements_of_one, one_input_of,
+};
+use crate::layers::conv2d::grad_activation;
+use crate::memory::heap::boxed;
+use crate::parallel::{Threads, for_each_chunk, for_each_chunk2};
+use crate::{Error, Shape};
+use alloc::boxed::Box;
+use bantam_kernels::Isa;
+use bantam_kernels::conv2d::{Activation, Padding};
+use bantam_kernels::max_pool2d::{self, Geometry};
+
+/// The maximum over windows of each channel, `[H, W, C]` to `[OH, OW, C]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MaxPool2d {
+    pub(crate) window: [usize; 2],
+    pub(crate) stride: [usize; 2],
+    pub(crate) padding: Padding,
+    pub(crate) activation: Activation,
+}
+
+impl MaxPool2d {
+    /// A square window that moves by its own size, without padding.
+    pub const fn new(window: usize) -> MaxPool2d {
+        MaxPool2d {
+            window: [window, window],
+            stride: [window, window],
+            padding: Padding::Valid,
+            activation: Activation::None,
+        }
+    }
+
+    /// With that stride in both directions.
+    pub const fn stride(self, stride: usize) -> MaxPool2d {
+        MaxPool2d { stride: [stride, stride], ..self }
+    }
+
+    /// With that padding; padded places are never the maximum.
+    pub const fn padding(self, padding: Padding) -> MaxPool2d {
+        MaxPool2d { padding, ..self }
+    }
+
+    /// With a ReLU after the maximum, in the same pass. It is the same as one before, for less work. In a model it is a
+    /// layer of its own.
+    pub const fn relu(self) -> MaxPool2d {
+        MaxPool2d { activation: Activation::Relu, ..self }
+    }
+
+    /// For a batch `[N, H, W, C]`.
+    pub(super) fn geometry(&self, input: [usize; 4]) -> Result<Geometry, Error> {
+        Ok(Geometry::new(input, self.window, self.stride, self.padding)?)
+    }
+}
+
+impl Layer for MaxPool2d {
+    const NAME: &'static str = "MaxPooling2D";
+    const BASE: &'static str = "max_pooling2d";
+    const TYPE: LayerType = LayerType::of::<MaxPool2d>().takes_activation().monotone().joined(&AFTER_CONV2D);
+    type Step = MaxPool2dStep;
+
+    fn read(attributes: &mut Attributes<'_>) -> MaxPool2d {
+        let [h, w, vertical, horizontal] = attributes.sizes("max-pool");
+        let padding = attributes.padding();
+        MaxPool2d { window: [h, w], stride: [vertical, horizontal], padding, activation: Activation::None }
+    }
+
+    fn write(&self, attributes: &mut AttributesMut) {
+        attributes.sizes(&[self.window[0], self.window[1], self.stride[0], self.stride[1]]);
+        attributes.padding(self.padding);
+    }
+
+    fn activation(&self) -> Activation {
+        self.activation
+    }
+
+    fn signature(&self, inputs: &[Shape]) -> Result<Signature, Error> {
+        let [h, w, c] = one_input_of(inputs)?;
+        let [_, output @ ..] = self.geometry([1, h, w, c])?.output();
+        Ok(Signature::new(Shape::new(&output)?))
+    }
+
+    fn lower(&self, site: &Site<'_>) -> Result<MaxPool2dStep, Error> {
+        let geometry = self.geometry(one_input_of(site.inputs)?)?;
+        Ok(MaxPool2dStep { isa: site.isa, threads: site.threads, activation: site.activation, geometry })
+    }
+}
+
+impl Differentiable for MaxPool2d {
+    const TRAINABLE: LayerType = Self::TYPE.trainable::<Self>().joined(&TRAINABLE_AFTER_CONV2D);
+    type TrainingStep = MaxPool2dTraining;
+
+    fn lower_for_training(&self, site: &Site<'_>) -> Result<MaxPool2dTraining, Error> {
+        let step = self.lower(site)?;
+        let saved_len = max_pool2d::argmax_len(&step.geometry)?;
+        Ok(MaxPool2dTraining { step, saved_len })
+    }
+}
+
+/// A convolution and the pool behind it are one step.
+const AFTER_CONV2D: Joined = Joined {
+    before: Conv2d::NAME,
+    fits: |pool| MaxPool2d::read(pool).padding == Padding::Valid,
+    lower: |[conv, pool], site| {
+        let step = Conv2dPool::new(&Conv2d::read(conv), &MaxPool2d::read(pool), site)?;
+        Ok(boxed(step)? as Box<dyn Step>)
+    },
+    lower_for_training: None,
+};
+
+const TRAINABLE_AFTER_CONV2D: Joined = Joined {
+    lower_for_training: Some(|[conv, pool], site| {
+        let step = Conv2dPoolTraining::new(&Conv2d::read(conv), &MaxPool2d::read(pool), site)?;
+        Ok(boxed(step)? as Box<dyn TrainingStep>)
+    }),
+    ..AFTER_CONV2D
+};
+
+/// [`MaxPool2d`], ready to run.
+pub struct MaxPool2dStep {
+    isa: Isa,
+    threads: Threads,
+    activation: Activation,
+    geometry: Geometry,
+}
+
+impl MaxPool2dStep {
+    /// Elements of an input and of an output.
+    fn lens(&self) -> [usize; 2] {
+        [self.geometry.input(), self.geometry.output()].map(elements_of_one)
+    }
+
+    /// The geometry and the input of the outputs that are part `i` of `chunk` elements.
+    fn part<'a>(&self, input: &'a [f32], i: usize, chunk: usize, len: usize) -> (Geometry, &'a [f32]) {
+        let [input_len, output_len] = self.lens();
+        let (first, batch) = (i * chunk / output_len, len / output_len);
+        (self.geometry.first(batch), &input[first * input_len..][..batch * input_len])
+    }
+}
+
+impl Step for MaxPool2dStep {
+    fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
+        let chunk = self.threads.part_of(run.samples) * self.lens()[1];
+        for_each_chunk(run.output, chunk, |i, output| {
+            let (geometry, input) = self.part(run.inputs[0], i, chunk, output.len());
+            Ok(max_pool2d::forward(self.isa, &geometry, self.activation, input, output)?)
+        })
+    }
+}
+
+/// [`MaxPool2d`] with its backward pass.
+pub struct MaxPool2dTraining {
+    step: MaxPool2dStep,
+    saved_len: usize,
+}
+
+impl Step for MaxPool2dTraining {
+    fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
+        self.step.forward(run)
+    }
+}
+
+impl TrainingStep for MaxPool2dTraining {
+    /// The index of each maximum in its window.
+    fn saved_len(&self) -> usize {
+        self.saved_len
+    }
+
+    fn forward_saving(&self, run: Forward<'_>, argmax: &mut [u8]) -> Result<(), Error> {
+        let step = &self.step;
+        let chunk = step.threads.part_of(run.samples) * step.lens()[1];
+        for_each_chunk2((run.output, chunk), (argmax, chunk), |i, output, argmax| {
+            let (geometry, input) = step.part(run.inputs[0], i, chunk, output.len());
+            Ok(max_pool2d::forward_argmax(step.isa, &geometry, step.activation, input, output, argmax)?)
+        })
+    }
+
+    fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
+        let Some(d_input) = run.d_input else { return Ok(()) };
+        let MaxPool2dStep { isa, threads, activation, geometry } = &self.step;
+        grad_activation(*isa, *activation, run.output, run.d_output)?;
+        let d_output = &*run.d_output;
+        let ([batch, ..], [input_len, output_len]) = (geometry.input(), self.step.lens());
+        let images = threads.part_of(batch);
+        for_each_chunk(d_input, images * input_len, |i, d_input| {
+            let batch = d_input.len() / input_len;
+            let outputs = i * images * output_len..(i * images + batch) * output_len;
+            let (d_output, argmax) = (&d_output[outputs.clone()], &run.saved[outputs]);
+            Ok(max_pool2d::grad_input(*isa, &geometry.first(batch), d_output, argmax, d_input)?)
+        })
+    }
+}

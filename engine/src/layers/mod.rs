@@ -1,0 +1,318 @@
+//! The layers, one file each. A layer's file has its attributes and how a model's file keeps them, its shape rule, its
+//! weights, and how it is lowered to a step: for inference, and with a backward pass for training.
+
+mod add;
+mod attributes;
+mod average_pool2d;
+mod batch_normalization;
+mod concatenate;
+mod conv2d;
+mod dense;
+mod depthwise_conv2d;
+mod dropout;
+mod flatten;
+mod global_average_pool2d;
+mod global_max_pool2d;
+mod hard_sigmoid;
+mod hard_swish;
+mod layer_type;
+mod leaky_relu;
+mod map;
+mod max_pool2d;
+mod multiply;
+mod relu;
+mod relu6;
+mod separable_conv2d;
+mod sigmoid;
+mod silu;
+mod softmax;
+mod step;
+mod tanh;
+mod zero_padding2d;
+
+pub use add::Add;
+pub(crate) use add::AddStep;
+pub use attributes::{Attributes, AttributesMut};
+pub use average_pool2d::AveragePool2d;
+pub use batch_normalization::BatchNormalization;
+pub use concatenate::Concatenate;
+pub use conv2d::Conv2d;
+pub use dense::Dense;
+pub use depthwise_conv2d::DepthwiseConv2d;
+pub use dropout::Dropout;
+pub(crate) use flatten::CopyStep;
+pub use flatten::Flatten;
+pub use global_average_pool2d::GlobalAveragePool2d;
+pub use global_max_pool2d::GlobalMaxPool2d;
+pub use hard_sigmoid::HardSigmoid;
+pub use hard_swish::HardSwish;
+pub use layer_type::{Joined, LayerType, PassesOn};
+pub use leaky_relu::LeakyRelu;
+pub use max_pool2d::MaxPool2d;
+pub use multiply::Multiply;
+pub(crate) use multiply::MultiplyStep;
+pub use relu::Relu;
+pub use relu6::Relu6;
+pub use separable_conv2d::SeparableConv2d;
+pub use sigmoid::Sigmoid;
+pub use silu::Silu;
+pub use softmax::Softmax;
+pub(crate) use softmax::matrix;
+pub use step::{Backward, BackwardRows, Forward, Site, Step, TrainingStep};
+pub use tanh::Tanh;
+pub use zero_padding2d::ZeroPadding2d;
+
+use crate::memory::heap;
+use crate::{Error, Shape};
+use alloc::vec::Vec;
+use bantam_kernels::conv2d::Activation;
+
+/// The most inputs that a layer has.
+pub const MAX_INPUTS: usize = 8;
+
+/// The most arrays of weights that a layer has.
+pub const MAX_WEIGHTS: usize = 6;
+
+/// What a program that runs a layer needs of it.
+pub trait Layer: Sized + 'static {
+    /// Keras's name of the class, which a model's file has: `"Conv2D"`.
+    const NAME: &'static str;
+
+    /// What a layer is called if it is given no name: `"conv2d"`, `"conv2d_1"`, …
+    const BASE: &'static str;
+
+    /// The layer as [`layers!`](crate::layers) lists it, for inference.
+    const TYPE: LayerType = LayerType::of::<Self>();
+
+    /// How it computes.
+    type Step: Step + 'static;
+
+    /// Reads what [`write`](Self::write) has written.
+    fn read(attributes: &mut Attributes<'_>) -> Self;
+
+    /// Writes the attributes for a model's file.
+    fn write(&self, attributes: &mut AttributesMut);
+
+    /// What a builder makes a layer of its own behind it.
+    fn activation(&self) -> Activation {
+        Activation::None
+    }
+
+    /// The shape of the output for one sample of these shapes, and the weights that it takes.
+    ///
+    /// # Errors
+    /// The inputs, or their number, do not fit.
+    fn signature(&self, inputs: &[Shape]) -> Result<Signature, Error>;
+
+    /// Chooses how to compute, for these shapes, threads and CPU.
+    ///
+    /// # Errors
+    /// The shapes do not fit, or sizes are more than memory can hold.
+    fn lower(&self, site: &Site<'_>) -> Result<Self::Step, Error>;
+}
+
+/// What training needs of a layer beside. Apart, so that a program that only infers links no backward pass.
+pub trait Differentiable: Layer {
+    /// The layer as builders and [`trainable_layers!`](crate::trainable_layers) list it.
+    const TRAINABLE: LayerType = Self::TYPE.trainable::<Self>();
+
+    /// How it computes when a backward pass follows.
+    type TrainingStep: TrainingStep + 'static;
+
+    /// As [`lower`](Layer::lower), with a backward pass.
+    ///
+    /// # Errors
+    /// As [`lower`](Layer::lower).
+    fn lower_for_training(&self, site: &Site<'_>) -> Result<Self::TrainingStep, Error>;
+}
+
+/// What a layer gives, and which weights it takes.
+#[derive(Debug)]
+pub struct Signature {
+    pub(crate) output: Shape,
+    pub(crate) weights: Vec<WeightSpec>,
+}
+
+/// Weights of a layer: name, shape, and what they begin as.
+#[derive(Clone, Copy, Debug)]
+pub struct WeightSpec {
+    pub(crate) name: &'static str,
+    pub(crate) shape: Shape,
+    pub(crate) initial: Initial,
+    /// Whether training changes them.
+    pub(crate) learns: bool,
+}
+
+/// What weights begin as.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Initial {
+    /// Drawn by the layer's [`Initializer`](crate::Initializer), for so many inputs of an output and outputs of an input.
+    Drawn {
+        /// Inputs of an output.
+        fan_in: usize,
+        /// Outputs of an input.
+        fan_out: usize,
+    },
+    /// All of one value.
+    Constant(f32),
+}
+
+impl Signature {
+    /// Without weights.
+    pub fn new(output: Shape) -> Signature {
+        Signature { output, weights: Vec::new() }
+    }
+
+    /// With these weights too.
+    ///
+    /// # Errors
+    /// They are more than [`MAX_WEIGHTS`], or there is no memory for the list.
+    pub fn weight(self, name: &'static str, shape: Shape, initial: Initial) -> Result<Signature, Error> {
+        self.with(WeightSpec { name, shape, initial, learns: true })
+    }
+
+    /// With weights that training does not change.
+    ///
+    /// # Errors
+    /// As [`weight`](Self::weight).
+    pub fn constant(self, name: &'static str, shape: Shape, initial: Initial) -> Result<Signature, Error> {
+        self.with(WeightSpec { name, shape, initial, learns: false })
+    }
+
+    /// With a bias of zeros, `[features]`, if there is one.
+    ///
+    /// # Errors
+    /// As [`weight`](Self::weight).
+    pub fn bias(self, bias: bool, features: usize) -> Result<Signature, Error> {
+        if !bias {
+            return Ok(self);
+        }
+        self.weight("bias", Shape::new(&[features])?, Initial::Constant(0.0))
+    }
+
+    fn with(mut self, weights: WeightSpec) -> Result<Signature, Error> {
+        if self.weights.len() == MAX_WEIGHTS {
+            return Err(Error::TooMany {
+                what: "weights of a layer",
+                max: MAX_WEIGHTS,
+                got: MAX_WEIGHTS + 1,
+            });
+        }
+        heap::push(&mut self.weights, weights)?;
+        Ok(self)
+    }
+}
+
+/// The only input of a layer that takes one.
+///
+/// # Errors
+/// There are none, or several.
+pub fn one_input(inputs: &[Shape]) -> Result<Shape, Error> {
+    match *inputs {
+        [input] => Ok(input),
+        _ => Err(Error::Inputs { expected: "one", got: inputs.len() }),
+    }
+}
+
+/// The inputs of a layer that takes two.
+fn two_inputs(inputs: &[Shape]) -> Result<[Shape; 2], Error> {
+    inputs.try_into().map_err(|_| Error::Inputs { expected: "two", got: inputs.len() })
+}
+
+/// The first input and the others of a layer that takes two or more.
+fn several_inputs(inputs: &[Shape]) -> Result<(Shape, &[Shape]), Error> {
+    match *inputs {
+        [first, ref others @ ..] if !others.is_empty() => Ok((first, others)),
+        _ => Err(Error::Inputs { expected: "two or more", got: inputs.len() }),
+    }
+}
+
+/// The places of the gradients to the weights, where they are asked for.
+pub(crate) fn gradients<'b, const N: usize>(
+    d_weights: &'b mut [Option<&mut [f32]>],
+) -> [Option<&'b mut [f32]>; N] {
+    let mut gradients = d_weights.iter_mut().map(|gradient| gradient.as_deref_mut());
+    [(); N].map(|()| gradients.next().flatten())
+}
+
+/// The sizes of the only input of a layer that takes one, of so many dimensions.
+///
+/// # Errors
+/// There are others.
+pub(crate) fn one_input_of<const N: usize>(inputs: &[Shape]) -> Result<[usize; N], Error> {
+    one_input(inputs)?.array("input")
+}
+
+/// Elements of a batch `[N, H, W, C]`.
+pub(crate) fn elements(batch: [usize; 4]) -> usize {
+    batch.iter().product()
+}
+
+/// Elements of one of a batch `[N, H, W, C]`.
+pub(crate) fn elements_of_one([_, h, w, c]: [usize; 4]) -> usize {
+    h * w * c
+}
+
+/// Elements of so many parts of scratch.
+pub(crate) fn room_of_parts(parts: usize, len: usize) -> Result<usize, Error> {
+    Ok(parts.checked_mul(len).ok_or(bantam_kernels::Error::TooLarge { what: "scratch" })?)
+}
+
+/// Elements of arrays that scratch is parted into.
+pub(crate) fn room<const N: usize>(lens: [usize; N]) -> Result<usize, Error> {
+    let sum = lens.iter().try_fold(0usize, |sum, &len| sum.checked_add(len));
+    Ok(sum.ok_or(bantam_kernels::Error::TooLarge { what: "scratch" })?)
+}
+
+/// The layers that a program runs: no others are linked into it.
+///
+/// ```
+/// use bantam::{Conv2d, Dense, Flatten, Model, Relu, Sequential, layers};
+/// let file = Sequential::new([6, 6, 1]).conv2d(2, 3).relu().flatten().dense(3).build(1)?.to_bytes()?;
+/// let model = Model::from_bytes_with(&file, layers![Conv2d, Relu, Flatten, Dense])?;
+/// assert_eq!(model.nodes().len(), 4);
+/// assert!(Model::from_bytes_with(&file, layers![Conv2d, Relu]).is_err());
+/// # Ok::<(), bantam::Error>(())
+/// ```
+#[macro_export]
+macro_rules! layers {
+    ($($layer:ty),* $(,)?) => {
+        &[$(&<$layer as $crate::Layer>::TYPE),*]
+    };
+}
+
+/// The layers that a program runs and trains: no others are linked into it.
+#[macro_export]
+macro_rules! trainable_layers {
+    ($($layer:ty),* $(,)?) => {
+        &[$(&<$layer as $crate::Differentiable>::TRAINABLE),*]
+    };
+}
+
+/// Every layer of this library.
+pub(crate) const ALL: &[&LayerType] = trainable_layers![
+    Add,
+    AveragePool2d,
+    BatchNormalization,
+    Concatenate,
+    Conv2d,
+    Dense,
+    DepthwiseConv2d,
+    Dropout,
+    Flatten,
+    GlobalAveragePool2d,
+    GlobalMaxPool2d,
+    HardSigmoid,
+    HardSwish,
+    LeakyRelu,
+    MaxPool2d,
+    Multiply,
+    Relu,
+    Relu6,
+    SeparableConv2d,
+    Sigmoid,
+    Silu,
+    Softmax,
+    Tanh,
+    ZeroPadding2d,
+];

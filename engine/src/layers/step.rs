@@ -1,0 +1,160 @@
+use crate::parallel::Threads;
+use crate::{Error, Shape};
+use bantam_kernels::Isa;
+use bantam_kernels::conv2d::Activation;
+use core::ops::Range;
+
+/// What a layer is lowered for.
+#[derive(Clone, Copy, Debug)]
+pub struct Site<'a> {
+    /// The instruction set.
+    pub isa: Isa,
+    /// How many threads share the work.
+    pub threads: Threads,
+    /// Whether convolutions are to leave Winograd's algorithm out.
+    pub direct_only: bool,
+    /// What the step does with its sums at last, if the layer
+    /// [takes an activation](crate::LayerType::takes_activation).
+    pub activation: Activation,
+    /// Shapes of the inputs, a full batch: `[N, …]`.
+    pub inputs: &'a [Shape],
+    /// Shapes of the weights.
+    pub weights: &'a [Shape],
+}
+
+/// A layer made ready to run: all is chosen and checked that does not depend on the numbers.
+pub trait Step: Send + Sync {
+    /// Elements that [`prepare`](Self::prepare) makes, such as packed weights.
+    fn prepared_len(&self) -> usize {
+        0
+    }
+
+    /// Turns weights into a form that is fast to use: once for a session, in each step of a training.
+    ///
+    /// # Errors
+    /// The weights are beyond what the step can compute with.
+    fn prepare(&self, _weights: &[&[f32]], _prepared: &mut [f32]) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Elements of scratch that [`forward`](Self::forward) takes.
+    fn scratch_len(&self) -> usize {
+        0
+    }
+
+    /// Multiply-adds of a full batch, as direct computation counts them.
+    fn multiply_adds(&self) -> u64 {
+        0
+    }
+
+    /// Whether the output may lie where that input does.
+    fn overwrites(&self, _input: usize) -> bool {
+        false
+    }
+
+    /// Computes the output.
+    ///
+    /// # Errors
+    /// Sums overflow where the step cannot have that.
+    fn forward(&self, run: Forward<'_>) -> Result<(), Error>;
+}
+
+/// A step that a backward pass follows.
+pub trait TrainingStep: Step {
+    /// Bytes that are saved for the backward pass, beside inputs and output.
+    fn saved_len(&self) -> usize {
+        0
+    }
+
+    /// As [`forward`](Step::forward), and fills what is saved. In training nothing is overwritten.
+    ///
+    /// # Errors
+    /// As [`forward`](Step::forward).
+    fn forward_saving(&self, run: Forward<'_>, _saved: &mut [u8]) -> Result<(), Error> {
+        self.forward(run)
+    }
+
+    /// Elements of scratch that [`backward`](Self::backward) takes, with a gradient to the input or without.
+    fn backward_scratch_len(&self, _d_input: bool) -> usize {
+        0
+    }
+
+    /// Computes the gradients that are asked for, of a full batch.
+    ///
+    /// # Errors
+    /// Sums overflow where the step cannot have that.
+    fn backward(&self, run: Backward<'_>) -> Result<(), Error>;
+
+    /// How many rows the first weights have, if [`backward_rows`](Self::backward_rows) gives the gradients of
+    /// some.
+    fn weight_rows(&self) -> Option<usize> {
+        None
+    }
+
+    /// The gradients of some rows of the first weights, after [`backward`](Self::backward), which has left in
+    /// `d_output` what they are made of.
+    ///
+    /// # Errors
+    /// There are no such rows.
+    fn backward_rows(&self, _run: BackwardRows<'_>) -> Result<(), Error> {
+        Err(Error::Empty { what: "rows of weights" })
+    }
+}
+
+/// A forward pass: `output` is overwritten.
+#[derive(Debug)]
+pub struct Forward<'a> {
+    /// Samples, a full batch at the most.
+    pub samples: usize,
+    /// What is read, `[samples, …]` each.
+    pub inputs: &'a [&'a [f32]],
+    /// The weights, as the signature lists them.
+    pub weights: &'a [&'a [f32]],
+    /// What [`Step::prepare`] has made.
+    pub prepared: &'a [f32],
+    /// The input whose numbers lie at the front of `output`; its place in `inputs` is empty.
+    pub overwritten: Option<usize>,
+    /// `[samples, …]`; longer if the input that it overwrites is.
+    pub output: &'a mut [f32],
+    /// Its contents are unspecified.
+    pub scratch: &'a mut [f32],
+    /// What randomness is drawn from in training: another number for each layer and step.
+    pub seed: u64,
+}
+
+/// A backward pass: the gradients that are asked for are overwritten. A layer of several inputs is asked for one
+/// gradient after the other.
+#[derive(Debug)]
+pub struct Backward<'a> {
+    /// The inputs of the forward pass.
+    pub inputs: &'a [&'a [f32]],
+    /// The weights of the forward pass.
+    pub weights: &'a [&'a [f32]],
+    /// The output of the forward pass.
+    pub output: &'a [f32],
+    /// What the forward pass saved.
+    pub saved: &'a [u8],
+    /// The gradient to the output. A layer of one input may change it.
+    pub d_output: &'a mut [f32],
+    /// Which input's gradient `d_input` is.
+    pub input: usize,
+    /// The gradient to that input.
+    pub d_input: Option<&'a mut [f32]>,
+    /// The gradients to the weights.
+    pub d_weights: &'a mut [Option<&'a mut [f32]>],
+    /// Its contents are unspecified.
+    pub scratch: &'a mut [f32],
+}
+
+/// Gradients of some rows of the first weights: `d_weights` is overwritten.
+#[derive(Debug)]
+pub struct BackwardRows<'a> {
+    /// The input of the forward pass.
+    pub input: &'a [f32],
+    /// The gradient to the output, as [`TrainingStep::backward`] has left it.
+    pub d_output: &'a [f32],
+    /// Which rows.
+    pub rows: Range<usize>,
+    /// Their gradients.
+    pub d_weights: &'a mut [f32],
+}

@@ -1,0 +1,111 @@
+//! What is claimed from a heap that may have no room: an error takes the place of an abort.
+
+use crate::Error;
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::hint::black_box;
+
+/// An empty list with room for so many.
+pub(crate) fn list<T>(count: usize) -> Result<Vec<T>, Error> {
+    let mut list = Vec::new();
+    reserve(&mut list, count)?;
+    Ok(list)
+}
+
+/// Lists that are claimed together: whether there was memory for all is asked once.
+#[derive(Default)]
+pub(crate) struct Claims {
+    /// The most bytes that there was no memory for.
+    missing: usize,
+}
+
+impl Claims {
+    /// An empty list with room for so many.
+    pub fn list<T>(&mut self, count: usize) -> Vec<T> {
+        let mut list = Vec::new();
+        if list.try_reserve_exact(count).is_err() {
+            self.refuse(count, size_of::<T>());
+        }
+        list
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn refuse(&mut self, count: usize, size: usize) {
+        self.missing = self.missing.max(count.saturating_mul(size));
+    }
+
+    pub fn check(self) -> Result<(), Error> {
+        if self.missing == 0 { Ok(()) } else { Err(Error::OutOfMemory { bytes: self.missing }) }
+    }
+}
+
+/// Room for so many more.
+pub(crate) fn reserve<T>(list: &mut Vec<T>, more: usize) -> Result<(), Error> {
+    list.try_reserve_exact(more).map_err(|_| out_of_memory(more, size_of::<T>()))
+}
+
+/// One more of a list.
+pub(crate) fn push<T>(list: &mut Vec<T>, value: T) -> Result<(), Error> {
+    reserve(list, 1)?;
+    list.push(value);
+    Ok(())
+}
+
+/// So many zeros.
+pub(crate) fn zeros(len: usize) -> Result<Vec<f32>, Error> {
+    filled(len, 0.0)
+}
+
+/// So many of one value.
+pub(crate) fn filled<T: Clone>(len: usize, value: T) -> Result<Vec<T>, Error> {
+    let mut list = list(len)?;
+    list.resize(len, value);
+    Ok(list)
+}
+
+/// Resizes a list of bytes; new ones are zero.
+pub(crate) fn resize(list: &mut Vec<u8>, len: usize) -> Result<(), Error> {
+    let more = len.saturating_sub(list.len());
+    list.try_reserve_exact(more).map_err(|_| Error::OutOfMemory { bytes: more })?;
+    list.resize(len, 0);
+    Ok(())
+}
+
+/// Appends bytes to a list.
+pub(crate) fn extend(list: &mut Vec<u8>, bytes: &[u8]) -> Result<(), Error> {
+    list.try_reserve(bytes.len()).map_err(|_| Error::OutOfMemory { bytes: bytes.len() })?;
+    list.extend_from_slice(bytes);
+    Ok(())
+}
+
+/// A copy of a text.
+pub(crate) fn text(text: &str) -> Result<String, Error> {
+    let mut copy = String::new();
+    copy.try_reserve_exact(text.len()).map_err(|_| Error::OutOfMemory { bytes: text.len() })?;
+    copy.push_str(text);
+    Ok(copy)
+}
+
+/// The value in a box.
+pub(crate) fn boxed<T>(value: T) -> Result<Box<T>, Error> {
+    const { assert!(align_of::<T>() <= align_of::<u64>()) };
+    probe(size_of::<T>())?;
+    Ok(Box::new(value))
+}
+
+/// Whether so many bytes are free for a box. One function for boxes of all types.
+pub(crate) fn probe(bytes: usize) -> Result<(), Error> {
+    // What is free for a list is free for a box; the list must not be optimised away.
+    match black_box(list::<u64>(bytes.div_ceil(size_of::<u64>()))) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Error::OutOfMemory { bytes }),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn out_of_memory(count: usize, size: usize) -> Error {
+    Error::OutOfMemory { bytes: count.saturating_mul(size) }
+}

@@ -1,0 +1,10 @@
+//! Where everything lies when a model runs or learns, known before it does.
+
+pub(crate) mod inference;
+pub(crate) mod lifetimes;
+mod options;
+pub(crate) mod training;
+
+pub use inference::{Plan, PlannedStep};
+pub use options::Options;
+pub use training::{TrainedStep, TrainingPlan};

@@ -1,0 +1,233 @@
+use super::carve::carve;
+use crate::graph::fuse::Source;
+use crate::layers::{Forward, MAX_INPUTS};
+use crate::memory::arena::{self, Arena};
+use crate::memory::buffer::Buffer;
+use crate::plan::inference::{Layout, Planned};
+use crate::{Error, Model, Options, Plan};
+
+/// A model made ready to run by its [`Plan`]: weights prepared for the instruction set, memory for up to so many samples
+/// at a time.
+///
+/// ```
+/// use bantam::{Options, Sequential, Session};
+/// let model = Sequential::new([4]).dense(3).softmax().build(1)?;
+/// let mut session = Session::new(&model, Options::new(1))?;
+/// let probabilities = session.run(&[1.0, 2.0, 3.0, 4.0])?;
+/// assert!((probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+/// # Ok::<(), bantam::Error>(())
+/// ```
+pub struct Session<'m> {
+    plan: Plan<'m>,
+    arena: Arena<'m>,
+    /// How many samples were run last.
+    samples: usize,
+}
+
+impl<'m> Session<'m> {
+    /// In memory of its own.
+    ///
+    /// # Errors
+    /// The batch is empty, or more than memory can hold.
+    pub fn new(model: &'m Model<'m>, options: Options) -> Result<Session<'m>, Error> {
+        Session::own(Plan::new(model, options)?)
+    }
+
+    /// Of this value of a model, in memory of its own.
+    pub(crate) fn of(model: &'m Model<'m>, output: usize, options: Options) -> Result<Session<'m>, Error> {
+        Session::own(Plan { model, layout: Layout::new(model, &[output], options)? })
+    }
+
+    fn own(plan: Plan<'m>) -> Result<Session<'m>, Error> {
+        let arena = Arena::Own(Buffer::try_new(plan.arena_len())?);
+        Session::start(plan, arena)
+    }
+
+    /// As [`new`](Session::new), in the caller's memory, of which it uses [`Plan::arena_len`] elements. It is faster
+    /// where that begins on a cache line.
+    ///
+    /// ```
+    /// use bantam::{Isa, Options, Sequential, Session};
+    /// static MODEL: &[u8] = &[]; // include_bytes, in flash
+    /// let model = Sequential::new([4]).dense(3).build(1)?; // or Model::from_bytes(MODEL)
+    /// let mut arena = [0.0; 16];
+    /// let mut session = Session::with_arena(&model, Options::new(1).isa(Isa::SCALAR), &mut arena)?;
+    /// assert_eq!(session.run(&[0.0; 4])?, [0.0; 3]);
+    /// # Ok::<(), bantam::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`new`](Session::new), or the arena is too small: the error tells how many bytes are missing.
+    pub fn with_arena(
+        model: &'m Model<'m>,
+        options: Options,
+        arena: &'m mut [f32],
+    ) -> Result<Session<'m>, Error> {
+        Session::with_plan(Plan::new(model, options)?, arena)
+    }
+
+    /// As [`with_arena`](Session::with_arena), by a plan that was asked for its size before.
+    ///
+    /// # Errors
+    /// The arena is too small.
+    pub fn with_plan(plan: Plan<'m>, arena: &'m mut [f32]) -> Result<Session<'m>, Error> {
+        let arena = Arena::lent(arena, plan.arena_len())?;
+        Session::start(plan, arena)
+    }
+
+    /// As [`with_arena`](Session::with_arena), in bytes.
+    ///
+    /// # Errors
+    /// As [`with_arena`](Session::with_arena), or the bytes do not begin at a multiple of four.
+    pub fn with_bytes(
+        model: &'m Model<'m>,
+        options: Options,
+        arena: &'m mut [u8],
+    ) -> Result<Session<'m>, Error> {
+        Session::with_arena(model, options, arena::from_bytes(arena)?)
+    }
+
+    fn start(plan: Plan<'m>, mut arena: Arena<'m>) -> Result<Session<'m>, Error> {
+        plan.layout.prepare(plan.model, arena.numbers_mut())?;
+        Ok(Session { plan, arena, samples: 0 })
+    }
+
+    /// Where everything lies.
+    pub fn plan(&self) -> &Plan<'m> {
+        &self.plan
+    }
+
+    /// Runs a model of one input on samples that follow each other, `[N, …]` with `N` up to the batch, and gives its
+    /// output for them, the first if there are several. Allocates nothing.
+    ///
+    /// # Errors
+    /// The model has several inputs; `input` is not a whole number of samples, or more than the batch; it or an output
+    /// holds a NaN or an infinity; or a convolution overflows that is not [direct only](crate::Conv2d::direct_only).
+    pub fn run(&mut self, input: &[f32]) -> Result<&[f32], Error> {
+        self.run_all(&[input])?;
+        Ok(self.output(0))
+    }
+
+    /// Runs a model on as many samples of each of its inputs; [`output`](Session::output) has what it gives.
+    ///
+    /// # Errors
+    /// As [`run`](Session::run), or there are more inputs than the model has, or fewer, or of different numbers of
+    /// samples.
+    pub fn run_all(&mut self, inputs: &[&[f32]]) -> Result<(), Error> {
+        let Session { plan, arena, samples } = self;
+        *samples = 0;
+        let Plan { model, layout } = plan;
+        let count = layout.check(model, inputs)?;
+        let (prepared, values) = arena.numbers_mut().split_at_mut(layout.prepared);
+        let values = &mut values[..layout.values];
+        layout.run(model, prepared, values, inputs, count)?;
+        for &step in &layout.outputs {
+            let &Planned { sample_len, ref place, .. } = &layout.steps[step];
+            check_finite("output", sample_len, &values[place.start..][..count * sample_len])?;
+        }
+        *samples = count;
+        Ok(())
+    }
+
+    /// The output of that index of the last run, `[N, …]`; empty if there is none, or no run.
+    pub fn output(&self, index: usize) -> &[f32] {
+        let layout = &self.plan.layout;
+        let Some(&step) = layout.outputs.get(index) else { return &[] };
+        let Planned { sample_len, place, .. } = &layout.steps[step];
+        &self.arena.numbers()[layout.prepared + place.start..][..self.samples * sample_len]
+    }
+}
+
+impl Layout {
+    /// Prepares the weights at the start of an arena.
+    pub(crate) fn prepare(&self, model: &Model<'_>, arena: &mut [f32]) -> Result<(), Error> {
+        for planned in &self.steps {
+            let (weights, count) = model.slices(planned.reads.parameters(model));
+            planned.step.prepare(&weights[..count], &mut arena[planned.prepared.clone()])?;
+        }
+        Ok(())
+    }
+
+    /// How many samples there are of each input, if they are samples.
+    fn check(&self, model: &Model<'_>, inputs: &[&[f32]]) -> Result<usize, Error> {
+        let shapes = model.input_shapes();
+        if inputs.len() != shapes.len() {
+            let (what, expected) = ("inputs of the model", shapes.len());
+            return Err(bantam_kernels::Error::Length { what, expected, got: inputs.len() }.into());
+        }
+        let mut count = 0;
+        for (shape, input) in shapes.iter().zip(inputs) {
+            let len = shape.elements();
+            if count == 0 {
+                count = (input.len() / len).clamp(1, self.options.batch);
+            }
+            if input.len() != count * len {
+                let (what, expected) = ("samples", count * len);
+                return Err(bantam_kernels::Error::Length { what, expected, got: input.len() }.into());
+            }
+            check_finite("input", len, input)?;
+        }
+        Ok(count)
+    }
+
+    /// Runs samples through prepared weights. `values` has the layout's length.
+    pub(crate) fn run(
+        &self,
+        model: &Model<'_>,
+        prepared: &[f32],
+        values: &mut [f32],
+        samples: &[&[f32]],
+        count: usize,
+    ) -> Result<(), Error> {
+        for planned in &self.steps {
+            let Planned { step, reads, prepared: packed, sample_len, place, scratch, overwritten, .. } =
+                planned;
+            let ([place, scratch], rest) = carve(values, [place.clone(), scratch.clone()]);
+            let mut inputs = [&[][..]; MAX_INPUTS];
+            let mut len = count * sample_len;
+            let reads_values = reads.values(model);
+            for (i, (slice, &value)) in inputs.iter_mut().zip(reads_values).enumerate() {
+                match self.sources[value] {
+                    Source::Operation(from) => {
+                        let Planned { sample_len, place, .. } = &self.steps[from];
+                        let input_len = count * sample_len;
+                        if *overwritten == Some(i) {
+                            len = len.max(input_len);
+                        } else {
+                            *slice = rest.read(place.start, input_len);
+                        }
+                    }
+                    Source::Input(input) | Source::Given(input) => *slice = samples[input],
+                    Source::Nowhere => {}
+                }
+            }
+            let (weights, weight_count) = model.slices(reads.parameters(model));
+            step.forward(Forward {
+                samples: count,
+                inputs: &inputs[..reads_values.len()],
+                weights: &weights[..weight_count],
+                prepared: &prepared[packed.clone()],
+                overwritten: *overwritten,
+                output: &mut place[..len],
+                scratch,
+                seed: 0,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Checks samples of so many elements each.
+pub(crate) fn check_finite(what: &'static str, sample_len: usize, samples: &[f32]) -> Result<(), Error> {
+    // Without a way out the loop takes whole vectors.
+    if samples.iter().fold(true, |finite, x| finite & x.is_finite()) {
+        return Ok(());
+    }
+    match samples.iter().position(|x| !x.is_finite()) {
+        Some(at) => {
+            let (sample, index) = (at / sample_len, at % sample_len);
+            Err(Error::NotFinite { what, sample, index, got: samples[at] })
+        }
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,692 @@
+//! A recording of operations that can be differentiated, for what is not a graph.
+
+mod model;
+mod operations;
+
+pub use model::Mode;
+
+use crate::layers::{
+    AddStep, Backward, CopyStep, Differentiable, Dropout, Flatten, Forward, MAX_INPUTS, MAX_WEIGHTS,
+    MultiplyStep, Relu, Site, Softmax, TrainingStep,
+};
+use crate::memory::buffer::Buffer;
+use crate::memory::heap::{self, boxed};
+use crate::parallel::Threads;
+use crate::tensor::check_len;
+use crate::train::{fill_one_hot, is_class};
+use crate::{Conv2d, Dense, Error, MaxPool2d, Shape};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use bantam_kernels::conv2d::Activation;
+use bantam_kernels::{Isa, elementwise};
+use core::mem;
+use operations::{BinaryCrossEntropy, Matmul, MeanSquaredError, Reshape, SoftmaxCrossEntropy, Sum};
+
+/// A value on a tape. It means something to the recording that made it, and to no other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Var {
+    index: usize,
+    recording: usize,
+}
+
+/// A recording of operations that can be walked backwards for the gradient of its last result.
+///
+/// A tape borrows what it reads, weights and inputs, and owns what it computes, in memory that it
+/// hands on: after [`backward`](Tape::backward) that is [`Gradients`], from which the next
+/// recording begins: the same step again finds room for all of its values and gradients.
+///
+/// ```
+/// use bantam::{Isa, Shape, Tape};
+/// let x = [1.0, 2.0, 3.0];
+/// let w = [0.5, -1.0, 2.0];
+/// let shape = Shape::new(&[3])?;
+/// let mut tape = Tape::new(Isa::detect());
+/// let a = tape.input(shape, &x)?;
+/// let b = tape.parameter(shape, &w)?;
+/// let product = tape.mul(a, b)?;
+/// let loss = tape.sum(product)?;
+/// let gradients = tape.backward(loss)?;
+/// assert_eq!(gradients.value(loss)?, [4.5]);
+/// assert_eq!(gradients.get(b)?, x);
+/// # Ok::<(), bantam::Error>(())
+/// ```
+pub struct Tape<'a> {
+    memory: Memory,
+    nodes: Vec<Node<'a>>,
+}
+
+/// What outlives a recording.
+struct Memory {
+    isa: Isa,
+    recording: usize,
+    /// One for each node; those of longer recordings before are kept.
+    buffers: Vec<Buffers>,
+    /// Gradients on their way to a value that has one already.
+    extra: [Buffer; 1 + MAX_WEIGHTS],
+    scratch: Buffer,
+}
+
+#[derive(Default)]
+struct Buffers {
+    value: Buffer,
+    prepared: Buffer,
+    kept: Vec<u8>,
+    gradient: Buffer,
+    gradient_is: Is,
+}
+
+/// What a node's gradient buffer holds.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Is {
+    #[default]
+    Nothing,
+    Written,
+    /// The gradient of a parameter, complete.
+    Final,
+}
+
+struct Node<'a> {
+    shape: Shape,
+    wants_gradient: bool,
+    source: Source<'a>,
+}
+
+enum Source<'a> {
+    Borrowed(&'a [f32]),
+    /// Filled in when it was recorded.
+    Owned,
+    Computed {
+        step: Box<dyn TrainingStep>,
+        /// Of the inputs, then of the weights.
+        reads: Vec<usize>,
+        inputs: usize,
+    },
+}
+
+impl<'a> Tape<'a> {
+    /// An empty tape without memory.
+    pub fn new(isa: Isa) -> Tape<'a> {
+        let memory = Memory {
+            isa,
+            recording: recording_after(0),
+            buffers: Vec::new(),
+            extra: Default::default(),
+            scratch: Buffer::default(),
+        };
+        Tape { memory, nodes: Vec::new() }
+    }
+
+    /// Ends the recording: all variables become stale, and the memory is that of a new tape, which
+    /// may borrow other things.
+    pub fn reset<'b>(self) -> Tape<'b> {
+        let Tape { mut memory, .. } = self;
+        memory.recording = recording_after(memory.recording);
+        Tape { memory, nodes: Vec::new() }
+    }
+
+    /// The instruction set that everything is computed with.
+    pub fn isa(&self) -> Isa {
+        self.memory.isa
+    }
+
+    /// Something that is read and has no gradient.
+    ///
+    /// # Errors
+    /// `data` has another number of elements than `shape`.
+    pub fn input(&mut self, shape: Shape, data: &'a [f32]) -> Result<Var, Error> {
+        check_len("input", data, shape)?;
+        self.push(Node { shape, wants_gradient: false, source: Source::Borrowed(data) })
+    }
+
+    /// Something that is read and has a gradient.
+    ///
+    /// # Errors
+    /// `data` has another number of elements than `shape`.
+    pub fn parameter(&mut self, shape: Shape, data: &'a [f32]) -> Result<Var, Error> {
+        check_len("parameter", data, shape)?;
+        self.push(Node { shape, wants_gradient: true, source: Source::Borrowed(data) })
+    }
+
+    /// Rows `[N, classes]` that are 1 at the label and 0 elsewhere. Labels are whole numbers.
+    ///
+    /// # Errors
+    /// A label is not a class, or there are none.
+    pub fn one_hot(&mut self, labels: &[f32], classes: usize) -> Result<Var, Error> {
+        if let Some(sample) = labels.iter().position(|&label| !is_class(label, classes)) {
+            return Err(Error::Label { sample, label: labels[sample], classes });
+        }
+        let shape = Shape::new(&[labels.len(), classes])?;
+        let var = self.push(Node { shape, wants_gradient: false, source: Source::Owned })?;
+        let value = &mut self.memory.buffers[var.index].value;
+        value.resize(shape.elements())?;
+        fill_one_hot(value, classes, labels);
+        Ok(var)
+    }
+
+    /// Convolution of `[N, H, W, Cin]` with weights `[KH, KW, Cin / groups, Cout]`, which tell filters and kernel, and a
+    /// bias of `[Cout]`.
+    ///
+    /// # Errors
+    /// The shapes do not fit each other, or the kernel exceeds the padded input.
+    pub fn conv2d(&mut self, x: Var, w: Var, bias: Option<Var>, how: Conv2d) -> Result<Var, Error> {
+        let [kh, kw, _, filters] = self.shape(w)?.array("weights")?;
+        let how = Conv2d { bias: bias.is_some(), ..how.filters(filters).kernel([kh, kw]) };
+        self.layer_with_bias(how, how.activation, x, w, bias)
+    }
+
+    /// `[N, In]` times `[In, Out]`, plus a bias of `[Out]`.
+    ///
+    /// # Errors
+    /// The shapes do not fit each other.
+    pub fn dense(&mut self, x: Var, w: Var, bias: Option<Var>) -> Result<Var, Error> {
+        self.dense_with(Activation::None, x, w, bias)
+    }
+
+    /// As [`dense`](Tape::dense), with a ReLU in the same pass.
+    ///
+    /// # Errors
+    /// The shapes do not fit each other.
+    pub fn dense_relu(&mut self, x: Var, w: Var, bias: Option<Var>) -> Result<Var, Error> {
+        self.dense_with(Activation::Relu, x, w, bias)
+    }
+
+    fn dense_with(
+        &mut self,
+        activation: Activation,
+        x: Var,
+        w: Var,
+        bias: Option<Var>,
+    ) -> Result<Var, Error> {
+        let [_, units] = self.shape(w)?.array("weights")?;
+        let dense = if bias.is_some() { Dense::new(units) } else { Dense::new(units).no_bias() };
+        self.layer_with_bias(dense, activation, x, w, bias)
+    }
+
+    fn layer_with_bias<L: Differentiable>(
+        &mut self,
+        layer: L,
+        activation: Activation,
+        x: Var,
+        w: Var,
+        bias: Option<Var>,
+    ) -> Result<Var, Error> {
+        match bias {
+            Some(bias) => self.layer_with(layer, activation, &[x], &[w, bias], 0),
+            None => self.layer_with(layer, activation, &[x], &[w], 0),
+        }
+    }
+
+    /// The maximum of each window of `[N, H, W, C]`.
+    ///
+    /// # Errors
+    /// `x` has not four dimensions, or the window does not fit it.
+    pub fn max_pool2d(&mut self, x: Var, how: MaxPool2d) -> Result<Var, Error> {
+        self.layer(how, &[x], &[])
+    }
+
+    /// `max(0, x)`; NaN stays NaN.
+    ///
+    /// # Errors
+    /// A stale variable.
+    pub fn relu(&mut self, x: Var) -> Result<Var, Error> {
+        self.layer(Relu, &[x], &[])
+    }
+
+    /// Softmax over the last dimension.
+    ///
+    /// # Errors
+    /// A stale variable.
+    pub fn softmax(&mut self, x: Var) -> Result<Var, Error> {
+        self.layer(Softmax, &[x], &[])
+    }
+
+    /// Zeroes elements with probability `rate` and scales the others by `1 / (1 - rate)`. The same
+    /// seed zeroes the same elements.
+    ///
+    /// # Errors
+    /// `rate` is not at least 0 and less than 1.
+    pub fn dropout(&mut self, x: Var, rate: f32, seed: u64) -> Result<Var, Error> {
+        self.layer_with(Dropout::new(rate), Activation::None, &[x], &[], seed)
+    }
+
+    /// `[N, …]` to `[N, product of the rest]`.
+    ///
+    /// # Errors
+    /// `x` is a single number.
+    pub fn flatten(&mut self, x: Var) -> Result<Var, Error> {
+        self.layer(Flatten, &[x], &[])
+    }
+
+    /// Any layer, on batches `[N, …]` and its weights.
+    ///
+    /// # Errors
+    /// The shapes do not fit, or there are more inputs or weights than a layer has.
+    pub fn layer<L: Differentiable>(
+        &mut self,
+        layer: L,
+        inputs: &[Var],
+        weights: &[Var],
+    ) -> Result<Var, Error> {
+        let activation = layer.activation();
+        self.layer_with(layer, activation, inputs, weights, 0)
+    }
+
+    fn layer_with<L: Differentiable>(
+        &mut self,
+        layer: L,
+        activation: Activation,
+        inputs: &[Var],
+        weights: &[Var],
+        seed: u64,
+    ) -> Result<Var, Error> {
+        let (batches, count) = self.shapes_of("inputs of a layer", inputs)?;
+        let (given, given_count) = self.shapes_of("weights of a layer", weights)?;
+        let mut samples = [Shape::SCALAR; MAX_INPUTS];
+        let mut batch = None;
+        for (sample, shape) in samples.iter_mut().zip(&batches[..count]) {
+            let (n, of_one) = shape.split_batch().ok_or_else(|| Error::rank("input", 2, *shape))?;
+            if *batch.get_or_insert(n) != n {
+                return Err(Error::shape("batch", of_one.with_batch(batch.unwrap_or(n))?, *shape));
+            }
+            *sample = of_one;
+        }
+        let signature = layer.signature(&samples[..count])?;
+        let specs = &signature.weights;
+        if specs.len() != given_count {
+            let (what, expected) = ("weights of a layer", specs.len());
+            return Err(bantam_kernels::Error::Length { what, expected, got: given_count }.into());
+        }
+        for (i, (spec, &shape)) in specs.iter().zip(&given).enumerate() {
+            spec.shape.require(if i == 0 { "weights" } else { spec.name }, shape)?;
+        }
+        let site = Site {
+            isa: self.isa(),
+            threads: Threads::of_the_pool(),
+            direct_only: false,
+            activation,
+            inputs: &batches[..count],
+            weights: &given[..given_count],
+        };
+        let step = boxed(layer.lower_for_training(&site)?)?;
+        self.record(step, signature.output.with_batch(batch.unwrap_or(1))?, inputs, weights, seed)
+    }
+
+    /// The same numbers in another shape.
+    ///
+    /// # Errors
+    /// The shape is of another number of elements.
+    pub fn reshape(&mut self, x: Var, shape: Shape) -> Result<Var, Error> {
+        let (shape, step) = Reshape::to(shape, self.shape(x)?)?;
+        self.record(boxed(step)?, shape, &[x], &[], 0)
+    }
+
+    /// The product of two matrices, each transposed first if `transpose` says so.
+    ///
+    /// # Errors
+    /// The shapes do not fit each other.
+    pub fn matmul(&mut self, a: Var, b: Var, transpose: [bool; 2]) -> Result<Var, Error> {
+        let (shape, step) = Matmul::new([self.shape(a)?, self.shape(b)?], transpose)?;
+        self.record(boxed(step)?, shape, &[a, b], &[], 0)
+    }
+
+    /// The sum of two tensors of one shape.
+    ///
+    /// # Errors
+    /// The shapes differ.
+    pub fn add(&mut self, a: Var, b: Var) -> Result<Var, Error> {
+        let shape = self.shape_of_both(a, b)?;
+        let step = AddStep { isa: self.isa(), activation: Activation::None };
+        self.record(boxed(step)?, shape, &[a, b], &[], 0)
+    }
+
+    /// The product of two tensors of one shape, element by element.
+    ///
+    /// # Errors
+    /// The shapes differ.
+    pub fn mul(&mut self, a: Var, b: Var) -> Result<Var, Error> {
+        let shape = self.shape_of_both(a, b)?;
+        let step = MultiplyStep::new(self.isa(), [shape.elements(); 2]);
+        self.record(boxed(step)?, shape, &[a, b], &[], 0)
+    }
+
+    /// The sum of all elements.
+    ///
+    /// # Errors
+    /// A stale variable.
+    pub fn sum(&mut self, x: Var) -> Result<Var, Error> {
+        let step = boxed(Sum { isa: self.isa() })?;
+        self.record(step, Shape::SCALAR, &[x], &[], 0)
+    }
+
+    /// Cross-entropy of the softmax of logits `[…, C]` over `C` with targets `[…, C]`, the mean over all
+    /// else. For class labels make the targets with [`one_hot`](Tape::one_hot). Targets are data: no
+    /// gradient flows into them.
+    ///
+    /// # Errors
+    /// The shapes differ, there is one logit in a row, or a target lies outside 0 to 1, or is 0 for all.
+    pub fn softmax_cross_entropy(&mut self, logits: Var, targets: Var) -> Result<Var, Error> {
+        let (shape, step) = SoftmaxCrossEntropy::new([self.shape(logits)?, self.shape(targets)?])?;
+        self.record(boxed(step)?, shape, &[logits, targets], &[], 0)
+    }
+
+    /// Cross-entropy of the sigmoid of logits with targets from 0 to 1, the mean over all elements.
+    ///
+    /// # Errors
+    /// The shapes differ, or a target lies outside 0 to 1.
+    pub fn binary_cross_entropy(&mut self, logits: Var, targets: Var) -> Result<Var, Error> {
+        let (shape, step) = BinaryCrossEntropy::new([self.shape(logits)?, self.shape(targets)?])?;
+        self.record(boxed(step)?, shape, &[logits, targets], &[], 0)
+    }
+
+    /// The mean over all elements of the squared difference.
+    ///
+    /// # Errors
+    /// The shapes differ.
+    pub fn mean_squared_error(&mut self, predictions: Var, targets: Var) -> Result<Var, Error> {
+        let (shape, step) = MeanSquaredError::new([self.shape(predictions)?, self.shape(targets)?])?;
+        self.record(boxed(step)?, shape, &[predictions, targets], &[], 0)
+    }
+
+    /// The shape of a variable.
+    ///
+    /// # Errors
+    /// A stale variable.
+    pub fn shape(&self, var: Var) -> Result<Shape, Error> {
+        Ok(self.nodes[self.index(var)?].shape)
+    }
+
+    /// The numbers of a variable.
+    ///
+    /// # Errors
+    /// A stale variable.
+    pub fn value(&self, var: Var) -> Result<&[f32], Error> {
+        Ok(self.data(self.index(var)?))
+    }
+
+    /// Walks the recording backwards from `loss`, a single number, to every parameter that it
+    /// depends on.
+    ///
+    /// # Errors
+    /// A stale variable, or one that is not a single number.
+    pub fn backward(mut self, loss: Var) -> Result<Gradients, Error> {
+        let last = self.index(loss)?;
+        if self.nodes[last].shape.elements() != 1 {
+            return Err(Error::shape("loss", Shape::SCALAR, self.nodes[last].shape));
+        }
+        for buffers in &mut self.memory.buffers {
+            buffers.gradient_is = Is::Nothing;
+        }
+        let root = &mut self.memory.buffers[last];
+        root.gradient.resize(1)?;
+        root.gradient[0] = 1.0;
+        root.gradient_is = Is::Written;
+        for index in (0..=last).rev() {
+            let node = &mut self.nodes[index];
+            if !node.wants_gradient || self.memory.buffers[index].gradient_is == Is::Nothing {
+                continue;
+            }
+            if let Source::Computed { step, reads, inputs } = &mut node.source {
+                let (step, reads, inputs) = (mem::replace(step, boxed(CopyStep)?), mem::take(reads), *inputs);
+                self.step_back(index, &*step, reads.split_at(inputs))?;
+            } else {
+                self.memory.buffers[index].gradient_is = Is::Final;
+            }
+        }
+        Ok(Gradients { tape: self.reset_but_epoch() })
+    }
+
+    /// Passes the gradient of one node on to what it reads: to the weights with the first input, then to the other inputs.
+    fn step_back(
+        &mut self,
+        index: usize,
+        step: &dyn TrainingStep,
+        (inputs, weights): (&[usize], &[usize]),
+    ) -> Result<(), Error> {
+        let mut d_output = mem::take(&mut self.memory.buffers[index].gradient);
+        let mut scratch = mem::take(&mut self.memory.scratch);
+        let mut wanted =
+            (0..inputs.len()).filter(|&i| self.nodes[inputs[i]].wants_gradient).collect::<Vec<_>>();
+        let scratch_len = step.backward_scratch_len(!wanted.is_empty());
+        scratch.grow(scratch_len)?;
+        if wanted.is_empty() {
+            // Only the weights want some.
+            wanted.push(usize::MAX);
+        }
+        let mut result = Ok(());
+        for (turn, input) in wanted.into_iter().enumerate() {
+            // A gradient goes straight to its value's buffer, or, if there is one already, past it.
+            let mut targets: [Buffer; 1 + MAX_WEIGHTS] = Default::default();
+            let mut adds = [false; 1 + MAX_WEIGHTS];
+            let of = |slot: usize| match slot.checked_sub(1) {
+                None => inputs.get(input).copied(),
+                Some(i) => weights.get(i).copied().filter(|_| turn == 0),
+            };
+            for slot in 0..=MAX_WEIGHTS {
+                let Some(read) = of(slot).filter(|&read| self.nodes[read].wants_gradient) else { continue };
+                let buffers = &mut self.memory.buffers[read];
+                adds[slot] = buffers.gradient_is != Is::Nothing;
+                let extra = &mut self.memory.extra[slot];
+                targets[slot] = mem::take(if adds[slot] { extra } else { &mut buffers.gradient });
+                targets[slot].resize(self.nodes[read].shape.elements())?;
+                buffers.gradient_is = Is::Written;
+            }
+            {
+                let mut data: [&[f32]; MAX_INPUTS] = [&[]; MAX_INPUTS];
+                let mut weight_data: [&[f32]; MAX_WEIGHTS] = [&[]; MAX_WEIGHTS];
+                for (data, &read) in data.iter_mut().zip(inputs).chain(weight_data.iter_mut().zip(weights)) {
+                    *data = self.data(read);
+                }
+                let [d_input, d_weights @ ..] = targets.each_mut().map(|target| {
+                    let target = &mut **target;
+                    if target.is_empty() { None } else { Some(target) }
+                });
+                let mut d_weights = d_weights;
+                result = result.and_then(|()| {
+                    step.backward(Backward {
+                        inputs: &data[..inputs.len()],
+                        weights: &weight_data[..weights.len()],
+                        output: &self.memory.buffers[index].value,
+                        saved: &self.memory.buffers[index].kept,
+                        d_output: &mut d_output,
+                        input: if input == usize::MAX { 0 } else { input },
+                        d_input,
+                        d_weights: &mut d_weights[..weights.len()],
+                        scratch: &mut scratch[..scratch_len],
+                    })
+                });
+            }
+            for slot in 0..=MAX_WEIGHTS {
+                let Some(read) = of(slot).filter(|&read| self.nodes[read].wants_gradient) else { continue };
+                let target = mem::take(&mut targets[slot]);
+                if adds[slot] {
+                    let isa = self.memory.isa;
+                    elementwise::add_assign(
+                        isa,
+                        Activation::None,
+                        &mut self.memory.buffers[read].gradient,
+                        &target,
+                    )?;
+                    self.memory.extra[slot] = target;
+                } else {
+                    self.memory.buffers[read].gradient = target;
+                }
+            }
+        }
+        self.memory.buffers[index].gradient = d_output;
+        self.memory.scratch = scratch;
+        result
+    }
+
+    /// Runs a step on variables and weights, and records it.
+    fn record(
+        &mut self,
+        step: Box<dyn TrainingStep>,
+        shape: Shape,
+        inputs: &[Var],
+        weights: &[Var],
+        seed: u64,
+    ) -> Result<Var, Error> {
+        let mut reads = heap::list(inputs.len() + weights.len())?;
+        for &var in inputs.iter().chain(weights) {
+            reads.push(self.index(var)?);
+        }
+        let wants_gradient = reads.iter().any(|&read| self.nodes[read].wants_gradient);
+        // Its own buffers are taken while it is computed, and there are others where it is not recorded.
+        let own = self.nodes.len();
+        if self.memory.buffers.len() == own {
+            heap::push(&mut self.memory.buffers, Buffers::default())?;
+        }
+        let mut buffers = mem::take(&mut self.memory.buffers[own]);
+        let mut scratch = mem::take(&mut self.memory.scratch);
+        let result =
+            self.compute(&*step, shape, reads.split_at(inputs.len()), seed, &mut buffers, &mut scratch);
+        self.memory.buffers[own] = buffers;
+        self.memory.scratch = scratch;
+        result?;
+        self.push(Node {
+            shape,
+            wants_gradient,
+            source: Source::Computed { step, reads, inputs: inputs.len() },
+        })
+    }
+
+    fn compute(
+        &self,
+        step: &dyn TrainingStep,
+        shape: Shape,
+        (inputs, weights): (&[usize], &[usize]),
+        seed: u64,
+        own: &mut Buffers,
+        scratch: &mut Buffer,
+    ) -> Result<(), Error> {
+        let scratch_len = step.scratch_len();
+        own.value.resize(shape.elements())?;
+        own.prepared.resize(step.prepared_len())?;
+        heap::resize(&mut own.kept, step.saved_len())?;
+        scratch.grow(scratch_len)?;
+        let mut data: [&[f32]; MAX_INPUTS] = [&[]; MAX_INPUTS];
+        let mut weight_data: [&[f32]; MAX_WEIGHTS] = [&[]; MAX_WEIGHTS];
+        for (data, &read) in data.iter_mut().zip(inputs).chain(weight_data.iter_mut().zip(weights)) {
+            *data = self.data(read);
+        }
+        let weights = &weight_data[..weights.len()];
+        step.prepare(weights, &mut own.prepared)?;
+        let samples = inputs.first().and_then(|&input| self.nodes[input].shape.split_batch());
+        let run = Forward {
+            samples: samples.map_or(1, |(samples, _)| samples),
+            inputs: &data[..inputs.len()],
+            weights,
+            prepared: &own.prepared,
+            overwritten: None,
+            output: &mut own.value,
+            scratch: &mut scratch[..scratch_len],
+            seed,
+        };
+        step.forward_saving(run, &mut own.kept)
+    }
+
+    fn push(&mut self, node: Node<'a>) -> Result<Var, Error> {
+        let index = self.nodes.len();
+        self.nodes.push(node);
+        if self.memory.buffers.len() == index {
+            self.memory.buffers.push(Buffers::default());
+        }
+        // What an earlier recording had here is no value of this one.
+        if let Source::Borrowed(_) = self.nodes[index].source {
+            self.memory.buffers[index].value.resize(0)?;
+        }
+        Ok(Var { index, recording: self.memory.recording })
+    }
+
+    fn index(&self, var: Var) -> Result<usize, Error> {
+        if var.recording == self.memory.recording && var.index < self.nodes.len() {
+            Ok(var.index)
+        } else {
+            Err(Error::StaleVar)
+        }
+    }
+
+    fn data(&self, index: usize) -> &[f32] {
+        match self.nodes[index].source {
+            Source::Borrowed(data) => data,
+            _ => &self.memory.buffers[index].value,
+        }
+    }
+
+    /// The shape of two operands.
+    fn shape_of_both(&self, a: Var, b: Var) -> Result<Shape, Error> {
+        let shape = self.shape(a)?;
+        shape.require("second operand", self.shape(b)?)?;
+        Ok(shape)
+    }
+
+    /// The shapes of a few variables.
+    fn shapes_of(&self, what: &'static str, vars: &[Var]) -> Result<([Shape; MAX_INPUTS], usize), Error> {
+        let mut shapes = [Shape::SCALAR; MAX_INPUTS];
+        if vars.len() > MAX_INPUTS {
+            return Err(Error::TooMany { what, max: MAX_INPUTS, got: vars.len() });
+        }
+        for (shape, &var) in shapes.iter_mut().zip(vars) {
+            *shape = self.shape(var)?;
+        }
+        Ok((shapes, vars.len()))
+    }
+
+    fn reset_but_epoch(self) -> Tape<'static> {
+        let recording = self.memory.recording;
+        let mut tape = self.reset();
+        tape.memory.recording = recording;
+        tape
+    }
+}
+
+/// A number that no other recording has; where the CPU cannot count for all tapes at once, none of the same
+/// tape.
+fn recording_after(last: usize) -> usize {
+    #[cfg(target_has_atomic = "ptr")]
+    {
+        use core::sync::atomic::{AtomicUsize, Ordering};
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let _ = last;
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    }
+    #[cfg(not(target_has_atomic = "ptr"))]
+    last.wrapping_add(1)
+}
+
+/// What a backward pass leaves: gradients and values. It borrows nothing, so that the parameters
+/// may be changed.
+pub struct Gradients {
+    /// Without nodes, and still of the same recording.
+    tape: Tape<'static>,
+}
+
+impl Gradients {
+    /// The gradient of a parameter.
+    ///
+    /// # Errors
+    /// A stale variable, or one that has no gradient.
+    pub fn get(&self, parameter: Var) -> Result<&[f32], Error> {
+        let buffers = self.buffers(parameter)?;
+        if buffers.gradient_is == Is::Final { Ok(&buffers.gradient) } else { Err(Error::NoGradient) }
+    }
+
+    /// The numbers of a computed variable.
+    ///
+    /// # Errors
+    /// A stale variable, or one whose numbers the tape had only borrowed.
+    pub fn value(&self, var: Var) -> Result<&[f32], Error> {
+        let value = &self.buffers(var)?.value;
+        if value.is_empty() { Err(Error::NoValue) } else { Ok(value) }
+    }
+
+    /// A new recording in the same memory.
+    pub fn into_tape<'a>(self) -> Tape<'a> {
+        self.tape.reset()
+    }
+
+    fn buffers(&self, var: Var) -> Result<&Buffers, Error> {
+        let current = var.recording == self.tape.memory.recording;
+        self.tape.memory.buffers.get(var.index).filter(|_| current).ok_or(Error::StaleVar)
+    }
+}

@@ -1,0 +1,100 @@
+use super::{Tape, Var};
+use crate::graph::fuse::{Operations, Source};
+use crate::memory::heap;
+use crate::parallel::Threads;
+use crate::plan::inference::Shapes;
+use crate::tensor::check_len;
+use crate::{Error, Gradients, Model, Optimizer};
+use alloc::vec::Vec;
+use bantam_kernels::Isa;
+
+/// Whether a net is recorded for training or for use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Dropout passes everything.
+    Inference,
+    /// Dropout zeroes elements that this seed chooses.
+    Training {
+        /// Another number in each step.
+        seed: u64,
+    },
+}
+
+impl<'m> Model<'m> {
+    /// Records a model of one input and one output on a tape, from `input`, `[N, …]`, to its output. One variable for each
+    /// parameter, in order, is added to `parameters`; those of frozen layers get no gradient.
+    ///
+    /// # Errors
+    /// The input has another shape than the model's, or there are several inputs or outputs.
+    pub fn record<'a>(
+        &'a self,
+        tape: &mut Tape<'a>,
+        input: Var,
+        mode: Mode,
+        parameters: &mut Vec<Var>,
+    ) -> Result<Var, Error> {
+        let batch = self.check_input(tape.shape(input)?)?;
+        let learning = self.learning()?;
+        let first = parameters.len();
+        for (parameter, learns) in self.parameters().iter().zip(learning) {
+            let (shape, values) = (parameter.shape(), parameter.values());
+            let var = if learns { tape.parameter(shape, values)? } else { tape.input(shape, values)? };
+            heap::push(parameters, var)?;
+        }
+        let parameters = &parameters[first..];
+        let seed = match mode {
+            Mode::Inference => None,
+            Mode::Training { seed } => Some(seed),
+        };
+        let operations = Operations::new(self, &[], &[self.only_output()?], seed.is_some())?;
+        let mut outputs: Vec<Var> = heap::list(operations.list.len())?;
+        let var_of = |outputs: &[Var], source: Source| match source {
+            Source::Operation(from) => outputs[from],
+            _ => input,
+        };
+        for (k, operation) in operations.list.iter().enumerate() {
+            let shapes = Shapes::new(self, operation.reads, batch)?;
+            let step = operation
+                .lower_for_training(self, &shapes.site(tape.isa(), Threads::of_the_pool(), false))?;
+            let values = operation.reads.values(self);
+            let shape = self.value_shape(operation.value);
+            let mut inputs = heap::list(values.len())?;
+            inputs.extend(values.iter().map(|&value| var_of(&outputs, operations.sources[value])));
+            let weights = &parameters[operation.reads.parameters(self)];
+            // Layers must not zero the same elements.
+            let node = self.nodes_of(&operations.sources, k).next().unwrap_or(0);
+            let seed = seed.unwrap_or(0).wrapping_add((node as u64) << 40);
+            outputs.push(tape.record(step, shape.with_batch(batch)?, &inputs, weights, seed)?);
+        }
+        Ok(outputs[operations.outputs[0]])
+    }
+
+    /// Moves every trainable parameter by its gradient. `parameters` are those that
+    /// [`record`](Model::record) gave.
+    ///
+    /// # Errors
+    /// A stale variable, others than the parameters', or a number of the optimiser's is out of its range. The
+    /// weights are then as they were.
+    pub fn update(
+        &mut self,
+        isa: Isa,
+        optimizer: &mut Optimizer,
+        parameters: &[Var],
+        gradients: &Gradients,
+    ) -> Result<(), Error> {
+        let (count, learning) = (self.parameters().len(), self.learning()?);
+        if parameters.len() != count {
+            let what = "variables of the parameters";
+            return Err(bantam_kernels::Error::Length { what, expected: count, got: parameters.len() }.into());
+        }
+        let learnt = || (0..count).filter(|&index| learning[index]);
+        for index in learnt() {
+            let shape = self.parameters()[index].shape();
+            check_len("gradient of a parameter", gradients.get(parameters[index])?, shape)?;
+        }
+        let mut step = optimizer.begin_step()?;
+        learnt().try_for_each(|index| {
+            step.update(isa, index, self.values_mut(index), gradients.get(parameters[index])?)
+        })
+    }
+}

@@ -1,0 +1,551 @@
+use super::loss::Criterion;
+use crate::memory::buffer::Buffer;
+use crate::memory::heap;
+use crate::parallel::{Threads, for_each_apart};
+use crate::plan::training::TrainingLayout;
+use crate::run::Shard;
+use crate::run::session::check_finite;
+use crate::{Dataset, Error, Loss, Model, Optimizer, Options, Session, Tensor};
+use alloc::vec::Vec;
+use bantam_kernels::Isa;
+use core::ops::{ControlFlow, Range};
+use rand_core::{Rng, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+/// Trains models, and measures and uses them.
+///
+/// A trainer goes on: given a model as its last [`fit`](Trainer::fit) left it, it remembers what its optimiser
+/// knows and where the order of samples was, so that two epochs and two more are four. Given any other, it
+/// begins anew.
+///
+/// ```
+/// use bantam::{Loss, RmsProp, Samples, Sequential, Tensor, Trainer};
+/// use std::ops::ControlFlow;
+/// let xor = Samples::new(
+///     Tensor::new(&[4, 2], vec![0., 0., 0., 1., 1., 0., 1., 1.])?,
+///     Tensor::new(&[4, 1], vec![0., 1., 1., 0.])?,
+/// )?;
+/// let mut model = Sequential::new([2]).dense(16).relu().dense(2).build(3)?;
+/// let mut trainer = Trainer::new(RmsProp { rate: 0.01, ..RmsProp::default() }, Loss::SoftmaxCrossEntropy)
+///     .epochs(200).batch_size(4);
+/// let history = trainer.fit(&mut model, &xor, None, &mut |_| ControlFlow::Continue(()))?;
+/// assert_eq!(history.epochs.len(), 200);
+/// assert_eq!(trainer.evaluate(&model, &xor)?.accuracy, Some(1.0));
+/// # Ok::<(), bantam::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Trainer {
+    pub(crate) optimizer: Optimizer,
+    pub(crate) loss: Loss,
+    epochs: usize,
+    pub(crate) batch_size: usize,
+    pub(crate) seed: u64,
+    pub(crate) isa: Isa,
+    pub(crate) threads: Threads,
+    pub(crate) direct_only: bool,
+    /// What goes on from one `fit` to the next.
+    progress: Option<Progress>,
+}
+
+/// Where a training is, beside the model and the optimiser's state.
+#[derive(Clone, Debug)]
+struct Progress {
+    random: Xoshiro256PlusPlus,
+    /// Of samples, in the last epoch.
+    order: Vec<usize>,
+    /// Of the weights that it left.
+    checksum: u64,
+}
+
+/// Loss and accuracy over some samples. Accuracy is `None` where the loss knows no right and wrong.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Evaluation {
+    /// The mean loss of a sample.
+    pub loss: f32,
+    /// The share of samples that are right.
+    pub accuracy: Option<f32>,
+}
+
+/// What happened in training, as it happens.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event<'m> {
+    /// A batch was learnt. All counts begin at 1; the figures are of the epoch so far.
+    Batch {
+        /// Epoch, of so many.
+        epoch: usize,
+        /// All epochs.
+        epochs: usize,
+        /// Batch of the epoch, of so many.
+        batch: usize,
+        /// All batches of an epoch.
+        batches: usize,
+        /// Samples of the epoch learnt so far.
+        samples: usize,
+        /// Loss and accuracy of the epoch so far.
+        training: Evaluation,
+    },
+    /// All batches of an epoch were learnt; validation comes next.
+    Trained {
+        /// The epoch.
+        epoch: usize,
+    },
+    /// An epoch is over: its figures, and the model as it is then.
+    Epoch(Epoch, &'m Model<'m>),
+}
+
+/// The figures of one epoch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Epoch {
+    /// Which, from 1.
+    pub epoch: usize,
+    /// Samples learnt.
+    pub samples: usize,
+    /// The mean over its batches, while the model was changing.
+    pub training: Evaluation,
+    /// On the validation set, at its end.
+    pub validation: Option<Evaluation>,
+}
+
+/// The figures of all epochs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct History {
+    /// First to last.
+    pub epochs: Vec<Epoch>,
+}
+
+/// Samples that evaluation and prediction run at a time.
+const INFERENCE_BATCH: usize = 64;
+
+impl Trainer {
+    /// One epoch, batches of 32, seed 0, the widest instruction set of this CPU, the threads of rayon's current pool.
+    pub fn new(optimizer: impl Into<Optimizer>, loss: Loss) -> Trainer {
+        Trainer {
+            optimizer: optimizer.into(),
+            loss,
+            epochs: 1,
+            batch_size: 32,
+            seed: 0,
+            isa: Isa::detect(),
+            threads: Threads::of_the_pool(),
+            direct_only: false,
+            progress: None,
+        }
+    }
+
+    /// How often every sample is learnt.
+    pub fn epochs(self, epochs: usize) -> Trainer {
+        Trainer { epochs, ..self }
+    }
+
+    /// How many samples make one step. The last batch of an epoch may be smaller.
+    pub fn batch_size(self, batch_size: usize) -> Trainer {
+        Trainer { batch_size, ..self }
+    }
+
+    /// What the order of samples and dropout are drawn from. The next training begins anew.
+    pub fn seed(mut self, seed: u64) -> Trainer {
+        self.seed = seed;
+        self.forget();
+        self
+    }
+
+    /// The instruction set to use.
+    pub fn isa(self, isa: Isa) -> Trainer {
+        Trainer { isa, ..self }
+    }
+
+    /// In so many parts at a time, one at the least: threads of rayon's current pool take them. The bits do not depend on
+    /// it.
+    pub fn threads(self, threads: usize) -> Trainer {
+        Trainer { threads: Threads::new(threads), ..self }
+    }
+
+    /// With convolutions that are all [direct only](crate::Conv2d::direct_only).
+    pub fn direct_only(self) -> Trainer {
+        Trainer { direct_only: true, ..self }
+    }
+
+    /// Trains a model, its layers as far as they are trainable. The order of samples is drawn anew
+    /// in each epoch. `on_event` is told of each batch and epoch and may end the training. After
+    /// the first step of each batch size, steps allocate nothing.
+    ///
+    /// # Errors
+    /// There is nothing to learn: no epoch, no sample, no trainable layer with weights. Or a number of the
+    /// optimiser's is out of its range, a data set does not fit the model, a sample cannot be read or is not
+    /// finite, a target is none that the loss can be measured against, or the loss is no longer finite. The
+    /// model is then as the last whole step left it.
+    pub fn fit(
+        &mut self,
+        model: &mut Model<'_>,
+        train: &dyn Dataset,
+        validation: Option<&dyn Dataset>,
+        on_event: &mut dyn FnMut(Event) -> ControlFlow<()>,
+    ) -> Result<History, Error> {
+        let criterion = self.criterion(model, train)?;
+        if let Some(validation) = validation {
+            self.criterion(model, validation)?;
+        }
+        self.optimizer.rule().check()?;
+        let nothing = if self.batch_size == 0 {
+            Some("batch")
+        } else if self.epochs == 0 {
+            Some("epochs")
+        } else if !model.learning()?.contains(&true) {
+            Some("trainable layers")
+        } else {
+            None
+        };
+        if let Some(what) = nothing {
+            return Err(Error::Empty { what });
+        }
+        let batch = Batch::new(self.batch_size.min(train.len()), train)?;
+        let before = self.resume(model, train.len())?;
+        let Progress { random, order, .. } = before.clone();
+        let fresh = self.optimizer.restarted();
+        let optimizer = core::mem::replace(&mut self.optimizer, fresh);
+        let mut run = Run {
+            trainer: self,
+            train,
+            criterion,
+            optimizer,
+            random,
+            order,
+            batch,
+            layouts: Vec::new(),
+            shards: Vec::new(),
+            steps: 0,
+        };
+        let result = run.epochs(model, validation, on_event);
+        let Run { optimizer, random, order, steps, .. } = run;
+        self.optimizer = optimizer;
+        let now = Progress { random, order, checksum: model.checksum() };
+        // If nothing was learnt, all is as it was.
+        self.progress = Some(if steps > 0 { now } else { before });
+        result
+    }
+
+    /// Where the last `fit` left off, if it left the model like this.
+    fn resume(&mut self, model: &Model<'_>, samples: usize) -> Result<Progress, Error> {
+        let in_order = || {
+            let mut order = heap::list(samples)?;
+            order.extend(0..samples);
+            Ok::<_, Error>(order)
+        };
+        if self.progress.as_ref().is_some_and(|progress| progress.checksum != model.checksum()) {
+            self.forget();
+        }
+        match self.progress.take() {
+            Some(progress) if progress.order.len() == samples => Ok(progress),
+            Some(progress) => Ok(Progress { order: in_order()?, ..progress }),
+            None => {
+                let random = Xoshiro256PlusPlus::seed_from_u64(self.seed);
+                Ok(Progress { random, order: in_order()?, checksum: model.checksum() })
+            }
+        }
+    }
+
+    /// Drops what an earlier training left. An optimiser that was in none keeps the state that it came with.
+    fn forget(&mut self) {
+        if self.progress.take().is_some() {
+            self.optimizer = self.optimizer.restarted();
+        }
+    }
+
+    /// Loss and accuracy of a model on a data set.
+    ///
+    /// # Errors
+    /// The data set is empty or does not fit the model, a sample cannot be read, it or the model's output is
+    /// not finite, or a target is none that the loss can be measured against.
+    pub fn evaluate(&self, model: &Model<'_>, data: &dyn Dataset) -> Result<Evaluation, Error> {
+        let criterion = self.criterion(model, data)?;
+        let batch_size = INFERENCE_BATCH.min(data.len());
+        let mut session = Session::of(model, self.loss.output(model)?, self.options(batch_size))?;
+        let mut batch = Batch::new(batch_size, data)?;
+        let mut one_hot = heap::zeros(batch_size.saturating_mul(criterion.one_hot_len()))?;
+        let mut total = Running::default();
+        for first in (0..data.len()).step_by(batch_size) {
+            let rows = batch_size.min(data.len() - first);
+            batch.read(data, &criterion, first..first + rows)?;
+            let targets = batch.targets(rows);
+            let outputs = session.run(batch.inputs(rows)).map_err(|error| error.after(first))?;
+            let loss = criterion.value(outputs, criterion.wanted(targets, &mut one_hot))?;
+            if !loss.is_finite() {
+                return Err(Error::OutOfRange { what: "loss", expected: "a finite number", got: loss });
+            }
+            total.add(rows, &criterion, loss, criterion.correct(outputs, targets));
+        }
+        Ok(total.result())
+    }
+
+    /// The outputs of a model for inputs `[N, …]`.
+    ///
+    /// # Errors
+    /// The inputs do not have the model's shape, or they or the outputs are not finite.
+    pub fn predict(&self, model: &Model<'_>, inputs: &Tensor) -> Result<Tensor, Error> {
+        let n = model.check_input(inputs.shape())?;
+        let outputs_shape = model.output_shape().with_batch(n)?;
+        let mut session = Session::new(model, self.options(INFERENCE_BATCH.min(n)))?;
+        let mut outputs = heap::list(outputs_shape.elements())?;
+        let batches = inputs.data().chunks(INFERENCE_BATCH * model.input_shape().elements());
+        for (i, samples) in batches.enumerate() {
+            let run = session.run(samples).map_err(|error| error.after(i * INFERENCE_BATCH))?;
+            outputs.extend_from_slice(run);
+        }
+        Tensor::new(outputs_shape.dims(), outputs)
+    }
+
+    fn options(&self, batch: usize) -> Options {
+        let Trainer { isa, threads, direct_only, .. } = *self;
+        Options { batch, isa, threads, direct_only }
+    }
+
+    /// How a model is measured on a data set, if it can be.
+    fn criterion(&self, model: &Model<'_>, data: &dyn Dataset) -> Result<Criterion, Error> {
+        if data.is_empty() {
+            return Err(Error::Empty { what: "data set" });
+        }
+        model.only_input()?.require("samples of the data set", data.input_shape())?;
+        model.only_output()?;
+        Criterion::new(self.loss, model.output_shape(), data.target_len())
+    }
+}
+
+/// One call of `fit`.
+struct Run<'t> {
+    trainer: &'t Trainer,
+    train: &'t dyn Dataset,
+    criterion: Criterion,
+    optimizer: Optimizer,
+    random: Xoshiro256PlusPlus,
+    order: Vec<usize>,
+    batch: Batch,
+    /// For each number of samples that a shard has had.
+    layouts: Vec<ShardLayout>,
+    shards: Vec<Shard>,
+    /// How many there were.
+    steps: usize,
+}
+
+impl Run<'_> {
+    fn epochs(
+        &mut self,
+        model: &mut Model<'_>,
+        validation: Option<&dyn Dataset>,
+        on_event: &mut dyn FnMut(Event) -> ControlFlow<()>,
+    ) -> Result<History, Error> {
+        let mut history = History::default();
+        for epoch in 1..=self.trainer.epochs {
+            let (training, stopped) = self.epoch(model, epoch, on_event)?;
+            let validation = match validation {
+                Some(set) => Some(self.trainer.evaluate(model, set)?),
+                None => None,
+            };
+            let record = Epoch { epoch, samples: training.samples, training: training.result(), validation };
+            history.epochs.push(record);
+            if stopped || on_event(Event::Epoch(record, model)).is_break() {
+                break;
+            }
+        }
+        Ok(history)
+    }
+
+    /// Learns every sample once. Also returns whether `on_event` requested a stop.
+    fn epoch(
+        &mut self,
+        model: &mut Model<'_>,
+        epoch: usize,
+        on_event: &mut dyn FnMut(Event) -> ControlFlow<()>,
+    ) -> Result<(Running, bool), Error> {
+        let Trainer { epochs, batch_size, .. } = *self.trainer;
+        shuffle(&mut self.order, &mut self.random);
+        let batches = self.order.len().div_ceil(batch_size);
+        let mut running = Running::default();
+        for batch in 1..=batches {
+            let first = (batch - 1) * batch_size;
+            let rows = batch_size.min(self.order.len() - first);
+            let indices = self.order[first..first + rows].iter().copied();
+            self.batch.read(self.train, &self.criterion, indices)?;
+            let (loss, correct) = self.step(model, rows).map_err(|error| match error {
+                Error::Diverged { loss, .. } => Error::Diverged { epoch, batch, loss },
+                other => other,
+            })?;
+            running.add(rows, &self.criterion, loss, correct);
+            let (samples, training) = (running.samples, running.result());
+            let event = Event::Batch { epoch, epochs, batch, batches, samples, training };
+            if on_event(event).is_break() {
+                return Ok((running, true));
+            }
+        }
+        // The last step may have been one too far, which no loss has told yet.
+        model.check_finite()?;
+        let stopped = on_event(Event::Trained { epoch }).is_break();
+        Ok((running, stopped))
+    }
+
+    /// One step on the batch that was read. Gives its loss and how many samples were right.
+    fn step(&mut self, model: &mut Model<'_>, rows: usize) -> Result<(f32, Option<usize>), Error> {
+        let mut random = self.random.clone();
+        let seed = random.next_u64();
+        let count = rows.div_ceil(SHARD);
+        let samples = rows.div_ceil(count);
+        let threads = self.trainer.threads.shared_by(count);
+        // The last shard may have fewer.
+        let (whole, last) = (
+            self.layout(model, samples, threads)?,
+            self.layout(model, rows - (count - 1) * samples, threads)?,
+        );
+        while self.shards.len() < count {
+            heap::push(&mut self.shards, Shard::default())?;
+        }
+        let (batch, shards, layouts) = (&self.batch, &mut self.shards[..count], &self.layouts);
+        let (criterion, shared) = (&self.criterion, &*model);
+        let layout_of = |i: usize| &layouts[if i + 1 == count { last } else { whole }];
+        for (i, shard) in shards.iter_mut().enumerate() {
+            shard.reserve(&layout_of(i).layout)?;
+        }
+        for_each_apart(self.trainer.threads, shards, |i, shard| {
+            let range = i * samples..rows.min((i + 1) * samples);
+            let share = range.len() as f32 / rows as f32;
+            let ShardLayout { layout, prepared, .. } = layout_of(i);
+            let seed = seed.wrapping_add(i as u64);
+            shard.learn(shared, (layout, prepared), criterion, seed, share, batch.part(range))
+        })?;
+        let loss = shards.iter().map(|shard| f64::from(shard.loss)).sum::<f64>() as f32;
+        if !loss.is_finite() {
+            return Err(Error::Diverged { epoch: 0, batch: 0, loss });
+        }
+        let correct = shards.iter().map(|shard| shard.correct).sum();
+        // In pairs, and the pairs' sums in pairs: errors grow with the logarithm of the batch.
+        let layout = &layouts[whole].layout;
+        let mut apart = 1;
+        while apart < count {
+            for i in (0..count - apart).step_by(2 * apart) {
+                let (sums, others) = shards.split_at_mut(i + apart);
+                sums[i].add(layout, &others[0])?;
+            }
+            apart *= 2;
+        }
+        let gradients = shards[0].gradients(layout);
+        let mut step = self.optimizer.begin_step()?;
+        for learnt in &layout.learnt {
+            let weights = model.values_mut(learnt.parameter);
+            step.update(self.trainer.isa, learnt.parameter, weights, &gradients[learnt.gradient.clone()])?;
+        }
+        self.random = random;
+        self.steps += 1;
+        Ok((loss, correct))
+    }
+
+    /// The layout of a shard of so many samples.
+    fn layout(&mut self, model: &Model<'_>, samples: usize, threads: Threads) -> Result<usize, Error> {
+        let known = self.layouts.iter().position(|known| known.options == (samples, threads));
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let options = Options { threads, ..self.trainer.options(samples) };
+        let layout = TrainingLayout::new(model, self.trainer.loss, options, None)?;
+        let mut prepared = Buffer::try_new(layout.persistent)?;
+        layout.prepare(model, &mut prepared)?;
+        heap::push(&mut self.layouts, ShardLayout { options: (samples, threads), layout, prepared })?;
+        Ok(self.layouts.len() - 1)
+    }
+}
+
+/// Samples of a batch that are learnt apart from its others: threads share a step this way, and a part's
+/// values stay in a cache. It does not depend on the threads, so that the bits do not.
+const SHARD: usize = 32;
+
+/// How shards of so many samples learn, on so many threads.
+struct ShardLayout {
+    options: (usize, Threads),
+    layout: TrainingLayout,
+    /// Weights of the frozen base.
+    prepared: Buffer,
+}
+
+/// Fisher and Yates, by Durstenfeld, Communications of the ACM 7, 1964.
+fn shuffle(order: &mut [usize], random: &mut Xoshiro256PlusPlus) {
+    for i in (1..order.len()).rev() {
+        // The upper half of a 64 by 64 bit product: uniform but for 2⁻⁶⁴ times the length.
+        let at = (u128::from(random.next_u64()) * (i as u128 + 1)) >> 64;
+        order.swap(i, at as usize);
+    }
+}
+
+/// Memory for a batch of samples.
+struct Batch {
+    inputs: Vec<f32>,
+    targets: Vec<f32>,
+    input_len: usize,
+    target_len: usize,
+}
+
+impl Batch {
+    fn new(samples: usize, data: &dyn Dataset) -> Result<Batch, Error> {
+        let (input_len, target_len) = (data.input_shape().elements(), data.target_len());
+        Ok(Batch {
+            inputs: heap::zeros(samples.saturating_mul(input_len))?,
+            targets: heap::zeros(samples.saturating_mul(target_len))?,
+            input_len,
+            target_len,
+        })
+    }
+
+    /// Reads and checks samples.
+    fn read(
+        &mut self,
+        data: &dyn Dataset,
+        criterion: &Criterion,
+        indices: impl Iterator<Item = usize>,
+    ) -> Result<(), Error> {
+        let shape = data.input_shape();
+        let inputs = self.inputs.chunks_exact_mut(self.input_len);
+        let targets = self.targets.chunks_exact_mut(self.target_len);
+        for ((input, target), index) in inputs.zip(targets).zip(indices) {
+            data.read(index, input, target)?;
+            check_finite("input", shape.elements(), input).map_err(|error| error.after(index))?;
+            criterion.check(index, target)?;
+        }
+        Ok(())
+    }
+
+    fn inputs(&self, samples: usize) -> &[f32] {
+        &self.inputs[..samples * self.input_len]
+    }
+
+    fn targets(&self, samples: usize) -> &[f32] {
+        &self.targets[..samples * self.target_len]
+    }
+
+    /// Inputs and targets of some samples.
+    fn part(&self, samples: Range<usize>) -> (&[f32], &[f32]) {
+        let of = |len: usize| samples.start * len..samples.end * len;
+        (&self.inputs[of(self.input_len)], &self.targets[of(self.target_len)])
+    }
+}
+
+/// A running mean over samples.
+#[derive(Clone, Copy, Default)]
+struct Running {
+    samples: usize,
+    loss: f64,
+    judged: usize,
+    correct: Option<usize>,
+}
+
+impl Running {
+    fn add(&mut self, samples: usize, criterion: &Criterion, loss: f32, correct: Option<usize>) {
+        self.samples += samples;
+        self.loss += f64::from(loss) * samples as f64;
+        self.judged += samples * criterion.judged();
+        self.correct = correct.map(|correct| self.correct.unwrap_or(0) + correct);
+    }
+
+    fn result(&self) -> Evaluation {
+        Evaluation {
+            loss: (self.loss / self.samples as f64) as f32,
+            accuracy: self.correct.map(|correct| (correct as f64 / self.judged as f64) as f32),
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! What layers are called, and what they refuse.
+
+use bantam::{
+    Attributes, AttributesMut, AveragePool2d, Backward, BatchNormalization, Conv2d, DepthwiseConv2d,
+    Differentiable, Error, Forward, GlobalAveragePool2d, GlobalMaxPool2d, GraphBuilder, HardSigmoid,
+    HardSwish, Isa, Layer, LeakyRelu, Model, Multiply, Options, Padding, Plan, Relu, Relu6, SeparableConv2d,
+    Sequential, Session, Shape, Sigmoid, Signature, Silu, Site, Step, Tanh, Tape, TrainingStep, Value,
+    one_input,
+};
+
+#[test]
+fn layers_are_called_as_in_keras() {
+    let net = GraphBuilder::new();
+    let x = net.input([4, 4, 3]);
+    let y = x.conv2d(3, 1).relu().leaky_relu(0.1).max_pool2d(1).dropout(0.5).zero_padding2d([[1, 0], [0, 1]]);
+    let y = y.batch_normalization().average_pool2d(1).depthwise_conv2d(2).separable_conv2d(4, 2);
+    let [_, _] = [y.global_average_pool2d(), y.global_max_pool2d()];
+    let y = net.add(&[y, y]);
+    let y = net.concatenate(&[y, net.multiply(y, y)]);
+    let model = net.build(&[y.flatten().dense(2).softmax(), x.conv2d(1, 1)], 1).unwrap();
+    let names = include_str!("golden/keras_names.txt");
+    let keras: Vec<(&str, &str)> = names.lines().filter_map(|line| line.split_once(' ')).collect();
+    for (i, node) in model.nodes().iter().enumerate() {
+        let of_class = keras.iter().find(|(class, _)| *class == node.layer_type().name());
+        let (_, name) = of_class.unwrap_or_else(|| panic!("{:?} is no class of Keras's", node.layer_type()));
+        let again = if i + 1 == model.nodes().len() { "_1" } else { "" };
+        assert_eq!(node.name(), format!("{name}{again}"));
+    }
+}
+
+/// Keras has these as arguments of other classes.
+#[test]
+fn activations_are_called_as_functions() {
+    let net = Sequential::new([2]).relu6().sigmoid().tanh().silu().hard_swish().hard_sigmoid();
+    let model = net.build(1).unwrap();
+    let names: Vec<&str> = model.nodes().iter().map(|node| node.name()).collect();
+    assert_eq!(names, ["re_lu6", "sigmoid", "tanh", "silu", "hard_swish", "hard_sigmoid"]);
+    let [a, b, c, d, e, f] = model.nodes() else { panic!() };
+    assert!(a.layer::<Relu6>().is_some() && b.layer::<Sigmoid>().is_some() && c.layer::<Tanh>().is_some());
+    assert!(d.layer::<Silu>().is_some() && e.layer::<HardSwish>().is_some());
+    assert!(f.layer::<HardSigmoid>().is_some());
+}
+
+fn refused(make: impl Fn(&GraphBuilder) -> Value<'_>) -> String {
+    let net = GraphBuilder::new();
+    net.build(&[make(&net)], 1).unwrap_err().to_string()
+}
+
+#[test]
+fn shapes_that_do_not_fit_are_told() {
+    let text = refused(|net| net.add(&[net.input([2, 3]), net.input([3, 2])]));
+    assert_eq!(text, "layer \"add\": operand: expected [2, 3], got [3, 2]");
+    let text = refused(|net| net.add(&[net.input([2])]));
+    assert_eq!(text, "layer \"add\": inputs of a layer: expected two or more, got 1");
+    let text = refused(|net| net.add(&[net.input([2]); 9]));
+    assert_eq!(text, "layer \"add\": inputs of a layer: expected at most 8, got 9");
+    let text = refused(|net| net.layer(Multiply, &[net.input([2]); 3]));
+    assert_eq!(text, "layer \"multiply\": inputs of a layer: expected two, got 3");
+    for factors in [&[4][..], &[1, 1, 2], &[3], &[5, 1, 3], &[1, 1, 1, 3]] {
+        let text = refused(|net| net.multiply(net.input([5, 5, 6]), net.input(factors)));
+        assert_eq!(text, format!("layer \"multiply\": second operand: expected [5, 5, 6], got {factors:?}"));
+    }
+    let text = refused(|net| net.concatenate(&[net.input([2, 3, 1]), net.input([3, 2, 4])]));
+    assert_eq!(text, "layer \"concatenate\": input: expected [2, 3, 4], got [3, 2, 4]");
+    let text = refused(|net| net.concatenate(&[net.input([3, 1]), net.input([3])]));
+    assert_eq!(text, "layer \"concatenate\": input: expected [3, 3], got [3]");
+    let text = refused(|net| net.input([4]).zero_padding2d([[1, 1], [1, 1]]));
+    assert_eq!(text, "layer \"zero_padding2d\": input: expected 3 dimensions, got [4]");
+    let text = refused(|net| net.input([4, 4, 1]).zero_padding2d([[u32::MAX as usize; 2]; 2]));
+    assert!(text.ends_with("too large") || usize::BITS > 32, "{text}");
+}
+
+#[test]
+fn slopes_are_finite_and_not_negative() {
+    for (slope, got) in [(-0.1, "-0.1"), (f32::NAN, "NaN"), (f32::INFINITY, "infinity")] {
+        let text = refused(|net| net.input([1]).leaky_relu(slope));
+        let expected = "a finite number that is not negative";
+        assert_eq!(text, format!("layer \"leaky_re_lu\": slope: expected {expected}, got {got}"));
+        let mut tape = Tape::new(bantam::Isa::SCALAR);
+        let x = tape.input(bantam::Shape::new(&[1, 1]).unwrap(), &[1.0]).unwrap();
+        let error = tape.layer(LeakyRelu::new(slope), &[x], &[]).unwrap_err();
+        assert!(matches!(error, Error::OutOfRange { what: "slope", .. }));
+    }
+}
+
+#[test]
+fn windows_that_do_not_fit_are_told() {
+    let text = refused(|net| net.input([2, 4, 3]).depthwise_conv2d(3));
+    let window = "window: expected at most the padded input's 2, got 3";
+    assert_eq!(text, format!("layer \"depthwise_conv2d\": {window}"));
+    let text = refused(|net| net.input([2, 4, 3]).separable_conv2d(8, 3));
+    assert_eq!(text, format!("layer \"separable_conv2d\": {window}"));
+    let text = refused(|net| net.input([2, 4, 3]).average_pool2d(3));
+    assert_eq!(text, format!("layer \"average_pooling2d\": {window}"));
+    let text = refused(|net| net.input([4, 4, 3]).separable_conv2d(0, 3));
+    assert_eq!(text, "layer \"separable_conv2d\": filters: expected at least 1, got 0");
+    let how = DepthwiseConv2d::same();
+    for (how, what) in
+        [(how.multiplier(0), "multiplier"), (how.stride(0), "stride"), (how.dilation(0), "dilation")]
+    {
+        let text = refused(|net| net.input([4, 4, 3]).depthwise_conv2d_with([3, 3], how));
+        assert_eq!(text, format!("layer \"depthwise_conv2d\": {what}: expected at least 1, got 0"));
+    }
+    let rank = "input: expected 3 dimensions, got [4]";
+    let text = refused(|net| net.input([4]).depthwise_conv2d(1));
+    assert_eq!(text, format!("layer \"depthwise_conv2d\": {rank}"));
+    let text = refused(|net| net.input([4]).separable_conv2d(1, 1));
+    assert_eq!(text, format!("layer \"separable_conv2d\": {rank}"));
+    let text = refused(|net| net.input([4]).average_pool2d(1));
+    assert_eq!(text, format!("layer \"average_pooling2d\": {rank}"));
+    let text = refused(|net| net.input([4]).global_average_pool2d());
+    assert_eq!(text, format!("layer \"global_average_pooling2d\": {rank}"));
+    let text = refused(|net| net.input([4]).global_max_pool2d());
+    assert_eq!(text, format!("layer \"global_max_pooling2d\": {rank}"));
+}
+
+#[test]
+fn a_normalisation_has_a_variance() {
+    for epsilon in [0.0, -1.0, f32::NAN, f32::INFINITY] {
+        let layer = BatchNormalization::new().epsilon(epsilon);
+        let text = refused(|net| net.input([3]).layer(layer));
+        let expected = "layer \"batch_normalization\": epsilon: expected a finite number above 0, got ";
+        assert!(text.starts_with(expected), "{text}");
+    }
+    let text = refused(|net| net.input([]).batch_normalization());
+    assert_eq!(text, "layer \"batch_normalization\": input: expected 1 dimensions, got []");
+    let mut model = Sequential::new([2]).dense(2).batch_normalization().build(1).unwrap();
+    for variance in [-1e-6, f32::NAN, f32::INFINITY] {
+        let weights: [&[f32]; 4] = [&[1.0; 2], &[0.0; 2], &[0.0; 2], &[1.0, variance]];
+        model.set_weights("batch_normalization", &weights).unwrap();
+        for error in [Session::new(&model, Options::new(1)).err(), model.fold().err()] {
+            let text = error.unwrap().to_string();
+            let told = "moving_variance: expected finite numbers of at least 0, got ";
+            assert!(text.contains(told), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_normalisation_overwrites_what_nobody_reads_any_more() {
+    let mut model = Sequential::new([2, 2, 2]).max_pool2d(1).batch_normalization().relu().build(1).unwrap();
+    let weights: [&[f32]; 4] = [&[2.0, -1.0], &[0.5, 1.0], &[1.0, 2.0], &[0.999, 0.249]];
+    model.set_weights("batch_normalization", &weights).unwrap();
+    let x = [1.0, 2.0, 3.0, -1.0, -2.0, 4.0, 0.0, 2.5];
+    for isa in Isa::available() {
+        let plan = Plan::new(&model, Options::new(3).isa(isa)).unwrap();
+        assert!(plan.steps().any(|step| step.in_place), "{plan}");
+        let mut session = Session::new(&model, Options::new(3).isa(isa)).unwrap();
+        let got = session.run(&x).unwrap();
+        for (got, want) in got.iter().zip([0.5, 1.0, 4.5, 7.0, 0.0, 0.0, 0.0, 0.0]) {
+            assert!((got - want).abs() < 1e-5, "{isa}: {got}, expected {want}");
+        }
+    }
+}
+
+/// All that a layer can be told.
+#[test]
+fn attributes_survive_the_file() {
+    let padding = Padding::Explicit { top: 1, bottom: 2, left: 3, right: 0 };
+    let depthwise = DepthwiseConv2d::padded(padding).stride(2).dilation(3).multiplier(2).no_bias();
+    let separable = SeparableConv2d::padded(padding).stride(3).dilation(2).multiplier(3).no_bias();
+    let average = AveragePool2d::new(4).stride(3).padding(padding);
+    let normalisation = BatchNormalization::new().epsilon(0.01);
+    let net = GraphBuilder::new();
+    let x = net.input([20, 20, 2]);
+    let outputs = [
+        x.depthwise_conv2d_with([2, 3], depthwise),
+        x.separable_conv2d_with(5, [3, 2], separable),
+        x.average_pool2d_with(average),
+        x.layer(normalisation),
+        x.layer(GlobalAveragePool2d::new().keep_dims()),
+        x.layer(GlobalMaxPool2d::new().keep_dims()),
+    ];
+    let model = net.build(&outputs, 1).unwrap();
+    let file = model.to_bytes().unwrap();
+    let read = Model::from_bytes(&file).unwrap();
+    assert_eq!(read, model);
+    let [a, b, c, d, e, f] = read.nodes() else { panic!() };
+    assert_eq!(a.layer(), Some(depthwise.kernel([2, 3])));
+    assert_eq!(b.layer(), Some(separable.filters(5).kernel([3, 2])));
+    assert_eq!(c.layer(), Some(average));
+    assert_eq!(d.layer(), Some(normalisation));
+    assert_eq!(e.layer(), Some(GlobalAveragePool2d::new().keep_dims()));
+    assert_eq!(f.layer(), Some(GlobalMaxPool2d::new().keep_dims()));
+}
+
+/// Wherever a layer with an activation of its own is used, it is there.
+#[test]
+fn activations_of_a_layer_are_not_lost() {
+    let conv = Conv2d::valid().filters(1).relu();
+    let net = GraphBuilder::new();
+    let x = net.input([1, 1, 1]);
+    let mut model = net.build(&[net.layer(conv, &[x]), x.layer(conv)], 1).unwrap();
+    for name in ["conv2d", "conv2d_1"] {
+        model.set_weights(name, &[&[-1.0], &[0.0]]).unwrap();
+    }
+    let mut session = Session::new(&model, Options::new(1)).unwrap();
+    session.run(&[1.0]).unwrap();
+    let mut tape = Tape::new(Isa::detect());
+    let [x, kernel] = [&[1.0], &[-1.0]].map(|x| tape.input(Shape::new(&[1, 1, 1, 1]).unwrap(), x).unwrap());
+    let y = tape.layer(conv.no_bias(), &[x], &[kernel]).unwrap();
+    assert_eq!([session.output(0), session.output(1), tape.value(y).unwrap()].concat(), [0.0; 3]);
+}
+
+/// A layer of the program's own: minus its input.
+#[derive(Clone, Copy)]
+struct Negate;
+
+impl Layer for Negate {
+    const NAME: &'static str = "Negate";
+    const BASE: &'static str = "negate";
+    type Step = Negate;
+
+    fn read(_: &mut Attributes<'_>) -> Negate {
+        Negate
+    }
+
+    fn write(&self, _: &mut AttributesMut) {}
+
+    fn signature(&self, inputs: &[Shape]) -> Result<Signature, Error> {
+        Ok(Signature::new(one_input(inputs)?))
+    }
+
+    fn lower(&self, _: &Site<'_>) -> Result<Negate, Error> {
+        Ok(Negate)
+    }
+}
+
+impl Differentiable for Negate {
+    type TrainingStep = Negate;
+
+    fn lower_for_training(&self, _: &Site<'_>) -> Result<Negate, Error> {
+        Ok(Negate)
+    }
+}
+
+impl Step for Negate {
+    fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
+        run.output.iter_mut().zip(run.inputs[0]).for_each(|(y, x)| *y = -x);
+        Ok(())
+    }
+}
+
+impl TrainingStep for Negate {
+    fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
+        let Some(d_input) = run.d_input else { return Ok(()) };
+        d_input.iter_mut().zip(run.d_output).for_each(|(d_x, d_y)| *d_x = -*d_y);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_program_brings_layers_of_its_own() {
+    let net = Sequential::new([2]).layer(Negate).relu();
+    let file = net.build(1).unwrap().to_bytes().unwrap();
+    assert!(Model::from_bytes(&file).unwrap_err().to_string().ends_with("found Negate"));
+    let model = Model::from_bytes_with(&file, bantam::trainable_layers![Negate, Relu]).unwrap();
+    assert_eq!(Session::new(&model, Options::new(1)).unwrap().run(&[1.0, -2.0]).unwrap(), [0.0, 2.0]);
+    let shape = Shape::new(&[1, 2]).unwrap();
+    let mut tape = Tape::new(Isa::detect());
+    let x = tape.parameter(shape, &[1.0, -2.0]).unwrap();
+    let y = tape.layer(Negate, &[x], &[]).unwrap();
+    let loss = tape.sum(y).unwrap();
+    assert_eq!(tape.backward(loss).unwrap().get(x).unwrap(), [-1.0, -1.0]);
+}

@@ -1,0 +1,58 @@
+//! Kernels over the channels of maps.
+
+use super::{Expected, Sum, gamma};
+use crate::conv2d::Activation;
+use libm::fabs;
+
+/// `x scale + shift` and the activation, of `[rows, columns]`.
+pub fn scale_shift<'a>(
+    activation: Activation,
+    rows: usize,
+    columns: usize,
+    x: &'a [f32],
+    x_stride: usize,
+    scale: &'a [f32],
+    shift: &'a [f32],
+) -> impl Iterator<Item = Expected> {
+    (0..rows * columns).map(move |i| {
+        let (row, column) = (i / columns, i % columns);
+        let product = f64::from(x[row * x_stride + column]) * f64::from(scale[column]);
+        let shift = f64::from(shift[column]);
+        // The product, the sum.
+        let error = gamma(2) * (fabs(product) + fabs(shift));
+        Expected { value: product + shift, error }.activated(activation)
+    })
+}
+
+/// `[images, pixels, channels]` times `[images, 1, channels]`.
+pub fn mul<'a>(
+    images: usize,
+    pixels: usize,
+    channels: usize,
+    x: &'a [f32],
+    scale: &'a [f32],
+) -> impl Iterator<Item = Expected> {
+    (0..images * pixels * channels).map(move |i| {
+        let (image, channel) = (i / channels / pixels, i % channels);
+        super::elementwise::mul(x[i], scale[image * channels + channel])
+    })
+}
+
+/// `Σ d_y x` over the pixels, `[images, channels]`.
+pub fn grad_scale<'a>(
+    images: usize,
+    pixels: usize,
+    channels: usize,
+    d_y: &'a [f32],
+    x: &'a [f32],
+    x_stride: usize,
+) -> impl Iterator<Item = Expected> {
+    (0..images * channels).map(move |i| {
+        let (image, channel) = (i / channels, i % channels);
+        let mut sum = Sum::default();
+        for row in image * pixels..(image + 1) * pixels {
+            sum.add(d_y[row * channels + channel], x[row * x_stride + channel]);
+        }
+        sum.pairwise()
+    })
+}
