@@ -1,9 +1,10 @@
 //! What no memory can hold is an error: no panic, no abort, no sum that wraps, on 32 bits and on 64.
 
 #[cfg(target_pointer_width = "64")]
-use bantam::{Buffer, Options, Tensor};
+use bantam::{Buffer, Tensor};
 use bantam::{
-    Error, Isa, Loss, MaxPool2d, Plan, Sequential, Session, Sgd, Trainer, TrainingPlan, TrainingSession,
+    Error, Isa, Loss, MaxPool2d, Options, Plan, Sequential, Session, Sgd, Trainer, TrainingPlan,
+    TrainingSession,
 };
 
 #[test]

@@ -248,7 +248,7 @@ impl Geometry {
             ("input", &geometry.input()),
             ("output", &geometry.output()),
             // Packed weights round a side up to whole vectors; 16 lanes are the widest there are.
-            ("weights", &[groups, kh, kw, cin.max(16) * 2, cout.max(16) * 2]),
+            ("weights", &[groups, kh, kw, cin.max(16), 2, cout.max(16), 2]),
             // The gradient to the input takes steps as long over the channels of the output.
             ("padded input", &[rows.padded(), columns.padded(), channels_in.max(channels_out)]),
         ])?;
