@@ -174,6 +174,20 @@ fn what_does_not_fit_is_refused() {
     assert_eq!(slots.load(&mut foreign), Err(Error::OtherModel));
     assert!(foreign.to_model() == other);
 
+    // Moving statistics do not learn, and are not in the slot.
+    let [normalized, other] = [0.0, 0.5].map(|mean| {
+        let mut model = Sequential::new([3]).batch_normalization().dense(2).build(1).unwrap();
+        let (ones, zeros, means) = ([1.0; 3], [0.0; 3], [mean; 3]);
+        model.set_weights("batch_normalization", &[&ones, &zeros, &means, &ones]).unwrap();
+        model
+    });
+    let trainer = Trainer::new(Sgd::default(), Loss::SoftmaxCrossEntropy).batch_size(1);
+    let [learnt_on_one, mut on_other] =
+        [&normalized, &other].map(|model| TrainingSession::new(&trainer, model).unwrap());
+    let mut slots = Slots::new(Flash::<4>::new(FLASH), 0..FLASH as u32).unwrap();
+    slots.save(&learnt_on_one).unwrap();
+    assert_eq!(slots.load(&mut on_other), Err(Error::OtherModel));
+
     let small = 2 * SECTOR as u32;
     let mut slots = Slots::new(Flash::<4>::new(FLASH), 0..small).unwrap();
     let expected = (32 + 4 * 83_u32).next_multiple_of(SECTOR as u32);

@@ -88,7 +88,7 @@ fn graph<'g>(net: &'g GraphBuilder, bytes: &mut Bytes<'_>) -> Vec<Value<'g>> {
             12 => net.concatenate(&[x, x]),
             13 => net.multiply(x, other),
             14 => x.reuse_layer_of(other),
-            15 => x.batch_normalization(),
+            15 if !vast => x.batch_normalization(),
             16 if image => x.depthwise_conv2d_with([bytes.size(3), bytes.size(3)], DepthwiseConv2d::same()),
             17 if image => {
                 x.separable_conv2d_with(bytes.size(9), [3, bytes.size(3)], SeparableConv2d::same())

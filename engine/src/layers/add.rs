@@ -8,7 +8,7 @@ use bantam_kernels::Isa;
 use bantam_kernels::conv2d::Activation;
 use bantam_kernels::elementwise;
 
-/// The sum of 2 to 16 inputs of one shape, element by element.
+/// The sum of two inputs or more of one shape, up to [`MAX_INPUTS`](crate::MAX_INPUTS), element by element.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Add;
 

@@ -5,7 +5,8 @@ use super::{
 use crate::{Error, Shape};
 use bantam_kernels::channels;
 
-/// The channels of 2 to 16 inputs beside each other: `[…, C1]`, `[…, C2]`, … to `[…, C1 + C2 + …]`.
+/// The channels of two inputs or more, up to [`MAX_INPUTS`](crate::MAX_INPUTS), beside each other: `[…, C1]`, `[…, C2]`,
+/// … to `[…, C1 + C2 + …]`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Concatenate;
 

@@ -223,7 +223,7 @@ pub(super) fn fingerprint(model: &Model<'_>) -> u64 {
             for &dim in parameter.shape().dims() {
                 sum = sum.add(&(dim as u64).to_le_bytes());
             }
-            if !node.is_trainable() {
+            if !(node.is_trainable() && parameter.learns) {
                 sum = sum.add(bytemuck::cast_slice(parameter.values()));
             }
         }
