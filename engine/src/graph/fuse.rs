@@ -156,7 +156,7 @@ impl Operations {
             return Some(source);
         }
         if value != before.value {
-            // It has another shape meanwhile.
+            // It is read in another shape.
             return None;
         }
         if let Some(joined) = node.layer.joined

@@ -1,13 +1,16 @@
 //! A recording of operations that can be differentiated, for what is not a graph.
 
+mod backward;
+mod gradients;
 mod model;
 mod operations;
 
+pub use gradients::Gradients;
 pub use model::Mode;
 
 use crate::layers::{
-    AddStep, Backward, CopyStep, Differentiable, Dropout, Flatten, Forward, MAX_INPUTS, MAX_WEIGHTS,
-    MultiplyStep, Relu, Site, Softmax, TrainingStep,
+    AddStep, Differentiable, Dropout, Flatten, Forward, MAX_INPUTS, MAX_WEIGHTS, MultiplyStep, Relu, Site,
+    Softmax, TrainingStep,
 };
 use crate::memory::buffer::Buffer;
 use crate::memory::heap::{self, boxed};
@@ -17,10 +20,10 @@ use crate::train::{fill_one_hot, is_class};
 use crate::{Conv2d, Dense, Error, MaxPool2d, Shape};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use bantam_kernels::Isa;
 use bantam_kernels::conv2d::Activation;
-use bantam_kernels::{Isa, elementwise};
 use core::mem;
-use operations::{BinaryCrossEntropy, Matmul, MeanSquaredError, Reshape, SoftmaxCrossEntropy, Sum};
+use operations::{BinaryCrossEntropy, Matmul, MeanSquaredError, SoftmaxCrossEntropy, Sum, reshape};
 
 /// A value on a tape. It means something to the recording that made it, and to no other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -316,7 +319,7 @@ impl<'a> Tape<'a> {
     /// # Errors
     /// The shape is of another number of elements.
     pub fn reshape(&mut self, x: Var, shape: Shape) -> Result<Var, Error> {
-        let (shape, step) = Reshape::to(shape, self.shape(x)?)?;
+        let step = reshape(self.shape(x)?, shape)?;
         self.record(boxed(step)?, shape, &[x], &[], 0)
     }
 
@@ -401,120 +404,6 @@ impl<'a> Tape<'a> {
     /// A stale variable.
     pub fn value(&self, var: Var) -> Result<&[f32], Error> {
         Ok(self.data(self.index(var)?))
-    }
-
-    /// Walks the recording backwards from `loss`, a single number, to every parameter that it
-    /// depends on.
-    ///
-    /// # Errors
-    /// A stale variable, or one that is not a single number.
-    pub fn backward(mut self, loss: Var) -> Result<Gradients, Error> {
-        let last = self.index(loss)?;
-        if self.nodes[last].shape.elements() != 1 {
-            return Err(Error::shape("loss", Shape::SCALAR, self.nodes[last].shape));
-        }
-        for buffers in &mut self.memory.buffers {
-            buffers.gradient_is = Is::Nothing;
-        }
-        let root = &mut self.memory.buffers[last];
-        root.gradient.resize(1)?;
-        root.gradient[0] = 1.0;
-        root.gradient_is = Is::Written;
-        for index in (0..=last).rev() {
-            let node = &mut self.nodes[index];
-            if !node.wants_gradient || self.memory.buffers[index].gradient_is == Is::Nothing {
-                continue;
-            }
-            if let Source::Computed { step, reads, inputs } = &mut node.source {
-                let (step, reads, inputs) = (mem::replace(step, boxed(CopyStep)?), mem::take(reads), *inputs);
-                self.step_back(index, &*step, reads.split_at(inputs))?;
-            } else {
-                self.memory.buffers[index].gradient_is = Is::Final;
-            }
-        }
-        Ok(Gradients { tape: self.reset_but_epoch() })
-    }
-
-    /// Passes the gradient of one node on to what it reads: to the weights with the first input, then to the other inputs.
-    fn step_back(
-        &mut self,
-        index: usize,
-        step: &dyn TrainingStep,
-        (inputs, weights): (&[usize], &[usize]),
-    ) -> Result<(), Error> {
-        let mut d_output = mem::take(&mut self.memory.buffers[index].gradient);
-        let mut scratch = mem::take(&mut self.memory.scratch);
-        let mut wanted =
-            (0..inputs.len()).filter(|&i| self.nodes[inputs[i]].wants_gradient).collect::<Vec<_>>();
-        let scratch_len = step.backward_scratch_len(!wanted.is_empty());
-        scratch.grow(scratch_len)?;
-        if wanted.is_empty() {
-            // Only the weights want some.
-            wanted.push(usize::MAX);
-        }
-        let mut result = Ok(());
-        for (turn, input) in wanted.into_iter().enumerate() {
-            // A gradient goes straight to its value's buffer, or, if there is one already, past it.
-            let mut targets: [Buffer; 1 + MAX_WEIGHTS] = Default::default();
-            let mut adds = [false; 1 + MAX_WEIGHTS];
-            let of = |slot: usize| match slot.checked_sub(1) {
-                None => inputs.get(input).copied(),
-                Some(i) => weights.get(i).copied().filter(|_| turn == 0),
-            };
-            for slot in 0..=MAX_WEIGHTS {
-                let Some(read) = of(slot).filter(|&read| self.nodes[read].wants_gradient) else { continue };
-                let buffers = &mut self.memory.buffers[read];
-                adds[slot] = buffers.gradient_is != Is::Nothing;
-                let extra = &mut self.memory.extra[slot];
-                targets[slot] = mem::take(if adds[slot] { extra } else { &mut buffers.gradient });
-                targets[slot].resize(self.nodes[read].shape.elements())?;
-                buffers.gradient_is = Is::Written;
-            }
-            {
-                let mut data: [&[f32]; MAX_INPUTS] = [&[]; MAX_INPUTS];
-                let mut weight_data: [&[f32]; MAX_WEIGHTS] = [&[]; MAX_WEIGHTS];
-                for (data, &read) in data.iter_mut().zip(inputs).chain(weight_data.iter_mut().zip(weights)) {
-                    *data = self.data(read);
-                }
-                let [d_input, d_weights @ ..] = targets.each_mut().map(|target| {
-                    let target = &mut **target;
-                    if target.is_empty() { None } else { Some(target) }
-                });
-                let mut d_weights = d_weights;
-                result = result.and_then(|()| {
-                    step.backward(Backward {
-                        inputs: &data[..inputs.len()],
-                        weights: &weight_data[..weights.len()],
-                        output: &self.memory.buffers[index].value,
-                        saved: &self.memory.buffers[index].kept,
-                        d_output: &mut d_output,
-                        input: if input == usize::MAX { 0 } else { input },
-                        d_input,
-                        d_weights: &mut d_weights[..weights.len()],
-                        scratch: &mut scratch[..scratch_len],
-                    })
-                });
-            }
-            for slot in 0..=MAX_WEIGHTS {
-                let Some(read) = of(slot).filter(|&read| self.nodes[read].wants_gradient) else { continue };
-                let target = mem::take(&mut targets[slot]);
-                if adds[slot] {
-                    let isa = self.memory.isa;
-                    elementwise::add_assign(
-                        isa,
-                        Activation::None,
-                        &mut self.memory.buffers[read].gradient,
-                        &target,
-                    )?;
-                    self.memory.extra[slot] = target;
-                } else {
-                    self.memory.buffers[read].gradient = target;
-                }
-            }
-        }
-        self.memory.buffers[index].gradient = d_output;
-        self.memory.scratch = scratch;
-        result
     }
 
     /// Runs a step on variables and weights, and records it.
@@ -631,13 +520,6 @@ impl<'a> Tape<'a> {
         }
         Ok((shapes, vars.len()))
     }
-
-    fn reset_but_epoch(self) -> Tape<'static> {
-        let recording = self.memory.recording;
-        let mut tape = self.reset();
-        tape.memory.recording = recording;
-        tape
-    }
 }
 
 /// A number that no other recording has; where the CPU cannot count for all tapes at once, none of the same
@@ -652,41 +534,4 @@ fn recording_after(last: usize) -> usize {
     }
     #[cfg(not(target_has_atomic = "ptr"))]
     last.wrapping_add(1)
-}
-
-/// What a backward pass leaves: gradients and values. It borrows nothing, so that the parameters
-/// may be changed.
-pub struct Gradients {
-    /// Without nodes, and still of the same recording.
-    tape: Tape<'static>,
-}
-
-impl Gradients {
-    /// The gradient of a parameter.
-    ///
-    /// # Errors
-    /// A stale variable, or one that has no gradient.
-    pub fn get(&self, parameter: Var) -> Result<&[f32], Error> {
-        let buffers = self.buffers(parameter)?;
-        if buffers.gradient_is == Is::Final { Ok(&buffers.gradient) } else { Err(Error::NoGradient) }
-    }
-
-    /// The numbers of a computed variable.
-    ///
-    /// # Errors
-    /// A stale variable, or one whose numbers the tape had only borrowed.
-    pub fn value(&self, var: Var) -> Result<&[f32], Error> {
-        let value = &self.buffers(var)?.value;
-        if value.is_empty() { Err(Error::NoValue) } else { Ok(value) }
-    }
-
-    /// A new recording in the same memory.
-    pub fn into_tape<'a>(self) -> Tape<'a> {
-        self.tape.reset()
-    }
-
-    fn buffers(&self, var: Var) -> Result<&Buffers, Error> {
-        let current = var.recording == self.tape.memory.recording;
-        self.tape.memory.buffers.get(var.index).filter(|_| current).ok_or(Error::StaleVar)
-    }
 }

@@ -7,5 +7,5 @@ mod sum;
 
 pub(super) use loss::{BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntropy};
 pub(super) use matmul::Matmul;
-pub(super) use reshape::Reshape;
+pub(super) use reshape::reshape;
 pub(super) use sum::Sum;
