@@ -16,8 +16,8 @@ use core::ops::Range;
 /// Where everything lies when the trainable layers of a model learn, one batch at a time: known before they do, in one
 /// arena.
 ///
-/// What no trainable layer comes before, the frozen base, runs as a [`Plan`](crate::Plan) has it, and its weights stay where they are.
-/// From there on, weights come first in the arena, then the optimiser's state, then what a step needs, each for as long as
+/// The layers that no trainable layer precedes, the frozen base, run as a [`Plan`](crate::Plan) has it, and their weights
+/// stay where they are. From there on, weights come first in the arena, then the optimiser's state, then what a step needs, each for as long as
 /// it is needed. Weights move as soon as their gradient is there, so that no two layers' gradients exist at once. Where
 /// code is scalar, memory counts: the base then runs a sample at a time, and a gradient that is larger than what is free
 /// is computed and applied in slices.

@@ -100,7 +100,7 @@ impl<'m> Model<'m> {
     pub fn from_bytes(bytes: &'m [u8]) -> Result<Model<'m>, Error> {
         if bytes.get(VERSION_AT) == Some(&v1::VERSION.to_le_bytes()) {
             let (table, weights) = open(bytes, v1::VERSION, v1::checksum)?;
-            return v1::read(Attributes::new(table), layers::ALL, weights);
+            return v1::read(Attributes::new(table), weights);
         }
         Model::from_bytes_with(bytes, layers::ALL)
     }

@@ -1,25 +1,26 @@
 //! Version 1 of the model file: a chain of layers. The table has the dimensions of a sample, and a layer after the other:
 //! whether it is trainable, its name, a byte for its kind, and its attributes.
 
-use super::{Arrays, Blueprint, CHECKSUM, Checksum, Missing, field, shape};
+use super::{Arrays, Blueprint, CHECKSUM, Checksum, field, shape};
 use crate::layers::Attributes;
 use crate::memory::heap;
+use crate::{Conv2d, Dense, Differentiable, Dropout, Flatten, MaxPool2d, Relu, Softmax};
 use crate::{Error, LayerType, Model};
 use alloc::borrow::Cow;
 use core::iter;
 
 pub(super) const VERSION: u32 = 1;
 
-/// The layers by their kinds, from 1 on: name, bytes of attributes, and how many of them come before a padding, if there
-/// is one.
-const KINDS: [(&str, usize, Option<usize>); 7] = [
-    ("Conv2D", 22, Some(20)),
-    ("MaxPooling2D", 17, Some(16)),
-    ("Flatten", 0, None),
-    ("Dense", 5, None),
-    ("ReLU", 0, None),
-    ("Softmax", 0, None),
-    ("Dropout", 4, None),
+/// The layers by their kinds, from 1 on: the bytes of their attributes, and how many of them come before a padding, if
+/// there is one.
+const KINDS: [(&LayerType, usize, Option<usize>); 7] = [
+    (&Conv2d::TRAINABLE, 22, Some(20)),
+    (&MaxPool2d::TRAINABLE, 17, Some(16)),
+    (&Flatten::TRAINABLE, 0, None),
+    (&Dense::TRAINABLE, 5, None),
+    (&Relu::TRAINABLE, 0, None),
+    (&Softmax::TRAINABLE, 0, None),
+    (&Dropout::TRAINABLE, 4, None),
 ];
 
 /// Bytes of a padding that says how many pixels there are on each side, beside the one that says so.
@@ -29,14 +30,10 @@ pub(super) fn checksum(bytes: &[u8]) -> u64 {
     Checksum::NONE.add(&bytes[..CHECKSUM.start]).add(&bytes[CHECKSUM.end..]).value()
 }
 
-pub(super) fn read<'m>(
-    mut table: Attributes<'m>,
-    layers: &[&'static LayerType],
-    mut weights: Arrays<'m>,
-) -> Result<Model<'m>, Error> {
+pub(super) fn read<'m>(mut table: Attributes<'m>, mut weights: Arrays<'m>) -> Result<Model<'m>, Error> {
     let mut inputs = heap::list(1)?;
     inputs.push(shape(&mut table)?);
-    let (mut count, mut rest, mut missing) = (0, table, Missing::default());
+    let (mut count, mut rest) = (0, table);
     while rest.more() {
         Entry::read(&mut rest)?;
         count += 1;
@@ -44,12 +41,10 @@ pub(super) fn read<'m>(
     let mut model = Model::with_inputs(inputs, count, count)?;
     for value in 0..count {
         let Entry { trainable, name, layer, attributes } = Entry::read(&mut table)?;
-        let Some(layer) = missing.find(layer, layers)? else { continue };
         let (name, attributes) = (Cow::Borrowed(name), Cow::Borrowed(attributes));
         let blueprint = Blueprint { name, layer, attributes, trainable, shares: None };
         model.push(blueprint, &mut iter::once(value), &mut |spec| weights.take(spec.shape))?;
     }
-    missing.none()?;
     let mut outputs = heap::list(1)?;
     outputs.push(count);
     model.set_outputs(outputs)?;
@@ -61,7 +56,7 @@ pub(super) fn read<'m>(
 struct Entry<'m> {
     trainable: bool,
     name: &'m str,
-    layer: &'static str,
+    layer: &'static LayerType,
     attributes: &'m [u8],
 }
 

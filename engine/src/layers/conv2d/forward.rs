@@ -5,12 +5,14 @@ use bantam_kernels::Isa;
 use bantam_kernels::conv2d::{Activation, Convolution, Geometry};
 
 /// A convolution or dense layer. Threads share it by images, rows or pixels.
-#[derive(Clone, Copy)]
 pub struct ConvolutionStep {
     isa: Isa,
     convolution: Convolution,
     activation: Activation,
     threads: Threads,
+    /// How threads share a full batch, if there are several.
+    #[cfg(feature = "parallel")]
+    parts: Option<Parts>,
     scratch_len: usize,
 }
 
@@ -18,6 +20,8 @@ impl ConvolutionStep {
     pub(crate) fn new(geometry: &Geometry, site: &Site<'_>) -> Result<ConvolutionStep, Error> {
         let Site { isa, threads, activation, .. } = *site;
         let convolution = Convolution::new(isa, geometry);
+        #[cfg(feature = "parallel")]
+        let mut parts = None;
         let mut scratch_len = convolution.scratch_len();
         if threads.are_more_than(1) {
             let [batch, ..] = geometry.input();
@@ -25,12 +29,36 @@ impl ConvolutionStep {
             // are.
             let one = geometry.first(1).multiply_adds().max(1);
             let few = ((WORTH_SHARING - 1) / one).clamp(1, batch as u64) as usize;
-            scratch_len = 0;
-            for batch in [batch, 1, few] {
+            let full = Parts::new(isa, threads, convolution, batch)?;
+            scratch_len = full.all_scratch_len;
+            for batch in [1, few] {
                 scratch_len = scratch_len.max(Parts::new(isa, threads, convolution, batch)?.all_scratch_len);
             }
+            #[cfg(feature = "parallel")]
+            {
+                parts = Some(full);
+            }
         }
-        Ok(ConvolutionStep { isa, convolution, activation, threads, scratch_len })
+        Ok(ConvolutionStep {
+            isa,
+            convolution,
+            activation,
+            threads,
+            #[cfg(feature = "parallel")]
+            parts,
+            scratch_len,
+        })
+    }
+
+    /// How threads share so many images.
+    fn parts(&self, batch: usize) -> Result<Parts, Error> {
+        #[cfg(feature = "parallel")]
+        if let Some(full) = self.parts
+            && batch == self.convolution.geometry().input()[0]
+        {
+            return Ok(full);
+        }
+        Parts::new(self.isa, self.threads, self.convolution, batch)
     }
 }
 
@@ -58,8 +86,7 @@ impl Step for ConvolutionStep {
             let convolution = self.convolution.first(run.samples);
             return weights.convolve(&convolution, activation, input, output, scratch);
         }
-        let Parts { whole, rows, part, scratch_len, .. } =
-            Parts::new(self.isa, self.threads, self.convolution, run.samples)?;
+        let Parts { whole, rows, part, scratch_len, .. } = self.parts(run.samples)?;
         let geometry = whole.geometry();
         let [input_len, output_len] = [geometry.input(), geometry.output()].map(elements_of_one);
         if !rows {

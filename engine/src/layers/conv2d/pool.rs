@@ -28,8 +28,8 @@ impl Conv2dPool {
         let map = conv.geometry_at(site)?;
         let map = map.cropped(pool.geometry(map.output())?.seen())?;
         let halves = [pool.window, pool.stride] == [[2, 2]; 2];
-        let stripes = Stripes::new(isa, map, pool.geometry(map.output())?, halves);
-        let scratch_len = room_of_parts(threads.count(), stripes.scratch_len()?)?;
+        let stripes = Stripes::new(isa, map, pool.geometry(map.output())?, halves)?;
+        let scratch_len = room_of_parts(threads.count(), stripes.scratch_len)?;
         let overwrites = isa == Isa::SCALAR && !threads.are_more_than(1) && stripes.stay_behind();
         Ok(Conv2dPool { isa, threads, activation, stripes, scratch_len, overwrites })
     }
@@ -85,8 +85,8 @@ impl Conv2dPoolTraining {
     pub fn new(conv: &Conv2d, pool: &MaxPool2d, site: &Site<'_>) -> Result<Conv2dPoolTraining, Error> {
         let forward = Conv2dPool::new(conv, pool, site)?;
         let Stripes { ref conv, pool, .. } = forward.stripes;
-        let stripes = Stripes::new(site.isa, *conv.geometry(), pool, false);
-        let scratch_len = room_of_parts(site.threads.count(), stripes.scratch_len()?)?;
+        let stripes = Stripes::new(site.isa, *conv.geometry(), pool, false)?;
+        let scratch_len = room_of_parts(site.threads.count(), stripes.scratch_len)?;
         let saved_len = kernel::argmax_len(&pool)?;
         let backward = ConvolutionBackward::new(conv.geometry(), Some(pool), site)?;
         Ok(Conv2dPoolTraining { forward, stripes, scratch_len, saved_len, backward })
@@ -194,6 +194,8 @@ struct Stripes {
     /// Whole images at a time, or one and some rows of the pool's output.
     images: usize,
     rows: usize,
+    /// Elements of scratch of a stripe.
+    scratch_len: usize,
 }
 
 /// A stripe's convolution and pool, and where its input and output lie in those of the batch.
@@ -206,11 +208,17 @@ struct Part {
 
 impl Stripes {
     /// `halves` if the pool has windows of 2×2 and as large a stride, and that is all there is to do.
-    fn new(isa: Isa, conv: Geometry, pool: kernel::Geometry, halves: bool) -> Stripes {
+    fn new(isa: Isa, conv: Geometry, pool: kernel::Geometry, halves: bool) -> Result<Stripes, Error> {
+        let mut stripes = Stripes::cut(isa, conv, pool, halves);
+        stripes.scratch_len = stripes.room()?;
+        Ok(stripes)
+    }
+
+    fn cut(isa: Isa, conv: Geometry, pool: kernel::Geometry, halves: bool) -> Stripes {
         let conv = Convolution::new(isa, &conv);
         let [batch, rows, ..] = pool.output();
         let pooled = if halves { conv.pooled() } else { None };
-        let mut stripes = Stripes { conv, pool, at_once: pooled.is_some(), images: 1, rows };
+        let mut stripes = Stripes { conv, pool, at_once: pooled.is_some(), images: 1, rows, scratch_len: 0 };
         let room = pooled.unwrap_or(conv).stripe_len();
         let geometry = conv.geometry();
         let map = elements_of_one(geometry.output());
@@ -268,7 +276,7 @@ impl Stripes {
                 Ok(pool(stripe, &part.pool, map, &mut output[here], argmax)?)
             })
         };
-        let scratch_len = self.scratch_len()?;
+        let scratch_len = self.scratch_len;
         if threads.are_more_than(batch)
             && self.rows < all_rows
             && self.conv.geometry().first(1).multiply_adds() >= WORTH_SHARING
@@ -360,8 +368,8 @@ impl Stripes {
         })
     }
 
-    /// Numbers of a stripe of the map, and the scratch of its convolution.
-    fn scratch_len(&self) -> Result<usize, Error> {
+    /// Elements of a stripe of the map, and the scratch of its convolution.
+    fn room(&self) -> Result<usize, Error> {
         let rows = self.pool.rows(0..self.rows).and_then(|(_, seen)| self.conv.rows(seen));
         let conv = match rows {
             Some((conv, _)) if self.images == 1 => conv,
