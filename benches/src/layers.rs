@@ -1,6 +1,6 @@
 //! Layers of well-known nets, as a benchmark's list.
 
-use bantam::{Buffer, Conv2d, MaxPool2d, Model, Sequential};
+use bantam::{Buffer, Conv2d, DepthwiseConv2d, MaxPool2d, Model, Sequential};
 use bantam_kernels::conv2d::{self, Activation, Algorithm, Geometry, InputGradient, Padding, WeightGradient};
 use bantam_kernels::{Error, Isa, depthwise_conv2d, max_pool2d};
 use serde_json::{Map, Value};
@@ -14,10 +14,8 @@ pub struct Layer {
     pub name: String,
     /// What it does.
     pub kind: Kind,
-    /// `[N, H, W, C]`
-    input: [usize; 4],
-    /// As a net of the engine, which has no depthwise convolutions.
-    net: Option<Sequential>,
+    batch: usize,
+    net: Sequential,
 }
 
 /// A convolution or a pool.
@@ -35,10 +33,9 @@ impl Layer {
     /// convolution.
     ///
     /// # Errors
-    /// Those of building a net; there is none without a layer of the engine.
-    pub fn net(&self) -> Option<Result<(usize, Model<'static>), bantam::Error>> {
-        let [batch, ..] = self.input;
-        Some(self.net.clone()?.build(1).map(|model| (batch, model)))
+    /// Those of building a net.
+    pub fn net(&self) -> Result<(usize, Model<'static>), bantam::Error> {
+        Ok((self.batch, self.net.clone().build(1)?))
     }
 }
 
@@ -70,12 +67,15 @@ pub fn parse(json: &str) -> Result<Vec<Layer>, String> {
                 .map(Kind::Convolution)
         };
         let kind = kind.map_err(|error| format!("{name}: {error}"))?;
-        let conv = Conv2d::padded(padding).stride(stride).groups(groups).relu().filters(cout).kernel(kernel);
+        let net = Sequential::new([h, w, cin]);
         let net = match kind {
-            Kind::Depthwise(_) => None,
-            _ => Some(Sequential::new([h, w, cin]).layer(conv)),
+            Kind::Depthwise(_) => {
+                let how = DepthwiseConv2d::padded(padding).stride(stride).multiplier(cout / groups);
+                net.depthwise_conv2d_with(kernel, how)
+            }
+            _ => net.conv2d_with(cout, kernel, Conv2d::padded(padding).stride(stride).groups(groups)),
         };
-        layers.push(Layer { name, kind, input, net });
+        layers.push(Layer { name, kind, batch: n, net: net.relu() });
     }
     for (name, value) in section("pools")? {
         let [n, c, h, w, k, stride, pad] = sizes(&name, &value)?;
@@ -83,8 +83,8 @@ pub fn parse(json: &str) -> Result<Vec<Layer>, String> {
         let shape = max_pool2d::Geometry::new(input, [k; 2], [stride; 2], padding);
         let kind = Kind::MaxPool(shape.map_err(|error| format!("{name}: {error}"))?);
         let pool = MaxPool2d::new(k).stride(stride).padding(padding);
-        let net = Some(Sequential::new([h, w, c]).layer(pool));
-        layers.push(Layer { name, kind, input, net });
+        let net = Sequential::new([h, w, c]).max_pool2d_with(pool);
+        layers.push(Layer { name, kind, batch: n, net });
     }
     Ok(layers)
 }

@@ -104,9 +104,7 @@ fn run(options: &Options) -> Result<(), String> {
             println!("layer         µs, 1 thread  µs, {} threads  times as fast", options.threads);
         }
         for layer in &list {
-            if let Some(best) = on_threads(options, isa, layer, &pools)? {
-                keep(layer, best);
-            }
+            keep(layer, on_threads(options, isa, layer, &pools)?);
         }
     } else {
         if !options.json {
@@ -193,20 +191,16 @@ fn read_and_write(isa: Isa, input: &[f32], output: &mut [f32]) {
     output.fill(std::hint::black_box(1.0));
 }
 
-/// Seconds on all threads; nothing for a layer that the engine does not have.
+/// Seconds on all threads.
 fn on_threads(
     options: &Options,
     isa: Isa,
     layer: &Layer,
     pools: &[rayon::ThreadPool; 2],
-) -> Result<Option<f64>, String> {
+) -> Result<f64, String> {
     let name = &layer.name;
-    let Some(net) = layer.net() else {
-        eprintln!("{name}: left out, the engine has no such layer yet");
-        return Ok(None);
-    };
     let told = |error: bantam::Error| format!("{name}: {error}");
-    let (batch, model) = net.map_err(told)?;
+    let (batch, model) = layer.net().map_err(told)?;
     let input = numbers(batch * model.input_shape().elements());
     let mut seconds = [0.0; 2];
     for (pool, seconds) in pools.iter().zip(&mut seconds) {
@@ -225,5 +219,5 @@ fn on_threads(
     if !options.json {
         println!("{name:13} {:12.1} {:14.1} {:14.2}", one * 1e6, all * 1e6, one / all);
     }
-    Ok(Some(all))
+    Ok(all)
 }

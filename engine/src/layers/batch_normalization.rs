@@ -13,8 +13,8 @@ use bantam_kernels::{Isa, channels, reduce};
 /// `y = gamma * (x - moving_mean) / sqrt(moving_variance + epsilon) + beta`
 ///
 /// Training changes `gamma` and `beta`; the statistics stay as they are, as in Keras where a layer is not trainable. It
-/// is the usual way to fine-tune a net on batches too small to have statistics of their own. Training with those of the
-/// batch is yet to come.
+/// is the usual way to fine-tune a net on batches too small to have statistics of their own. The statistics of a batch are
+/// never used.
 ///
 /// For inference [`Model::fold`](crate::Model::fold) makes it a part of the convolution before it.
 #[derive(Clone, Copy, Debug, PartialEq)]
