@@ -2,7 +2,7 @@ use super::dot::Dot;
 use super::node::{Node, Parameter};
 use super::summary::Summary;
 use crate::checksum::Checksum;
-use crate::layers::{MAX_INPUTS, WeightSpec};
+use crate::layers::{MAX_INPUTS, Signature, WeightSpec};
 use crate::memory::heap::{self, Claims};
 use crate::tensor::check_len;
 use crate::{Error, LayerType, ModelFileProblem, Shape};
@@ -133,9 +133,8 @@ impl<'m> Model<'m> {
         let signature = (node.layer.signature)(&mut attributes, &shapes);
         // What could not be read says more than what came of it.
         attributes.check_end("bytes after the attributes")?;
-        let signature = signature?;
-        node.output = signature.output;
-        let specs = &signature.weights;
+        let Signature { output, weights: specs } = signature?;
+        node.output = output?;
         if let Some(shared) = shares {
             let (what, before) = ("layer whose weights it shares", self.nodes.len());
             let owner = self.nodes.get(shared).ok_or(Error::Cycle { what, before, got: shared })?;
@@ -154,7 +153,7 @@ impl<'m> Model<'m> {
         }
         let first = self.parameters.len();
         heap::reserve(&mut self.parameters, specs.len())?;
-        for spec in specs {
+        for spec in &specs {
             let WeightSpec { name, shape, learns, .. } = *spec;
             let values = weights(spec)?;
             self.parameters.push(Parameter { name, shape, values, learns });

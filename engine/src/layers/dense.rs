@@ -52,11 +52,10 @@ impl Layer for Dense {
         if units == 0 {
             return Err(bantam_kernels::Error::ZeroSize { what: "units" }.into());
         }
-        let kernel = Shape::new(&[features, units])?;
         Geometry::dense(1, features, units)?;
-        Signature::new(Shape::new(&[units])?)
-            .weight("kernel", kernel, Initial::Drawn { fan_in: features, fan_out: units })?
-            .bias(self.bias, units)
+        Ok(Signature::of(&[units])
+            .weight("kernel", &[features, units], Initial::Drawn { fan_in: features, fan_out: units })
+            .bias(self.bias, units))
     }
 
     fn lower(&self, site: &Site<'_>) -> Result<ConvolutionStep, Error> {

@@ -123,14 +123,10 @@ impl Layer for SeparableConv2d {
         let [h, w, c] = one_input(inputs)?.array("input")?;
         let (depthwise, pointwise) = self.geometries([1, h, w, c])?;
         let ([_, output @ ..], [_, _, fan_in, fan_out]) = (pointwise.output(), pointwise.weights());
-        Signature::new(Shape::new(&output)?)
-            .weight("depthwise_kernel", Shape::new(&depthwise.weights())?, self.depthwise.initial())?
-            .weight(
-                "pointwise_kernel",
-                Shape::new(&pointwise.weights())?,
-                Initial::Drawn { fan_in, fan_out },
-            )?
-            .bias(self.bias, self.filters)
+        Ok(Signature::of(&output)
+            .weight("depthwise_kernel", &depthwise.weights(), self.depthwise.initial())
+            .weight("pointwise_kernel", &pointwise.weights(), Initial::Drawn { fan_in, fan_out })
+            .bias(self.bias, self.filters))
     }
 
     fn lower(&self, site: &Site<'_>) -> Result<Self::Step, Error> {
