@@ -59,7 +59,7 @@ impl Layer for Dense {
     }
 
     fn lower(&self, site: &Site<'_>) -> Result<ConvolutionStep, Error> {
-        ConvolutionStep::new(&self.geometry(site)?, site)
+        Ok(ConvolutionStep::new(&self.geometry(site)?, site))
     }
 }
 
@@ -67,6 +67,6 @@ impl Differentiable for Dense {
     type TrainingStep = ConvolutionTraining;
 
     fn lower_for_training(&self, site: &Site<'_>) -> Result<ConvolutionTraining, Error> {
-        ConvolutionTraining::new(&self.geometry(site)?, site)
+        Ok(ConvolutionTraining::new(&self.geometry(site)?, site))
     }
 }

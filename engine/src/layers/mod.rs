@@ -257,15 +257,10 @@ pub(crate) fn elements_of_one([_, h, w, c]: [usize; 4]) -> usize {
     h * w * c
 }
 
-/// Elements of so many parts of scratch.
-pub(crate) fn room_of_parts(parts: usize, len: usize) -> Result<usize, Error> {
-    Ok(parts.checked_mul(len).ok_or(bantam_kernels::Error::TooLarge { what: "scratch" })?)
-}
-
-/// Elements of arrays that scratch is parted into.
-pub(crate) fn room<const N: usize>(lens: [usize; N]) -> Result<usize, Error> {
-    let sum = lens.iter().try_fold(0usize, |sum, &len| sum.checked_add(len));
-    Ok(sum.ok_or(bantam_kernels::Error::TooLarge { what: "scratch" })?)
+/// Elements of arrays that scratch is parted into. What takes more than there are numbers for ends there: a plan checks
+/// the length of its arena.
+pub(crate) fn room<const N: usize>(lens: [usize; N]) -> usize {
+    lens.into_iter().fold(0, usize::saturating_add)
 }
 
 /// The layers that a program runs: no others are linked into it.

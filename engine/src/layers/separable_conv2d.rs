@@ -89,14 +89,14 @@ impl SeparableConv2d {
     fn steps<P>(
         &self,
         site: &Site<'_>,
-        pointwise: impl FnOnce(&Geometry, &Site<'_>) -> Result<P, Error>,
+        pointwise: impl FnOnce(&Geometry, &Site<'_>) -> P,
     ) -> Result<Separable<P>, Error> {
         let (depthwise, of_pixels) = self.geometries(one_input(site.inputs)?.array("input")?)?;
         let plain = Site { activation: Activation::None, ..*site };
         Ok(Separable {
             batch: depthwise.input()[0],
             depthwise: DepthwiseConv2dStep::new(&depthwise, &plain),
-            pointwise: pointwise(&of_pixels, site)?,
+            pointwise: pointwise(&of_pixels, site),
         })
     }
 }

@@ -165,7 +165,7 @@ impl Layer for Conv2d {
     }
 
     fn lower(&self, site: &Site<'_>) -> Result<ConvolutionStep, Error> {
-        ConvolutionStep::new(&self.geometry_at(site)?, site)
+        Ok(ConvolutionStep::new(&self.geometry_at(site)?, site))
     }
 }
 
@@ -173,6 +173,6 @@ impl Differentiable for Conv2d {
     type TrainingStep = ConvolutionTraining;
 
     fn lower_for_training(&self, site: &Site<'_>) -> Result<ConvolutionTraining, Error> {
-        ConvolutionTraining::new(&self.geometry_at(site)?, site)
+        Ok(ConvolutionTraining::new(&self.geometry_at(site)?, site))
     }
 }
