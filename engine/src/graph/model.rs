@@ -137,7 +137,7 @@ impl<'m> Model<'m> {
         }
         let mut shapes = [Shape::SCALAR; MAX_INPUTS];
         for (shape, &value) in shapes.iter_mut().zip(self.inputs_of(node)) {
-            *shape = *self.value_shape(value);
+            *shape = self.value_shape(value);
         }
         let mut attributes = node.attributes();
         let signature = (node.layer.signature)(&mut attributes, &shapes[..count]);
@@ -147,7 +147,9 @@ impl<'m> Model<'m> {
         node.output = output?;
         if let Some(shared) = shares {
             let (what, before) = ("layer whose weights it shares", self.nodes.len());
-            let owner = self.nodes.get(shared).ok_or(Error::Cycle { what, before, got: shared })?;
+            let Some(owner) = self.nodes.get(shared) else {
+                return Err(Error::Cycle { what, before, got: shared });
+            };
             let theirs = &self.parameters[owner.parameters.clone()];
             if theirs.len() != specs.len() {
                 let (what, expected) = ("shared arrays of weights", specs.len());
@@ -189,10 +191,10 @@ impl<'m> Model<'m> {
     }
 
     /// The shape of a value for one sample.
-    pub(crate) fn value_shape(&self, value: usize) -> &Shape {
+    pub(crate) fn value_shape(&self, value: usize) -> Shape {
         match value.checked_sub(self.inputs.len()) {
-            None => &self.inputs[value],
-            Some(node) => &self.nodes[node].output,
+            None => self.inputs[value],
+            Some(node) => self.nodes[node].output,
         }
     }
 
@@ -208,12 +210,12 @@ impl<'m> Model<'m> {
 
     /// The shape of the output for one sample: of the first output, if there are several.
     pub fn output_shape(&self) -> Shape {
-        *self.value_shape(self.outputs[0])
+        self.value_shape(self.outputs[0])
     }
 
     /// The shapes of a sample's outputs.
     pub fn output_shapes(&self) -> impl Iterator<Item = Shape> {
-        self.outputs.iter().map(|&output| *self.value_shape(output))
+        self.outputs.iter().map(|&output| self.value_shape(output))
     }
 
     /// The values that are the outputs.
