@@ -1,11 +1,11 @@
 use super::Options;
 use super::inference::{Layout, Shapes, Table};
-use super::lifetimes::{Lifetime, needed_at, peak, place};
 use crate::graph::fuse::{Operation, Operations, Source};
 use crate::layers::{MAX_INPUTS, MAX_WEIGHTS, PassesOn, TrainingStep};
 use crate::loss::Criterion;
 use crate::memory::buffer::{check_len, end_of};
 use crate::memory::heap;
+use crate::memory::lifetimes::{Lifetime, needed_at, peak, place};
 use crate::optimizer::Rule;
 use crate::{Error, Loss, Model, Shape};
 use alloc::boxed::Box;
