@@ -7,7 +7,8 @@ use core::fmt;
 
 /// Why something was refused. What the caller had is as it was.
 ///
-/// Shapes are boxed: an error is copied at each `?` that it may take, and so is small.
+/// An error is copied at each `?` that it may take, and so is small, six words: shapes are boxed, and a checksum is bytes,
+/// which lie at any address.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Error {
@@ -102,9 +103,9 @@ pub enum Error {
     /// No layer has that name.
     UnknownLayer {
         /// The name.
-        name: String,
+        name: Box<str>,
         /// The name that is the most like it.
-        nearest: String,
+        nearest: Box<str>,
     },
     /// A model's file has layers that the program does not name.
     UnknownLayerTypes {
@@ -235,10 +236,10 @@ pub enum ModelFileProblem {
     },
     /// Its contents do not give the checksum that it states.
     Checksum {
-        /// The checksum stated.
-        expected: u64,
+        /// The checksum stated, little-endian as in the file.
+        expected: [u8; 8],
         /// The checksum of what was found.
-        got: u64,
+        got: [u8; 8],
     },
     /// It does not begin at a multiple of so many bytes, so its weights cannot be used in place.
     Misaligned {
@@ -410,6 +411,7 @@ impl fmt::Display for ModelFileProblem {
                 write!(f, "expected {expected} bytes, found {got}")
             }
             ModelFileProblem::Checksum { expected, got } => {
+                let [expected, got] = [expected, got].map(u64::from_le_bytes);
                 write!(f, "expected checksum {expected:016x}, found {got:016x}: it is damaged")
             }
             ModelFileProblem::Misaligned { expected } => {

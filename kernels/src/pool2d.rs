@@ -80,6 +80,14 @@ impl Geometry {
         self.axes.map(|axis| axis.seen_end())
     }
 
+    /// The same pool over the part of the input that it [sees](Geometry::seen).
+    pub fn cropped(mut self) -> Geometry {
+        for axis in &mut self.axes {
+            axis.input = axis.seen_end();
+        }
+        self
+    }
+
     /// As [`conv2d::Geometry::rows`](crate::conv2d::Geometry::rows).
     pub fn rows(mut self, rows: Range<usize>) -> Option<(Geometry, Range<usize>)> {
         let (axis, seen) = self.axes[0].part(rows)?;

@@ -2,13 +2,12 @@ use super::dot::Dot;
 use super::node::{Node, Parameter};
 use super::summary::Summary;
 use crate::checksum::Checksum;
-use crate::layers::{MAX_INPUTS, WeightSpec};
+use crate::layers::{MAX_INPUTS, Signature, WeightSpec};
 use crate::memory::heap::{self, Claims};
 use crate::tensor::check_len;
 use crate::{Error, LayerType, ModelFileProblem, Shape};
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
-use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -47,9 +46,28 @@ pub(super) struct Blueprint<'m> {
 }
 
 impl<'m> Model<'m> {
+    /// Nothing yet.
+    pub(super) const fn empty() -> Model<'m> {
+        Model {
+            inputs: Vec::new(),
+            nodes: Vec::new(),
+            edges: Vec::new(),
+            parameters: Vec::new(),
+            outputs: Vec::new(),
+            metadata: Cow::Borrowed(&[]),
+        }
+    }
+
     /// Without nodes, and with room for so many.
     pub(super) fn with_inputs(inputs: Vec<Shape>, nodes: usize, edges: usize) -> Result<Model<'m>, Error> {
-        if inputs.is_empty() {
+        let mut model = Model { inputs, ..Model::empty() };
+        model.claim(nodes, edges)?;
+        Ok(model)
+    }
+
+    /// Claims room for so many nodes, which read so many values in all.
+    pub(super) fn claim(&mut self, nodes: usize, edges: usize) -> Result<(), Error> {
+        if self.inputs.is_empty() {
             return Err(Error::Empty { what: "inputs of a model" });
         }
         if nodes > MAX_NODES {
@@ -59,16 +77,8 @@ impl<'m> Model<'m> {
             return Err(Error::Empty { what: "layers" });
         }
         let mut claims = Claims::default();
-        let (nodes, edges) = (claims.list(nodes), claims.list(edges));
-        claims.check()?;
-        Ok(Model {
-            inputs,
-            nodes,
-            edges,
-            parameters: Vec::new(),
-            outputs: Vec::new(),
-            metadata: Cow::Borrowed(&[]),
-        })
+        (self.nodes, self.edges) = (claims.list(nodes), claims.list(edges));
+        claims.check()
     }
 
     /// Adds a node that reads these values. Checks the shapes and asks for the weights.
@@ -125,17 +135,16 @@ impl<'m> Model<'m> {
         if count > MAX_INPUTS {
             return Err(Error::TooMany { what: "inputs of a layer", max: MAX_INPUTS, got: count });
         }
-        let mut shapes = heap::list(count)?;
-        for &value in self.inputs_of(node) {
-            shapes.push(*self.value_shape(value));
+        let mut shapes = [Shape::SCALAR; MAX_INPUTS];
+        for (shape, &value) in shapes.iter_mut().zip(self.inputs_of(node)) {
+            *shape = *self.value_shape(value);
         }
         let mut attributes = node.attributes();
-        let signature = (node.layer.signature)(&mut attributes, &shapes);
+        let signature = (node.layer.signature)(&mut attributes, &shapes[..count]);
         // What could not be read says more than what came of it.
         attributes.check_end("bytes after the attributes")?;
-        let signature = signature?;
-        node.output = signature.output;
-        let specs = &signature.weights;
+        let Signature { output, weights: specs } = signature?;
+        node.output = output?;
         if let Some(shared) = shares {
             let (what, before) = ("layer whose weights it shares", self.nodes.len());
             let owner = self.nodes.get(shared).ok_or(Error::Cycle { what, before, got: shared })?;
@@ -154,7 +163,7 @@ impl<'m> Model<'m> {
         }
         let first = self.parameters.len();
         heap::reserve(&mut self.parameters, specs.len())?;
-        for spec in specs {
+        for spec in &specs {
             let WeightSpec { name, shape, learns, .. } = *spec;
             let values = weights(spec)?;
             self.parameters.push(Parameter { name, shape, values, learns });
@@ -262,13 +271,12 @@ impl<'m> Model<'m> {
 
     fn index(&self, name: &str) -> Result<usize, Error> {
         let found = self.nodes.iter().position(|node| node.name == name);
-        found.ok_or_else(|| Error::UnknownLayer { name: name.to_string(), nearest: self.nearest(name) })
+        found.ok_or_else(|| Error::UnknownLayer { name: name.into(), nearest: self.nearest(name).into() })
     }
 
     /// The node's name that is the most like another.
-    fn nearest(&self, name: &str) -> alloc::string::String {
-        let nearest = self.nodes.iter().min_by_key(|node| distance(&node.name, name));
-        nearest.map_or_else(Default::default, |node| node.name.to_string())
+    fn nearest(&self, name: &str) -> &str {
+        self.nodes.iter().map(Node::name).min_by_key(|other| distance(other, name)).unwrap_or_default()
     }
 
     /// The weights of the node of that name: kernel, bias and what else its layer has.
@@ -480,8 +488,8 @@ pub(super) fn in_layer(name: &str, cause: Error) -> Error {
     if matches!(cause, Error::OutOfMemory { .. }) {
         return cause;
     }
-    match (heap::text(name), heap::probe(size_of::<Error>())) {
-        (Ok(name), Ok(())) => Error::Layer { name, cause: Box::new(cause) },
+    match heap::text(name) {
+        Ok(name) if heap::probe(size_of::<Error>()) => Error::Layer { name, cause: Box::new(cause) },
         _ => cause,
     }
 }

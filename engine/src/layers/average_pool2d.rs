@@ -58,7 +58,7 @@ impl Layer for AveragePool2d {
     fn signature(&self, inputs: &[Shape]) -> Result<Signature, Error> {
         let [h, w, c] = one_input(inputs)?.array("input")?;
         let [_, output @ ..] = self.geometry([1, h, w, c])?.output();
-        Ok(Signature::new(Shape::new(&output)?))
+        Ok(Signature::of(&output))
     }
 
     fn lower(&self, site: &Site<'_>) -> Result<AveragePool2dStep, Error> {

@@ -72,12 +72,12 @@ impl Layer for BatchNormalization {
             return Err(Error::OutOfRange { what: "epsilon", expected: "a finite number above 0", got });
         }
         let &[.., channels] = input.dims() else { return Err(Error::rank("input", 1, input)) };
-        let channels = Shape::new(&[channels])?;
-        Signature::new(input)
-            .weight("gamma", channels, Initial::Constant(1.0))?
-            .weight("beta", channels, Initial::Constant(0.0))?
-            .constant("moving_mean", channels, Initial::Constant(0.0))?
-            .constant("moving_variance", channels, Initial::Constant(1.0))
+        let channels = [channels];
+        Ok(Signature::new(input)
+            .weight("gamma", &channels, Initial::Constant(1.0))
+            .weight("beta", &channels, Initial::Constant(0.0))
+            .constant("moving_mean", &channels, Initial::Constant(0.0))
+            .constant("moving_variance", &channels, Initial::Constant(1.0)))
     }
 
     fn lower(&self, site: &Site<'_>) -> Result<BatchNormalizationStep, Error> {

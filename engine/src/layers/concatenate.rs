@@ -36,7 +36,7 @@ impl Layer for Concatenate {
             channels = sum.ok_or(bantam_kernels::Error::TooLarge { what: "channels" })?;
         }
         dims[last] = channels;
-        Ok(Signature::new(Shape::new(&dims[..rank])?))
+        Ok(Signature::of(&dims[..rank]))
     }
 
     fn lower(&self, site: &Site<'_>) -> Result<ConcatenateStep, Error> {

@@ -52,15 +52,14 @@ impl Layer for Dense {
         if units == 0 {
             return Err(bantam_kernels::Error::ZeroSize { what: "units" }.into());
         }
-        let kernel = Shape::new(&[features, units])?;
         Geometry::dense(1, features, units)?;
-        Signature::new(Shape::new(&[units])?)
-            .weight("kernel", kernel, Initial::Drawn { fan_in: features, fan_out: units })?
-            .bias(self.bias, units)
+        Ok(Signature::of(&[units])
+            .weight("kernel", &[features, units], Initial::Drawn { fan_in: features, fan_out: units })
+            .bias(self.bias, units))
     }
 
     fn lower(&self, site: &Site<'_>) -> Result<ConvolutionStep, Error> {
-        ConvolutionStep::new(&self.geometry(site)?, site)
+        Ok(ConvolutionStep::new(&self.geometry(site)?, site))
     }
 }
 
@@ -68,6 +67,6 @@ impl Differentiable for Dense {
     type TrainingStep = ConvolutionTraining;
 
     fn lower_for_training(&self, site: &Site<'_>) -> Result<ConvolutionTraining, Error> {
-        ConvolutionTraining::new(&self.geometry(site)?, site)
+        Ok(ConvolutionTraining::new(&self.geometry(site)?, site))
     }
 }

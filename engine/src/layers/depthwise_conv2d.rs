@@ -132,9 +132,8 @@ impl Layer for DepthwiseConv2d {
         let [h, w, c] = one_input(inputs)?.array("input")?;
         let geometry = self.geometry([1, h, w, c])?;
         let [_, output @ ..] = geometry.output();
-        Signature::new(Shape::new(&output)?)
-            .weight("kernel", Shape::new(&geometry.weights())?, self.initial())?
-            .bias(self.bias, output[2])
+        let kernel = geometry.weights();
+        Ok(Signature::of(&output).weight("kernel", &kernel, self.initial()).bias(self.bias, output[2]))
     }
 
     fn lower(&self, site: &Site<'_>) -> Result<DepthwiseConv2dStep, Error> {

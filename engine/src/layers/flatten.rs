@@ -21,7 +21,7 @@ impl Layer for Flatten {
     fn write(&self, _: &mut AttributesMut) {}
 
     fn signature(&self, inputs: &[Shape]) -> Result<Signature, Error> {
-        Ok(Signature::new(Shape::new(&[one_input(inputs)?.elements()])?))
+        Ok(Signature::of(&[one_input(inputs)?.elements()]))
     }
 
     fn lower(&self, _: &Site<'_>) -> Result<CopyStep, Error> {

@@ -79,7 +79,7 @@ impl Layer for MaxPool2d {
     fn signature(&self, inputs: &[Shape]) -> Result<Signature, Error> {
         let [h, w, c] = one_input_of(inputs)?;
         let [_, output @ ..] = self.geometry([1, h, w, c])?.output();
-        Ok(Signature::new(Shape::new(&output)?))
+        Ok(Signature::of(&output))
     }
 
     fn lower(&self, site: &Site<'_>) -> Result<MaxPool2dStep, Error> {

@@ -130,9 +130,13 @@ pub trait Differentiable: Layer {
 }
 
 /// What a layer gives, and which weights it takes.
+///
+/// Adding to it gives something in any case, so that a layer's `signature` reads as a list; what is wrong with a size is
+/// said when the layer goes into a model.
 #[derive(Debug)]
 pub struct Signature {
-    pub(crate) output: Shape,
+    /// Or the first thing that was wrong.
+    pub(crate) output: Result<Shape, Error>,
     pub(crate) weights: Vec<WeightSpec>,
 }
 
@@ -161,48 +165,48 @@ pub enum Initial {
 }
 
 impl Signature {
-    /// Without weights.
-    pub fn new(output: Shape) -> Signature {
-        Signature { output, weights: Vec::new() }
+    /// Without weights, for an output of these sizes.
+    pub fn of(output: &[usize]) -> Signature {
+        Signature { output: Shape::new(output), weights: Vec::new() }
     }
 
-    /// With these weights too.
-    ///
-    /// # Errors
-    /// They are more than [`MAX_WEIGHTS`], or there is no memory for the list.
-    pub fn weight(self, name: &'static str, shape: Shape, initial: Initial) -> Result<Signature, Error> {
-        self.with(WeightSpec { name, shape, initial, learns: true })
+    /// The same, for an output of that shape.
+    pub fn new(output: Shape) -> Signature {
+        Signature { output: Ok(output), weights: Vec::new() }
+    }
+
+    /// With weights of these sizes too, [`MAX_WEIGHTS`] arrays in all.
+    #[must_use]
+    pub fn weight(mut self, name: &'static str, sizes: &[usize], initial: Initial) -> Signature {
+        self.add(name, sizes, initial, true);
+        self
     }
 
     /// With weights that training does not change.
-    ///
-    /// # Errors
-    /// As [`weight`](Self::weight).
-    pub fn constant(self, name: &'static str, shape: Shape, initial: Initial) -> Result<Signature, Error> {
-        self.with(WeightSpec { name, shape, initial, learns: false })
+    #[must_use]
+    pub fn constant(mut self, name: &'static str, sizes: &[usize], initial: Initial) -> Signature {
+        self.add(name, sizes, initial, false);
+        self
     }
 
     /// With a bias of zeros, `[features]`, if there is one.
-    ///
-    /// # Errors
-    /// As [`weight`](Self::weight).
-    pub fn bias(self, bias: bool, features: usize) -> Result<Signature, Error> {
-        if !bias {
-            return Ok(self);
-        }
-        self.weight("bias", Shape::new(&[features])?, Initial::Constant(0.0))
+    #[must_use]
+    pub fn bias(self, bias: bool, features: usize) -> Signature {
+        if bias { self.weight("bias", &[features], Initial::Constant(0.0)) } else { self }
     }
 
-    fn with(mut self, weights: WeightSpec) -> Result<Signature, Error> {
-        if self.weights.len() == MAX_WEIGHTS {
-            return Err(Error::TooMany {
-                what: "weights of a layer",
-                max: MAX_WEIGHTS,
-                got: MAX_WEIGHTS + 1,
-            });
+    #[inline(never)] // One copy, whatever a layer adds.
+    fn add(&mut self, name: &'static str, sizes: &[usize], initial: Initial, learns: bool) {
+        let added = Shape::new(sizes).and_then(|shape| {
+            if self.weights.len() == MAX_WEIGHTS {
+                let (what, max) = ("weights of a layer", MAX_WEIGHTS);
+                return Err(Error::TooMany { what, max, got: max + 1 });
+            }
+            heap::push(&mut self.weights, WeightSpec { name, shape, initial, learns })
+        });
+        if let (Err(error), Ok(_)) = (added, &self.output) {
+            self.output = Err(error);
         }
-        heap::push(&mut self.weights, weights)?;
-        Ok(self)
     }
 }
 
@@ -256,15 +260,10 @@ pub(crate) fn elements_of_one([_, h, w, c]: [usize; 4]) -> usize {
     h * w * c
 }
 
-/// Elements of so many parts of scratch.
-pub(crate) fn room_of_parts(parts: usize, len: usize) -> Result<usize, Error> {
-    Ok(parts.checked_mul(len).ok_or(bantam_kernels::Error::TooLarge { what: "scratch" })?)
-}
-
-/// Elements of arrays that scratch is parted into.
-pub(crate) fn room<const N: usize>(lens: [usize; N]) -> Result<usize, Error> {
-    let sum = lens.iter().try_fold(0usize, |sum, &len| sum.checked_add(len));
-    Ok(sum.ok_or(bantam_kernels::Error::TooLarge { what: "scratch" })?)
+/// Elements of arrays that scratch is parted into. What takes more than there are numbers for ends there: a plan checks
+/// the length of its arena.
+pub(crate) fn room<const N: usize>(lens: [usize; N]) -> usize {
+    lens.into_iter().fold(0, usize::saturating_add)
 }
 
 /// The layers that a program runs: no others are linked into it.

@@ -89,14 +89,14 @@ impl SeparableConv2d {
     fn steps<P>(
         &self,
         site: &Site<'_>,
-        pointwise: impl FnOnce(&Geometry, &Site<'_>) -> Result<P, Error>,
+        pointwise: impl FnOnce(&Geometry, &Site<'_>) -> P,
     ) -> Result<Separable<P>, Error> {
         let (depthwise, of_pixels) = self.geometries(one_input(site.inputs)?.array("input")?)?;
         let plain = Site { activation: Activation::None, ..*site };
         Ok(Separable {
             batch: depthwise.input()[0],
             depthwise: DepthwiseConv2dStep::new(&depthwise, &plain),
-            pointwise: pointwise(&of_pixels, site)?,
+            pointwise: pointwise(&of_pixels, site),
         })
     }
 }
@@ -123,14 +123,10 @@ impl Layer for SeparableConv2d {
         let [h, w, c] = one_input(inputs)?.array("input")?;
         let (depthwise, pointwise) = self.geometries([1, h, w, c])?;
         let ([_, output @ ..], [_, _, fan_in, fan_out]) = (pointwise.output(), pointwise.weights());
-        Signature::new(Shape::new(&output)?)
-            .weight("depthwise_kernel", Shape::new(&depthwise.weights())?, self.depthwise.initial())?
-            .weight(
-                "pointwise_kernel",
-                Shape::new(&pointwise.weights())?,
-                Initial::Drawn { fan_in, fan_out },
-            )?
-            .bias(self.bias, self.filters)
+        Ok(Signature::of(&output)
+            .weight("depthwise_kernel", &depthwise.weights(), self.depthwise.initial())
+            .weight("pointwise_kernel", &pointwise.weights(), Initial::Drawn { fan_in, fan_out })
+            .bias(self.bias, self.filters))
     }
 
     fn lower(&self, site: &Site<'_>) -> Result<Self::Step, Error> {

@@ -46,7 +46,7 @@ impl Layer for ZeroPadding2d {
             padded.ok_or(bantam_kernels::Error::TooLarge { what: "padded input" })
         };
         let [vertical, horizontal] = self.padding;
-        Ok(Signature::new(Shape::new(&[padded(h, vertical)?, padded(w, horizontal)?, c])?))
+        Ok(Signature::of(&[padded(h, vertical)?, padded(w, horizontal)?, c]))
     }
 
     fn lower(&self, site: &Site<'_>) -> Result<ZeroPadding2dStep, Error> {

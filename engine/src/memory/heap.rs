@@ -91,17 +91,20 @@ pub(crate) fn text(text: &str) -> Result<String, Error> {
 /// The value in a box.
 pub(crate) fn boxed<T>(value: T) -> Result<Box<T>, Error> {
     const { assert!(align_of::<T>() <= align_of::<u64>()) };
-    probe(size_of::<T>())?;
+    if !probe(size_of::<T>()) {
+        return Err(Error::OutOfMemory { bytes: size_of::<T>() });
+    }
     Ok(Box::new(value))
 }
 
 /// Whether so many bytes are free for a box. One function for boxes of all types.
-pub(crate) fn probe(bytes: usize) -> Result<(), Error> {
+#[inline(never)]
+pub(crate) fn probe(bytes: usize) -> bool {
     // What is free for a list is free for a box; the list must not be optimised away.
-    match black_box(list::<u64>(bytes.div_ceil(size_of::<u64>()))) {
-        Ok(_) => Ok(()),
-        Err(_) => Err(Error::OutOfMemory { bytes }),
-    }
+    let mut list: Vec<u64> = Vec::new();
+    let free = list.try_reserve_exact(bytes.div_ceil(size_of::<u64>())).is_ok();
+    black_box(list);
+    free
 }
 
 #[cold]

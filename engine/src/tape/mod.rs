@@ -9,8 +9,8 @@ pub use gradients::Gradients;
 pub use model::Mode;
 
 use crate::layers::{
-    AddStep, Differentiable, Dropout, Flatten, Forward, MAX_INPUTS, MAX_WEIGHTS, MultiplyStep, Relu, Site,
-    Softmax, TrainingStep,
+    AddStep, Differentiable, Dropout, Flatten, Forward, MAX_INPUTS, MAX_WEIGHTS, MultiplyStep, Relu,
+    Signature, Site, Softmax, TrainingStep,
 };
 use crate::loss::{fill_one_hot, is_class};
 use crate::memory::buffer::Buffer;
@@ -293,8 +293,8 @@ impl<'a> Tape<'a> {
             }
             *sample = of_one;
         }
-        let signature = layer.signature(&samples[..count])?;
-        let specs = &signature.weights;
+        let Signature { output, weights: specs } = layer.signature(&samples[..count])?;
+        let output = output?;
         if specs.len() != given_count {
             let (what, expected) = ("weights of a layer", specs.len());
             return Err(bantam_kernels::Error::Length { what, expected, got: given_count }.into());
@@ -311,7 +311,7 @@ impl<'a> Tape<'a> {
             weights: &given[..given_count],
         };
         let step = boxed(layer.lower_for_training(&site)?)?;
-        self.record(step, signature.output.with_batch(batch.unwrap_or(1))?, inputs, weights, seed)
+        self.record(step, output.with_batch(batch.unwrap_or(1))?, inputs, weights, seed)
     }
 
     /// The same numbers in another shape.

@@ -280,18 +280,12 @@ impl Geometry {
     }
 
     /// The same convolution without the outputs from row `height` and column `width` on: those that
-    /// a following pool drops are neither computed nor differentiated.
-    ///
-    /// # Errors
-    /// One of the two is zero.
-    pub fn cropped(mut self, [height, width]: [usize; 2]) -> Result<Geometry, Error> {
+    /// a following pool drops are neither computed nor differentiated. One row and one column stay at the least.
+    pub fn cropped(mut self, [height, width]: [usize; 2]) -> Geometry {
         for (axis, extent) in self.axes.iter_mut().zip([height, width]) {
-            if extent == 0 {
-                return Err(Error::ZeroSize { what: "output extent" });
-            }
-            axis.output = axis.output.min(extent);
+            axis.output = extent.clamp(1, axis.output);
         }
-        Ok(self)
+        self
     }
 
     /// The same convolution for some rows of the output of one image, and the rows of the input that

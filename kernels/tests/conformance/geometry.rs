@@ -108,7 +108,7 @@ fn multiply_adds_of_any_axis_are_counted_in_no_time() {
         };
         let shape = ([1, 1, width, 1], [1, kernel], [1, stride], [1, dilation]);
         let geometry = Geometry::with_groups(shape.0, shape.1, 1, shape.2, padding, shape.3, 1);
-        let Ok(g) = geometry.and_then(|g| g.cropped([1, cut])) else { return };
+        let Ok(g) = geometry.map(|g| g.cropped([1, cut])) else { return };
         let before = match padding {
             Padding::Valid => 0,
             Padding::Same => {

@@ -114,7 +114,9 @@ impl<'m> Model<'m> {
     #[inline(never)] // What reads it once has no place in the caller's frame.
     pub fn from_bytes_with(bytes: &'m [u8], layers: &[&'static LayerType]) -> Result<Model<'m>, Error> {
         let (table, weights) = open(bytes, VERSION, checksum)?;
-        read(Attributes::new(table), layers, weights)
+        let mut model = Model::empty();
+        read(&mut model, Attributes::new(table), layers, weights)?;
+        Ok(model)
     }
 
     /// The bytes of the model's file.
@@ -231,7 +233,8 @@ fn open(
     }
     let (stated, found) = (u64_at(CHECKSUM.start), checksum(bytes));
     if stated != found {
-        return Err(ModelFileProblem::Checksum { expected: stated, got: found });
+        let [expected, got] = [stated, found].map(u64::to_le_bytes);
+        return Err(ModelFileProblem::Checksum { expected, got });
     }
     let body = &bytes[HEADER..];
     let weights = table.checked_next_multiple_of(ALIGNMENT).and_then(|start| body.get(start..));
@@ -250,18 +253,19 @@ fn checksum(bytes: &[u8]) -> u64 {
         .value()
 }
 
-/// Reads the table of version 2.
+/// Reads the table of version 2 into a model without anything.
 fn read<'m>(
+    model: &mut Model<'m>,
     mut table: Attributes<'m>,
     layers: &[&'static LayerType],
     mut weights: Arrays<'m>,
-) -> Result<Model<'m>, Error> {
+) -> Result<(), Error> {
     let count = usize::from(table.byte("number of inputs"));
-    let mut inputs = heap::list(count)?;
+    model.inputs = heap::list(count)?;
     for _ in 0..count {
         let of_one = table.byte("element type");
         element_type(&mut table, of_one);
-        inputs.push(shape(&mut table)?);
+        model.inputs.push(shape(&mut table));
     }
     let [nodes, edges] = table.sizes("number of nodes");
     // No memory is claimed for what cannot be there.
@@ -269,7 +273,7 @@ fn read<'m>(
     let mut ahead = table;
     ahead.take(least, "layers");
     ahead.check()?;
-    let mut model = Model::with_inputs(inputs, nodes, edges)?;
+    model.claim(nodes, edges)?;
     let mut missing = Missing::default();
     for _ in 0..nodes {
         let flags = table.byte("flags of a node");
@@ -307,8 +311,7 @@ fn read<'m>(
     let len = table.size("length of metadata");
     model.metadata = Cow::Borrowed(table.take(len, "metadata"));
     table.check_end("bytes after the table")?;
-    weights.check_end()?;
-    Ok(model)
+    weights.check_end()
 }
 
 /// The layers of a file that the program does not name.
@@ -340,17 +343,17 @@ fn element_type(table: &mut Attributes<'_>, got: u8) {
     table.expect("element type", F32.into(), got.into());
 }
 
-fn shape(table: &mut Attributes<'_>) -> Result<Shape, Error> {
+fn shape(table: &mut Attributes<'_>) -> Shape {
     let rank = usize::from(table.byte("number of dimensions"));
     let mut dims = [0; Shape::MAX_RANK];
-    let Some(dims) = dims.get_mut(..rank) else {
-        return Err(Error::TooMany { what: "dimensions", max: Shape::MAX_RANK, got: rank });
-    };
-    for dim in &mut *dims {
-        *dim = table.size("input shape");
+    dims.iter_mut().take(rank).for_each(|dim| *dim = table.size("input shape"));
+    match dims.get(..rank).map(Shape::new) {
+        Some(Ok(shape)) => shape,
+        _ => {
+            table.refuse("input shape");
+            Shape::SCALAR
+        }
     }
-    table.check()?;
-    Shape::new(dims).map_err(|_| field("input shape"))
 }
 
 fn field(what: &'static str) -> Error {

@@ -1,7 +1,7 @@
 use super::forward::ConvolutionStep;
 use crate::Error;
 use crate::layers::{Backward, BackwardRows, Forward, Site, Step, TrainingStep, elements, elements_of_one};
-use crate::layers::{gradients, room, room_of_parts};
+use crate::layers::{gradients, room};
 use crate::memory::buffer::{split_lines, whole_lines};
 use crate::parallel::{Threads, WORTH_SHARING, for_each_chunk, for_each_chunk_with, for_each_group, join};
 use bantam_kernels::conv2d::{Activation, Geometry, InputGradient, Parts, WeightGradient};
@@ -15,10 +15,10 @@ pub struct ConvolutionTraining {
 }
 
 impl ConvolutionTraining {
-    pub fn new(geometry: &Geometry, site: &Site<'_>) -> Result<ConvolutionTraining, Error> {
-        let forward = ConvolutionStep::new(geometry, site)?;
-        let backward = ConvolutionBackward::new(geometry, None, site)?;
-        Ok(ConvolutionTraining { forward, backward })
+    pub fn new(geometry: &Geometry, site: &Site<'_>) -> ConvolutionTraining {
+        let forward = ConvolutionStep::new(geometry, site);
+        let backward = ConvolutionBackward::new(geometry, None, site);
+        ConvolutionTraining { forward, backward }
     }
 }
 
@@ -84,7 +84,7 @@ impl ConvolutionBackward {
         geometry: &Geometry,
         pool: Option<max_pool2d::Geometry>,
         site: &Site<'_>,
-    ) -> Result<ConvolutionBackward, Error> {
+    ) -> ConvolutionBackward {
         let Site { isa, threads, activation, .. } = *site;
         let groups = Groups::new(geometry);
         let at_once = groups.as_ref().map_or(*geometry, |groups| groups.geometry);
@@ -99,8 +99,8 @@ impl ConvolutionBackward {
             input: InputGradient::new(isa, &at_once),
             scratch_len: [0; 2],
         };
-        backward.scratch_len = [backward.room(false)?, backward.room(true)?];
-        Ok(backward)
+        backward.scratch_len = [backward.room(false), backward.room(true)];
+        backward
     }
 
     /// Elements of scratch for all passes over the batch, with a gradient to the input or without.
@@ -108,15 +108,15 @@ impl ConvolutionBackward {
         self.scratch_len[usize::from(d_input)]
     }
 
-    fn room(&self, d_input: bool) -> Result<usize, Error> {
+    fn room(&self, d_input: bool) -> usize {
         if let Some(groups) = &self.groups {
             let [turned, sums] = [self.turned_len(d_input), groups.sums_len()].map(whole_lines);
-            let len = self.group_scratch_len(groups, d_input)?;
-            return room([turned, sums, room_of_parts(self.threads.most_parts(groups.count), len)?]);
+            let len = self.group_scratch_len(groups, d_input);
+            return room([turned, sums, self.threads.most_parts(groups.count).saturating_mul(len)]);
         }
         let map = if self.pool.is_some() { whole_lines(elements(self.geometry.output())) } else { 0 };
-        let weights = whole_lines(self.weights_scratch_len()?);
-        let input = if d_input { self.input_scratch_len()? } else { 0 };
+        let weights = whole_lines(self.weights_scratch_len());
+        let input = if d_input { self.input_scratch_len() } else { 0 };
         if self.at_once() { room([map, weights, input]) } else { room([map, weights.max(input)]) }
     }
 
@@ -141,7 +141,7 @@ impl ConvolutionBackward {
             None => Ok(()),
         };
         if self.at_once() {
-            let (first, second) = split_lines(scratch, self.weights_scratch_len()?);
+            let (first, second) = split_lines(scratch, self.weights_scratch_len());
             return join(|| of_weights(first), || of_input(second));
         }
         of_weights(scratch)?;
@@ -172,7 +172,7 @@ impl ConvolutionBackward {
     }
 
     /// Elements that each thread needs room for.
-    fn group_scratch_len(&self, groups: &Groups, d_input: bool) -> Result<usize, Error> {
+    fn group_scratch_len(&self, groups: &Groups, d_input: bool) -> usize {
         let map = if self.pool.is_some() { whole_lines(elements(groups.geometry.output())) } else { 0 };
         let weights = self.weights.scratch_len(self.weights.parts().count());
         let input = if d_input { self.input.scratch_len() } else { 0 };
@@ -212,7 +212,7 @@ impl ConvolutionBackward {
             (&mut *weight_sums, weights),
             (&mut *bias_sums, features),
         ];
-        let scratch = (scratch, self.group_scratch_len(groups, with_input)?);
+        let scratch = (scratch, self.group_scratch_len(groups, with_input));
         for_each_group(self.threads, arrays, groups.count, scratch, |group, arrays, scratch| {
             let [d_output, d_input, weight_sums, bias_sums] = arrays;
             let images = d_output.len() / output_len;
@@ -249,12 +249,12 @@ impl ConvolutionBackward {
     }
 
     /// Of each thread's channels, with their part of the gradient.
-    fn weights_scratch_len(&self) -> Result<usize, Error> {
+    fn weights_scratch_len(&self) -> usize {
         let [kh, kw, _, cout] = self.geometry.weights();
-        let Parts::Channels(all) = self.weights.parts() else { return Ok(0) };
+        let Parts::Channels(all) = self.weights.parts() else { return 0 };
         let channels = self.threads.part_of_work(all, self.geometry.multiply_adds());
-        let len = room([kh * kw * channels * cout, self.weights.scratch_len(channels)])?;
-        room_of_parts(all.div_ceil(channels), len)
+        let len = room([kh * kw * channels * cout, self.weights.scratch_len(channels)]);
+        all.div_ceil(channels).saturating_mul(len)
     }
 
     /// The weights' gradient of the whole batch: threads share the weights.
@@ -295,10 +295,10 @@ impl ConvolutionBackward {
     }
 
     /// Of the turned weights, and of each thread's images.
-    fn input_scratch_len(&self) -> Result<usize, Error> {
+    fn input_scratch_len(&self) -> usize {
         let [batch, ..] = self.geometry.input();
         let images = self.threads.part_of_work(batch, self.geometry.multiply_adds());
-        let parts = room_of_parts(batch.div_ceil(images), self.input.first(images).scratch_len())?;
+        let parts = batch.div_ceil(images).saturating_mul(self.input.first(images).scratch_len());
         room([whole_lines(self.input.packed_len()), parts])
     }
 

@@ -1,5 +1,5 @@
 use crate::Error;
-use crate::layers::{Forward, Port, Site, Step, room_of_parts};
+use crate::layers::{Forward, Port, Site, Step};
 use crate::parallel::{Threads, WORTH_SHARING, for_each_chunk_with};
 use bantam_kernels::Isa;
 use bantam_kernels::conv2d::{Activation, Convolution, Geometry};
@@ -17,7 +17,7 @@ pub struct ConvolutionStep {
 }
 
 impl ConvolutionStep {
-    pub(crate) fn new(geometry: &Geometry, site: &Site<'_>) -> Result<ConvolutionStep, Error> {
+    pub(crate) fn new(geometry: &Geometry, site: &Site<'_>) -> ConvolutionStep {
         let Site { isa, threads, activation, .. } = *site;
         let convolution = Convolution::new(isa, geometry);
         #[cfg(feature = "parallel")]
@@ -29,17 +29,17 @@ impl ConvolutionStep {
             // are.
             let one = geometry.first(1).multiply_adds().max(1);
             let few = ((WORTH_SHARING - 1) / one).clamp(1, batch as u64) as usize;
-            let full = Parts::new(isa, threads, convolution, batch)?;
+            let full = Parts::new(isa, threads, convolution, batch);
             scratch_len = full.all_scratch_len;
             for batch in [1, few] {
-                scratch_len = scratch_len.max(Parts::new(isa, threads, convolution, batch)?.all_scratch_len);
+                scratch_len = scratch_len.max(Parts::new(isa, threads, convolution, batch).all_scratch_len);
             }
             #[cfg(feature = "parallel")]
             {
                 parts = Some(full);
             }
         }
-        Ok(ConvolutionStep {
+        ConvolutionStep {
             isa,
             convolution,
             activation,
@@ -47,16 +47,16 @@ impl ConvolutionStep {
             #[cfg(feature = "parallel")]
             parts,
             scratch_len,
-        })
+        }
     }
 
     /// How threads share so many images.
-    fn parts(&self, batch: usize) -> Result<Parts, Error> {
+    fn parts(&self, batch: usize) -> Parts {
         #[cfg(feature = "parallel")]
         if let Some(full) = self.parts
             && batch == self.convolution.geometry().input()[0]
         {
-            return Ok(full);
+            return full;
         }
         Parts::new(self.isa, self.threads, self.convolution, batch)
     }
@@ -99,7 +99,7 @@ impl Step for ConvolutionStep {
             let convolution = self.convolution.first(run.samples);
             return weights.convolve(&convolution, activation, input, output, scratch);
         }
-        let Parts { whole, rows, part, scratch_len, .. } = self.parts(run.samples)?;
+        let Parts { whole, rows, part, scratch_len, .. } = self.parts(run.samples);
         let ([_, height, width, channels], [_, output_height, output_width, features]) =
             (whole.geometry().input(), whole.geometry().output());
         let [read, write] = whole.widths();
@@ -173,7 +173,7 @@ struct Parts {
 }
 
 impl Parts {
-    fn new(isa: Isa, threads: Threads, convolution: Convolution, batch: usize) -> Result<Parts, Error> {
+    fn new(isa: Isa, threads: Threads, convolution: Convolution, batch: usize) -> Parts {
         let whole = convolution.first(batch);
         let geometry = whole.geometry();
         if !threads.are_more_than(batch) || geometry.first(1).multiply_adds() < WORTH_SHARING {
@@ -193,15 +193,15 @@ impl Parts {
             return Parts::of_images(threads, whole);
         }
         let scratch_len = whole.rows(0..part).map_or(0, |(part, _)| part.scratch_len());
-        let all_scratch_len = room_of_parts(oh.div_ceil(part), scratch_len)?;
-        Ok(Parts { whole, rows: true, part, scratch_len, all_scratch_len })
+        let all_scratch_len = oh.div_ceil(part).saturating_mul(scratch_len);
+        Parts { whole, rows: true, part, scratch_len, all_scratch_len }
     }
 
-    fn of_images(threads: Threads, whole: Convolution) -> Result<Parts, Error> {
+    fn of_images(threads: Threads, whole: Convolution) -> Parts {
         let [count, ..] = whole.geometry().input();
         let part = threads.part_of_work(count, whole.geometry().multiply_adds());
         let scratch_len = whole.first(part).scratch_len();
-        let all_scratch_len = room_of_parts(count.div_ceil(part), scratch_len)?;
-        Ok(Parts { whole, rows: false, part, scratch_len, all_scratch_len })
+        let all_scratch_len = count.div_ceil(part).saturating_mul(scratch_len);
+        Parts { whole, rows: false, part, scratch_len, all_scratch_len }
     }
 }

@@ -159,13 +159,13 @@ impl Layer for Conv2d {
         let ([_, output @ ..], weights) = (geometry.output(), geometry.weights());
         let [kh, kw, cin, _] = weights;
         let (fan_in, fan_out) = (kh * kw * cin, kh * kw * self.filters);
-        Signature::new(Shape::new(&output)?)
-            .weight("kernel", Shape::new(&weights)?, Initial::Drawn { fan_in, fan_out })?
-            .bias(self.bias, self.filters)
+        Ok(Signature::of(&output)
+            .weight("kernel", &weights, Initial::Drawn { fan_in, fan_out })
+            .bias(self.bias, self.filters))
     }
 
     fn lower(&self, site: &Site<'_>) -> Result<ConvolutionStep, Error> {
-        ConvolutionStep::new(&self.geometry_at(site)?, site)
+        Ok(ConvolutionStep::new(&self.geometry_at(site)?, site))
     }
 }
 
@@ -173,6 +173,6 @@ impl Differentiable for Conv2d {
     type TrainingStep = ConvolutionTraining;
 
     fn lower_for_training(&self, site: &Site<'_>) -> Result<ConvolutionTraining, Error> {
-        ConvolutionTraining::new(&self.geometry_at(site)?, site)
+        Ok(ConvolutionTraining::new(&self.geometry_at(site)?, site))
     }
 }

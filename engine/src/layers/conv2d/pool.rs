@@ -3,7 +3,7 @@ use super::backward::ConvolutionBackward;
 use super::forward::Weights;
 use crate::Error;
 use crate::layers::{
-    Backward, Forward, MaxPool2d, Site, Step, TrainingStep, elements, elements_of_one, room, room_of_parts,
+    Backward, Forward, MaxPool2d, Site, Step, TrainingStep, elements, elements_of_one, room,
 };
 use crate::memory::buffer::whole_lines;
 use crate::parallel::{Threads, WORTH_SHARING, each_chunk, for_each_part};
@@ -26,10 +26,10 @@ impl Conv2dPool {
     pub fn new(conv: &Conv2d, pool: &MaxPool2d, site: &Site<'_>) -> Result<Conv2dPool, Error> {
         let Site { isa, threads, activation, .. } = *site;
         let map = conv.geometry_at(site)?;
-        let map = map.cropped(pool.geometry(map.output())?.seen())?;
         let halves = [pool.window, pool.stride] == [[2, 2]; 2];
-        let stripes = Stripes::new(isa, map, pool.geometry(map.output())?, halves)?;
-        let scratch_len = room_of_parts(threads.count(), stripes.scratch_len)?;
+        let pool = pool.geometry(map.output())?.cropped();
+        let stripes = Stripes::new(isa, map.cropped(pool.seen()), pool, halves);
+        let scratch_len = threads.count().saturating_mul(stripes.scratch_len);
         let overwrites = isa == Isa::SCALAR && !threads.are_more_than(1) && stripes.stay_behind();
         Ok(Conv2dPool { isa, threads, activation, stripes, scratch_len, overwrites })
     }
@@ -85,10 +85,10 @@ impl Conv2dPoolTraining {
     pub fn new(conv: &Conv2d, pool: &MaxPool2d, site: &Site<'_>) -> Result<Conv2dPoolTraining, Error> {
         let forward = Conv2dPool::new(conv, pool, site)?;
         let Stripes { ref conv, pool, .. } = forward.stripes;
-        let stripes = Stripes::new(site.isa, *conv.geometry(), pool, false)?;
-        let scratch_len = room_of_parts(site.threads.count(), stripes.scratch_len)?;
+        let stripes = Stripes::new(site.isa, *conv.geometry(), pool, false);
+        let scratch_len = site.threads.count().saturating_mul(stripes.scratch_len);
         let saved_len = kernel::argmax_len(&pool)?;
-        let backward = ConvolutionBackward::new(conv.geometry(), Some(pool), site)?;
+        let backward = ConvolutionBackward::new(conv.geometry(), Some(pool), site);
         Ok(Conv2dPoolTraining { forward, stripes, scratch_len, saved_len, backward })
     }
 }
@@ -208,10 +208,10 @@ struct Part {
 
 impl Stripes {
     /// `halves` if the pool has windows of 2×2 and as large a stride, and that is all there is to do.
-    fn new(isa: Isa, conv: Geometry, pool: kernel::Geometry, halves: bool) -> Result<Stripes, Error> {
+    fn new(isa: Isa, conv: Geometry, pool: kernel::Geometry, halves: bool) -> Stripes {
         let mut stripes = Stripes::cut(isa, conv, pool, halves);
-        stripes.scratch_len = stripes.room()?;
-        Ok(stripes)
+        stripes.scratch_len = stripes.room();
+        stripes
     }
 
     fn cut(isa: Isa, conv: Geometry, pool: kernel::Geometry, halves: bool) -> Stripes {
@@ -369,14 +369,14 @@ impl Stripes {
     }
 
     /// Elements of a stripe of the map, and the scratch of its convolution.
-    fn room(&self) -> Result<usize, Error> {
+    fn room(&self) -> usize {
         let rows = self.pool.rows(0..self.rows).and_then(|(_, seen)| self.conv.rows(seen));
         let conv = match rows {
             Some((conv, _)) if self.images == 1 => conv,
             _ => self.conv.first(self.images),
         };
         if let Some(pooled) = self.at_once(&conv) {
-            return Ok(pooled.scratch_len());
+            return pooled.scratch_len();
         }
         room([whole_lines(elements(conv.geometry().output())), conv.scratch_len()])
     }
