@@ -21,7 +21,10 @@ mod checksum;
 mod error;
 mod graph;
 mod layers;
+mod loss;
 mod memory;
+mod metrics;
+mod optimizer;
 mod parallel;
 mod plan;
 mod run;
@@ -42,20 +45,20 @@ pub use layers::{
     Add, Attributes, AttributesMut, AveragePool2d, Backward, BackwardRows, BatchNormalization, Concatenate,
     Conv2d, Dense, DepthwiseConv2d, Differentiable, Dropout, Flatten, Forward, GlobalAveragePool2d,
     GlobalMaxPool2d, HardSigmoid, HardSwish, Initial, Layer, LayerType, LeakyRelu, MAX_INPUTS, MAX_WEIGHTS,
-    MaxPool2d, Multiply, PassesOn, Relu, Relu6, SeparableConv2d, Sigmoid, Signature, Silu, Site, Softmax,
-    Step, Tanh, TrainingStep, WeightSpec, ZeroPadding2d, one_input,
+    MaxPool2d, Multiply, PassesOn, Port, Relu, Relu6, SeparableConv2d, Sigmoid, Signature, Silu, Site,
+    Softmax, Step, Tanh, TrainingStep, WeightSpec, ZeroPadding2d, one_input,
 };
+pub use loss::Loss;
 pub use memory::buffer::Buffer;
+pub use metrics::{Evaluation, argmax};
+pub use optimizer::{Adam, Optimizer, OptimizerStep, RmsProp, Sgd};
 pub use parallel::Threads;
 pub use plan::{Options, Plan, PlannedStep, TrainedStep, TrainingPlan};
 pub use run::{Session, Slots, TrainingSession};
 pub use shape::Shape;
 pub use tape::{Gradients, Mode, Tape, Var};
 pub use tensor::Tensor;
-pub use train::{
-    Adam, Dataset, Epoch, Evaluation, Event, History, Loss, Optimizer, OptimizerStep, RmsProp, Samples, Sgd,
-    Trainer, argmax,
-};
+pub use train::{Dataset, Epoch, Event, History, Samples, Trainer};
 
 /// The README's program, as a test.
 #[cfg(doctest)]

@@ -37,6 +37,9 @@ fn nets() -> Vec<Model<'static>> {
         residual(),
         squeeze_excite(),
         dense_block(),
+        dense_net(),
+        inception(),
+        long_way_round(),
     ]
 }
 
@@ -68,6 +71,37 @@ fn dense_block() -> Model<'static> {
     }
     let y = x.zero_padding2d([[1, 0], [2, 1]]);
     net.build(&[net.add(&[y.sigmoid(), y.tanh(), y.silu()]).leaky_relu(0.1)], 9).unwrap()
+}
+
+/// As DenseNet has them: a convolution reads all maps before it, normalised, and its own is put behind them.
+fn dense_net() -> Model<'static> {
+    let net = GraphBuilder::new();
+    let mut x = net.input([9, 8, 3]).conv2d_with(8, [3, 3], Conv2d::same()).relu();
+    for _ in 0..3 {
+        let y = x.batch_normalization().relu().conv2d(6, 1).relu();
+        x = net.concatenate(&[x, y.conv2d_with(3, [3, 3], Conv2d::same())]);
+    }
+    let x = x.batch_normalization().relu().conv2d(5, 1).average_pool2d(2);
+    net.build(&[x.flatten().dense(3)], 10).unwrap()
+}
+
+/// Convolutions beside each other, and one over a pool.
+fn inception() -> Model<'static> {
+    let net = GraphBuilder::new();
+    let x = net.input([8, 9, 2]).conv2d(6, 1).relu();
+    let a = x.conv2d(5, 1).relu();
+    let b = x.conv2d(3, 1).relu().conv2d_with(7, [3, 3], Conv2d::same()).relu();
+    let pool = MaxPool2d::new(3).stride(1).padding(Padding::Same);
+    let c = x.max_pool2d_with(pool).conv2d(2, 1).relu();
+    net.build(&[net.concatenate(&[a, b, c]).conv2d(4, 1)], 11).unwrap()
+}
+
+/// A map that is used again much later.
+fn long_way_round() -> Model<'static> {
+    let net = GraphBuilder::new();
+    let x = net.input([8, 8, 2]).conv2d(4, 1);
+    let y = x.conv2d(40, 1).relu().conv2d(40, 1).relu().conv2d(36, 1);
+    net.build(&[net.concatenate(&[x, y]).conv2d(2, 1)], 12).unwrap()
 }
 
 fn on_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> R {
@@ -164,9 +198,173 @@ fn a_value_is_added_to_itself() {
 
 #[test]
 fn branches_take_no_more_than_they_must() {
-    for model in [residual(), squeeze_excite(), dense_block()] {
+    for model in [residual(), squeeze_excite(), dense_block(), dense_net(), inception(), long_way_round()] {
         let plan = Plan::new(&model, Options::new(1).isa(Isa::SCALAR)).unwrap();
         assert_eq!(plan.peak_bytes(), plan.lower_bound_bytes(), "{plan}");
+    }
+}
+
+/// What is concatenated is computed in its place, wherever that takes no more memory.
+#[test]
+fn concatenations_copy_no_more_than_they_must() {
+    let sliced = |model: &Model<'_>, options: Options| -> Vec<String> {
+        let plan = Plan::new(model, options).unwrap();
+        let names = plan.steps().filter(|step| step.sliced).map(|step| step.names[0].to_string());
+        names.collect()
+    };
+    for isa in Isa::available() {
+        // Pairs of rows have no slices.
+        let options = Options::new(2).isa(isa).direct_only();
+        for options in [Some(options), (isa != Isa::SCALAR).then_some(Options::new(2).isa(isa))] {
+            let Some(options) = options else { continue };
+            let block = ["conv2d", "conv2d_2", "concatenate", "conv2d_4", "concatenate_1", "conv2d_6"];
+            // The last one takes a little more memory than a copy would.
+            let block = if isa == Isa::SCALAR { &block[..4] } else { &block[..] };
+            assert_eq!(sliced(&dense_net(), options), block);
+            assert_eq!(sliced(&inception(), options), ["conv2d_1", "conv2d_3", "conv2d_4"]);
+            // The first would have the place of both from then on.
+            assert_eq!(sliced(&long_way_round(), options), ["conv2d_3"]);
+        }
+    }
+}
+
+/// An operand is copied if it is there twice, or if something reads it that cannot skip the channels of others.
+#[test]
+fn concatenations_copy_what_is_read_otherwise() {
+    type Make = fn(&GraphBuilder) -> bantam::Value<'_>;
+    let options = Options::new(1).direct_only();
+    let built = |make: Make| {
+        let net = GraphBuilder::new();
+        let y = make(&net);
+        net.build(&[y], 1).unwrap()
+    };
+    let cases: [(Make, usize); 5] = [
+        // Twice.
+        (
+            |net| {
+                let x = net.input([4, 4, 2]).conv2d(3, 1);
+                net.concatenate(&[x, x])
+            },
+            0,
+        ),
+        // As numbers without pixels.
+        (
+            |net| {
+                let x = net.input([4, 4, 2]).conv2d(3, 1);
+                let y = net.concatenate(&[x, x.conv2d(3, 1)]).global_average_pool2d();
+                net.concatenate(&[x.flatten(), y])
+            },
+            1,
+        ),
+        // By what cannot skip the channels of others.
+        (
+            |net| {
+                let x = net.input([4, 4, 2]).conv2d(3, 1);
+                net.concatenate(&[x, x.max_pool2d_with(MaxPool2d::new(1)).conv2d(3, 1)])
+            },
+            1,
+        ),
+        // In two concatenations.
+        (
+            |net| {
+                let x = net.input([4, 4, 2]).conv2d(3, 1);
+                let [y, z] = [x.conv2d(2, 1), x.conv2d(4, 1)];
+                let [a, b] = [net.concatenate(&[y, z]), net.concatenate(&[z, y])];
+                net.add(&[a.conv2d(2, 1), b.conv2d(2, 1)])
+            },
+            2,
+        ),
+        // The convolution of a map beside it: it cannot read what it writes into.
+        (
+            |net| {
+                let x = net.input([4, 4, 2]).conv2d(3, 1);
+                net.concatenate(&[x, x.conv2d(3, 1)]).conv2d(2, 1)
+            },
+            1,
+        ),
+    ];
+    for (i, (make, count)) in cases.into_iter().enumerate() {
+        let model = built(make);
+        let plan = Plan::new(&model, options).unwrap();
+        assert_eq!(plan.steps().filter(|step| step.sliced).count(), count, "{i}: {plan}");
+        let input = numbers(4 * 4 * 2);
+        let output = Session::new(&model, options).unwrap().run(&input).unwrap().to_vec();
+        assert_eq!(output, recorded(&model, Isa::detect(), 1, &input), "{i}: {plan}");
+    }
+}
+
+/// A graph of the kinds of nodes that read and write slices, and of others, drawn from a seed.
+fn drawn(seed: usize) -> Model<'static> {
+    let mut state = seed * 7919 + 1;
+    let mut next = |below: usize| {
+        state = state.wrapping_mul(1_103_515_245).wrapping_add(12_345) % (1 << 31);
+        state / 64 % below
+    };
+    let net = GraphBuilder::new();
+    let mut values = vec![(net.input([4, 5, 3]), 3)];
+    for _ in 0..3 + next(14) {
+        let (x, channels) = values[values.len() - 1 - next(values.len().min(4))];
+        let features = 1 + next(6);
+        values.push(match next(10) {
+            0..=1 => (x.conv2d(features, 1), features),
+            2 => (x.conv2d_with(features, [3, 3], Conv2d::same()).relu(), features),
+            3 => (x.conv2d_with(features, [2, 1], Conv2d::same()), features),
+            4 => (x.batch_normalization().relu(), channels),
+            5 => (x.max_pool2d_with(MaxPool2d::new(3).stride(1).padding(Padding::Same)), channels),
+            6 => (x.relu(), channels),
+            _ => {
+                let mut list = vec![(x, channels)];
+                list.extend((0..1 + next(2)).map(|_| values[next(values.len())]));
+                let channels = list.iter().map(|&(_, channels)| channels).sum();
+                let list: Vec<_> = list.into_iter().map(|(value, _)| value).collect();
+                (net.concatenate(&list), channels)
+            }
+        });
+    }
+    let (last, _) = values[values.len() - 1];
+    net.build(&[last], seed as u64).unwrap()
+}
+
+#[test]
+fn any_graph_gives_the_bits_of_a_tape() {
+    let mut sliced = 0;
+    for seed in 0..150 {
+        let model = drawn(seed);
+        for isa in Isa::available() {
+            for (threads, batch) in [(1, 1), (2, 1), (3, 4)] {
+                let options = Options::new(batch).isa(isa).threads(threads);
+                let mut session = Session::new(&model, options).unwrap();
+                sliced += session.plan().steps().filter(|step| step.sliced).count();
+                for samples in [batch, 1] {
+                    let input = numbers(samples * 4 * 5 * 3);
+                    let output = session.run(&input).unwrap().to_vec();
+                    let want = recorded(&model, isa, samples, &input);
+                    assert!(output == want, "{seed}: {}", session.plan());
+                }
+            }
+        }
+    }
+    assert!(sliced > 500, "{sliced}");
+}
+
+/// Threads share images, rows of one, and pixels of slices too.
+#[test]
+fn slices_are_shared_among_threads() {
+    let net = GraphBuilder::new();
+    let x = net.input([48, 47, 3]).conv2d(40, 1);
+    let y = net.concatenate(&[x, x.batch_normalization().conv2d_with(24, [3, 3], Conv2d::same())]);
+    let z = y.batch_normalization().relu().conv2d(72, 1);
+    let model = net.build(&[net.concatenate(&[y, z, y.conv2d(64, 1)])], 1).unwrap();
+    for isa in Isa::available() {
+        for (threads, batch) in [(1, 2), (2, 1), (3, 1), (2, 3)] {
+            let options = Options::new(batch).isa(isa).threads(threads);
+            let mut session = Session::new(&model, options).unwrap();
+            let sliced = session.plan().steps().filter(|step| step.sliced).count();
+            assert!(sliced >= 2, "{}", session.plan());
+            let input = numbers(batch * 48 * 47 * 3);
+            let output = session.run(&input).unwrap();
+            assert!(output == recorded(&model, isa, batch, &input), "{}", session.plan());
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which layers run as one step, and what need not run at all.
 
 use super::Model;
-use crate::layers::{CopyStep, Joined, PassesOn, Site, Step, TrainingStep};
+use crate::layers::{Arrange, CopyStep, Joined, PassesOn, Site, Step, TrainingStep};
 use crate::memory::heap::{self, Claims};
 use crate::{Error, LayerType};
 use alloc::boxed::Box;
@@ -211,6 +211,11 @@ impl Reads {
 }
 
 impl Operation {
+    /// Its layer's say in where its inputs lie.
+    pub fn arrange(&self) -> Option<Arrange> {
+        self.layer?.arrange
+    }
+
     /// Makes it ready to run.
     pub fn lower(&self, model: &Model<'_>, site: &Site<'_>) -> Result<Box<dyn Step>, Error> {
         let Some(layer) = self.layer else { return Ok(Box::new(CopyStep)) };

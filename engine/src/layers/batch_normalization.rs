@@ -1,7 +1,7 @@
 use super::conv2d::grad_activation;
 use super::{
-    Attributes, AttributesMut, Backward, Differentiable, Forward, Initial, Layer, LayerType, Signature, Site,
-    Step, TrainingStep, gradients, matrix, one_input,
+    Attributes, AttributesMut, Backward, Differentiable, Forward, Initial, Layer, LayerType, Port, Signature,
+    Site, Step, TrainingStep, gradients, matrix, one_input,
 };
 use crate::{Error, Shape};
 use bantam_kernels::conv2d::Activation;
@@ -83,7 +83,7 @@ impl Layer for BatchNormalization {
     fn lower(&self, site: &Site<'_>) -> Result<BatchNormalizationStep, Error> {
         let (rows, channels) = matrix(&one_input(site.inputs)?);
         let Site { isa, activation, .. } = *site;
-        Ok(BatchNormalizationStep { isa, activation, layer: *self, rows, channels })
+        Ok(BatchNormalizationStep { isa, activation, layer: *self, rows, channels, input_width: channels })
     }
 }
 
@@ -103,6 +103,8 @@ pub struct BatchNormalizationStep {
     /// Of a full batch.
     rows: usize,
     channels: usize,
+    /// Channels of the map that the input is a slice of.
+    input_width: usize,
 }
 
 impl Step for BatchNormalizationStep {
@@ -126,15 +128,25 @@ impl Step for BatchNormalizationStep {
         true
     }
 
+    fn slice(&mut self, port: Port, width: usize) -> bool {
+        match port {
+            Port::Input(_) => {
+                self.input_width = width;
+                true
+            }
+            Port::Output => width == self.channels,
+        }
+    }
+
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
-        let BatchNormalizationStep { isa, activation, channels, .. } = *self;
+        let BatchNormalizationStep { isa, activation, channels, input_width, .. } = *self;
         let (scale, shift) = run.prepared.split_at(channels);
         let (rows, y) = (run.output.len() / channels, run.output);
         Ok(match run.overwritten {
             Some(_) => channels::scale_shift_in_place(isa, activation, rows, channels, scale, shift, y),
             None => {
                 let x = run.inputs[0];
-                channels::scale_shift(isa, activation, rows, channels, x, channels, scale, shift, y)
+                channels::scale_shift(isa, activation, rows, channels, x, input_width, scale, shift, y)
             }
         }?)
     }
@@ -148,7 +160,7 @@ impl TrainingStep for BatchNormalizationStep {
     }
 
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
-        let BatchNormalizationStep { isa, activation, layer, rows, channels } = *self;
+        let BatchNormalizationStep { isa, activation, layer, rows, channels, .. } = *self;
         let Backward { inputs, weights, output, d_output, d_input, d_weights, scratch, .. } = run;
         let [gamma, mean, variance] = [weights[0], weights[2], weights[3]];
         let [d_gamma, d_beta, d_mean, d_variance] = gradients(d_weights);

@@ -1,6 +1,6 @@
 use super::{
-    Attributes, AttributesMut, Backward, Differentiable, Forward, Layer, Signature, Site, Step, TrainingStep,
-    matrix, several_inputs,
+    Attributes, AttributesMut, Backward, Differentiable, Forward, Layer, LayerType, MAX_INPUTS, Port, Read,
+    Schedule, Signature, Site, Slice, Step, TrainingStep, matrix, several_inputs,
 };
 use crate::{Error, Shape};
 use bantam_kernels::channels;
@@ -13,6 +13,7 @@ pub struct Concatenate;
 impl Layer for Concatenate {
     const NAME: &'static str = "Concatenate";
     const BASE: &'static str = "concatenate";
+    const TYPE: LayerType = LayerType::of::<Concatenate>().arranges(in_place);
     type Step = ConcatenateStep;
 
     fn read(_: &mut Attributes<'_>) -> Concatenate {
@@ -39,7 +40,12 @@ impl Layer for Concatenate {
     }
 
     fn lower(&self, site: &Site<'_>) -> Result<ConcatenateStep, Error> {
-        Ok(ConcatenateStep { channels: site.inputs.iter().map(|input| matrix(input).1).sum() })
+        let (mut channels, mut width) = ([0; MAX_INPUTS], 0);
+        for (channels, input) in channels.iter_mut().zip(site.inputs) {
+            *channels = matrix(input).1;
+            width += *channels;
+        }
+        Ok(ConcatenateStep { channels, widths: channels, output_width: width, width })
     }
 }
 
@@ -51,20 +57,69 @@ impl Differentiable for Concatenate {
     }
 }
 
+/// Has the inputs computed where the output has them, as far as the steps that write and read them can. An input that is
+/// computed long before would have the whole output's place from then on: that may take as much memory as is not copied,
+/// and none where code is scalar.
+fn in_place(schedule: &mut Schedule, at: usize) -> Result<(), Error> {
+    let needed = schedule.needed()?;
+    slice_inputs(schedule, at, None)?;
+    if schedule.needed()? > needed {
+        schedule.unslice_inputs(at);
+        slice_inputs(schedule, at, Some(needed))?;
+    }
+    Ok(())
+}
+
+/// Has inputs computed in place, or each only if little more than that is needed at a time then.
+fn slice_inputs(schedule: &mut Schedule, at: usize, needed: Option<usize>) -> Result<(), Error> {
+    let mut first = 0;
+    for read in 0..schedule.reads.len() {
+        let Read { step, from, map: [pixels, channels], .. } = schedule.reads[read];
+        if step != at {
+            continue;
+        }
+        if let Some(from) = from
+            && schedule.slice(from, Slice { of: at, first })
+            && let Some(needed) = needed
+            && schedule.needed()? > needed + schedule.worth(schedule.batch * pixels * channels)
+        {
+            schedule.unslice(from);
+        }
+        first += channels;
+    }
+    Ok(())
+}
+
 /// [`Concatenate`], ready to run.
 pub struct ConcatenateStep {
-    /// Of the output.
-    channels: usize,
+    /// Of each input, and of the map that it is a slice of.
+    channels: [usize; MAX_INPUTS],
+    widths: [usize; MAX_INPUTS],
+    /// Of the output, and of the map that it is a slice of.
+    width: usize,
+    output_width: usize,
 }
 
 impl Step for ConcatenateStep {
+    fn slice(&mut self, port: Port, width: usize) -> bool {
+        match port {
+            Port::Input(input) => self.widths[input] = width,
+            Port::Output => self.output_width = width,
+        }
+        true
+    }
+
+    /// An input without numbers is in its place already.
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
-        let (stride, pixels) = (self.channels, run.output.len() / self.channels);
+        let stride = self.output_width;
+        let pixels = run.output.len().div_ceil(stride);
         let mut first = 0;
-        for x in run.inputs {
-            let channels = x.len() / pixels;
-            let y = &mut run.output[first..][..pixels * stride - (stride - channels)];
-            channels::copy(pixels, channels, x, channels, y, stride)?;
+        for (i, x) in run.inputs.iter().enumerate() {
+            let channels = self.channels[i];
+            if !x.is_empty() {
+                let y = &mut run.output[first..][..pixels * stride - (stride - channels)];
+                channels::copy(pixels, channels, x, self.widths[i], y, stride)?;
+            }
             first += channels;
         }
         Ok(())
@@ -74,9 +129,8 @@ impl Step for ConcatenateStep {
 impl TrainingStep for ConcatenateStep {
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
         let Some(d_input) = run.d_input else { return Ok(()) };
-        let (stride, pixels) = (self.channels, run.d_output.len() / self.channels);
-        let first: usize = run.inputs[..run.input].iter().map(|x| x.len() / pixels).sum();
-        let channels = d_input.len() / pixels;
+        let (stride, pixels) = (self.width, run.d_output.len() / self.width);
+        let (first, channels) = (self.channels[..run.input].iter().sum(), self.channels[run.input]);
         let d_y = &run.d_output[first..][..pixels * stride - (stride - channels)];
         Ok(channels::copy(pixels, channels, d_y, stride, d_input, channels)?)
     }

@@ -1,4 +1,4 @@
-use super::{Attributes, CopyStep, Differentiable, Layer, Signature, Site, Step, TrainingStep};
+use super::{Attributes, CopyStep, Differentiable, Layer, Schedule, Signature, Site, Step, TrainingStep};
 use crate::Error;
 use crate::memory::heap::boxed;
 use alloc::boxed::Box;
@@ -17,7 +17,11 @@ pub struct LayerType {
     pub(crate) takes_activation: bool,
     pub(crate) monotone: bool,
     pub(crate) joined: Option<&'static Joined>,
+    pub(crate) arrange: Option<Arrange>,
 }
+
+/// Has a say in where the outputs lie that a step of a schedule reads.
+pub(crate) type Arrange = fn(&mut Schedule, usize) -> Result<(), Error>;
 
 type LowerStep = fn(&mut Attributes<'_>, &Site<'_>) -> Result<Box<dyn Step>, Error>;
 type LowerTrainingStep = fn(&mut Attributes<'_>, &Site<'_>) -> Result<Box<dyn TrainingStep>, Error>;
@@ -61,6 +65,7 @@ impl LayerType {
             takes_activation: false,
             monotone: false,
             joined: None,
+            arrange: None,
         }
     }
 
@@ -103,6 +108,12 @@ impl LayerType {
     #[must_use]
     pub(crate) const fn joined(self, joined: &'static Joined) -> LayerType {
         LayerType { joined: Some(joined), ..self }
+    }
+
+    /// It has a say in where its inputs lie.
+    #[must_use]
+    pub(crate) const fn arranges(self, arrange: Arrange) -> LayerType {
+        LayerType { arrange: Some(arrange), ..self }
     }
 
     /// Keras's name of the class.

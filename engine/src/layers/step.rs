@@ -52,11 +52,27 @@ pub trait Step: Send + Sync {
         false
     }
 
+    /// Has an input or the output lie in some channels of a wider map, of so many: what it reads or writes there then
+    /// begins with the first of its own elements and ends with the last. Gives whether the step can; if not, nothing
+    /// changes. It always can have maps of their own width.
+    fn slice(&mut self, _port: Port, _width: usize) -> bool {
+        false
+    }
+
     /// Computes the output.
     ///
     /// # Errors
     /// Sums overflow where the step cannot have that.
     fn forward(&self, run: Forward<'_>) -> Result<(), Error>;
+}
+
+/// Where numbers go into a step, or come out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Port {
+    /// The input of that index.
+    Input(usize),
+    /// The output.
+    Output,
 }
 
 /// A step that a backward pass follows.

@@ -1,9 +1,9 @@
 use super::Options;
-use super::lifetimes::{Lifetime, Placed, place};
 use crate::graph::fuse::{Operation, Operations, Reads, Source};
-use crate::layers::{Site, Step};
-use crate::memory::buffer::{check_len, end_of, whole_lines};
-use crate::memory::heap::{self, Claims};
+use crate::layers::{Extent, Read, Schedule, Scheduled, Site, Step, matrix};
+use crate::memory::buffer::{check_len, end_of};
+use crate::memory::heap;
+use crate::memory::lifetimes::{Placed, place};
 use crate::parallel::Threads;
 use crate::{Error, Model, Shape};
 use alloc::boxed::Box;
@@ -59,6 +59,7 @@ pub(crate) struct Planned {
     pub value: usize,
     pub sample_len: usize,
     pub place: Range<usize>,
+    pub extent: Extent,
     pub scratch: Range<usize>,
     /// The input that it overwrites.
     pub overwritten: Option<usize>,
@@ -77,6 +78,9 @@ pub struct PlannedStep<'p> {
     pub bytes: usize,
     /// Whether the output overwrites an input.
     pub in_place: bool,
+    /// Whether the output is some channels of a concatenation's, so that it is not copied: it begins at the offset, and
+    /// other channels lie between its pixels.
+    pub sliced: bool,
     /// Bytes of scratch that the kernels need.
     pub scratch_bytes: usize,
     /// Bytes of prepared weights, which stay.
@@ -140,54 +144,57 @@ impl Layout {
         }
         let Operations { list, sources, outputs } = Operations::new(model, &[], outputs, false)?;
         let count = list.len();
-        let mut claims = Claims::default();
-        let mut steps: Vec<Planned> = claims.list(count);
-        // Behind each step's output is its scratch. An output that overwrites another's has that one's place.
-        let mut buffers: Vec<Lifetime> = claims.list(2 * count);
-        let mut buffer_of: Vec<usize> = claims.list(count);
-        claims.check()?;
-        let mut prepared = 0;
+        let reads = list.iter().map(|operation| operation.reads.values(model).len()).sum();
+        let mut schedule = Schedule::new(batch, isa == Isa::SCALAR, count, reads)?;
         for (k, operation) in list.iter().enumerate() {
             let Operation { reads, value, last_read, .. } = *operation;
             let shapes = Shapes::new(model, reads, batch)?;
             let step = operation.lower(model, &shapes.site(isa, threads, direct_only))?;
-            let (sample_len, prepared_len) = (model.value_shape(value).elements(), step.prepared_len());
-            let mut planned = Planned {
-                reads,
-                value,
-                sample_len,
-                prepared: prepared..prepared.saturating_add(prepared_len),
-                place: 0..0,
-                scratch: 0..0,
-                overwritten: None,
-                step,
-            };
-            prepared = end_of(prepared, prepared_len);
-            let mut own = Lifetime::new(batch.saturating_mul(sample_len), k, last_read);
-            let mut buffer = buffers.len();
-            let values = reads.values(model);
-            for (i, &value) in values.iter().enumerate() {
-                let source = sources[value];
-                let Source::Operation(from) = source else { continue };
-                let read = &mut buffers[buffer_of[from]];
-                let alone = values.iter().filter(|&&other| sources[other] == source).count() == 1;
-                let fits = whole_lines(own.len) <= whole_lines(read.len);
-                if read.last == k && alone && fits && planned.step.overwrites(i) {
-                    (planned.overwritten, read.last, buffer, own.len) =
-                        (Some(i), last_read, buffer_of[from], 0);
-                    break;
-                }
+            for (input, &value) in reads.values(model).iter().enumerate() {
+                let from = match sources[value] {
+                    Source::Operation(from) => Some(from),
+                    _ => None,
+                };
+                schedule.reads.push(Read {
+                    step: k,
+                    input,
+                    from,
+                    map: matrix(model.value_shape(value)).into(),
+                });
             }
-            buffers.push(own);
-            buffers.push(Lifetime::new(planned.step.scratch_len(), k, k));
-            buffer_of.push(buffer);
-            steps.push(planned);
+            schedule.steps.push(Scheduled::new(step, matrix(model.value_shape(value)).into(), last_read));
         }
+        for (k, operation) in list.iter().enumerate().rev() {
+            if let Some(arrange) = operation.arrange() {
+                arrange(&mut schedule, k)?;
+            }
+        }
+        let mut buffers = schedule.buffers()?;
         let Placed { len: values, bound } = place(&mut buffers);
-        check_len(prepared.saturating_add(values))?;
-        for (k, planned) in steps.iter_mut().enumerate() {
-            (planned.place, planned.scratch) = (buffers[buffer_of[k]].place(), buffers[2 * k + 1].place());
+        let mut steps: Vec<Planned> = heap::list(count)?;
+        let mut prepared = 0;
+        for (k, (scheduled, operation)) in schedule.steps.into_iter().zip(&list).enumerate() {
+            let (extent, prepared_len) = (scheduled.extent(), scheduled.step.prepared_len());
+            let Scheduled { step, overwritten, slice, buffer, first, .. } = scheduled;
+            let mut place = buffers[buffer].place();
+            if slice.is_some() {
+                place.start += first;
+                place.end = place.start.saturating_add(extent.of(batch));
+            }
+            steps.push(Planned {
+                step,
+                reads: operation.reads,
+                value: operation.value,
+                sample_len: model.value_shape(operation.value).elements(),
+                prepared: prepared..prepared.saturating_add(prepared_len),
+                place,
+                extent,
+                scratch: buffers[2 * k + 1].place(),
+                overwritten,
+            });
+            prepared = end_of(prepared, prepared_len);
         }
+        check_len(prepared.saturating_add(values))?;
         Ok(Layout { options, steps, sources, outputs, prepared, values, bound })
     }
 
@@ -201,6 +208,7 @@ impl Layout {
             offset: bytes(self.prepared + planned.place.start),
             bytes: bytes(batch * planned.sample_len),
             in_place: planned.overwritten.is_some(),
+            sliced: planned.extent.has_gaps(),
             scratch_bytes: bytes(planned.scratch.len()),
             prepared_bytes: bytes(planned.prepared.len()),
             multiply_adds: planned.step.multiply_adds(),
@@ -269,7 +277,13 @@ impl fmt::Display for Table<'_, '_> {
         )?;
         for step in layout.rows(model) {
             let names = step.names.join(" + ");
-            let place = if step.in_place { "=" } else { "" };
+            let place = if step.in_place {
+                "="
+            } else if step.sliced {
+                "/"
+            } else {
+                ""
+            };
             let shape = alloc::format!("{}", step.output);
             writeln!(
                 f,
@@ -279,7 +293,8 @@ impl fmt::Display for Table<'_, '_> {
         }
         write!(
             f,
-            "{isa}, batch {batch}: arena of {} bytes, {} multiply-adds; = overwrites its input",
+            "{isa}, batch {batch}: arena of {} bytes, {} multiply-adds; = overwrites its input, / is computed where it is \
+             concatenated",
             size_of::<f32>() * layout.arena_len(),
             layout.multiply_adds()
         )

@@ -1,7 +1,6 @@
 //! Where everything lies when a model runs or learns, known before it does.
 
 pub(crate) mod inference;
-pub(crate) mod lifetimes;
 mod options;
 pub(crate) mod training;
 

@@ -1,11 +1,12 @@
 use super::Options;
 use super::inference::{Layout, Shapes, Table};
-use super::lifetimes::{Lifetime, needed_at, peak, place};
 use crate::graph::fuse::{Operation, Operations, Source};
 use crate::layers::{MAX_INPUTS, MAX_WEIGHTS, PassesOn, TrainingStep};
+use crate::loss::Criterion;
 use crate::memory::buffer::{check_len, end_of};
 use crate::memory::heap;
-use crate::train::{Criterion, Rule, Trainer};
+use crate::memory::lifetimes::{Lifetime, needed_at, peak, place};
+use crate::optimizer::Rule;
 use crate::{Error, Loss, Model, Shape};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -151,18 +152,16 @@ pub struct TrainedStep<'p> {
 }
 
 impl<'m> TrainingPlan<'m> {
-    /// For steps of a trainer's batch size, with its optimiser, loss, instruction set and threads.
-    ///
-    /// # Errors
-    /// No layer with weights is trainable, the batch is empty, the model has several inputs or outputs, or it takes more
-    /// than memory can hold.
-    pub fn new(trainer: &Trainer, model: &'m Model<'m>) -> Result<TrainingPlan<'m>, Error> {
-        let (rule, loss) = (trainer.optimizer.rule(), trainer.loss);
+    /// For steps that make a loss smaller by a rule. [`TrainingPlan::new`] is of a trainer's.
+    pub(crate) fn by_rule(
+        rule: &dyn Rule,
+        loss: Loss,
+        options: Options,
+        model: &'m Model<'m>,
+    ) -> Result<TrainingPlan<'m>, Error> {
         rule.check()?;
         let output = model.output_shape();
         Criterion::new(loss, output, output.elements())?;
-        let Trainer { batch_size: batch, isa, threads, direct_only, .. } = *trainer;
-        let options = Options { batch, isa, threads, direct_only };
         let layout = TrainingLayout::new(model, loss, options, Some(rule.arrays()))?;
         Ok(TrainingPlan { model, rule: rule.boxed(), loss, layout })
     }

@@ -180,17 +180,16 @@ impl Layout {
         count: usize,
     ) -> Result<(), Error> {
         for planned in &self.steps {
-            let Planned { step, reads, prepared: packed, sample_len, place, scratch, overwritten, .. } =
-                planned;
+            let Planned { step, reads, prepared: packed, extent, place, scratch, overwritten, .. } = planned;
             let ([place, scratch], rest) = carve(values, [place.clone(), scratch.clone()]);
             let mut inputs = [&[][..]; MAX_INPUTS];
-            let mut len = count * sample_len;
+            let mut len = extent.of(count);
             let reads_values = reads.values(model);
             for (i, (slice, &value)) in inputs.iter_mut().zip(reads_values).enumerate() {
                 match self.sources[value] {
                     Source::Operation(from) => {
-                        let Planned { sample_len, place, .. } = &self.steps[from];
-                        let input_len = count * sample_len;
+                        let Planned { extent, place, .. } = &self.steps[from];
+                        let input_len = extent.of(count);
                         if *overwritten == Some(i) {
                             len = len.max(input_len);
                         } else {

@@ -3,13 +3,14 @@ use super::session::check_finite;
 use crate::checksum::Checksum;
 use crate::graph::fuse::Source;
 use crate::layers::{Backward, BackwardRows, Forward, MAX_INPUTS, MAX_WEIGHTS};
-use crate::memory::arena::{self, Arena};
+use crate::loss::Criterion;
+use crate::memory::arena::Arena;
 use crate::memory::buffer::Buffer;
+use crate::optimizer::Rule;
 use crate::plan::inference::Planned;
 use crate::plan::training::{Base, Gradient, Learnt, Trained, TrainingLayout};
 use crate::tensor::check_len;
-use crate::train::{Criterion, Rule};
-use crate::{Error, Evaluation, Model, Trainer, TrainingPlan};
+use crate::{Error, Evaluation, Model, TrainingPlan};
 use bantam_kernels::conv2d::Activation;
 use bantam_kernels::elementwise;
 use core::ops::Range;
@@ -20,7 +21,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 ///
 /// The model stays as it is, in flash if it lies there; what is learnt is in the arena, until
 /// [`to_model`](TrainingSession::to_model) makes a model of it. Nothing is allocated once the session is made. Where
-/// threads and data sets are at hand, [`Trainer::fit`] is the easier way.
+/// threads and data sets are at hand, [`Trainer::fit`](crate::Trainer::fit) is the easier way.
 ///
 /// ```
 /// use bantam::{Loss, Sequential, Sgd, Trainer, TrainingSession};
@@ -43,48 +44,12 @@ pub struct TrainingSession<'m> {
 }
 
 impl<'m> TrainingSession<'m> {
-    /// In memory of its own; the weights begin as the model has them.
-    ///
-    /// # Errors
-    /// As [`TrainingPlan::new`].
-    pub fn new(trainer: &Trainer, model: &'m Model<'m>) -> Result<TrainingSession<'m>, Error> {
-        let plan = TrainingPlan::new(trainer, model)?;
-        let arena = Arena::Own(Buffer::try_new(plan.arena_len())?);
-        TrainingSession::begin(trainer, plan, arena)
-    }
-
-    /// As [`new`](TrainingSession::new), in the caller's memory, of which it uses [`TrainingPlan::arena_len`] elements.
-    ///
-    /// # Errors
-    /// As [`new`](TrainingSession::new), or the arena is too small: the error tells how many bytes are missing.
-    pub fn with_arena(
-        trainer: &Trainer,
-        model: &'m Model<'m>,
-        arena: &'m mut [f32],
-    ) -> Result<TrainingSession<'m>, Error> {
-        let plan = TrainingPlan::new(trainer, model)?;
-        let arena = Arena::lent(arena, plan.arena_len())?;
-        TrainingSession::begin(trainer, plan, arena)
-    }
-
-    /// As [`with_arena`](TrainingSession::with_arena), in bytes.
-    ///
-    /// # Errors
-    /// As [`with_arena`](TrainingSession::with_arena), or the bytes do not begin at a multiple of four.
-    pub fn with_bytes(
-        trainer: &Trainer,
-        model: &'m Model<'m>,
-        arena: &'m mut [u8],
-    ) -> Result<TrainingSession<'m>, Error> {
-        TrainingSession::with_arena(trainer, model, arena::from_bytes(arena)?)
-    }
-
-    fn begin(
-        trainer: &Trainer,
+    /// The weights begin as the model has them. The arena is as long as the plan says.
+    pub(crate) fn begin(
         plan: TrainingPlan<'m>,
         arena: Arena<'m>,
+        seed: u64,
     ) -> Result<TrainingSession<'m>, Error> {
-        let seed = trainer.seed;
         let random = Xoshiro256PlusPlus::seed_from_u64(seed);
         let mut session = TrainingSession { plan, arena, steps: 0, seed, random };
         let TrainingPlan { model, layout, .. } = &session.plan;

@@ -12,11 +12,11 @@ use crate::layers::{
     AddStep, Differentiable, Dropout, Flatten, Forward, MAX_INPUTS, MAX_WEIGHTS, MultiplyStep, Relu,
     Signature, Site, Softmax, TrainingStep,
 };
+use crate::loss::{fill_one_hot, is_class};
 use crate::memory::buffer::Buffer;
 use crate::memory::heap::{self, boxed};
 use crate::parallel::Threads;
 use crate::tensor::check_len;
-use crate::train::{fill_one_hot, is_class};
 use crate::{Conv2d, Dense, Error, MaxPool2d, Shape};
 use alloc::boxed::Box;
 use alloc::vec::Vec;

@@ -1,11 +1,11 @@
-use super::loss::Criterion;
+use crate::loss::Criterion;
 use crate::memory::buffer::Buffer;
 use crate::memory::heap;
 use crate::parallel::{Threads, for_each_apart};
 use crate::plan::training::TrainingLayout;
 use crate::run::Shard;
 use crate::run::session::check_finite;
-use crate::{Dataset, Error, Loss, Model, Optimizer, Options, Session, Tensor};
+use crate::{Dataset, Error, Evaluation, Loss, Model, Optimizer, Options, Session, Tensor};
 use alloc::vec::Vec;
 use bantam_kernels::Isa;
 use core::ops::{ControlFlow, Range};
@@ -35,14 +35,14 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Trainer {
-    pub(crate) optimizer: Optimizer,
-    pub(crate) loss: Loss,
+    pub(super) optimizer: Optimizer,
+    pub(super) loss: Loss,
     epochs: usize,
-    pub(crate) batch_size: usize,
-    pub(crate) seed: u64,
-    pub(crate) isa: Isa,
-    pub(crate) threads: Threads,
-    pub(crate) direct_only: bool,
+    pub(super) batch_size: usize,
+    pub(super) seed: u64,
+    isa: Isa,
+    threads: Threads,
+    direct_only: bool,
     /// What goes on from one `fit` to the next.
     progress: Option<Progress>,
 }
@@ -55,15 +55,6 @@ struct Progress {
     order: Vec<usize>,
     /// Of the weights that it left.
     checksum: u64,
-}
-
-/// Loss and accuracy over some samples. Accuracy is `None` where the loss knows no right and wrong.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Evaluation {
-    /// The mean loss of a sample.
-    pub loss: f32,
-    /// The share of samples that are right.
-    pub accuracy: Option<f32>,
 }
 
 /// What happened in training, as it happens.
@@ -295,7 +286,7 @@ impl Trainer {
         Tensor::new(outputs_shape.dims(), outputs)
     }
 
-    fn options(&self, batch: usize) -> Options {
+    pub(super) fn options(&self, batch: usize) -> Options {
         let Trainer { isa, threads, direct_only, .. } = *self;
         Options { batch, isa, threads, direct_only }
     }

@@ -42,7 +42,10 @@ fn has_tiles(isa: Isa) -> bool {
 /// # Ok::<(), bantam_kernels::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Convolution(Forward);
+pub struct Convolution {
+    forward: Forward,
+    pitches: Pitches,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Forward {
@@ -57,7 +60,7 @@ impl Convolution {
     /// By the [fastest](Algorithm::choose) algorithm.
     pub fn new(isa: Isa, geometry: &Geometry) -> Convolution {
         let chosen = Convolution::with_algorithm(isa, geometry, Algorithm::choose(isa, geometry));
-        chosen.unwrap_or(Convolution(Forward::Direct(Direct { isa, geometry: *geometry })))
+        chosen.unwrap_or(Convolution::of(Forward::Direct(Direct { isa, geometry: *geometry }), geometry))
     }
 
     /// By that algorithm.
@@ -65,7 +68,7 @@ impl Convolution {
     /// # Errors
     /// It has no form for the shape, or for the instruction set.
     pub fn with_algorithm(isa: Isa, geometry: &Geometry, algorithm: Algorithm) -> Result<Convolution, Error> {
-        Ok(Convolution(match algorithm {
+        let forward = match algorithm {
             Algorithm::Winograd(tile) if has_tiles(isa) => {
                 Forward::Winograd(Winograd::new(isa, geometry, tile)?)
             }
@@ -73,12 +76,17 @@ impl Convolution {
             Algorithm::RowPairs => Forward::RowPairs(RowPairs::new(isa, geometry)?),
             Algorithm::Direct => Forward::Direct(Direct { isa, geometry: *geometry }),
             Algorithm::Winograd(_) | Algorithm::RowTiles => return Err(Error::NotWinograd),
-        }))
+        };
+        Ok(Convolution::of(forward, geometry))
+    }
+
+    fn of(forward: Forward, geometry: &Geometry) -> Convolution {
+        Convolution { forward, pitches: Pitches::of(geometry) }
     }
 
     /// The algorithm.
     pub fn algorithm(&self) -> Algorithm {
-        match &self.0 {
+        match &self.forward {
             Forward::Direct(_) | Forward::DirectPooled(_) => Algorithm::Direct,
             Forward::Winograd(winograd) => Algorithm::Winograd(winograd.tile()),
             Forward::RowPairs(_) => Algorithm::RowPairs,
@@ -88,7 +96,7 @@ impl Convolution {
 
     /// The shape.
     pub fn geometry(&self) -> &Geometry {
-        match &self.0 {
+        match &self.forward {
             Forward::Direct(direct) | Forward::DirectPooled(direct) => &direct.geometry,
             Forward::Winograd(winograd) => &winograd.geometry,
             Forward::RowPairs(pairs) => &pairs.geometry,
@@ -97,7 +105,7 @@ impl Convolution {
     }
 
     fn with_geometry(mut self, geometry: Geometry) -> Convolution {
-        *(match &mut self.0 {
+        *(match &mut self.forward {
             Forward::Direct(direct) | Forward::DirectPooled(direct) => &mut direct.geometry,
             Forward::Winograd(winograd) => &mut winograd.geometry,
             Forward::RowPairs(pairs) => &mut pairs.geometry,
@@ -121,31 +129,50 @@ impl Convolution {
     /// The same with a 2×2 max-pool of stride 2 behind it, of outputs that are still in registers, if there is
     /// such code for the algorithm and the shape.
     pub fn pooled(self) -> Option<Convolution> {
-        match self.0 {
+        match self.forward {
+            _ if self.pitches != Pitches::of(self.geometry()) => None,
             Forward::RowTiles(tiles) if has_tiles(tiles.isa) => {
-                Some(Convolution(Forward::RowTiles(tiles.pooled()?)))
+                Some(Convolution { forward: Forward::RowTiles(tiles.pooled()?), ..self })
             }
             Forward::Direct(direct)
                 if has_tiles(direct.isa) && pooled::fits(direct.isa, &direct.geometry) =>
             {
-                Some(Convolution(Forward::DirectPooled(direct)))
+                Some(Convolution { forward: Forward::DirectPooled(direct), ..self })
             }
             _ => None,
         }
     }
 
     /// The same from some channels of a wider map to some channels of another, so that outputs are concatenated
-    /// without a copy. `widths` are the channels of the two maps.
+    /// without a copy: the bits stay the same. `widths` are the channels of the two maps.
+    ///
+    /// What [`forward`](Self::forward) reads then begins with the first channel of the first pixel and ends with the
+    /// last of the last, `(pixels - 1) * width + channels` elements in all, and so does what it writes. What lies between
+    /// the outputs stays as it is.
     ///
     /// `None` if a width is less than the convolution's own channels, if a map would not fit memory, or if there
-    /// is no such code: there is none for [`RowPairs`], and [`Direct`](Algorithm::Direct) computation reads
-    /// from a wider map only where windows are one column wide, dilated or in groups.
-    pub fn sliced(self, widths: [usize; 2]) -> Option<SlicedConvolution> {
+    /// is no such code: there is none for [`RowPairs`], and [`Direct`](Algorithm::Direct) computation reads from a wider map
+    /// only where windows are one column wide, dilated or in groups, and writes to one only where it does not
+    /// [pool](Self::pooled).
+    ///
+    /// ```
+    /// use bantam_kernels::Isa;
+    /// use bantam_kernels::conv2d::{Activation, Algorithm, Convolution, Geometry, Padding};
+    /// // Two pixels, whose last two channels of five are the outputs.
+    /// let geometry = Geometry::new([1, 1, 2, 1], [1, 1], 2, [1, 1], Padding::Valid)?;
+    /// let convolution = Convolution::with_algorithm(Isa::SCALAR, &geometry, Algorithm::Direct)?;
+    /// let sliced = convolution.sliced([1, 5]).unwrap();
+    /// let mut map = [0.0; 10];
+    /// sliced.forward(&[3.0, 4.0], &[1.0, 2.0], None, Activation::None, &mut map[3..], &mut [])?;
+    /// assert_eq!(map, [0.0, 0.0, 0.0, 3.0, 6.0, 0.0, 0.0, 0.0, 4.0, 8.0]);
+    /// # Ok::<(), bantam_kernels::Error>(())
+    /// ```
+    pub fn sliced(self, widths: [usize; 2]) -> Option<Convolution> {
         let geometry = self.geometry();
         let ([batch, height, width, channels], [rows, columns]) = (geometry.input(), geometry.axes);
         let [_, output_height, output_width, features] = geometry.output();
         let [read, write] = widths;
-        let has_form = match &self.0 {
+        let has_form = match &self.forward {
             Forward::RowPairs(_) | Forward::DirectPooled(_) => false,
             // A window's row would be as many runs as columns, which takes longer than a copy of the input.
             Forward::Direct(_) => read == channels || columns.window == 1 || !geometry.has_runs(),
@@ -159,7 +186,12 @@ impl Convolution {
         let fits =
             read >= channels && write >= features && maps.iter().all(|map| elements("map", map).is_ok());
         let pitches = Pitches { read, write };
-        (has_form && fits).then_some(SlicedConvolution { convolution: self, pitches })
+        (has_form && fits || pitches == Pitches::of(geometry)).then_some(Convolution { pitches, ..self })
+    }
+
+    /// The channels of the maps that it reads and writes: those of [`sliced`](Self::sliced), or its own.
+    pub fn widths(&self) -> [usize; 2] {
+        [self.pitches.read, self.pitches.write]
     }
 
     /// Elements of its output that should stay in a cache, where what follows takes the output in stripes: the
@@ -168,7 +200,7 @@ impl Convolution {
     pub fn stripe_len(&self) -> usize {
         const FIRST_LEVEL: usize = 8 * 1024;
         const SECOND_LEVEL: usize = 128 * 1024;
-        match &self.0 {
+        match &self.forward {
             Forward::Winograd(_) => SECOND_LEVEL,
             Forward::RowTiles(tiles) if tiles.pooled => SECOND_LEVEL,
             Forward::DirectPooled(_) => SECOND_LEVEL,
@@ -180,7 +212,7 @@ impl Convolution {
 
     /// Elements of the packed weights; none where [`forward`](Self::forward) takes the weights as they are.
     pub fn packed_len(&self) -> usize {
-        match &self.0 {
+        match &self.forward {
             Forward::Winograd(winograd) if has_tiles(winograd.isa) => winograd.packed_len(),
             Forward::RowTiles(tiles) if has_tiles(tiles.isa) => tiles.packed_len(),
             Forward::Direct(direct) | Forward::DirectPooled(direct) if !takes_plain_weights(direct.isa) => {
@@ -196,7 +228,7 @@ impl Convolution {
     /// A slice's length differs from the shape's, or weights are beyond the algorithm's
     /// [range](RowPairs::check_weights).
     pub fn pack(&self, weights: &[f32], packed: &mut [f32]) -> Result<(), Error> {
-        match &self.0 {
+        match &self.forward {
             Forward::Winograd(winograd) if has_tiles(winograd.isa) => winograd.pack(weights, packed),
             Forward::RowTiles(tiles) if has_tiles(tiles.isa) => tiles.pack(weights, packed),
             Forward::Direct(direct) | Forward::DirectPooled(direct) if !takes_plain_weights(direct.isa) => {
@@ -212,7 +244,7 @@ impl Convolution {
 
     /// Elements of scratch that [`forward`](Self::forward) takes.
     pub fn scratch_len(&self) -> usize {
-        match &self.0 {
+        match &self.forward {
             Forward::Winograd(winograd) if has_tiles(winograd.isa) => winograd.forward_scratch_len(),
             Forward::RowTiles(tiles) if has_tiles(tiles.isa) => tiles.scratch_len(),
             Forward::RowPairs(pairs) => pairs.scratch_len(),
@@ -234,22 +266,8 @@ impl Convolution {
         output: &mut [f32],
         scratch: &mut [f32],
     ) -> Result<(), Error> {
-        let pitches = Pitches::of(self.geometry());
-        self.forward_between(pitches, input, packed, bias, activation, output, scratch)
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "those of `forward` and the pitches")]
-    fn forward_between(
-        &self,
-        pitches: Pitches,
-        input: &[f32],
-        packed: &[f32],
-        bias: Option<&[f32]>,
-        activation: Activation,
-        output: &mut [f32],
-        scratch: &mut [f32],
-    ) -> Result<(), Error> {
-        match &self.0 {
+        let pitches = self.pitches;
+        match &self.forward {
             Forward::Winograd(winograd) if has_tiles(winograd.isa) => {
                 winograd.forward_between(pitches, input, packed, bias, activation, output, scratch)
             }
@@ -265,48 +283,6 @@ impl Convolution {
             }
             Forward::Winograd(_) | Forward::RowTiles(_) | Forward::DirectPooled(_) => Err(Error::NotWinograd),
         }
-    }
-}
-
-/// The forward pass of a [`Convolution`] from some channels of one map to some channels of another: see
-/// [`Convolution::sliced`].
-///
-/// ```
-/// use bantam_kernels::Isa;
-/// use bantam_kernels::conv2d::{Activation, Algorithm, Convolution, Geometry, Padding};
-/// // Two pixels, whose last two channels of five are the outputs.
-/// let geometry = Geometry::new([1, 1, 2, 1], [1, 1], 2, [1, 1], Padding::Valid)?;
-/// let convolution = Convolution::with_algorithm(Isa::SCALAR, &geometry, Algorithm::Direct)?;
-/// let sliced = convolution.sliced([1, 5]).unwrap();
-/// let mut map = [0.0; 10];
-/// sliced.forward(&[3.0, 4.0], &[1.0, 2.0], None, Activation::None, &mut map[3..], &mut [])?;
-/// assert_eq!(map, [0.0, 0.0, 0.0, 3.0, 6.0, 0.0, 0.0, 0.0, 4.0, 8.0]);
-/// # Ok::<(), bantam_kernels::Error>(())
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SlicedConvolution {
-    convolution: Convolution,
-    pitches: Pitches,
-}
-
-impl SlicedConvolution {
-    /// As [`Convolution::forward`], with the same bits. Each map begins with the first channel of the first pixel
-    /// that is read or written and ends with the last of the last, `(pixels - 1) * width + channels` elements in
-    /// all. What lies between the outputs stays as it is.
-    ///
-    /// # Errors
-    /// A slice's length differs from the shape's, or a sum is [not finite](Error::NotFinite).
-    pub fn forward(
-        &self,
-        input: &[f32],
-        packed: &[f32],
-        bias: Option<&[f32]>,
-        activation: Activation,
-        output: &mut [f32],
-        scratch: &mut [f32],
-    ) -> Result<(), Error> {
-        let SlicedConvolution { convolution, pitches } = self;
-        convolution.forward_between(*pitches, input, packed, bias, activation, output, scratch)
     }
 }
 

@@ -252,7 +252,7 @@ fn slices_of_wider_maps_have_the_bits_of_whole_ones() {
             let [_, columns] = shape.1;
             let widths = match algorithm {
                 Algorithm::RowPairs => {
-                    assert_eq!(convolution.sliced(widths), None);
+                    assert_eq!(convolution.sliced(widths).is_some(), wider == [0, 0]);
                     continue;
                 }
                 Algorithm::Direct if columns > 1 && shape.4 == 1 => {

@@ -1,5 +1,5 @@
 use crate::Error;
-use crate::layers::{Forward, Site, Step, elements_of_one};
+use crate::layers::{Forward, Port, Site, Step};
 use crate::parallel::{Threads, WORTH_SHARING, for_each_chunk_with};
 use bantam_kernels::Isa;
 use bantam_kernels::conv2d::{Activation, Convolution, Geometry};
@@ -79,6 +79,19 @@ impl Step for ConvolutionStep {
         self.convolution.geometry().multiply_adds()
     }
 
+    fn slice(&mut self, port: Port, width: usize) -> bool {
+        let [mut read, mut write] = self.convolution.widths();
+        *(if port == Port::Output { &mut write } else { &mut read }) = width;
+        let Some(convolution) = self.convolution.sliced([read, write]) else { return false };
+        #[cfg(feature = "parallel")]
+        if let Some(parts) = &mut self.parts {
+            let Some(whole) = parts.whole.sliced([read, write]) else { return false };
+            parts.whole = whole;
+        }
+        self.convolution = convolution;
+        true
+    }
+
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
         let (input, weights, activation) = (run.inputs[0], Weights::of(&run), self.activation);
         let (output, scratch) = (run.output, run.scratch);
@@ -87,25 +100,29 @@ impl Step for ConvolutionStep {
             return weights.convolve(&convolution, activation, input, output, scratch);
         }
         let Parts { whole, rows, part, scratch_len, .. } = self.parts(run.samples);
-        let geometry = whole.geometry();
-        let [input_len, output_len] = [geometry.input(), geometry.output()].map(elements_of_one);
+        let ([_, height, width, channels], [_, output_height, output_width, features]) =
+            (whole.geometry().input(), whole.geometry().output());
+        let [read, write] = whole.widths();
+        let (input_row, output_row) = (width * read, output_width * write);
+        let (input_len, output_len) = (height * input_row, output_height * output_row);
+        // A slice of wider maps ends with its own last channel.
+        let (past_input, past_output) = (read - channels, write - features);
         if !rows {
             let chunks = (output, part * output_len);
             return for_each_chunk_with(chunks, (scratch, scratch_len), |i, output, scratch| {
-                let here = output.len() / output_len;
-                let input = &input[i * part * input_len..][..here * input_len];
+                let here = output.len().div_ceil(output_len);
+                let input = &input[i * part * input_len..][..here * input_len - past_input];
+                let output = &mut output[..here * output_len - past_output];
                 weights.convolve(&whole.first(here), activation, input, output, scratch)
             });
         }
-        let ([_, height, ..], [_, output_height, ..]) = (geometry.input(), geometry.output());
-        let (input_row, output_row) = (input_len / height, output_len / output_height);
-        let images = input.chunks_exact(input_len).zip(output.chunks_exact_mut(output_len));
-        for (input, output) in images {
+        for (input, output) in input.chunks(input_len).zip(output.chunks_mut(output_len)) {
             let chunks = (output, part * output_row);
             for_each_chunk_with(chunks, (&mut *scratch, scratch_len), |i, output, scratch| {
-                let rows = i * part..i * part + output.len() / output_row;
-                let Some((part, seen)) = whole.rows(rows) else { return Ok(()) };
-                let input = &input[seen.start * input_row..seen.end * input_row];
+                let here = output.len().div_ceil(output_row);
+                let Some((part, seen)) = whole.rows(i * part..i * part + here) else { return Ok(()) };
+                let input = &input[seen.start * input_row..seen.end * input_row - past_input];
+                let output = &mut output[..here * output_row - past_output];
                 weights.convolve(&part, activation, input, output, scratch)
             })?;
         }
@@ -166,8 +183,9 @@ impl Parts {
             (geometry.input(), geometry.weights(), geometry.output());
         if [kh, kw, oh, ow, seen] == [1, 1, h, w, cin]
             && let Ok(pixels) = Geometry::dense(n * h * w, cin, cout)
+            && let Some(pixels) = Convolution::new(isa, &pixels).sliced(whole.widths())
         {
-            return Parts::of_images(threads, Convolution::new(isa, &pixels));
+            return Parts::of_images(threads, pixels);
         }
         // Tiles stay whole, so that the bits stay the same.
         let part = threads.part_of(oh).next_multiple_of(whole.algorithm().rows()).min(oh);

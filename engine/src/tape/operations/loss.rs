@@ -2,7 +2,7 @@
 //! definition.
 
 use crate::layers::{Backward, Forward, Step, TrainingStep, matrix};
-use crate::train::{check_probabilities, check_shares};
+use crate::loss::{check_probabilities, check_shares};
 use crate::{Error, Shape};
 use bantam_kernels::loss;
 

@@ -1,4 +1,4 @@
-use super::metrics::argmax;
+use crate::metrics::argmax;
 use crate::{Error, Layer, Model, Shape, Softmax};
 use bantam_kernels::loss;
 

@@ -1,5 +1,14 @@
 //! What is counted beside the loss.
 
+/// Loss and accuracy over some samples. Accuracy is `None` where the loss knows no right and wrong.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Evaluation {
+    /// The mean loss of a sample.
+    pub loss: f32,
+    /// The share of samples that are right.
+    pub accuracy: Option<f32>,
+}
+
 /// The index of the largest number, the first of equal ones; `None` if there is no number, or one is NaN.
 ///
 /// ```
