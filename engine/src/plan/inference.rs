@@ -159,10 +159,10 @@ impl Layout {
                     step: k,
                     input,
                     from,
-                    map: matrix(model.value_shape(value)).into(),
+                    map: matrix(&model.value_shape(value)).into(),
                 });
             }
-            schedule.steps.push(Scheduled::new(step, matrix(model.value_shape(value)).into(), last_read));
+            schedule.steps.push(Scheduled::new(step, matrix(&model.value_shape(value)).into(), last_read));
         }
         for (k, operation) in list.iter().enumerate().rev() {
             if let Some(arrange) = operation.arrange() {
