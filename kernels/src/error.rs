@@ -93,7 +93,17 @@ pub(crate) fn check<T>(what: &'static str, slice: &[T], expected: usize) -> Resu
     if slice.len() == expected { Ok(()) } else { Err(Error::Length { what, expected, got: slice.len() }) }
 }
 
+/// Checks sizes that must be at least one.
+#[inline(never)] // One copy, for flash.
+pub(crate) fn check_sizes(sizes: &[(&'static str, usize)]) -> Result<(), Error> {
+    match sizes.iter().find(|&&(_, size)| size == 0) {
+        Some(&(what, _)) => Err(Error::ZeroSize { what }),
+        None => Ok(()),
+    }
+}
+
 /// Checks that `f32` arrays of such sizes can exist.
+#[inline(never)]
 pub(crate) fn check_arrays(arrays: &[(&'static str, &[usize])]) -> Result<(), Error> {
     arrays.iter().try_for_each(|&(what, sizes)| elements(what, sizes).map(drop))
 }

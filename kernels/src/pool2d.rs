@@ -2,7 +2,7 @@
 
 use crate::conv2d::Padding;
 use crate::conv2d::geometry::{Axis, clear_beyond};
-use crate::error::check_arrays;
+use crate::error::{check_arrays, check_sizes};
 use crate::simd::{Operation, Simd};
 use crate::{Error, Isa};
 use core::ops::Range;
@@ -35,11 +35,7 @@ impl Geometry {
         padding: Padding,
     ) -> Result<Geometry, Error> {
         let [batch, height, width, channels] = input;
-        for (what, size) in [("batch", batch), ("channels", channels)] {
-            if size == 0 {
-                return Err(Error::ZeroSize { what });
-            }
-        }
+        check_sizes(&[("batch", batch), ("channels", channels)])?;
         let axes = Axis::pair([height, width], window, stride, padding)?;
         if let Padding::Explicit { top, bottom, left, right } = padding {
             for (pad, window) in [(top.max(bottom), window[0]), (left.max(right), window[1])] {

@@ -56,6 +56,7 @@ pub(crate) fn row_max(row: &[f32]) -> f32 {
     row.iter().fold(f32::NEG_INFINITY, |max, &x| if x > max || x.is_nan() { x } else { max })
 }
 
+#[inline(never)] // One copy, for flash.
 pub(crate) fn check_matrix(what: &'static str, rows: usize, columns: usize, x: &[f32]) -> Result<(), Error> {
     if columns == 0 {
         return Err(Error::ZeroSize { what: "columns" });

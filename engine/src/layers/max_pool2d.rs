@@ -9,9 +9,9 @@ use crate::memory::heap::boxed;
 use crate::parallel::{Threads, for_each_chunk, for_each_chunk2};
 use crate::{Error, Shape};
 use alloc::boxed::Box;
-use bantam_kernels::Isa;
 use bantam_kernels::conv2d::{Activation, Padding};
 use bantam_kernels::max_pool2d::{self, Geometry};
+use bantam_kernels::{self as kernels, Isa};
 
 /// The maximum over windows of each channel, `[H, W, C]` to `[OH, OW, C]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +50,8 @@ impl MaxPool2d {
     }
 
     /// For a batch `[N, H, W, C]`.
-    pub(super) fn geometry(&self, input: [usize; 4]) -> Result<Geometry, Error> {
-        Ok(Geometry::new(input, self.window, self.stride, self.padding)?)
+    pub(super) fn geometry(&self, input: [usize; 4]) -> Result<Geometry, kernels::Error> {
+        Geometry::new(input, self.window, self.stride, self.padding)
     }
 }
 

@@ -1,5 +1,5 @@
 use crate::Error;
-use crate::error::check_arrays;
+use crate::error::{check_arrays, check_sizes};
 use core::ops::Range;
 
 /// How far the window reaches past the input's edges. Padded places count as zero.
@@ -46,12 +46,12 @@ impl Axis {
         dilation: usize,
         pad: Option<(usize, usize)>,
     ) -> Result<Axis, Error> {
-        let sizes = [("input extent", input), ("window", window), ("stride", stride), ("dilation", dilation)];
-        for (what, size) in sizes {
-            if size == 0 {
-                return Err(Error::ZeroSize { what });
-            }
-        }
+        check_sizes(&[
+            ("input extent", input),
+            ("window", window),
+            ("stride", stride),
+            ("dilation", dilation),
+        ])?;
         // One tap has no next one.
         let dilation = if window == 1 { 1 } else { dilation };
         let extent = (window - 1).checked_mul(dilation).and_then(|span| span.checked_add(1));
@@ -225,16 +225,12 @@ impl Geometry {
         groups: usize,
     ) -> Result<Geometry, Error> {
         let [batch, height, width, channels_in] = input;
-        for (what, size) in [
+        check_sizes(&[
             ("batch", batch),
             ("input channels", channels_in),
             ("output channels", channels_out),
             ("groups", groups),
-        ] {
-            if size == 0 {
-                return Err(Error::ZeroSize { what });
-            }
-        }
+        ])?;
         for channels in [channels_in, channels_out] {
             if !channels.is_multiple_of(groups) {
                 return Err(Error::Groups { groups, channels });
@@ -260,6 +256,7 @@ impl Geometry {
     ///
     /// # Errors
     /// A size is zero or an array would not fit memory.
+    #[inline(never)] // Whoever has a dense layer asks twice.
     pub fn dense(batch: usize, inputs: usize, outputs: usize) -> Result<Geometry, Error> {
         Geometry::new([batch, 1, 1, inputs], [1, 1], outputs, [1, 1], Padding::Valid)
     }

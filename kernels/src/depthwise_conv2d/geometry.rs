@@ -1,6 +1,6 @@
 use crate::conv2d::Padding;
 use crate::conv2d::geometry::Axis;
-use crate::error::check_arrays;
+use crate::error::{check_arrays, check_sizes};
 use crate::{Error, Isa};
 
 /// The checked shape of a depthwise convolution: every array that it names can exist.
@@ -51,11 +51,7 @@ impl Geometry {
         dilation: [usize; 2],
     ) -> Result<Geometry, Error> {
         let [batch, height, width, channels] = input;
-        for (what, size) in [("batch", batch), ("channels", channels), ("multiplier", multiplier)] {
-            if size == 0 {
-                return Err(Error::ZeroSize { what });
-            }
-        }
+        check_sizes(&[("batch", batch), ("channels", channels), ("multiplier", multiplier)])?;
         let axes = Axis::dilated_pair([height, width], kernel, stride, padding, dilation)?;
         let [rows, columns] = axes;
         let geometry = Geometry { batch, channels, multiplier, axes };

@@ -17,6 +17,7 @@ pub struct ConvolutionStep {
 }
 
 impl ConvolutionStep {
+    #[inline(never)] // One copy for convolutions and dense layers.
     pub(crate) fn new(geometry: &Geometry, site: &Site<'_>) -> ConvolutionStep {
         let Site { isa, threads, activation, .. } = *site;
         let convolution = Convolution::new(isa, geometry);

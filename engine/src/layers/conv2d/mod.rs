@@ -10,6 +10,7 @@ use super::{
     Attributes, AttributesMut, Differentiable, Initial, Layer, LayerType, Signature, Site, one_input_of,
 };
 use crate::{Error, Shape};
+use bantam_kernels as kernels;
 use bantam_kernels::conv2d::{Activation, Geometry, Padding};
 
 /// A convolution, `[H, W, Cin]` to `[OH, OW, filters]`, with a kernel of `[KH, KW, Cin / groups, filters]` and a bias
@@ -104,17 +105,17 @@ impl Conv2d {
     }
 
     /// For a batch `[N, H, W, Cin]`.
-    pub(super) fn geometry(&self, input: [usize; 4], direct_only: bool) -> Result<Geometry, Error> {
+    pub(super) fn geometry(&self, input: [usize; 4], direct_only: bool) -> Result<Geometry, kernels::Error> {
         let Conv2d { filters, kernel, stride, dilation, groups, padding, .. } = *self;
         if filters == 0 {
-            return Err(bantam_kernels::Error::ZeroSize { what: "filters" }.into());
+            return Err(kernels::Error::ZeroSize { what: "filters" });
         }
         let geometry = Geometry::with_groups(input, kernel, filters, stride, padding, dilation, groups)?;
         Ok(if self.direct_only || direct_only { geometry.direct_only() } else { geometry })
     }
 
     pub(super) fn geometry_at(&self, site: &Site<'_>) -> Result<Geometry, Error> {
-        self.geometry(one_input_of(site.inputs)?, site.direct_only)
+        Ok(self.geometry(one_input_of(site.inputs)?, site.direct_only)?)
     }
 }
 
