@@ -414,6 +414,14 @@ fn a_layer_is_reused_with_its_activation() {
 }
 
 #[test]
+fn automatic_names_leave_out_those_that_are_given() {
+    let net = Sequential::new([3]).dense(4).dense(4).named("dense").dense(4).dense(4).named("dense_2");
+    let model = net.dense(2).build(1).unwrap();
+    let names: Vec<_> = model.nodes().iter().map(|node| node.name()).collect();
+    assert_eq!(names, ["dense_1", "dense", "dense_3", "dense_2", "dense_4"]);
+}
+
+#[test]
 fn a_summary_counts_shared_weights_once() {
     let mut model = branches();
     model.set_trainable("a", false).unwrap();

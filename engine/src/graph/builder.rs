@@ -124,21 +124,21 @@ impl Drafts {
         }
     }
 
-    /// Gives each node without a name Keras's: `conv2d`, `conv2d_1`, …
+    /// Gives each node without a name Keras's: `conv2d`, `conv2d_1`, …, of those that no other node was given.
     fn name_all(&mut self) {
+        let given: Vec<String> = self.nodes.iter().map(|draft| draft.name.clone()).collect();
         let mut counts: Vec<(&str, usize)> = Vec::new();
         for draft in self.nodes.iter_mut().filter(|draft| draft.name.is_empty()) {
             let base = draft.layer.base;
-            let count = match counts.iter_mut().find(|(name, _)| *name == base) {
-                Some((_, count)) => count,
-                None => {
-                    counts.push((base, 0));
-                    let last = counts.len() - 1;
-                    &mut counts[last].1
-                }
-            };
-            draft.name = if *count == 0 { base.into() } else { format!("{base}_{count}") };
-            *count += 1;
+            let at = counts.iter().position(|(name, _)| *name == base).unwrap_or_else(|| {
+                counts.push((base, 0));
+                counts.len() - 1
+            });
+            let (_, count) = &mut counts[at];
+            while draft.name.is_empty() || given.contains(&draft.name) {
+                draft.name = if *count == 0 { base.into() } else { format!("{base}_{count}") };
+                *count += 1;
+            }
         }
     }
 

@@ -1,26 +1,13 @@
 //! Which layers run as one step, and what need not run at all.
 
 use super::Model;
-use crate::layers::{Arrange, CopyStep, Joined, PassesOn, Site, Step, TrainingStep};
+use crate::layers::{Arrange, CopyStep, Joined, PassesOn, Site, Source, Step, TrainingStep};
 use crate::memory::heap::{self, Claims};
 use crate::{Error, LayerType};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bantam_kernels::conv2d::Activation;
 use core::slice;
-
-/// Where a value of a model is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// An input of the model.
-    Input(usize),
-    /// A value that is given, of that index among those.
-    Given(usize),
-    /// What an operation gives.
-    Operation(usize),
-    /// Nobody needs it.
-    Nowhere,
-}
 
 /// Nodes that run as one.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,6 @@
 use super::{
     Attributes, AttributesMut, Backward, Differentiable, Forward, Layer, LayerType, MAX_INPUTS, Port, Read,
-    Schedule, Signature, Site, Slice, Step, TrainingStep, matrix, several_inputs,
+    Schedule, Signature, Site, Slice, Source, Step, TrainingStep, matrix, several_inputs,
 };
 use crate::{Error, Shape};
 use bantam_kernels::channels;
@@ -74,11 +74,11 @@ fn in_place(schedule: &mut Schedule, at: usize) -> Result<(), Error> {
 fn slice_inputs(schedule: &mut Schedule, at: usize, needed: Option<usize>) -> Result<(), Error> {
     let mut first = 0;
     for read in 0..schedule.reads.len() {
-        let Read { step, from, map: [pixels, channels], .. } = schedule.reads[read];
+        let Read { step, source, map: [pixels, channels], .. } = schedule.reads[read];
         if step != at {
             continue;
         }
-        if let Some(from) = from
+        if let Source::Operation(from) = source
             && schedule.slice(from, Slice { of: at, first })
             && let Some(needed) = needed
             && schedule.needed()? > needed + schedule.worth(schedule.batch * pixels * channels)

@@ -3,11 +3,11 @@
 use super::{Port, Step};
 use crate::Error;
 use crate::memory::buffer::whole_lines;
-use crate::memory::heap::Claims;
+use crate::memory::heap;
 use crate::memory::lifetimes::{Lifetime, peak};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::iter;
+use core::ops::Range;
 
 /// Steps in the order in which they run.
 pub(crate) struct Schedule {
@@ -20,58 +20,46 @@ pub(crate) struct Schedule {
     pub reads: Vec<Read>,
 }
 
-/// A step of a schedule.
+/// Nodes that run as one step, and where everything of theirs lies.
 pub(crate) struct Scheduled {
     pub step: Box<dyn Step>,
-    /// Pixels and channels of the output for one sample.
+    /// What it reads, of the schedule's, and its weights, of the model's.
+    pub reads: Range<usize>,
+    pub parameters: Range<usize>,
+    /// What it gives, of the model's values, and its pixels and channels for one sample.
+    pub value: usize,
     pub map: [usize; 2],
-    /// The last step that reads the output, or its own index; beyond all of them for an output of the model.
+    /// The last step that reads it, or its own index; beyond all of them for an output of the model.
     pub last_read: usize,
-    /// The input that the output overwrites.
+    /// The input that it overwrites.
     pub overwritten: Option<usize>,
-    /// Set if the output is some channels of a later step's.
+    /// Set if it is some channels of a later step's output.
     pub slice: Option<Slice>,
-    /// The buffer that the output lies in, from that channel on of a map of so many.
-    pub buffer: usize,
-    pub first: usize,
+    /// The channels of the map that it lies in.
     pub width: usize,
+    /// Its buffer, of those that [`Schedule::buffers`] gives, and its place in an arena.
+    pub buffer: usize,
+    pub place: Range<usize>,
+    pub scratch: Range<usize>,
+    pub prepared: Range<usize>,
 }
 
 impl Scheduled {
-    pub fn new(step: Box<dyn Step>, map: [usize; 2], last_read: usize) -> Scheduled {
-        let (overwritten, slice, buffer, first, width) = (None, None, 0, 0, map[1]);
-        Scheduled { step, map, last_read, overwritten, slice, buffer, first, width }
-    }
-
-    pub fn extent(&self) -> Extent {
+    /// Elements of the output for one sample.
+    pub fn sample_len(&self) -> usize {
         let [pixels, channels] = self.map;
-        Extent { sample: pixels * self.width, beyond: self.width - channels }
-    }
-}
-
-/// How far samples of an output reach, from the first element to the last: if it is a slice, others' lie between.
-#[derive(Clone, Copy)]
-pub(crate) struct Extent {
-    /// Elements from one sample to the next.
-    sample: usize,
-    /// Elements of the last pixel that are behind its own.
-    beyond: usize,
-}
-
-impl Extent {
-    /// Whether others' channels lie between its pixels.
-    pub fn has_gaps(self) -> bool {
-        self.beyond > 0
+        pixels * channels
     }
 
-    /// Elements of so many samples.
-    pub fn of(self, samples: usize) -> usize {
-        samples * self.sample - self.beyond
+    /// Elements from the first of an output of so many samples to the last: if it is a slice, others' lie between.
+    pub fn reach(&self, samples: usize) -> usize {
+        let [pixels, channels] = self.map;
+        samples * pixels * self.width - (self.width - channels)
     }
 }
 
 /// Channels of a step's output, from the first on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(crate) struct Slice {
     pub of: usize,
     pub first: usize,
@@ -83,69 +71,59 @@ pub(crate) struct Read {
     /// The step that reads, and which of its inputs it is.
     pub step: usize,
     pub input: usize,
-    /// The step whose output it is; `None` is an input of the model.
-    pub from: Option<usize>,
+    pub source: Source,
     /// Pixels and channels of a sample, as the reader sees them.
     pub map: [usize; 2],
 }
 
-impl Schedule {
-    /// With room for so many steps and inputs.
-    pub fn new(batch: usize, scarce: bool, steps: usize, reads: usize) -> Result<Schedule, Error> {
-        let mut claims = Claims::default();
-        let schedule = Schedule { batch, scarce, steps: claims.list(steps), reads: claims.list(reads) };
-        claims.check()?;
-        Ok(schedule)
-    }
+/// Where a value is when a step reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// An input of the model.
+    Input(usize),
+    /// A value that is given, of that index among those.
+    Given(usize),
+    /// What a step gives.
+    Operation(usize),
+    /// Nobody needs it.
+    Nowhere,
+}
 
+impl Schedule {
     /// The steps' buffers: behind that of each step's output is that of its scratch. An output that overwrites another's
     /// has that one's, and a slice that of the whole.
     pub fn buffers(&mut self) -> Result<Vec<Lifetime>, Error> {
-        let mut claims = Claims::default();
-        let mut buffers = claims.list(2 * self.steps.len());
-        claims.check()?;
-        for (k, Scheduled { step, map: [pixels, channels], last_read, slice, .. }) in
-            self.steps.iter().enumerate()
-        {
-            let len = if slice.is_some() { 0 } else { self.batch.saturating_mul(pixels * channels) };
-            buffers.push(Lifetime::new(len, k, *last_read));
-            buffers.push(Lifetime::new(step.scratch_len(), k, k));
+        let Schedule { batch, steps, reads, .. } = self;
+        let mut buffers: Vec<Lifetime> = heap::list(2 * steps.len())?;
+        for (k, scheduled) in steps.iter_mut().enumerate() {
+            (scheduled.overwritten, scheduled.buffer) = (None, 2 * k);
+            buffers.push(Lifetime::new(batch.saturating_mul(scheduled.sample_len()), k, scheduled.last_read));
+            buffers.push(Lifetime::new(scheduled.step.scratch_len(), k, k));
         }
-        for k in 0..self.steps.len() {
-            let (whole, first) = self.whole(k);
-            let [_, width] = self.steps[whole].map;
-            let scheduled = &mut self.steps[k];
-            let buffer = &mut buffers[2 * whole];
-            (buffer.first, buffer.last) = (buffer.first.min(k), buffer.last.max(scheduled.last_read));
-            (scheduled.buffer, scheduled.first, scheduled.width) = (2 * whole, first, width);
-            scheduled.overwritten = None;
+        for k in 0..steps.len() {
+            let (whole, last_read) = (whole(steps, k).0, steps[k].last_read);
+            if whole != k {
+                (steps[k].buffer, buffers[2 * k].len) = (2 * whole, 0);
+                let buffer = &mut buffers[2 * whole];
+                (buffer.first, buffer.last) = (buffer.first.min(k), buffer.last.max(last_read));
+            }
         }
-        for k in 0..self.steps.len() {
-            let Scheduled { step, last_read, slice: None, .. } = &self.steps[k] else { continue };
-            let len = buffers[2 * k].len;
-            let inputs = || self.reads.iter().filter(|read| read.step == k);
-            let overwritten = inputs().find_map(|&Read { input, from, .. }| {
-                let before = &self.steps[from?];
-                let buffer = &buffers[before.buffer];
-                let alone = inputs().filter(|read| read.from == from).count() == 1;
-                let fits = before.slice.is_none() && whole_lines(len) <= whole_lines(buffer.len);
-                (buffer.last == k && alone && fits && step.overwrites(input))
-                    .then_some((input, before.buffer))
-            });
-            if let Some((input, buffer)) = overwritten {
-                (buffers[buffer].last, buffers[2 * k].len) = (*last_read, 0);
-                (self.steps[k].overwritten, self.steps[k].buffer) = (Some(input), buffer);
+        for k in 0..steps.len() {
+            let inputs = &reads[steps[k].reads.clone()];
+            for (input, read) in inputs.iter().enumerate() {
+                let Source::Operation(from) = read.source else { continue };
+                let buffer = steps[from].buffer;
+                let alone = inputs.iter().filter(|other| other.source == read.source).count() == 1;
+                let own = steps[k].slice.is_none() && steps[from].slice.is_none();
+                let fits = whole_lines(buffers[2 * k].len) <= whole_lines(buffers[buffer].len);
+                if buffers[buffer].last == k && alone && own && fits && steps[k].step.overwrites(input) {
+                    (buffers[buffer].last, buffers[2 * k].len) = (steps[k].last_read, 0);
+                    (steps[k].overwritten, steps[k].buffer) = (Some(input), buffer);
+                    break;
+                }
             }
         }
         Ok(buffers)
-    }
-
-    /// The step whose output a step's is, as a whole or from that channel on.
-    pub fn whole(&self, step: usize) -> (usize, usize) {
-        let slices = iter::successors(Some((step, 0)), |&(step, first)| {
-            self.steps[step].slice.map(|slice| (slice.of, first + slice.first))
-        });
-        slices.last().unwrap_or((step, 0))
     }
 
     /// Elements that are needed at a time.
@@ -161,14 +139,14 @@ impl Schedule {
     /// Makes a step's output a slice of a later one's, if all that write and read it can have that. Whether it is one now.
     pub fn slice(&mut self, step: usize, slice: Slice) -> bool {
         let scheduled = &self.steps[step];
-        let readers = || self.reads.iter().filter(|read| read.from == Some(step));
+        let readers = || self.reads.iter().filter(|read| read.source == Source::Operation(step));
         let once = readers().filter(|read| read.step == slice.of).count() == 1;
         let as_it_is = readers().all(|read| read.map == scheduled.map);
         if scheduled.slice.is_some() || scheduled.last_read == self.steps.len() || !once || !as_it_is {
             return false;
         }
         self.steps[step].slice = Some(slice);
-        let fits = self.keeps_apart(self.whole(step).0) && self.fit_ports(step);
+        let fits = self.keeps_apart(whole(&self.steps, step).0) && self.fit_ports(step);
         if !fits {
             self.unslice(step);
         }
@@ -192,21 +170,32 @@ impl Schedule {
     }
 
     /// Whether no step reads some channels of a whole output while it writes others.
-    fn keeps_apart(&self, whole: usize) -> bool {
+    fn keeps_apart(&self, of: usize) -> bool {
         self.reads.iter().all(|read| {
-            let Some(from) = read.from else { return true };
+            let Source::Operation(from) = read.source else { return true };
             let in_place = self.steps[from].slice.is_some_and(|slice| slice.of == read.step);
-            in_place || self.whole(read.step).0 != whole || self.whole(from).0 != whole
+            in_place || whole(&self.steps, read.step).0 != of || whole(&self.steps, from).0 != of
         })
     }
 
     /// Tells those that write and read a step's output of how many channels its map is.
     fn fit_ports(&mut self, step: usize) -> bool {
-        let [_, width] = self.steps[self.whole(step).0].map;
+        let [_, width] = self.steps[whole(&self.steps, step).0].map;
         let in_place = self.steps[step].slice.map(|slice| slice.of);
+        self.steps[step].width = width;
         let Schedule { steps, reads, .. } = self;
-        let mut readers = reads.iter().filter(|read| read.from == Some(step) && Some(read.step) != in_place);
+        let mut readers =
+            reads.iter().filter(|read| read.source == Source::Operation(step) && Some(read.step) != in_place);
         steps[step].step.slice(Port::Output, width)
             & readers.all(|read| steps[read.step].step.slice(Port::Input(read.input), width))
     }
+}
+
+/// The step whose output a step's is, as a whole or from that channel on.
+pub(crate) fn whole(steps: &[Scheduled], mut step: usize) -> (usize, usize) {
+    let mut channel = 0;
+    while let Some(Slice { of, first }) = steps[step].slice {
+        (step, channel) = (of, channel + first);
+    }
+    (step, channel)
 }

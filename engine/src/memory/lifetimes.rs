@@ -50,50 +50,45 @@ pub(crate) struct Placed {
 /// Places each buffer apart from all that are needed at the same time.
 ///
 /// The largest comes first, each goes to the lowest place that is free (Pisarchyk and Lee, arXiv 2001.03288, greedy by
-/// size). Where that takes more than is needed at one time, buffers are tried in their order, at the lowest and at the
-/// highest free place in turn: a chain of layers has one value between two steps and needs no more. At last, the buffer
-/// that reaches the end of the arena is placed before all others, some times over.
+/// size). Where that takes more than is needed at one time, the buffer that reached furthest is placed before all others,
+/// some times over. At last they are tried in their order, at the lowest and at the highest free place in turn: a chain of
+/// layers has one value between two steps and needs no more.
 ///
 /// What takes more than there are numbers for ends there: [`whole_lines`] and sums saturate, and whoever asks for an arena
 /// [checks](crate::memory::buffer::check_len) its length.
 pub(crate) fn place(buffers: &mut [Lifetime]) -> Placed {
     let bound = peak(buffers);
-    let mut len = place_by_size(buffers);
-    if len > bound {
-        let from_both_ends = place_from_both_ends(buffers, bound);
-        // As many as take no longer than planning a large net may.
-        let rounds = if from_both_ends > bound { 8192 / buffers.len().max(512) } else { 0 };
-        let round;
-        (len, round) = hurry(buffers, rounds, bound);
-        len = if from_both_ends <= len {
-            place_from_both_ends(buffers, bound)
-        } else {
-            hurry(buffers, round, 0).0
-        };
+    // As many as take no longer than planning a large net may.
+    let last = 1 + 8192 / buffers.len().max(512);
+    let mut attempt = |this: usize| match this {
+        _ if this == last => place_from_both_ends(buffers, bound),
+        _ => place_by_size(buffers, this),
+    };
+    let (mut len, mut best) = (usize::MAX, 0);
+    for this in 0..=last {
+        let other = attempt(this);
+        if other < len {
+            (len, best) = (other, this);
+        }
+        if len <= bound {
+            return Placed { len, bound };
+        }
+    }
+    // Each begins with what the one before it has left.
+    for this in 0..=best {
+        attempt(this);
     }
     Placed { len, bound }
 }
 
-/// Places the buffer that reaches the end of the arena before all others, so many times or until the arena is as small as
-/// it can be. Gives its least length, and after how many times that was.
-fn hurry(buffers: &mut [Lifetime], rounds: usize, bound: usize) -> (usize, usize) {
-    buffers.iter_mut().for_each(|buffer| buffer.urgency = 0);
-    let mut least = (place_by_size(buffers), 0);
-    for round in 1..=rounds {
-        if least.0 <= bound {
-            break;
-        }
-        let placed = buffers.iter_mut().filter(|buffer| buffer.len > 0);
-        if let Some(last) = placed.max_by_key(|buffer| buffer.end()) {
-            last.urgency = round;
-        }
-        least = least.min((place_by_size(buffers), round));
+/// After the first attempt, what reached furthest in the one before is placed before all others. Gives the elements of the
+/// arena.
+fn place_by_size(buffers: &mut [Lifetime], attempt: usize) -> usize {
+    let placed = buffers.iter_mut().filter(|buffer| buffer.len > 0);
+    match placed.max_by_key(|buffer| buffer.end()) {
+        Some(furthest) if attempt > 0 => furthest.urgency = attempt,
+        _ => buffers.iter_mut().for_each(|buffer| buffer.urgency = 0),
     }
-    least
-}
-
-/// Gives the elements of the arena.
-fn place_by_size(buffers: &mut [Lifetime]) -> usize {
     let mut arena = 0;
     buffers.iter_mut().for_each(|buffer| buffer.start = NOWHERE);
     // They are few; sorting by the library takes four KiB of a chip's flash.

@@ -1,17 +1,15 @@
 use super::Options;
-use crate::graph::fuse::{Operation, Operations, Reads, Source};
-use crate::layers::{Extent, Read, Schedule, Scheduled, Site, Step, matrix};
+use crate::graph::fuse::{Operation, Operations, Reads};
+use crate::layers::{Read, Schedule, Scheduled, Site, Source, matrix, whole};
 use crate::memory::buffer::{check_len, end_of};
-use crate::memory::heap;
+use crate::memory::heap::{self, Claims};
 use crate::memory::lifetimes::{Placed, place};
 use crate::parallel::Threads;
 use crate::{Error, Model, Shape};
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bantam_kernels::Isa;
 use bantam_kernels::conv2d::Activation;
 use core::fmt;
-use core::ops::Range;
 
 /// Where everything lies when a model runs: known before it does, in one arena.
 ///
@@ -37,7 +35,10 @@ pub struct Plan<'m> {
 /// A plan without its model, whose weights may then change.
 pub(crate) struct Layout {
     pub options: Options,
-    pub steps: Vec<Planned>,
+    /// Ranges are of the arena's values, but for the prepared weights'.
+    pub steps: Vec<Scheduled>,
+    /// What they read.
+    pub reads: Vec<Read>,
     /// Of each value of the model.
     pub sources: Vec<Source>,
     /// The steps that give the outputs.
@@ -48,21 +49,6 @@ pub(crate) struct Layout {
     pub values: usize,
     /// The least that any placing of them takes.
     bound: usize,
-}
-
-/// Nodes that run as one step. Ranges are of the arena's values, but for the prepared weights'.
-pub(crate) struct Planned {
-    pub step: Box<dyn Step>,
-    pub reads: Reads,
-    pub prepared: Range<usize>,
-    /// What it gives, and how many elements that has for one sample.
-    pub value: usize,
-    pub sample_len: usize,
-    pub place: Range<usize>,
-    pub extent: Extent,
-    pub scratch: Range<usize>,
-    /// The input that it overwrites.
-    pub overwritten: Option<usize>,
 }
 
 /// A line of a [`Plan`]: nodes that run as one step.
@@ -143,26 +129,38 @@ impl Layout {
             return Err(Error::Empty { what: "batch" });
         }
         let Operations { list, sources, outputs } = Operations::new(model, &[], outputs, false)?;
-        let count = list.len();
         let reads = list.iter().map(|operation| operation.reads.values(model).len()).sum();
-        let mut schedule = Schedule::new(batch, isa == Isa::SCALAR, count, reads)?;
+        let mut claims = Claims::default();
+        let (steps, reads) = (claims.list(list.len()), claims.list(reads));
+        claims.check()?;
+        let mut schedule = Schedule { batch, scarce: isa == Isa::SCALAR, steps, reads };
+        let mut prepared = 0;
         for (k, operation) in list.iter().enumerate() {
             let Operation { reads, value, last_read, .. } = *operation;
             let shapes = Shapes::new(model, reads, batch)?;
             let step = operation.lower(model, &shapes.site(isa, threads, direct_only))?;
+            let (first, prepared_len) = (schedule.reads.len(), step.prepared_len());
             for (input, &value) in reads.values(model).iter().enumerate() {
-                let from = match sources[value] {
-                    Source::Operation(from) => Some(from),
-                    _ => None,
-                };
-                schedule.reads.push(Read {
-                    step: k,
-                    input,
-                    from,
-                    map: matrix(&model.value_shape(value)).into(),
-                });
+                let (source, map) = (sources[value], matrix(&model.value_shape(value)).into());
+                schedule.reads.push(Read { step: k, input, source, map });
             }
-            schedule.steps.push(Scheduled::new(step, matrix(&model.value_shape(value)).into(), last_read));
+            let (pixels, channels) = matrix(&model.value_shape(value));
+            schedule.steps.push(Scheduled {
+                step,
+                reads: first..schedule.reads.len(),
+                parameters: reads.parameters(model),
+                value,
+                map: [pixels, channels],
+                last_read,
+                overwritten: None,
+                slice: None,
+                width: channels,
+                buffer: 0,
+                place: 0..0,
+                scratch: 0..0,
+                prepared: prepared..prepared.saturating_add(prepared_len),
+            });
+            prepared = end_of(prepared, prepared_len);
         }
         for (k, operation) in list.iter().enumerate().rev() {
             if let Some(arrange) = operation.arrange() {
@@ -171,31 +169,19 @@ impl Layout {
         }
         let mut buffers = schedule.buffers()?;
         let Placed { len: values, bound } = place(&mut buffers);
-        let mut steps: Vec<Planned> = heap::list(count)?;
-        let mut prepared = 0;
-        for (k, (scheduled, operation)) in schedule.steps.into_iter().zip(&list).enumerate() {
-            let (extent, prepared_len) = (scheduled.extent(), scheduled.step.prepared_len());
-            let Scheduled { step, overwritten, slice, buffer, first, .. } = scheduled;
-            let mut place = buffers[buffer].place();
-            if slice.is_some() {
-                place.start += first;
-                place.end = place.start.saturating_add(extent.of(batch));
-            }
-            steps.push(Planned {
-                step,
-                reads: operation.reads,
-                value: operation.value,
-                sample_len: model.value_shape(operation.value).elements(),
-                prepared: prepared..prepared.saturating_add(prepared_len),
-                place,
-                extent,
-                scratch: buffers[2 * k + 1].place(),
-                overwritten,
-            });
-            prepared = end_of(prepared, prepared_len);
-        }
         check_len(prepared.saturating_add(values))?;
-        Ok(Layout { options, steps, sources, outputs, prepared, values, bound })
+        let Schedule { mut steps, reads, .. } = schedule;
+        for k in 0..steps.len() {
+            let (_, channel) = whole(&steps, k);
+            let scheduled = &mut steps[k];
+            scheduled.scratch = buffers[2 * k + 1].place();
+            scheduled.place = buffers[scheduled.buffer].place();
+            if scheduled.slice.is_some() {
+                let start = scheduled.place.start + channel;
+                scheduled.place = start..start + scheduled.reach(batch);
+            }
+        }
+        Ok(Layout { options, steps, reads, sources, outputs, prepared, values, bound })
     }
 
     /// What runs, in order.
@@ -206,9 +192,9 @@ impl Layout {
             names: model.nodes_of(&self.sources, k).map(|node| model.nodes()[node].name()).collect(),
             output: model.value_shape(planned.value).with_batch(batch).unwrap_or(Shape::SCALAR),
             offset: bytes(self.prepared + planned.place.start),
-            bytes: bytes(batch * planned.sample_len),
+            bytes: bytes(batch * planned.sample_len()),
             in_place: planned.overwritten.is_some(),
-            sliced: planned.extent.has_gaps(),
+            sliced: planned.slice.is_some(),
             scratch_bytes: bytes(planned.scratch.len()),
             prepared_bytes: bytes(planned.prepared.len()),
             multiply_adds: planned.step.multiply_adds(),

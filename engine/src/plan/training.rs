@@ -1,7 +1,7 @@
 use super::Options;
 use super::inference::{Layout, Shapes, Table};
-use crate::graph::fuse::{Operation, Operations, Source};
-use crate::layers::{MAX_INPUTS, MAX_WEIGHTS, PassesOn, TrainingStep};
+use crate::graph::fuse::{Operation, Operations};
+use crate::layers::{MAX_INPUTS, MAX_WEIGHTS, PassesOn, Source, TrainingStep};
 use crate::loss::Criterion;
 use crate::memory::buffer::{check_len, end_of};
 use crate::memory::heap;
@@ -371,7 +371,7 @@ impl TrainingLayout {
         let mut features = heap::list(feature_last.len())?;
         if let Some(base) = &self.base {
             for (&step, &last) in base.layout.outputs.iter().zip(&feature_last) {
-                let len = self.options.batch.saturating_mul(base.layout.steps[step].sample_len);
+                let len = self.options.batch.saturating_mul(base.layout.steps[step].sample_len());
                 features.push(buffers.need(len, 0, last)?);
             }
         }

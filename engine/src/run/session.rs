@@ -1,9 +1,8 @@
 use super::carve::carve;
-use crate::graph::fuse::Source;
-use crate::layers::{Forward, MAX_INPUTS};
+use crate::layers::{Forward, MAX_INPUTS, Scheduled, Source};
 use crate::memory::arena::{self, Arena};
 use crate::memory::buffer::Buffer;
-use crate::plan::inference::{Layout, Planned};
+use crate::plan::inference::Layout;
 use crate::{Error, Model, Options, Plan};
 
 /// A model made ready to run by its [`Plan`]: weights prepared for the instruction set, memory for up to so many samples
@@ -122,8 +121,9 @@ impl<'m> Session<'m> {
         let values = &mut values[..layout.values];
         layout.run(model, prepared, values, inputs, count)?;
         for &step in &layout.outputs {
-            let &Planned { sample_len, ref place, .. } = &layout.steps[step];
-            check_finite("output", sample_len, &values[place.start..][..count * sample_len])?;
+            let output = &layout.steps[step];
+            let sample_len = output.sample_len();
+            check_finite("output", sample_len, &values[output.place.start..][..count * sample_len])?;
         }
         *samples = count;
         Ok(())
@@ -133,8 +133,8 @@ impl<'m> Session<'m> {
     pub fn output(&self, index: usize) -> &[f32] {
         let layout = &self.plan.layout;
         let Some(&step) = layout.outputs.get(index) else { return &[] };
-        let Planned { sample_len, place, .. } = &layout.steps[step];
-        &self.arena.numbers()[layout.prepared + place.start..][..self.samples * sample_len]
+        let step = &layout.steps[step];
+        &self.arena.numbers()[layout.prepared + step.place.start..][..self.samples * step.sample_len()]
     }
 }
 
@@ -142,7 +142,7 @@ impl Layout {
     /// Prepares the weights at the start of an arena.
     pub(crate) fn prepare(&self, model: &Model<'_>, arena: &mut [f32]) -> Result<(), Error> {
         for planned in &self.steps {
-            let (weights, count) = model.slices(planned.reads.parameters(model));
+            let (weights, count) = model.slices(planned.parameters.clone());
             planned.step.prepare(&weights[..count], &mut arena[planned.prepared.clone()])?;
         }
         Ok(())
@@ -180,30 +180,30 @@ impl Layout {
         count: usize,
     ) -> Result<(), Error> {
         for planned in &self.steps {
-            let Planned { step, reads, prepared: packed, extent, place, scratch, overwritten, .. } = planned;
+            let Scheduled { step, reads, parameters, prepared: packed, place, scratch, overwritten, .. } =
+                planned;
             let ([place, scratch], rest) = carve(values, [place.clone(), scratch.clone()]);
+            let reads = &self.reads[reads.clone()];
             let mut inputs = [&[][..]; MAX_INPUTS];
-            let mut len = extent.of(count);
-            let reads_values = reads.values(model);
-            for (i, (slice, &value)) in inputs.iter_mut().zip(reads_values).enumerate() {
-                match self.sources[value] {
+            let mut len = planned.reach(count);
+            for (i, (slice, read)) in inputs.iter_mut().zip(reads).enumerate() {
+                match read.source {
                     Source::Operation(from) => {
-                        let Planned { extent, place, .. } = &self.steps[from];
-                        let input_len = extent.of(count);
+                        let input_len = self.steps[from].reach(count);
                         if *overwritten == Some(i) {
                             len = len.max(input_len);
                         } else {
-                            *slice = rest.read(place.start, input_len);
+                            *slice = rest.read(self.steps[from].place.start, input_len);
                         }
                     }
                     Source::Input(input) | Source::Given(input) => *slice = samples[input],
                     Source::Nowhere => {}
                 }
             }
-            let (weights, weight_count) = model.slices(reads.parameters(model));
+            let (weights, weight_count) = model.slices(parameters.clone());
             step.forward(Forward {
                 samples: count,
-                inputs: &inputs[..reads_values.len()],
+                inputs: &inputs[..reads.len()],
                 weights: &weights[..weight_count],
                 prepared: &prepared[packed.clone()],
                 overwritten: *overwritten,

@@ -1,13 +1,11 @@
 use super::carve::carve;
 use super::session::check_finite;
 use crate::checksum::Checksum;
-use crate::graph::fuse::Source;
-use crate::layers::{Backward, BackwardRows, Forward, MAX_INPUTS, MAX_WEIGHTS};
+use crate::layers::{Backward, BackwardRows, Forward, MAX_INPUTS, MAX_WEIGHTS, Scheduled, Source};
 use crate::loss::Criterion;
 use crate::memory::arena::Arena;
 use crate::memory::buffer::Buffer;
 use crate::optimizer::Rule;
-use crate::plan::inference::Planned;
 use crate::plan::training::{Base, Gradient, Learnt, Trained, TrainingLayout};
 use crate::tensor::check_len;
 use crate::{Error, Evaluation, Model, TrainingPlan};
@@ -326,7 +324,8 @@ impl Run<'_, '_> {
             let samples = &self.samples[first * sample_len..][..count * sample_len];
             layout.run(self.model, prepared, &mut transient[values.clone()], &[samples], count)?;
             for (&step, feature) in layout.outputs.iter().zip(features) {
-                let &Planned { sample_len, ref place, .. } = &layout.steps[step];
+                let Scheduled { place, .. } = &layout.steps[step];
+                let sample_len = layout.steps[step].sample_len();
                 let (start, len) = (values.start + place.start, count * sample_len);
                 transient.copy_within(start..start + len, feature.start + first * sample_len);
             }

@@ -1,5 +1,6 @@
 use super::{Tape, Var};
-use crate::graph::fuse::{Operations, Source};
+use crate::graph::fuse::Operations;
+use crate::layers::Source;
 use crate::memory::heap;
 use crate::parallel::Threads;
 use crate::plan::inference::Shapes;

@@ -150,7 +150,7 @@ impl Convolution {
     /// last of the last, `(pixels - 1) * width + channels` elements in all, and so does what it writes. What lies between
     /// the outputs stays as it is.
     ///
-    /// `None` if a width is less than the convolution's own channels, if a map would not fit memory, or if there
+    /// `None` if a width is less than the convolution's own channels, if a map would not fit memory with its padding, or if there
     /// is no such code: there is none for [`RowPairs`], and [`Direct`](Algorithm::Direct) computation reads from a wider map
     /// only where windows are one column wide, dilated or in groups, and writes to one only where it does not
     /// [pool](Self::pooled).
@@ -178,13 +178,11 @@ impl Convolution {
             Forward::Direct(_) => read == channels || columns.window == 1 || !geometry.has_runs(),
             Forward::Winograd(_) | Forward::RowTiles(_) => true,
         };
-        let maps = [
-            [batch, height, width, read],
-            [1, rows.padded(), columns.padded(), read],
-            [batch, output_height, output_width, write],
-        ];
-        let fits =
-            read >= channels && write >= features && maps.iter().all(|map| elements("map", map).is_ok());
+        let padded = [batch, rows.padded().max(height), columns.padded().max(width), read];
+        let fits = read >= channels
+            && write >= features
+            && elements("map", &padded).is_ok()
+            && elements("map", &[batch, output_height, output_width, write]).is_ok();
         let pitches = Pitches { read, write };
         (has_form && fits || pitches == Pitches::of(geometry)).then_some(Convolution { pitches, ..self })
     }
