@@ -1,8 +1,8 @@
 use crate::Error;
 use crate::layers::{Forward, Site, Step, elements_of_one, room_of_parts};
-use crate::parallel::{Threads, WORTH_SHARING, for_each_chunk_with};
-use bantam_kernels::Isa;
-use bantam_kernels::conv2d::{Activation, Convolution, Geometry};
+use crate::parallel::{Threads, WORTH_SHARING, for_each_chunk, for_each_chunk_with};
+use bantam_kernels::conv2d::{Activation, Algorithm, Convolution, Geometry};
+use bantam_kernels::{CacheLine, Isa};
 
 /// A convolution or dense layer. Threads share it by images, rows or pixels.
 pub struct ConvolutionStep {
@@ -86,6 +86,17 @@ impl Step for ConvolutionStep {
             let convolution = self.convolution.first(run.samples);
             return weights.convolve(&convolution, activation, input, output, scratch);
         }
+        if self.convolution.has_features() {
+            let part = self.threads.part_of_work(output.len(), self.multiply_adds());
+            // Whole cache lines, so that no two threads write to one.
+            let part = part.next_multiple_of(CacheLine::NUMBERS);
+            let Weights { prepared, bias } = weights;
+            return for_each_chunk(output, part, |i, output| {
+                let features = i * part..i * part + output.len();
+                let convolution = &self.convolution;
+                Ok(convolution.forward_features(features, input, prepared, bias, activation, output)?)
+            });
+        }
         let Parts { whole, rows, part, scratch_len, .. } = self.parts(run.samples)?;
         let geometry = whole.geometry();
         let [input_len, output_len] = [geometry.input(), geometry.output()].map(elements_of_one);
@@ -167,7 +178,9 @@ impl Parts {
         if [kh, kw, oh, ow, seen] == [1, 1, h, w, cin]
             && let Ok(pixels) = Geometry::dense(n * h * w, cin, cout)
         {
-            return Parts::of_images(threads, Convolution::new(isa, &pixels));
+            // On weights that are packed: of a single pixel they might be taken as they are.
+            let convolution = Convolution::with_algorithm(isa, &pixels, Algorithm::Direct)?;
+            return Parts::of_images(threads, convolution);
         }
         // Tiles stay whole, so that the bits stay the same.
         let part = threads.part_of(oh).next_multiple_of(whole.algorithm().rows()).min(oh);
