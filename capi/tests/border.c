@@ -25,7 +25,7 @@ static unsigned char *model;
 static size_t model_bytes;
 
 /* The checksum of a model file: damage that is well signed. FNV-1a over all words of 64 bits but its own; since version 2
- * those after the header go into four sums in turn. */
+ * those after the header go into four sums in turn, as long as there are no more than a megabyte. */
 static void sign(unsigned char *file, size_t bytes)
 {
     const uint64_t start = 0xcbf29ce484222325, factor = 0x100000001b3;

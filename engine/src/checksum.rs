@@ -3,6 +3,9 @@
 #[derive(Clone, Copy)]
 pub(crate) struct Checksum(u64);
 
+/// Bytes that [`add_blocks`](Checksum::add_blocks) sums up by themselves.
+const BLOCK: usize = 1 << 20;
+
 impl Checksum {
     pub const NONE: Checksum = Checksum(0xcbf2_9ce4_8422_2325);
 
@@ -27,6 +30,35 @@ impl Checksum {
         }
         let [first, others @ ..] = lanes;
         others.iter().fold(first, |sum, lane| sum.step(lane.0)).add(rest)
+    }
+
+    /// As [`add_wide`](Self::add_wide) of the first [`BLOCK`] bytes; what follows is summed up in such blocks by
+    /// themselves, whose sums are added in turn, so that threads share them.
+    pub fn add_blocks(self, bytes: &[u8]) -> Checksum {
+        let (first, others) = bytes.split_at(bytes.len().min(BLOCK));
+        let sum = self.add_wide(first);
+        #[cfg(feature = "parallel")]
+        if others.len() > BLOCK {
+            return sum.add_on_threads(others);
+        }
+        others.chunks(BLOCK).fold(sum, |sum, block| sum.step(Checksum::NONE.add_wide(block).0))
+    }
+
+    /// By the threads of rayon's current pool.
+    #[cfg(feature = "parallel")]
+    fn add_on_threads(mut self, blocks: &[u8]) -> Checksum {
+        use rayon::prelude::*;
+        /// Blocks whose sums are kept at a time.
+        const GROUP: usize = 256;
+        for group in blocks.chunks(GROUP * BLOCK) {
+            let mut sums = [Checksum::NONE; GROUP];
+            let sums = &mut sums[..group.len().div_ceil(BLOCK)];
+            sums.par_iter_mut()
+                .zip(group.par_chunks(BLOCK))
+                .for_each(|(sum, block)| *sum = sum.add_wide(block));
+            self = sums.iter().fold(self, |sum, block| sum.step(block.0));
+        }
+        self
     }
 
     pub fn value(self) -> u64 {

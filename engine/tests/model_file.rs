@@ -49,6 +49,27 @@ fn every_flipped_bit_is_noticed() {
     }
 }
 
+/// Threads share the checksum of a large file. They find the same sum, and damage wherever it is.
+#[test]
+fn the_checksum_of_a_large_file_does_not_depend_on_threads() {
+    let model = Sequential::new([700]).dense(1000).dense(200).build(1).unwrap();
+    let bytes = model.to_bytes().unwrap();
+    assert!(bytes.len() > 3 << 20);
+    let stated = u64::from_le_bytes(bytes[24..32].try_into().unwrap());
+    assert_eq!(stated, common::checksum(&bytes));
+    for threads in [1, 2, 3] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            assert_eq!(Model::from_bytes(&bytes).unwrap(), model);
+            for at in [64, (1 << 20) + 63, (1 << 20) + 64, 2 << 20, bytes.len() - 1] {
+                let mut damaged = bytes.clone();
+                damaged[at] ^= 1;
+                assert!(matches!(problem(&damaged), ModelFileProblem::Checksum { .. }), "{at}");
+            }
+        });
+    }
+}
+
 #[test]
 fn every_cut_is_noticed() {
     let bytes = model().to_bytes().unwrap();

@@ -40,6 +40,7 @@ fn nets() -> Vec<Model<'static>> {
         dense_net(),
         inception(),
         long_way_round(),
+        large_dense(),
     ]
 }
 
@@ -104,6 +105,11 @@ fn long_way_round() -> Model<'static> {
     net.build(&[net.concatenate(&[x, y]).conv2d(2, 1)], 12).unwrap()
 }
 
+/// Of one sample it is shared among threads by its features.
+fn large_dense() -> Model<'static> {
+    Sequential::new([4, 4, 260]).flatten().dense(1001).relu().dense(3).build(8).unwrap()
+}
+
 fn on_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> R {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
 }
@@ -146,6 +152,27 @@ fn the_arena_is_used_to_its_end_and_no_further() {
                 });
             }
         }
+    }
+}
+
+#[test]
+fn large_weights_that_are_used_once_are_not_prepared() {
+    let model = large_dense();
+    let input = numbers(3 * model.input_shape().elements());
+    for isa in Isa::available() {
+        let mut several = Session::new(&model, Options::new(3).isa(isa)).unwrap();
+        let want = several.run(&input).unwrap()[..3].to_vec();
+        for threads in [1, 2, 3] {
+            on_threads(threads, || {
+                let options = Options::new(1).isa(isa).threads(threads);
+                let mut session = Session::new(&model, options).unwrap();
+                assert_eq!(session.plan().steps().next().unwrap().prepared_bytes, 0, "{}", session.plan());
+                let output = session.run(&input[..model.input_shape().elements()]).unwrap();
+                assert!(output == want, "{isa}, threads: {threads}");
+            });
+        }
+        let packed: usize = several.plan().steps().map(|step| step.prepared_bytes).sum();
+        assert_eq!(packed == 0, isa == Isa::SCALAR, "{isa}");
     }
 }
 

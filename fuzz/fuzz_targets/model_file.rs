@@ -64,7 +64,8 @@ fn aligned(bytes: &[u8]) -> Box<[u8]> {
     bytes.into()
 }
 
-/// The file format's checksum: FNV-1a over words, from version 2 on in four sums behind the header.
+/// The file format's checksum: FNV-1a over words, from version 2 on in four sums behind the header, as long as there is no
+/// more than a megabyte.
 fn checksum(file: &[u8]) -> u64 {
     const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
     let step = |sum: u64, word: u64| (sum ^ word).wrapping_mul(0x0000_0100_0000_01b3);

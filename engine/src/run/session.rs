@@ -141,11 +141,24 @@ impl<'m> Session<'m> {
 impl Layout {
     /// Prepares the weights at the start of an arena.
     pub(crate) fn prepare(&self, model: &Model<'_>, arena: &mut [f32]) -> Result<(), Error> {
-        for planned in &self.steps {
+        let prepare = |planned: &Scheduled, prepared: &mut [f32]| {
             let (weights, count) = model.slices(planned.parameters.clone());
-            planned.step.prepare(&weights[..count], &mut arena[planned.prepared.clone()])?;
+            planned.step.prepare(&weights[..count], prepared)
+        };
+        #[cfg(feature = "parallel")]
+        if self.options.threads.are_more_than(1) {
+            let mut parts = crate::memory::heap::list(self.steps.len())?;
+            let (mut rest, mut start) = (arena, 0);
+            for planned in &self.steps {
+                let range = &planned.prepared;
+                let (prepared, behind) = rest[range.start - start..].split_at_mut(range.len());
+                (rest, start) = (behind, range.end);
+                parts.push((planned, prepared));
+            }
+            let work = |_, (planned, prepared): &mut (&Scheduled, &mut [f32])| prepare(planned, prepared);
+            return crate::parallel::for_each_apart(self.options.threads, &mut parts, work);
         }
-        Ok(())
+        self.steps.iter().try_for_each(|planned| prepare(planned, &mut arena[planned.prepared.clone()]))
     }
 
     /// How many samples there are of each input, if they are samples.

@@ -5,6 +5,8 @@
 #[cfg_attr(target_arch = "aarch64", path = "board/aarch64.rs")]
 #[cfg_attr(target_arch = "arm", path = "board/cortex_m.rs")]
 pub mod board;
+#[cfg(feature = "engine")]
+pub mod digits;
 #[cfg(all(feature = "engine", target_arch = "arm"))]
 pub mod flash;
 mod heap;

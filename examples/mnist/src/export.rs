@@ -25,11 +25,12 @@ pub struct Options {
     data: Option<PathBuf>,
 }
 
-/// Writes what a chip needs into the folder: the model, and some of the test pictures, each as its class,
-/// the class that the model reads here, and its pixels, a byte each.
+/// Writes what a chip needs into the folder: the model, its batch normalisations [folded](bantam::Model::fold) into the
+/// convolutions before them, and some of the test pictures, each as its class, the class that this model reads here, and
+/// its pixels, a byte each.
 pub fn run(options: &Options, out: &mut Stdout) -> Result<(), Failure> {
     let Options { folder, model: model_path, .. } = options;
-    let model = load(model_path)?;
+    let model = load(model_path)?.fold()?;
     let data = data_folder(options.data.as_deref());
     let test = Pictures::load(&data, Part::Test)?;
     let (input, classes) = (model.input_shape(), model.output_shape().elements());

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 /// Why a command failed. The errors of files name them, so a bare [`io::Error`] is standard output's.
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// Trains a small ConvNet to read handwritten digits
+/// Trains a small net to read handwritten digits
 #[derive(Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 struct Arguments {
@@ -38,7 +38,7 @@ enum Command {
     },
     /// Tells the memory that a model takes to run, and to learn its last layers
     Plan(plan::Options),
-    /// Writes a trained model and 300 test pictures, with what it reads in them, for firmware
+    /// Writes a trained model, folded, and 300 test pictures, with what it reads in them, for firmware
     Export(export::Options),
 }
 

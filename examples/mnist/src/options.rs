@@ -1,8 +1,9 @@
 //! Options that several commands have.
 
 use crate::Failure;
-use bantam::{Adam, Error, Isa, Model, Optimizer, RmsProp, Sgd};
+use bantam::{Adam, Dataset, Error, Isa, Model, Optimizer, RmsProp, Sgd};
 use clap::ValueEnum;
+use mnist::nets;
 use std::path::{Path, PathBuf};
 
 /// An optimiser with Keras's defaults.
@@ -19,6 +20,35 @@ impl From<OptimizerChoice> for Optimizer {
             OptimizerChoice::Sgd => Sgd::default().into(),
             OptimizerChoice::Rmsprop => RmsProp::default().into(),
             OptimizerChoice::Adam => Adam::default().into(),
+        }
+    }
+}
+
+/// A net to train.
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+pub enum NetChoice {
+    /// Three convolutions and two dense layers
+    Convnet,
+    /// Residual blocks of depthwise convolutions, with batch normalisation
+    Residual,
+}
+
+impl NetChoice {
+    /// The net for pictures of that shape, with weights drawn from `seed`.
+    ///
+    /// # Errors
+    /// The pictures are too small for it, or there are none to measure.
+    pub fn build(self, pictures: &dyn Dataset, seed: u64, isa: Isa) -> Result<Model<'static>, Error> {
+        /// Pictures that statistics are measured over.
+        const MEASURED: usize = 512;
+        let input = pictures.input_shape();
+        match self {
+            NetChoice::Convnet => nets::convnet(input.dims(), seed),
+            NetChoice::Residual => {
+                let mut model = nets::residual(input.dims(), seed)?;
+                nets::measure_statistics(&mut model, pictures, MEASURED, isa)?;
+                Ok(model)
+            }
         }
     }
 }

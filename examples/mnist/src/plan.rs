@@ -37,14 +37,16 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<(), Failure> {
     let trainer = trainer.isa(isa).threads(1);
     let samples = count(batch_size, "sample");
     writeln!(out, "Steps of {samples}, by the first layer that learns; those before it stay in the file:")?;
-    writeln!(out, "{:12} {:>10} {:>10} {:>14}", "from", "weights", "arena", "multiply-adds")?;
+    let choices = last_layers(model)?;
+    let width = choices.iter().map(|(name, _)| name.len()).fold(12, usize::max);
+    writeln!(out, "{:width$} {:>10} {:>10} {:>14}", "from", "weights", "arena", "multiply-adds")?;
     let mut largest = None;
-    for (name, model) in last_layers(model)? {
+    for (name, model) in choices {
         let plan = TrainingPlan::new(&trainer, &model)?;
         let weights: usize = plan.steps().map(|layer| layer.weight_bytes / size_of::<f32>()).sum();
         let (bytes, multiply_adds) = (plan.peak_bytes(), plan.multiply_adds());
         let share = draw::share(bytes, ram);
-        writeln!(out, "{name:12} {weights:>10} {bytes:>10} {multiply_adds:>14}  {share}")?;
+        writeln!(out, "{name:width$} {weights:>10} {bytes:>10} {multiply_adds:>14}  {share}")?;
         if bytes <= ram {
             largest = Some((name, plan.to_string()));
         }

@@ -1,6 +1,6 @@
 use crate::Failure;
 use crate::options::load;
-use bantam::{Session, argmax};
+use bantam::{Model, Session, Softmax, argmax};
 use image::imageops::{self, FilterType};
 use mnist::draw;
 use std::io::{Stdout, Write};
@@ -15,7 +15,8 @@ pub fn run(file: &Path, model_path: &Path, out: &mut Stdout) -> Result<(), Failu
     };
     let (pixels, inverted) = read(file, rows, columns)?;
     let mut session = Session::new(&model, bantam::Options::new(1))?;
-    let probabilities = softmax(session.run(&pixels)?);
+    let output = session.run(&pixels)?;
+    let probabilities = if ends_in_softmax(&model) { output.to_vec() } else { softmax(output) };
     write!(out, "{}", draw::picture(&pixels, columns))?;
     if inverted {
         writeln!(out, "The background is light, so the picture was inverted.")?;
@@ -48,6 +49,10 @@ fn read(file: &Path, rows: usize, columns: usize) -> Result<(Vec<f32>, bool), Fa
         if inverted { 1.0 - light } else { light }
     });
     Ok((pixels.collect(), inverted))
+}
+
+fn ends_in_softmax(model: &Model<'_>) -> bool {
+    model.nodes().last().is_some_and(|node| node.layer::<Softmax>().is_some())
 }
 
 fn softmax(logits: &[f32]) -> Vec<f32> {

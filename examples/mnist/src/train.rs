@@ -1,11 +1,11 @@
 use crate::Failure;
-use crate::options::{OptimizerChoice, data_folder, isa};
+use crate::options::{NetChoice, OptimizerChoice, data_folder, isa};
 use bantam::{AtomicFile, Dataset, Epoch, Evaluation, Event, Isa, Loss, Model, Session, Trainer, argmax};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use mnist::curves;
 use mnist::data::{CLASSES, Part, Pictures};
 use mnist::draw::{self, count};
-use mnist::{curves, network};
 use serde_json::json;
 use std::io::{self, Stdout, Write};
 use std::ops::ControlFlow;
@@ -25,6 +25,9 @@ pub struct Options {
     /// Folder with the four IDX files, plain or .gz (default: MNIST, which comes with this program)
     #[arg(long)]
     data: Option<PathBuf>,
+    /// The net
+    #[arg(long, value_enum, default_value_t = NetChoice::Convnet)]
+    net: NetChoice,
     /// How often every picture is learnt
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     epochs: u32,
@@ -69,7 +72,7 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<ExitCode, Failure> {
     if let Some(limit) = options.limit {
         train = train.limited(limit as usize, options.seed);
     }
-    let mut model = network(train.input_shape().dims(), options.seed)?;
+    let mut model = options.net.build(&train, options.seed, isa)?;
     let mut trainer = Trainer::new(options.optimizer, Loss::SoftmaxCrossEntropy)
         .epochs(options.epochs as usize)
         .batch_size(options.batch_size as usize)

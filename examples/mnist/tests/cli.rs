@@ -242,6 +242,58 @@ fn it_trains_for_people_and_reads_a_digit() {
     assert!(folder.refused(&["export", "text.png", "--data", "."]).contains("text.png"));
 }
 
+/// What a model of probabilities gives for a bar.
+fn probabilities(model: &bantam::Model<'_>, index: usize) -> Vec<f32> {
+    let pixels: Vec<f32> = bar(index).into_iter().map(|pixel| f32::from(pixel) / 255.0).collect();
+    bantam::Session::new(model, bantam::Options::new(1)).unwrap().run(&pixels).unwrap().to_vec()
+}
+
+#[test]
+fn a_residual_net_trains_reads_and_is_folded_for_a_chip() {
+    let folder = Folder::new("residual");
+    write_set(&folder.0);
+    let train = |epochs: &str, threads: &str, out: &str| {
+        let net = ["--net", "residual", "--data", ".", "--json", "--seed", "7", "--batch-size", "16"];
+        folder.said(&[&net[..], &["--epochs", epochs, "--threads", threads, "--out", out]].concat())
+    };
+    let lines = train("7", "1", "mnist.bantam");
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let end = lines.last().unwrap();
+    assert_eq!(end["parameters"], 24_506);
+    assert!(end["test_accuracy"].as_f64().unwrap() > 0.9, "{lines:?}");
+    train("1", "1", "one.bantam");
+    train("1", "2", "two.bantam");
+    assert!(folder.read("one.bantam") == folder.read("two.bantam"), "threads changed the result");
+
+    let text = folder.said(&["plan", "mnist.bantam", "--ram", "256K"]);
+    assert!(
+        text.contains("scalar, batch 1: arena of ") && text.contains("global_average_pooling2d"),
+        "{text}"
+    );
+    assert!(text.contains("The most that fits, from "), "{text}");
+    folder.said(&["export", "chip", "--data", "."]);
+    let [trained, folded] =
+        ["mnist.bantam", "chip/mnist.bantam"].map(|name| bantam::Model::load(folder.0.join(name)).unwrap());
+    let normalizations = |model: &bantam::Model<'_>| {
+        model.nodes().iter().filter(|node| node.layer::<bantam::BatchNormalization>().is_some()).count()
+    };
+    assert_eq!([normalizations(&trained), normalizations(&folded)], [9, 0]);
+    let digits = folder.read("chip/digits.bin");
+    for index in 0..50 {
+        let [trained, folded] = [&trained, &folded].map(|model| probabilities(model, index));
+        assert!(trained.iter().zip(&folded).all(|(a, b)| (a - b).abs() < 1e-3), "{trained:?} {folded:?}");
+        assert_eq!(bantam::argmax(&folded), Some(digits[786 * index + 1].into()));
+    }
+
+    // Its softmax is not taken twice: the bar says what the net does.
+    let picture = image::GrayImage::from_raw(SIDE as u32, SIDE as u32, bar(17)).unwrap();
+    picture.save(folder.0.join("bar.png")).unwrap();
+    let text = folder.said(&["predict", "bar.png"]);
+    assert!(text.contains("This is a 7."), "{text}");
+    let percent = format!("{:5.1} %", 100.0 * probabilities(&trained, 17)[7]);
+    assert!(text.lines().any(|line| line.starts_with("7 ") && line.ends_with(&percent)), "{percent}\n{text}");
+}
+
 #[test]
 fn bad_data_is_named() {
     let folder = Folder::new("bad");
@@ -585,4 +637,5 @@ fn bad_options_are_named() {
     assert!(folder.refused(&["--threads", "none"]).contains("--threads"));
     assert!(folder.refused(&["--optimizer", "newton"]).contains("rmsprop"));
     assert!(folder.refused(&["--isa", "mmx"]).contains("scalar"));
+    assert!(folder.refused(&["--net", "vgg"]).contains("convnet, residual"));
 }

@@ -2,6 +2,7 @@
 //! and run.
 
 use super::direct::forward_between;
+use super::gemv::Gemv;
 use super::geometry::Pitches;
 use super::winograd::{RowPairs, RowTiles, Tile, Winograd};
 use super::{Activation, Algorithm, Geometry, pooled};
@@ -51,14 +52,21 @@ pub struct Convolution {
 enum Forward {
     Direct(Direct),
     DirectPooled(Direct),
+    Gemv(Gemv),
     Winograd(Winograd),
     RowPairs(RowPairs),
     RowTiles(RowTiles),
 }
 
 impl Convolution {
-    /// By the [fastest](Algorithm::choose) algorithm.
+    /// By the [fastest](Algorithm::choose) algorithm. A large dense layer of one sample reads its weights where they
+    /// lie; its bits are those of [`Direct`](Algorithm::Direct).
     pub fn new(isa: Isa, geometry: &Geometry) -> Convolution {
+        if has_tiles(isa)
+            && let Some(gemv) = Gemv::new(isa, geometry)
+        {
+            return Convolution::of(Forward::Gemv(gemv), geometry);
+        }
         let chosen = Convolution::with_algorithm(isa, geometry, Algorithm::choose(isa, geometry));
         chosen.unwrap_or(Convolution::of(Forward::Direct(Direct { isa, geometry: *geometry }), geometry))
     }
@@ -87,7 +95,7 @@ impl Convolution {
     /// The algorithm.
     pub fn algorithm(&self) -> Algorithm {
         match &self.forward {
-            Forward::Direct(_) | Forward::DirectPooled(_) => Algorithm::Direct,
+            Forward::Direct(_) | Forward::DirectPooled(_) | Forward::Gemv(_) => Algorithm::Direct,
             Forward::Winograd(winograd) => Algorithm::Winograd(winograd.tile()),
             Forward::RowPairs(_) => Algorithm::RowPairs,
             Forward::RowTiles(_) => Algorithm::RowTiles,
@@ -98,6 +106,7 @@ impl Convolution {
     pub fn geometry(&self) -> &Geometry {
         match &self.forward {
             Forward::Direct(direct) | Forward::DirectPooled(direct) => &direct.geometry,
+            Forward::Gemv(gemv) => &gemv.geometry,
             Forward::Winograd(winograd) => &winograd.geometry,
             Forward::RowPairs(pairs) => &pairs.geometry,
             Forward::RowTiles(tiles) => &tiles.geometry,
@@ -107,6 +116,7 @@ impl Convolution {
     fn with_geometry(mut self, geometry: Geometry) -> Convolution {
         *(match &mut self.forward {
             Forward::Direct(direct) | Forward::DirectPooled(direct) => &mut direct.geometry,
+            Forward::Gemv(gemv) => &mut gemv.geometry,
             Forward::Winograd(winograd) => &mut winograd.geometry,
             Forward::RowPairs(pairs) => &mut pairs.geometry,
             Forward::RowTiles(tiles) => &mut tiles.geometry,
@@ -151,7 +161,7 @@ impl Convolution {
     /// the outputs stays as it is.
     ///
     /// `None` if a width is less than the convolution's own channels, if a map would not fit memory with its padding, or if there
-    /// is no such code: there is none for [`RowPairs`], and [`Direct`](Algorithm::Direct) computation reads from a wider map
+    /// is no such code: there is none for [`RowPairs`] nor on the weights of a dense layer where they lie, and [`Direct`](Algorithm::Direct) computation reads from a wider map
     /// only where windows are one column wide, dilated or in groups, and writes to one only where it does not
     /// [pool](Self::pooled).
     ///
@@ -173,7 +183,7 @@ impl Convolution {
         let [_, output_height, output_width, features] = geometry.output();
         let [read, write] = widths;
         let has_form = match &self.forward {
-            Forward::RowPairs(_) | Forward::DirectPooled(_) => false,
+            Forward::RowPairs(_) | Forward::DirectPooled(_) | Forward::Gemv(_) => false,
             // A window's row would be as many runs as columns, which takes longer than a copy of the input.
             Forward::Direct(_) => read == channels || columns.window == 1 || !geometry.has_runs(),
             Forward::Winograd(_) | Forward::RowTiles(_) => true,
@@ -204,7 +214,7 @@ impl Convolution {
             Forward::DirectPooled(_) => SECOND_LEVEL,
             Forward::Direct(direct) if has_tiles(direct.isa) => FIRST_LEVEL,
             Forward::RowTiles(_) => FIRST_LEVEL,
-            Forward::Direct(_) | Forward::RowPairs(_) => 0,
+            Forward::Direct(_) | Forward::Gemv(_) | Forward::RowPairs(_) => 0,
         }
     }
 
@@ -273,13 +283,47 @@ impl Convolution {
                 tiles.forward_between(pitches, input, packed, bias, activation, output, scratch)
             }
             Forward::RowPairs(pairs) => pairs.forward(input, packed, bias, activation, output, scratch),
+            Forward::Gemv(gemv) if has_tiles(gemv.isa) => {
+                let features = 0..gemv.geometry.channels_out;
+                gemv.forward(features, input, packed, bias, activation, output)
+            }
             Forward::Direct(Direct { isa, geometry }) => {
                 forward_between(*isa, geometry, pitches, input, packed, bias, activation, output)
             }
             Forward::DirectPooled(Direct { isa, geometry }) if has_tiles(*isa) => {
                 pooled::forward(*isa, geometry, input, packed, bias, activation, output)
             }
-            Forward::Winograd(_) | Forward::RowTiles(_) | Forward::DirectPooled(_) => Err(Error::NotWinograd),
+            Forward::Winograd(_) | Forward::RowTiles(_) | Forward::DirectPooled(_) | Forward::Gemv(_) => {
+                Err(Error::NotWinograd)
+            }
+        }
+    }
+
+    /// Whether [`forward_features`](Self::forward_features) computes it in parts.
+    pub fn has_features(&self) -> bool {
+        matches!(self.forward, Forward::Gemv(gemv) if has_tiles(gemv.isa))
+    }
+
+    /// Some of the features of a large dense layer of one sample, with all its weights and biases, so that threads can
+    /// share it: the bits are those of [`forward`](Self::forward).
+    ///
+    /// # Errors
+    /// A slice's length differs from the shape's, there are no such features, or it does not [have](Self::has_features)
+    /// this.
+    pub fn forward_features(
+        &self,
+        features: Range<usize>,
+        input: &[f32],
+        weights: &[f32],
+        bias: Option<&[f32]>,
+        activation: Activation,
+        output: &mut [f32],
+    ) -> Result<(), Error> {
+        match &self.forward {
+            Forward::Gemv(gemv) if has_tiles(gemv.isa) => {
+                gemv.forward(features, input, weights, bias, activation, output)
+            }
+            _ => Err(Error::NotWinograd),
         }
     }
 }

@@ -9,6 +9,7 @@ mod activation;
 mod algorithm;
 mod convolution;
 mod direct;
+mod gemv;
 pub(crate) mod geometry;
 mod grad_weights;
 mod pack;

@@ -79,6 +79,59 @@ const ALGORITHMS: [Algorithm; 8] = [
     Algorithm::Winograd(Tile::F6),
 ];
 
+/// Its bits are those of packed weights, as a whole and in parts.
+#[test]
+fn a_large_dense_layer_of_one_sample_reads_weights_where_they_lie() {
+    for (isa, [channels, features]) in
+        isas().into_iter().flat_map(|isa| [[4099, 257], [1024, 1024]].map(|g| (isa, g)))
+    {
+        let g = Geometry::dense(1, channels, features).unwrap();
+        let input = Numbers::Reals.take(1, channels);
+        let (weights, bias) = (Numbers::Reals.take(2, channels * features), Numbers::Reals.take(3, features));
+        let (dense, activation) = (Convolution::new(isa, &g), Activation::Relu);
+        assert_eq!((dense.packed_len(), dense.scratch_len()), (0, 0), "{isa}");
+        assert_eq!(dense.has_features(), isa != Isa::SCALAR);
+        let want = directly(isa, &g, Algorithm::Direct, [&input, &weights, &bias]).unwrap();
+        let got = forward(&dense, &input, &weights, &bias);
+        assert!(bits(&got) == bits(&want), "{isa} {channels} {features}");
+        for part in [0..features, 0..1, 3..features - 2, 40..40] {
+            let got = written(part.len(), |output| {
+                let bias = Some(&*bias);
+                let ran = dense.forward_features(part.clone(), &input, &weights, bias, activation, output);
+                assert_eq!(ran.is_ok(), dense.has_features());
+            });
+            assert!(!dense.has_features() || bits(&got) == bits(&want[part.clone()]), "{isa} {part:?}");
+        }
+
+        if dense.has_features() {
+            let run = |part, [input, weights, bias]: [&[f32]; 3], output: &mut [f32]| {
+                dense.forward_features(part, input, weights, Some(bias), activation, output)
+            };
+            let (all, output) = ([&*input, &*weights, &*bias], &mut *vec![0.0; features]);
+            for (i, what) in ["input", "weights", "bias"].into_iter().enumerate() {
+                let (mut short, expected) = (all, all[i].len());
+                short[i] = &short[i][1..];
+                let error = Error::Length { what, expected, got: expected - 1 };
+                assert_eq!(run(0..features, short, output), Err(error));
+            }
+            let error = Error::OutOfRange { what: "features", max: features, got: features + 1 };
+            assert_eq!(run(1..features + 1, all, output), Err(error));
+            let error = Error::Length { what: "output", expected: 5, got: features };
+            assert_eq!(run(0..5, all, output), Err(error));
+        }
+    }
+}
+
+#[test]
+fn a_small_dense_layer_and_one_of_several_samples_are_packed() {
+    for isa in isas().into_iter().filter(|&isa| isa != Isa::SCALAR) {
+        for g in [Geometry::dense(1, 576, 64), Geometry::dense(2, 1024, 1024)] {
+            let dense = Convolution::new(isa, &g.unwrap());
+            assert!(dense.packed_len() > 0 && !dense.has_features(), "{isa}");
+        }
+    }
+}
+
 #[test]
 fn a_convolution_runs_what_it_chose() {
     for (isa, g) in isas().into_iter().flat_map(|isa| geometries().into_iter().map(move |g| (isa, g))) {

@@ -84,6 +84,9 @@ impl<'m> Model<'m> {
     /// Reads a model from the bytes of a file; the weights stay where they are and are borrowed. Everything is checked
     /// before anything is believed.
     ///
+    /// With the feature `parallel` the threads of rayon's current pool share the checksum of a file of more than two
+    /// megabytes.
+    ///
     /// It knows every layer of this library and version 1 of the file, so that all that is linked: a program for a chip
     /// names its layers, [`from_bytes_with`](Model::from_bytes_with).
     ///
@@ -249,7 +252,7 @@ fn checksum(bytes: &[u8]) -> u64 {
     Checksum::NONE
         .add(&bytes[..CHECKSUM.start])
         .add(&bytes[CHECKSUM.end..HEADER])
-        .add_wide(&bytes[HEADER..])
+        .add_blocks(&bytes[HEADER..])
         .value()
 }
 

@@ -1,8 +1,8 @@
 use crate::Error;
 use crate::layers::{Forward, Port, Site, Step};
-use crate::parallel::{Threads, WORTH_SHARING, for_each_chunk_with};
-use bantam_kernels::Isa;
-use bantam_kernels::conv2d::{Activation, Convolution, Geometry};
+use crate::parallel::{Threads, WORTH_SHARING, for_each_chunk, for_each_chunk_with};
+use bantam_kernels::conv2d::{Activation, Algorithm, Convolution, Geometry};
+use bantam_kernels::{CacheLine, Isa};
 
 /// A convolution or dense layer. Threads share it by images, rows or pixels.
 pub struct ConvolutionStep {
@@ -100,6 +100,17 @@ impl Step for ConvolutionStep {
             let convolution = self.convolution.first(run.samples);
             return weights.convolve(&convolution, activation, input, output, scratch);
         }
+        if self.convolution.has_features() {
+            let part = self.threads.part_of_work(output.len(), self.multiply_adds());
+            // Whole cache lines, so that no two threads write to one.
+            let part = part.next_multiple_of(CacheLine::NUMBERS);
+            let Weights { prepared, bias } = weights;
+            return for_each_chunk(output, part, |i, output| {
+                let features = i * part..i * part + output.len();
+                let convolution = &self.convolution;
+                Ok(convolution.forward_features(features, input, prepared, bias, activation, output)?)
+            });
+        }
         let Parts { whole, rows, part, scratch_len, .. } = self.parts(run.samples);
         let ([_, height, width, channels], [_, output_height, output_width, features]) =
             (whole.geometry().input(), whole.geometry().output());
@@ -184,7 +195,9 @@ impl Parts {
             (geometry.input(), geometry.weights(), geometry.output());
         if [kh, kw, oh, ow, seen] == [1, 1, h, w, cin]
             && let Ok(pixels) = Geometry::dense(n * h * w, cin, cout)
-            && let Some(pixels) = Convolution::new(isa, &pixels).sliced(whole.widths())
+            // On weights that are packed: of a single pixel they might be taken as they are.
+            && let Ok(pixels) = Convolution::with_algorithm(isa, &pixels, Algorithm::Direct)
+            && let Some(pixels) = pixels.sliced(whole.widths())
         {
             return Parts::of_images(threads, pixels);
         }

@@ -1,0 +1,83 @@
+//! Maps files and memory for `bantam`, which borrows bytes and does not ask where they lie.
+//!
+//! It is a crate of its own because a mapped file is the operating system's: the language cannot keep others from
+//! changing it while it is borrowed, so that mapping it is `unsafe`, which `bantam` has none of.
+//!
+//! ```
+//! use bantam_mapped::MappedFile;
+//! # let path = std::env::temp_dir().join(format!("bantam-mapped-doc-{}", std::process::id()));
+//! # std::fs::write(&path, [7; 4096])?;
+//! // SAFETY: the file is this program's own, and nobody writes to it while it is mapped.
+//! let file = unsafe { MappedFile::open(&path)? };
+//! // let model = bantam::Model::from_bytes(&file)?; // weights are used where they lie in the file
+//! assert_eq!(file[4095], 7);
+//! # drop(file);
+//! # std::fs::remove_file(&path)?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+use memmap2::{Mmap, MmapMut};
+use std::fs::File;
+use std::io;
+use std::ops::{Deref, DerefMut};
+use std::path::Path;
+
+/// The bytes of a file where the operating system has them: none is copied, and programs that map the same file share
+/// them. They begin at a page, where a model's weights can be used.
+#[derive(Debug)]
+pub struct MappedFile(Mmap);
+
+impl MappedFile {
+    /// Maps a file. What it costs is the same for any size.
+    ///
+    /// # Safety
+    /// While it is mapped nobody changes the file or makes it shorter, in this program or another. A file that is
+    /// replaced as a whole, as `bantam::Model::save` does, stays as it was for who has it mapped.
+    ///
+    /// # Errors
+    /// There is no such file, or the system refuses.
+    pub unsafe fn open(path: impl AsRef<Path>) -> io::Result<MappedFile> {
+        let file = File::open(path)?;
+        // SAFETY: the caller's promise.
+        Ok(MappedFile(unsafe { Mmap::map(&file)? }))
+    }
+}
+
+impl Deref for MappedFile {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Zeros at the start of a page, in pages of 2 MB where the system has them for who asks: memory for the arena of a
+/// large model, by `bantam::Session::with_bytes`, that is there in few faults.
+#[derive(Debug)]
+pub struct LargePages(MmapMut);
+
+impl LargePages {
+    /// So many bytes.
+    ///
+    /// # Errors
+    /// There is no memory for them.
+    pub fn new(bytes: usize) -> io::Result<LargePages> {
+        let map = MmapMut::map_anon(bytes)?;
+        // Where there are no such pages, others serve.
+        #[cfg(target_os = "linux")]
+        let _ = map.advise(memmap2::Advice::HugePage);
+        Ok(LargePages(map))
+    }
+}
+
+impl Deref for LargePages {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl DerefMut for LargePages {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+}
