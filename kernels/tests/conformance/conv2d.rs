@@ -265,7 +265,6 @@ pub fn packed_transposed_len(isa: Isa) {
     }
 }
 
-/// Parts of the map have the bits of the whole.
 /// Pooled in registers or behind each other: the same numbers, and the same NaNs.
 #[test]
 fn pooled() {
@@ -304,6 +303,7 @@ fn pooled() {
     });
 }
 
+/// Parts of the map have the bits of the whole.
 #[test]
 fn rows() {
     for isa in isas() {

@@ -14,13 +14,14 @@ pub fn isas() -> Vec<Isa> {
     }
 }
 
-/// Checks the listed shapes and as many random ones as are worth their time.
+/// Checks the listed shapes and as many random ones as are worth their time: 64, or `BANTAM_TEST_CASES`.
 pub fn shapes<S: Strategy>(listed: impl IntoIterator<Item = S::Value>, any: S, check: impl Fn(S::Value))
 where
     S::Value: Debug,
 {
     listed.into_iter().for_each(&check);
-    let config = Config { cases: 64, failure_persistence: None, ..Config::default() };
+    let cases = std::env::var("BANTAM_TEST_CASES").map_or(64, |cases| cases.parse().unwrap());
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
     let result = TestRunner::new(config).run(&any, |shape| {
         check(shape);
         Ok(())
