@@ -1,9 +1,7 @@
 //! The model file: what is written is read, and nothing else is.
 
-mod common;
-
+use crate::common::model;
 use bantam::{Aligned, Error, Model, ModelFileProblem, Options, Sequential, Session};
-use common::model;
 
 fn problem(bytes: &[u8]) -> ModelFileProblem {
     // At an address that suits, so that only the bytes are judged.
@@ -111,14 +109,14 @@ fn an_odd_address_is_refused() {
 
 #[test]
 fn included_bytes_are_aligned() {
-    static FILE: &[u8] = bantam::include_aligned!("golden/mnist_step.f32");
+    static FILE: &[u8] = bantam::include_aligned!("../golden/mnist_step.f32");
     assert_eq!(FILE.as_ptr() as usize % 64, 0);
     assert_eq!(align_of::<Aligned<u8>>(), 64);
 }
 
 #[cfg(feature = "std")]
 mod saving {
-    use super::common::model;
+    use crate::common::model;
     use bantam::{AtomicFile, Error, Model};
     use std::fs;
     use std::path::{Path, PathBuf};
