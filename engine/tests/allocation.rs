@@ -1,7 +1,11 @@
-//! After its first step a training loop allocates nothing, and a session's runs never do.
+//! After its first step a training loop allocates nothing, and a session never does. A program of its own, as its
+//! allocator counts.
 
 use allocation_counter::measure;
-use bantam::{Dataset, Error, Loss, Model, Options, RmsProp, Sequential, Session, Shape, Trainer};
+use bantam::{
+    Adam, Dataset, Error, Loss, Model, Options, Plan, RmsProp, Sequential, Session, Shape, Trainer,
+    TrainingPlan, TrainingSession,
+};
 use std::ops::ControlFlow;
 
 /// Noise of the shape of MNIST.
@@ -77,12 +81,35 @@ fn a_session_allocates_nothing_when_it_runs() {
     let model = network();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     pool.install(|| {
-        let mut session = Session::new(&model, Options::new(4)).unwrap();
+        let mut arena = vec![0.0; Plan::new(&model, Options::new(4)).unwrap().arena_len()];
+        let lent = Session::with_arena(&model, Options::new(4), &mut arena).unwrap();
         let images = vec![0.5; 4 * 28 * 28];
-        let runs = measure(|| {
-            session.run(&images).unwrap();
+        for mut session in [Session::new(&model, Options::new(4)).unwrap(), lent] {
+            let runs = measure(|| {
+                session.run(&images).unwrap();
+                session.run(&images[..28 * 28]).unwrap();
+            });
+            assert_eq!(runs.count_total, 0);
+        }
+    });
+}
+
+#[test]
+fn a_training_session_allocates_nothing_when_it_learns_and_runs() {
+    let mut model = network();
+    for name in ["conv2d", "conv2d_1", "conv2d_2"] {
+        model.set_trainable(name, false).unwrap();
+    }
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    pool.install(|| {
+        let trainer = Trainer::new(Adam::default(), Loss::SoftmaxCrossEntropy).batch_size(4);
+        let mut arena = vec![0.0; TrainingPlan::new(&trainer, &model).unwrap().arena_len()];
+        let mut session = TrainingSession::with_arena(&trainer, &model, &mut arena).unwrap();
+        let images = vec![0.5; 4 * 28 * 28];
+        let steps = measure(|| {
+            session.step(&images, &[0.0, 1.0, 2.0, 3.0]).unwrap();
             session.run(&images[..28 * 28]).unwrap();
         });
-        assert_eq!(runs.count_total, 0);
+        assert_eq!(steps.count_total, 0);
     });
 }

@@ -1,6 +1,6 @@
 //! Average pool and its gradient.
 
-use super::{Expected, Sum, at, gamma, indices, pairwise, pixel};
+use super::{Expected, Sum, at, gamma, indices, pairwise, pixel, seeing};
 use crate::avg_pool2d::Geometry;
 
 /// The outputs, `[N, OH, OW, C]`.
@@ -25,15 +25,13 @@ pub fn grad_input<'a>(geometry: &'a Geometry, d_output: &'a [f32]) -> impl Itera
     let [_, height, width, _] = geometry.output();
     indices(geometry.input()).map(move |[n, row, column, channel]| {
         let (mut value, mut magnitude, mut terms) = (0.0, 0.0, 0);
-        for [y, x, ky, kx] in indices([height, width, kh, kw]) {
-            if pixel(&geometry.axes, [y, x], [ky, kx]) == Some([row, column]) {
-                let seen = |&[_, _, ky, kx]: &[usize; 4]| pixel(&geometry.axes, [y, x], [ky, kx]).is_some();
-                let cells = indices([1, 1, kh, kw]).filter(seen).count() as f64;
-                let share = f64::from(d_output[at(geometry.output(), [n, y, x, channel])]) / cells;
-                value += share;
-                magnitude += libm::fabs(share);
-                terms += 1;
-            }
+        for [y, x, _, _] in seeing(&geometry.axes, [row, column], [height, width]) {
+            let seen = |&[_, _, ky, kx]: &[usize; 4]| pixel(&geometry.axes, [y, x], [ky, kx]).is_some();
+            let cells = indices([1, 1, kh, kw]).filter(seen).count() as f64;
+            let share = f64::from(d_output[at(geometry.output(), [n, y, x, channel])]) / cells;
+            value += share;
+            magnitude += libm::fabs(share);
+            terms += 1;
         }
         Expected { value, error: gamma(terms) * magnitude }
     })

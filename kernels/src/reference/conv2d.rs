@@ -1,6 +1,6 @@
 //! Convolution and its gradients.
 
-use super::{Expected, Sum, at, indices, pixel};
+use super::{Expected, Sum, at, indices, pixel, seeing};
 use crate::conv2d::Geometry;
 
 /// The outputs `[N, OH, OW, Cout]`, before any activation, from `weights`
@@ -35,19 +35,17 @@ pub fn grad_input<'a>(
     d_output: &'a [f32],
     weights: &'a [f32],
 ) -> impl Iterator<Item = Expected> {
-    let ([kh, kw, cin, _], [_, features]) = (geometry.weights(), geometry.group());
+    let [cin, features] = geometry.group();
     let [_, height, width, _] = geometry.output();
     indices(geometry.input()).map(move |[n, row, column, channel]| {
         let mut sum = Sum::default();
-        for [ky, kx, y, x] in indices([kh, kw, height, width]) {
-            if pixel(&geometry.axes, [y, x], [ky, kx]) == Some([row, column]) {
-                let first = channel / cin * features;
-                for feature in first..first + features {
-                    sum.add(
-                        d_output[at(geometry.output(), [n, y, x, feature])],
-                        weights[at(geometry.weights(), [ky, kx, channel % cin, feature])],
-                    );
-                }
+        for [y, x, ky, kx] in seeing(&geometry.axes, [row, column], [height, width]) {
+            let first = channel / cin * features;
+            for feature in first..first + features {
+                sum.add(
+                    d_output[at(geometry.output(), [n, y, x, feature])],
+                    weights[at(geometry.weights(), [ky, kx, channel % cin, feature])],
+                );
             }
         }
         sum.expected()

@@ -1,6 +1,6 @@
 //! Depthwise convolution and its gradients.
 
-use super::{Expected, Sum, at, indices, pixel};
+use super::{Expected, Sum, at, indices, pixel, seeing};
 use crate::depthwise_conv2d::Geometry;
 
 /// The outputs `[N, OH, OW, C * M]`, before any activation, from `weights` `[KH, KW, C, M]`.
@@ -35,18 +35,16 @@ pub fn grad_input<'a>(
     d_output: &'a [f32],
     weights: &'a [f32],
 ) -> impl Iterator<Item = Expected> {
-    let [kh, kw, _, multiplier] = geometry.weights();
+    let multiplier = geometry.weights()[3];
     let [_, height, width, _] = geometry.output();
     indices(geometry.input()).map(move |[n, row, column, channel]| {
         let mut sum = Sum::default();
-        for [ky, kx, y, x] in indices([kh, kw, height, width]) {
-            if pixel(&geometry.axes, [y, x], [ky, kx]) == Some([row, column]) {
-                for m in 0..multiplier {
-                    sum.add(
-                        d_output[at(geometry.output(), [n, y, x, channel * multiplier + m])],
-                        weights[at(geometry.weights(), [ky, kx, channel, m])],
-                    );
-                }
+        for [y, x, ky, kx] in seeing(&geometry.axes, [row, column], [height, width]) {
+            for m in 0..multiplier {
+                sum.add(
+                    d_output[at(geometry.output(), [n, y, x, channel * multiplier + m])],
+                    weights[at(geometry.weights(), [ky, kx, channel, m])],
+                );
             }
         }
         sum.expected()

@@ -1,6 +1,6 @@
 //! Max-pool and its gradient.
 
-use super::{Expected, Sum, at, indices, pixel};
+use super::{Expected, Sum, at, indices, pixel, seeing};
 use crate::max_pool2d::Geometry;
 
 /// The outputs `[N, OH, OW, C]`, and in which cell of its window each was found.
@@ -27,14 +27,13 @@ pub fn grad_input<'a>(
     d_output: &'a [f32],
     argmax: &'a [u8],
 ) -> impl Iterator<Item = Expected> {
-    let [kh, kw] = [geometry.axes[0].window, geometry.axes[1].window];
+    let kw = geometry.axes[1].window;
     let [_, height, width, _] = geometry.output();
     indices(geometry.input()).map(move |[n, row, column, channel]| {
         let mut sum = Sum::default();
-        for [y, x, ky, kx] in indices([height, width, kh, kw]) {
+        for [y, x, ky, kx] in seeing(&geometry.axes, [row, column], [height, width]) {
             let output = at(geometry.output(), [n, y, x, channel]);
-            let chosen = usize::from(argmax[output]) == ky * kw + kx;
-            if chosen && pixel(&geometry.axes, [y, x], [ky, kx]) == Some([row, column]) {
+            if usize::from(argmax[output]) == ky * kw + kx {
                 sum.add(d_output[output], 1.0);
             }
         }

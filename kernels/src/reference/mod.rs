@@ -116,7 +116,8 @@ impl Sum {
 
 /// All indices of an array of four dimensions, row by row.
 fn indices([a, b, c, d]: [usize; 4]) -> impl Iterator<Item = [usize; 4]> {
-    (0..a * b * c * d).map(move |i| [i / d / c / b, i / d / c % b, i / d % c, i % d])
+    let rows = move |i, j| (0..c).flat_map(move |k| (0..d).map(move |l| [i, j, k, l]));
+    (0..a).flat_map(move |i| (0..b).flat_map(move |j| rows(i, j)))
 }
 
 /// Where an index lies in the slice of an array of four dimensions.
@@ -131,9 +132,27 @@ impl Axis {
             .checked_sub(self.before)
             .filter(|&element| element < self.input)
     }
+
+    /// The positions among so many, each with the tap, that see an element.
+    fn seeing(&self, element: usize, positions: usize) -> impl Iterator<Item = [usize; 2]> {
+        indices([1, 1, positions, self.window])
+            .map(|[_, _, position, tap]| [position, tap])
+            .filter(move |&[position, tap]| self.seen(position, tap) == Some(element))
+    }
 }
 
 /// The pixel that tap `[ky, kx]` of a window sees at position `[y, x]`, unless it is padding.
 fn pixel(axes: &[Axis; 2], position: [usize; 2], tap: [usize; 2]) -> Option<[usize; 2]> {
     Some([axes[0].seen(position[0], tap[0])?, axes[1].seen(position[1], tap[1])?])
+}
+
+/// The positions among so many, and the taps, `[y, x, ky, kx]`, that see pixel `[row, column]`.
+fn seeing(
+    axes: &[Axis; 2],
+    [row, column]: [usize; 2],
+    [height, width]: [usize; 2],
+) -> impl Iterator<Item = [usize; 4]> {
+    axes[0]
+        .seeing(row, height)
+        .flat_map(move |[y, ky]| axes[1].seeing(column, width).map(move |[x, kx]| [y, x, ky, kx]))
 }

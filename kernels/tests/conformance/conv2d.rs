@@ -68,7 +68,8 @@ const LISTED: &[Shape] = &[
     shape([64, 1, 1, 37], [1, 1], 10, [1, 1], Padding::Valid),
     shape([1, 1, 1, 131], [1, 1], 67, [1, 1], Padding::Valid),
     // Summed tap by tap, forward and backward.
-    shape([2, 3, 4, 257], [3, 3], 258, [1, 1], Padding::Same),
+    shape([2, 3, 4, 257], [3, 3], 33, [1, 1], Padding::Same),
+    shape([2, 2, 3, 65], [3, 3], 258, [1, 1], Padding::Same),
     shape([1, 4, 5, 256], [2, 3], 9, [2, 1], UNEVEN),
     shape([2, 9, 8, 3], [3, 3], 17, [1, 1], Padding::Same).dilated([2, 3]),
     shape([1, 11, 7, 5], [2, 3], 4, [1, 1], UNEVEN).dilated([4, 1]),
@@ -265,7 +266,6 @@ pub fn packed_transposed_len(isa: Isa) {
     }
 }
 
-/// Parts of the map have the bits of the whole.
 /// Pooled in registers or behind each other: the same numbers, and the same NaNs.
 #[test]
 fn pooled() {
@@ -304,6 +304,7 @@ fn pooled() {
     });
 }
 
+/// Parts of the map have the bits of the whole.
 #[test]
 fn rows() {
     for isa in isas() {

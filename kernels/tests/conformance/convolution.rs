@@ -270,8 +270,8 @@ fn slices_of_wider_maps_have_the_bits_of_whole_ones() {
         (([2, 11, 13, 17], [3, 3], 31, [1, 1], 1, Padding::Same), [17, 31]),
         (([3, 13, 10, 3], [3, 3], 5, [2, 2], 1, Padding::Same), [0, 64]),
         (([2, 12, 16, 3], [7, 7], 33, [2, 2], 1, Padding::Same), [5, 0]),
-        // Fetched ahead.
-        (([1, 190, 190, 32], [3, 3], 32, [1, 1], 1, Padding::Same), [1, 3]),
+        // Maps of more than 8 MiB, fetched ahead.
+        (([1, 437, 439, 3], [3, 3], 8, [1, 1], 1, Padding::Same), [1, 3]),
     ];
     let input = (1..3usize, 1..14usize, 1..14usize, 1..20usize).prop_map(<[usize; 4]>::from);
     let window = prop_oneof![

@@ -5,7 +5,7 @@ use bantam_kernels::{Isa, global_max_pool2d, reference};
 type Shape = (usize, usize, usize);
 
 const LISTED: [Shape; 7] =
-    [(0, 3, 2), (2, 3, 0), (1, 1, 1), (2, 49, 64), (3, 5, 33), (1, 2100, 21), (2, 4, 130)];
+    [(0, 3, 2), (2, 3, 0), (1, 1, 1), (2, 49, 64), (3, 5, 33), (1, 300, 21), (2, 4, 130)];
 
 /// Integers repeat, so that many channels have more than one maximum; the second time some places are NaN or minus
 /// infinity.

@@ -2,7 +2,7 @@
 
 use bantam_kernels::Isa;
 use bantam_kernels::reference::Expected;
-use proptest::prelude::Strategy;
+use proptest::prelude::{BoxedStrategy, Strategy};
 use proptest::test_runner::{Config, TestRunner};
 use std::fmt::Debug;
 
@@ -14,14 +14,21 @@ pub fn isas() -> Vec<Isa> {
     }
 }
 
-/// Checks the listed shapes and as many random ones as are worth their time.
-pub fn shapes<S: Strategy>(listed: impl IntoIterator<Item = S::Value>, any: S, check: impl Fn(S::Value))
-where
-    S::Value: Debug,
-{
+/// Checks the listed shapes and as many random ones as are worth their time: 64, or `BANTAM_TEST_CASES`.
+pub fn shapes<S: Strategy + 'static>(
+    listed: impl IntoIterator<Item = S::Value>,
+    any: S,
+    check: impl Fn(S::Value),
+) {
     listed.into_iter().for_each(&check);
-    let config = Config { cases: 64, failure_persistence: None, ..Config::default() };
-    let result = TestRunner::new(config).run(&any, |shape| {
+    random(&any.boxed(), &check);
+}
+
+/// Compiled once for each type of shapes, and not for each kernel.
+fn random<V: Debug>(any: &BoxedStrategy<V>, check: &dyn Fn(V)) {
+    let cases = std::env::var("BANTAM_TEST_CASES").map_or(64, |cases| cases.parse().unwrap());
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let result = TestRunner::new(config).run(any, |shape| {
         check(shape);
         Ok(())
     });
@@ -60,9 +67,12 @@ impl Numbers {
 
     /// Compares what a kernel gave with what it must give.
     pub fn compare(self, what: &str, got: &[f32], want: impl Iterator<Item = Expected>) {
-        let want: Vec<_> = want.collect();
+        self.compare_all(what, got, &want.collect::<Vec<_>>());
+    }
+
+    fn compare_all(self, what: &str, got: &[f32], want: &[Expected]) {
         assert_eq!(got.len(), want.len(), "{what}: length");
-        for (i, (&got, want)) in got.iter().zip(&want).enumerate() {
+        for (i, (&got, want)) in got.iter().zip(want).enumerate() {
             let right = match self {
                 Numbers::Integers => f64::from(got) == want.value,
                 Numbers::Reals => want.admits(got),
@@ -101,13 +111,20 @@ pub fn written_bytes(len: usize, kernel: impl FnOnce(&mut [u8])) -> Vec<u8> {
 }
 
 fn guarded<T: Copy + PartialEq>(before: &[T], canary: T, kernel: impl FnOnce(&mut [T])) -> Vec<T> {
-    const CANARIES: usize = 17;
-    let mut memory = vec![canary; before.len() + 2 * CANARIES];
-    let output = &mut memory[CANARIES..][..before.len()];
-    output.copy_from_slice(before);
-    kernel(output);
+    let mut memory = between_canaries(before, canary);
+    kernel(&mut memory[CANARIES..][..before.len()]);
+    output(&memory, canary)
+}
+
+const CANARIES: usize = 17;
+
+fn between_canaries<T: Copy>(before: &[T], canary: T) -> Vec<T> {
+    [&[canary; CANARIES], before, &[canary; CANARIES]].concat()
+}
+
+fn output<T: Copy + PartialEq>(memory: &[T], canary: T) -> Vec<T> {
     let (left, rest) = memory.split_at(CANARIES);
-    let (output, right) = rest.split_at(before.len());
+    let (output, right) = rest.split_at(rest.len() - CANARIES);
     assert!(left.iter().chain(right).all(|&value| value == canary), "written outside the output");
     output.to_vec()
 }

@@ -27,7 +27,7 @@ const LISTED: &[Shape] = &[
     ([1, 13, 13, 32], 64, Padding::Valid),
     ([5, 5, 5, 64], 64, Padding::Valid),
     // More tiles than a block takes.
-    ([2, 30, 31, 16], 24, Padding::Same),
+    ([2, 30, 31, 3], 37, Padding::Same),
 ];
 
 fn any_shape() -> impl Strategy<Value = Shape> {
@@ -184,8 +184,10 @@ fn for_each_row_shape(check: impl Fn(&Geometry, Numbers)) {
         ([1, 60, 60, 64], [3, 2], [3, 2], 8, Padding::Same),
     ];
     shapes(listed, any, |shape| {
-        for numbers in Numbers::ALL {
-            check(&row_geometry(shape).unwrap(), numbers);
+        let g = row_geometry(shape).unwrap();
+        // The reference takes its time, where nothing is compared with it too.
+        if row_tiles(&g).next().is_some() {
+            Numbers::ALL.into_iter().for_each(|numbers| check(&g, numbers));
         }
     });
 }

@@ -30,7 +30,7 @@ fn numbers(count: usize, seed: u32, scale: f32, shift: f32) -> Vec<f32> {
 
 #[test]
 fn a_step_of_the_mnist_net() -> Result<(), Error> {
-    let golden: Vec<f32> = include_bytes!("golden/mnist_step.f32")
+    let golden: Vec<f32> = include_bytes!("../golden/mnist_step.f32")
         .chunks_exact(4)
         .map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
         .collect();

@@ -1,7 +1,5 @@
 //! Model files whose sizes are anything: what loads is planned and run, or refused with an error.
 
-mod common;
-
 use bantam::{
     Conv2d, Dense, Isa, Loss, MaxPool2d, Model, Options, Padding, Plan, RmsProp, Sequential, Session,
     Trainer, TrainingPlan,
@@ -47,7 +45,7 @@ impl File {
     /// Mends the checksum, and reads, plans and runs what it says.
     fn run(&mut self) -> Outcome {
         let bytes = self.bytes();
-        common::mend(bytes);
+        crate::common::mend(bytes);
         match Model::from_bytes(bytes) {
             Ok(model) => Isa::available().map(|isa| run(&model, isa)).max().unwrap(),
             Err(_) => Outcome::Refused,

@@ -1,12 +1,10 @@
 //! Models with branches, several inputs and several outputs: built, shown, planned, run and trained.
 
-mod common;
-
+use crate::common::numbers;
 use bantam::{
     Adam, Conv2d, GraphBuilder, Isa, Loss, MAX_INPUTS, Mode, Model, Optimizer, Options, Plan, Samples,
     Sequential, Session, Sgd, Tape, Tensor, Trainer, TrainingSession, Var,
 };
-use common::numbers;
 use std::ops::ControlFlow;
 
 fn outputs(model: &Model<'_>, options: Options, inputs: &[&[f32]]) -> Vec<Vec<f32>> {

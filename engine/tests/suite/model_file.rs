@@ -1,9 +1,7 @@
 //! The model file: what is written is read, and nothing else is.
 
-mod common;
-
+use crate::common::model;
 use bantam::{Aligned, Error, Model, ModelFileProblem, Options, Sequential, Session};
-use common::model;
 
 fn problem(bytes: &[u8]) -> ModelFileProblem {
     // At an address that suits, so that only the bytes are judged.
@@ -56,7 +54,7 @@ fn the_checksum_of_a_large_file_does_not_depend_on_threads() {
     let bytes = model.to_bytes().unwrap();
     assert!(bytes.len() > 3 << 20);
     let stated = u64::from_le_bytes(bytes[24..32].try_into().unwrap());
-    assert_eq!(stated, common::checksum(&bytes));
+    assert_eq!(stated, crate::common::checksum(&bytes));
     for threads in [1, 2, 3] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
@@ -132,14 +130,14 @@ fn an_odd_address_is_refused() {
 
 #[test]
 fn included_bytes_are_aligned() {
-    static FILE: &[u8] = bantam::include_aligned!("golden/mnist_step.f32");
+    static FILE: &[u8] = bantam::include_aligned!("../golden/mnist_step.f32");
     assert_eq!(FILE.as_ptr() as usize % 64, 0);
     assert_eq!(align_of::<Aligned<u8>>(), 64);
 }
 
 #[cfg(feature = "std")]
 mod saving {
-    use super::common::model;
+    use crate::common::model;
     use bantam::{AtomicFile, Error, Model};
     use std::fs;
     use std::path::{Path, PathBuf};

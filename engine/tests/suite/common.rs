@@ -1,7 +1,5 @@
 //! What several tests use: numbers, a model, and the checksum of a model's file.
 
-#![allow(dead_code)] // Not every test has all of it.
-
 use bantam::{Conv2d, MaxPool2d, Model, Padding, Sequential};
 
 pub fn numbers(n: usize) -> Vec<f32> {

@@ -18,7 +18,7 @@ fn layers_are_called_as_in_keras() {
     let y = net.add(&[y, y]);
     let y = net.concatenate(&[y, net.multiply(y, y)]);
     let model = net.build(&[y.flatten().dense(2).softmax(), x.conv2d(1, 1)], 1).unwrap();
-    let names = include_str!("golden/keras_names.txt");
+    let names = include_str!("../golden/keras_names.txt");
     let keras: Vec<(&str, &str)> = names.lines().filter_map(|line| line.split_once(' ')).collect();
     for (i, node) in model.nodes().iter().enumerate() {
         let of_class = keras.iter().find(|(class, _)| *class == node.layer_type().name());

@@ -1,7 +1,5 @@
 //! What a model's file says beside the net.
 
-mod common;
-
 use bantam::{Error, Metadata, Model, ModelFileProblem, Scaling, Sequential};
 
 fn metadata() -> Metadata {
@@ -79,7 +77,7 @@ fn with_bytes<R>(bytes: &[u8], read: impl FnOnce(&Model<'_>) -> R) -> R {
     copy.copy_from_slice(&file);
     let table = 64 + u32::from_le_bytes(copy[12..16].try_into().unwrap()) as usize;
     copy[table - bytes.len()..table].copy_from_slice(bytes);
-    common::mend(copy);
+    crate::common::mend(copy);
     read(&Model::from_bytes(copy).unwrap())
 }
 

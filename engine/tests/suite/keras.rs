@@ -117,7 +117,7 @@ struct Array {
 
 impl Keras {
     fn new() -> Keras {
-        let file = SafeTensors::deserialize(include_bytes!("golden/keras_layers.safetensors")).unwrap();
+        let file = SafeTensors::deserialize(include_bytes!("../golden/keras_layers.safetensors")).unwrap();
         Keras { file, checked: BTreeSet::new() }
     }
 

@@ -1,9 +1,7 @@
 //! Model files whose graphs are none: each is refused, and the error tells what was expected and what came.
 
-mod common;
-
+use crate::common::mend;
 use bantam::{Conv2d, Dense, Flatten, Isa, MAX_INPUTS, Model, Options, Relu, Sequential, Session, layers};
-use common::mend;
 
 const SHARES: u8 = 2;
 
@@ -285,11 +283,11 @@ fn layers_that_are_not_named() {
 }
 
 /// A file of version 1, written when that was the newest.
-static V1: &[u8] = bantam::include_aligned!("golden/v1.bantam");
+static V1: &[u8] = bantam::include_aligned!("../golden/v1.bantam");
 
 #[test]
 fn a_file_of_version_1_is_read() {
-    let model = common::model();
+    let model = crate::common::model();
     let read = Model::from_bytes(V1).unwrap();
     assert_eq!(read, model);
     assert_eq!(Model::from_bytes(&read.to_bytes().unwrap()).unwrap(), model);

@@ -1,0 +1,22 @@
+//! The engine from outside, in one program: twenty would be compiled and linked for every CPU.
+
+mod bad_graphs;
+mod common;
+mod direct_only;
+mod error;
+mod fold;
+mod fusion;
+mod gradients;
+mod graphs;
+mod hostile_files;
+mod keras;
+mod layers;
+mod losses;
+mod memory;
+mod metadata;
+mod model_file;
+mod plan;
+mod pytorch;
+mod slots;
+mod training;
+mod training_plan;
