@@ -222,7 +222,7 @@ fn files_that_claim_more_than_they_hold() {
     let metadata = claims(More { metadata: 5, ..More::default() });
     assert_eq!(metadata, "model file: metadata: expected 5 bytes, found 0");
     let dims = claims(More { dims: 5, ..More::default() });
-    assert_eq!(dims, "dimensions: expected at most 5, got 6");
+    assert_eq!(dims, "model file: number of dimensions: expected 5, found 6");
     let inputs = claims(More { inputs: 200, ..More::default() });
     assert!(inputs.starts_with("model file: ") || inputs.starts_with("dimensions: "), "{inputs}");
 

@@ -342,7 +342,7 @@ fn bad_models_are_refused() {
     let huge = refused(Sequential::new([usize::MAX / 8]).dense(1 << 31));
     assert_eq!(
         huge,
-        "layer \"dense\": tensor: expected at most isize::MAX bytes, the product of its sizes is larger"
+        "layer \"dense\": weights: expected at most isize::MAX bytes, the product of its sizes is larger"
     );
     let twice = refused(Sequential::new([4]).dense(2).named("a").dense(2).named("a"));
     assert_eq!(twice, "layer: more than one is named \"a\"");

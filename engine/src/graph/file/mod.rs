@@ -347,12 +347,14 @@ fn element_type(table: &mut Attributes<'_>, got: u8) {
 }
 
 fn shape(table: &mut Attributes<'_>) -> Shape {
-    let rank = usize::from(table.byte("number of dimensions"));
+    let got = usize::from(table.byte("number of dimensions"));
+    let rank = got.min(Shape::MAX_RANK);
+    table.expect("number of dimensions", rank, got);
     let mut dims = [0; Shape::MAX_RANK];
     dims.iter_mut().take(rank).for_each(|dim| *dim = table.size("input shape"));
-    match dims.get(..rank).map(Shape::new) {
-        Some(Ok(shape)) => shape,
-        _ => {
+    match Shape::new(&dims[..rank]) {
+        Ok(shape) => shape,
+        Err(_) => {
             table.refuse("input shape");
             Shape::SCALAR
         }
