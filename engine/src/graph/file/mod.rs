@@ -265,7 +265,7 @@ fn read<'m>(
     for _ in 0..count {
         let of_one = table.byte("element type");
         element_type(&mut table, of_one);
-        model.inputs.push(shape(&mut table));
+        model.inputs.push(shape(&mut table)?);
     }
     let [nodes, edges] = table.sizes("number of nodes");
     // No memory is claimed for what cannot be there.
@@ -343,17 +343,17 @@ fn element_type(table: &mut Attributes<'_>, got: u8) {
     table.expect("element type", F32.into(), got.into());
 }
 
-fn shape(table: &mut Attributes<'_>) -> Shape {
+fn shape(table: &mut Attributes<'_>) -> Result<Shape, Error> {
     let rank = usize::from(table.byte("number of dimensions"));
     let mut dims = [0; Shape::MAX_RANK];
-    dims.iter_mut().take(rank).for_each(|dim| *dim = table.size("input shape"));
-    match dims.get(..rank).map(Shape::new) {
-        Some(Ok(shape)) => shape,
-        _ => {
-            table.refuse("input shape");
-            Shape::SCALAR
-        }
+    let Some(dims) = dims.get_mut(..rank) else {
+        return Err(Error::TooMany { what: "dimensions", max: Shape::MAX_RANK, got: rank });
+    };
+    for dim in &mut *dims {
+        *dim = table.size("input shape");
     }
+    table.check()?;
+    Shape::new(dims).map_err(|_| field("input shape"))
 }
 
 fn field(what: &'static str) -> Error {
