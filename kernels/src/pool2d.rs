@@ -73,7 +73,7 @@ impl Geometry {
 
     /// Rows and columns of the input, from the first on, that the windows reach.
     pub fn seen(&self) -> [usize; 2] {
-        self.axes.map(|axis| axis.seen_end())
+        [self.axes[0].seen_end(), self.axes[1].seen_end()]
     }
 
     /// The same pool over the part of the input that it [sees](Geometry::seen).

@@ -33,8 +33,6 @@ impl<'a> Attributes<'a> {
     }
 
     /// Says that what was read means nothing.
-    #[cold]
-    #[inline(never)]
     pub fn refuse(&mut self, what: &'static str) {
         self.say(ModelFileProblem::Field { what });
     }
@@ -46,8 +44,10 @@ impl<'a> Attributes<'a> {
         }
     }
 
+    #[cold]
+    #[inline(never)]
     fn say(&mut self, problem: ModelFileProblem) {
-        self.problem = self.problem.or(Some(problem));
+        self.problem.get_or_insert(problem);
     }
 
     /// The next byte, which stays.

@@ -1,10 +1,10 @@
 use super::conv2d::{ConvolutionStep, ConvolutionTraining};
 use super::{
-    Attributes, AttributesMut, Differentiable, Initial, Layer, LayerType, Signature, Site, one_input,
+    Attributes, AttributesMut, Differentiable, Initial, Layer, LayerType, Signature, Site, kept, one_input,
     one_input_of,
 };
 use crate::{Error, Shape};
-use bantam_kernels::conv2d::Geometry;
+use bantam_kernels::{self as kernels, conv2d::Geometry};
 
 /// `[In]` times a kernel of `[In, units]`, plus a bias of `[units]`: a convolution of one-pixel images, because that
 /// runs on weights that are packed already and allocates nothing.
@@ -25,9 +25,9 @@ impl Dense {
         Dense { bias: false, ..self }
     }
 
-    fn geometry(&self, site: &Site<'_>) -> Result<Geometry, Error> {
-        let [batch, features] = one_input_of(site.inputs)?;
-        Ok(Geometry::dense(batch, features, self.units)?)
+    /// For a batch `[N, In]`.
+    fn geometry(&self, [batch, features]: [usize; 2]) -> Result<Geometry, kernels::Error> {
+        Geometry::dense(batch, features, self.units)
     }
 }
 
@@ -52,14 +52,14 @@ impl Layer for Dense {
         if units == 0 {
             return Err(bantam_kernels::Error::ZeroSize { what: "units" }.into());
         }
-        Geometry::dense(1, features, units)?;
+        kept(&self.geometry([1, features]))?;
         Ok(Signature::of(&[units])
             .weight("kernel", &[features, units], Initial::Drawn { fan_in: features, fan_out: units })
             .bias(self.bias, units))
     }
 
     fn lower(&self, site: &Site<'_>) -> Result<ConvolutionStep, Error> {
-        Ok(ConvolutionStep::new(&self.geometry(site)?, site))
+        Ok(ConvolutionStep::new(kept(&self.geometry(one_input_of(site.inputs)?))?, site))
     }
 }
 
@@ -67,6 +67,6 @@ impl Differentiable for Dense {
     type TrainingStep = ConvolutionTraining;
 
     fn lower_for_training(&self, site: &Site<'_>) -> Result<ConvolutionTraining, Error> {
-        Ok(ConvolutionTraining::new(&self.geometry(site)?, site))
+        Ok(ConvolutionTraining::new(kept(&self.geometry(one_input_of(site.inputs)?))?, site))
     }
 }

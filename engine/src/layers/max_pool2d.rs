@@ -2,7 +2,7 @@ use super::conv2d::{Conv2d, Conv2dPool, Conv2dPoolTraining};
 use super::layer_type::Joined;
 use super::{
     Attributes, AttributesMut, Backward, Differentiable, Forward, Layer, LayerType, Signature, Site, Step,
-    TrainingStep, elements_of_one, one_input_of,
+    TrainingStep, elements_of_one, kept, one_input_of,
 };
 use crate::layers::conv2d::grad_activation;
 use crate::memory::heap::boxed;
@@ -78,7 +78,7 @@ impl Layer for MaxPool2d {
 
     fn signature(&self, inputs: &[Shape]) -> Result<Signature, Error> {
         let [h, w, c] = one_input_of(inputs)?;
-        let [_, output @ ..] = self.geometry([1, h, w, c])?.output();
+        let [_, output @ ..] = kept(&self.geometry([1, h, w, c]))?.output();
         Ok(Signature::of(&output))
     }
 

@@ -247,7 +247,15 @@ pub(crate) fn gradients<'b, const N: usize>(
 /// # Errors
 /// There are others.
 pub(crate) fn one_input_of<const N: usize>(inputs: &[Shape]) -> Result<[usize; N], Error> {
-    one_input(inputs)?.array("input")
+    match inputs {
+        [input] => input.array("input"),
+        _ => Err(Error::Inputs { expected: "one", got: inputs.len() }),
+    }
+}
+
+/// What a kernel gave, where it lies: large values that are moved out of a result are copied there.
+pub(crate) fn kept<T>(result: &Result<T, bantam_kernels::Error>) -> Result<&T, Error> {
+    result.as_ref().map_err(|&error| error.into())
 }
 
 /// Elements of a batch `[N, H, W, C]`.

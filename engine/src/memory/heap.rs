@@ -43,7 +43,10 @@ impl Claims {
 
 /// Room for so many more.
 pub(crate) fn reserve<T>(list: &mut Vec<T>, more: usize) -> Result<(), Error> {
-    list.try_reserve_exact(more).map_err(|_| out_of_memory(more, size_of::<T>()))
+    match list.try_reserve_exact(more) {
+        Ok(()) => Ok(()),
+        Err(_) => Err(Error::OutOfMemory { bytes: more.saturating_mul(size_of::<T>()) }),
+    }
 }
 
 /// One more of a list.
@@ -105,10 +108,4 @@ pub(crate) fn probe(bytes: usize) -> bool {
     let free = list.try_reserve_exact(bytes.div_ceil(size_of::<u64>())).is_ok();
     black_box(list);
     free
-}
-
-#[cold]
-#[inline(never)]
-fn out_of_memory(count: usize, size: usize) -> Error {
-    Error::OutOfMemory { bytes: count.saturating_mul(size) }
 }

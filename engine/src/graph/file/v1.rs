@@ -33,7 +33,6 @@ pub(super) fn checksum(bytes: &[u8]) -> u64 {
 pub(super) fn read<'m>(mut table: Attributes<'m>, mut weights: Arrays<'m>) -> Result<Model<'m>, Error> {
     let mut inputs = heap::list(1)?;
     inputs.push(shape(&mut table));
-    table.check()?;
     let (mut count, mut rest) = (0, table);
     while rest.more() {
         Entry::read(&mut rest)?;

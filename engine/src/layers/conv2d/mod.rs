@@ -7,7 +7,7 @@ pub(crate) use forward::ConvolutionStep;
 pub(crate) use pool::{Conv2dPool, Conv2dPoolTraining};
 
 use super::{
-    Attributes, AttributesMut, Differentiable, Initial, Layer, LayerType, Signature, Site, one_input_of,
+    Attributes, AttributesMut, Differentiable, Initial, Layer, LayerType, Signature, Site, kept, one_input_of,
 };
 use crate::{Error, Shape};
 use bantam_kernels as kernels;
@@ -113,10 +113,6 @@ impl Conv2d {
         let geometry = Geometry::with_groups(input, kernel, filters, stride, padding, dilation, groups)?;
         Ok(if self.direct_only || direct_only { geometry.direct_only() } else { geometry })
     }
-
-    pub(super) fn geometry_at(&self, site: &Site<'_>) -> Result<Geometry, Error> {
-        Ok(self.geometry(one_input_of(site.inputs)?, site.direct_only)?)
-    }
 }
 
 impl Layer for Conv2d {
@@ -156,7 +152,8 @@ impl Layer for Conv2d {
 
     fn signature(&self, inputs: &[Shape]) -> Result<Signature, Error> {
         let [h, w, c] = one_input_of(inputs)?;
-        let geometry = self.geometry([1, h, w, c], false)?;
+        let geometry = self.geometry([1, h, w, c], false);
+        let geometry = kept(&geometry)?;
         let ([_, output @ ..], weights) = (geometry.output(), geometry.weights());
         let [kh, kw, cin, _] = weights;
         let (fan_in, fan_out) = (kh * kw * cin, kh * kw * self.filters);
@@ -166,7 +163,8 @@ impl Layer for Conv2d {
     }
 
     fn lower(&self, site: &Site<'_>) -> Result<ConvolutionStep, Error> {
-        Ok(ConvolutionStep::new(&self.geometry_at(site)?, site))
+        let geometry = self.geometry(one_input_of(site.inputs)?, site.direct_only);
+        Ok(ConvolutionStep::new(kept(&geometry)?, site))
     }
 }
 
@@ -174,6 +172,7 @@ impl Differentiable for Conv2d {
     type TrainingStep = ConvolutionTraining;
 
     fn lower_for_training(&self, site: &Site<'_>) -> Result<ConvolutionTraining, Error> {
-        Ok(ConvolutionTraining::new(&self.geometry_at(site)?, site))
+        let geometry = self.geometry(one_input_of(site.inputs)?, site.direct_only);
+        Ok(ConvolutionTraining::new(kept(&geometry)?, site))
     }
 }

@@ -3,7 +3,8 @@ use super::backward::ConvolutionBackward;
 use super::forward::Weights;
 use crate::Error;
 use crate::layers::{
-    Backward, Forward, MaxPool2d, Site, Step, TrainingStep, elements, elements_of_one, room,
+    Backward, Forward, MaxPool2d, Site, Step, TrainingStep, elements, elements_of_one, kept, one_input_of,
+    room,
 };
 use crate::memory::buffer::whole_lines;
 use crate::parallel::{Threads, WORTH_SHARING, each_chunk, for_each_part};
@@ -25,9 +26,10 @@ pub(crate) struct Conv2dPool {
 impl Conv2dPool {
     pub fn new(conv: &Conv2d, pool: &MaxPool2d, site: &Site<'_>) -> Result<Conv2dPool, Error> {
         let Site { isa, threads, activation, .. } = *site;
-        let map = conv.geometry_at(site)?;
+        let map = conv.geometry(one_input_of(site.inputs)?, site.direct_only);
+        let map = kept(&map)?;
         let halves = [pool.window, pool.stride] == [[2, 2]; 2];
-        let pool = pool.geometry(map.output())?.cropped();
+        let pool = kept(&pool.geometry(map.output()))?.cropped();
         let stripes = Stripes::new(isa, map.cropped(pool.seen()), pool, halves);
         let scratch_len = threads.count().saturating_mul(stripes.scratch_len);
         let overwrites = isa == Isa::SCALAR && !threads.are_more_than(1) && stripes.stay_behind();
