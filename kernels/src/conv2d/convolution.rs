@@ -69,7 +69,7 @@ impl Convolution {
             Algorithm::Winograd(tile) if has_tiles(isa) => {
                 Forward::Winograd(Winograd::new(isa, geometry, tile)?)
             }
-            Algorithm::RowTiles if has_tiles(isa) => Forward::RowTiles(RowTiles::new(isa, geometry)?),
+            Algorithm::RowTiles if RowTiles::run_on(isa) => Forward::RowTiles(RowTiles::new(isa, geometry)?),
             Algorithm::RowPairs => Forward::RowPairs(RowPairs::new(isa, geometry)?),
             Algorithm::Direct => Forward::Direct(Direct { isa, geometry: *geometry }),
             Algorithm::Winograd(_) | Algorithm::RowTiles => return Err(Error::NotWinograd),
@@ -122,11 +122,11 @@ impl Convolution {
     /// such code for the algorithm and the shape.
     pub fn pooled(self) -> Option<Convolution> {
         match self.0 {
-            Forward::RowTiles(tiles) if has_tiles(tiles.isa) => {
+            Forward::RowTiles(tiles) if RowTiles::run_on(tiles.isa) => {
                 Some(Convolution(Forward::RowTiles(tiles.pooled()?)))
             }
             Forward::Direct(direct)
-                if has_tiles(direct.isa) && pooled::fits(direct.isa, &direct.geometry) =>
+                if pooled::runs_on(direct.isa) && pooled::fits(direct.isa, &direct.geometry) =>
             {
                 Some(Convolution(Forward::DirectPooled(direct)))
             }
@@ -182,7 +182,7 @@ impl Convolution {
     pub fn packed_len(&self) -> usize {
         match &self.0 {
             Forward::Winograd(winograd) if has_tiles(winograd.isa) => winograd.packed_len(),
-            Forward::RowTiles(tiles) if has_tiles(tiles.isa) => tiles.packed_len(),
+            Forward::RowTiles(tiles) if RowTiles::run_on(tiles.isa) => tiles.packed_len(),
             Forward::Direct(direct) | Forward::DirectPooled(direct) if !takes_plain_weights(direct.isa) => {
                 packed_len(direct.isa, &direct.geometry)
             }
@@ -198,7 +198,7 @@ impl Convolution {
     pub fn pack(&self, weights: &[f32], packed: &mut [f32]) -> Result<(), Error> {
         match &self.0 {
             Forward::Winograd(winograd) if has_tiles(winograd.isa) => winograd.pack(weights, packed),
-            Forward::RowTiles(tiles) if has_tiles(tiles.isa) => tiles.pack(weights, packed),
+            Forward::RowTiles(tiles) if RowTiles::run_on(tiles.isa) => tiles.pack(weights, packed),
             Forward::Direct(direct) | Forward::DirectPooled(direct) if !takes_plain_weights(direct.isa) => {
                 pack(direct.isa, &direct.geometry, weights, packed)
             }
@@ -214,7 +214,7 @@ impl Convolution {
     pub fn scratch_len(&self) -> usize {
         match &self.0 {
             Forward::Winograd(winograd) if has_tiles(winograd.isa) => winograd.forward_scratch_len(),
-            Forward::RowTiles(tiles) if has_tiles(tiles.isa) => tiles.scratch_len(),
+            Forward::RowTiles(tiles) if RowTiles::run_on(tiles.isa) => tiles.scratch_len(),
             Forward::RowPairs(pairs) => pairs.scratch_len(),
             _ => 0,
         }
@@ -253,14 +253,14 @@ impl Convolution {
             Forward::Winograd(winograd) if has_tiles(winograd.isa) => {
                 winograd.forward_between(pitches, input, packed, bias, activation, output, scratch)
             }
-            Forward::RowTiles(tiles) if has_tiles(tiles.isa) => {
+            Forward::RowTiles(tiles) if RowTiles::run_on(tiles.isa) => {
                 tiles.forward_between(pitches, input, packed, bias, activation, output, scratch)
             }
             Forward::RowPairs(pairs) => pairs.forward(input, packed, bias, activation, output, scratch),
             Forward::Direct(Direct { isa, geometry }) => {
                 forward_between(*isa, geometry, pitches, input, packed, bias, activation, output)
             }
-            Forward::DirectPooled(Direct { isa, geometry }) if has_tiles(*isa) => {
+            Forward::DirectPooled(Direct { isa, geometry }) if pooled::runs_on(*isa) => {
                 pooled::forward(*isa, geometry, input, packed, bias, activation, output)
             }
             Forward::Winograd(_) | Forward::RowTiles(_) | Forward::DirectPooled(_) => Err(Error::NotWinograd),

@@ -125,7 +125,7 @@ impl Tiles<'_> {
             // SAFETY: the caller's promise, for a part of the list.
             unsafe {
                 match list.len() {
-                    1 => tiles.tile::<S, 1, V, P>(simd, list),
+                    1 if R > 1 => tiles.tile::<S, 1, V, P>(simd, list),
                     2 if R > 2 => tiles.tile::<S, 2, V, P>(simd, list),
                     3 if R > 3 => tiles.tile::<S, 3, V, P>(simd, list),
                     4 if R > 4 => tiles.tile::<S, 4, V, P>(simd, list),
@@ -221,19 +221,20 @@ impl Tiles<'_> {
                         k += 4;
                     }
                 }
-                while k < end {
+                // Counted, so that the compiler knows that these are three at the most.
+                let rest = if S::PRODUCTS_BY_LANE { reach.run % 4 } else { reach.run };
+                for i in 0..rest {
                     simd.prefetch(fetch.next);
                     fetch.next = fetch.next.wrapping_add(fetch.step);
                     let w = next_weights::<S, V, P>(simd, &mut weights, step);
                     for r in 0..R {
-                        let x = simd.splat(*reads[r].add(k));
+                        let x = simd.splat(*reads[r].add(k + i));
                         for p in 0..P {
                             for v in 0..V {
                                 sums[r][p][v] = simd.mul_add(x, w[p][v], sums[r][p][v]);
                             }
                         }
                     }
-                    k += 1;
                 }
                 for weights in &mut weights {
                     *weights = weights.wrapping_add((reach.weight_pitch - reach.run) * step);

@@ -17,6 +17,10 @@ impl<const T: usize, const R: usize> Operation for Pack<'_, T, R> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
+        // Asked of a constant, so that no code is made for those that there are no such tiles of.
+        if const { !matches!(S::TILE, Tile::R6V4) } {
+            return;
+        }
         let RowTiles { geometry, form, .. } = *self.tiles;
         let [rows, window, channels, features] = geometry.weights();
         let stride = geometry.axes[1].stride;
