@@ -120,6 +120,26 @@ impl Tiles<'_> {
     #[inline(always)]
     pub unsafe fn compiled<S: Simd, const R: usize, const V: usize, const P: usize>(&self, simd: S) {
         let mut tiles = *self;
+        // Narrow panels are rare, and on small computers their code is worth more than a position.
+        if const { !S::MASKS && V < S::TILE.vectors() } {
+            for list in self.list.chunks(R) {
+                let mut even = [list[list.len() - 1]; R];
+                even[..list.len()].copy_from_slice(list);
+                // SAFETY: the caller's promise, for a part of the list; the last position is computed again.
+                unsafe {
+                    match list.len() {
+                        1 if R > 1 => tiles.tile::<S, 1, V, P>(simd, &even),
+                        2 if R > 2 => tiles.tile::<S, 2, V, P>(simd, &even),
+                        3 | 4 if R > 4 => tiles.tile::<S, 4, V, P>(simd, &even),
+                        5 | 6 if R > 6 => tiles.tile::<S, 6, V, P>(simd, &even),
+                        _ => tiles.tile::<S, R, V, P>(simd, &even),
+                    }
+                }
+                tiles.fetch.next =
+                    tiles.fetch.next.wrapping_add(self.reach.rows * self.reach.run * self.fetch.step);
+            }
+            return;
+        }
         for part in split(self.list.len(), R) {
             let list = &self.list[part];
             // SAFETY: the caller's promise, for a part of the list.
@@ -221,19 +241,23 @@ impl Tiles<'_> {
                         k += 4;
                     }
                 }
-                // Counted, so that the compiler knows that these are three at the most.
-                let rest = if S::PRODUCTS_BY_LANE { reach.run % 4 } else { reach.run };
-                for i in 0..rest {
-                    simd.prefetch(fetch.next);
-                    fetch.next = fetch.next.wrapping_add(fetch.step);
-                    let w = next_weights::<S, V, P>(simd, &mut weights, step);
-                    for r in 0..R {
-                        let x = simd.splat(*reads[r].add(k + i));
-                        for p in 0..P {
-                            for v in 0..V {
-                                sums[r][p][v] = simd.mul_add(x, w[p][v], sums[r][p][v]);
+                if S::PRODUCTS_BY_LANE {
+                    // At most three, without a loop.
+                    if k < end {
+                        add_one::<S, R, V, P>(simd, &reads, k, &mut weights, step, &mut sums);
+                        if k + 1 < end {
+                            add_one::<S, R, V, P>(simd, &reads, k + 1, &mut weights, step, &mut sums);
+                            if k + 2 < end {
+                                add_one::<S, R, V, P>(simd, &reads, k + 2, &mut weights, step, &mut sums);
                             }
                         }
+                    }
+                } else {
+                    while k < end {
+                        simd.prefetch(fetch.next);
+                        fetch.next = fetch.next.wrapping_add(fetch.step);
+                        add_one::<S, R, V, P>(simd, &reads, k, &mut weights, step, &mut sums);
+                        k += 1;
                     }
                 }
                 for weights in &mut weights {
@@ -281,6 +305,32 @@ unsafe fn next_weights<S: Simd, const V: usize, const P: usize>(
         *weights = weights.wrapping_add(step);
     }
     w
+}
+
+/// Adds to the sums of each position the product of its number `k` and the next weights.
+///
+/// # Safety
+/// As [`next_weights`]; each of `reads` is followed by more than `k` numbers.
+#[inline(always)]
+unsafe fn add_one<S: Simd, const R: usize, const V: usize, const P: usize>(
+    simd: S,
+    reads: &[*const f32; R],
+    k: usize,
+    weights: &mut [*const f32; P],
+    step: usize,
+    sums: &mut [[[S::Vector; V]; P]; R],
+) {
+    // SAFETY: the caller's promise.
+    let w = unsafe { next_weights::<S, V, P>(simd, weights, step) };
+    for r in 0..R {
+        // SAFETY: the caller's promise.
+        let x = simd.splat(unsafe { *reads[r].add(k) });
+        for p in 0..P {
+            for v in 0..V {
+                sums[r][p][v] = simd.mul_add(x, w[p][v], sums[r][p][v]);
+            }
+        }
+    }
 }
 
 /// Adds to the sums of each position the product of its lane `L` and the next weights.

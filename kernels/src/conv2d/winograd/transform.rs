@@ -1,7 +1,8 @@
 use super::super::activation::Activation;
 use super::super::geometry::span;
 use super::super::window::{panels, vector};
-use super::{Map, points};
+use super::Map;
+use super::points::{self, Filter, MOST_POINTS, Points};
 use crate::simd::{Operation, Simd};
 use core::ops::Range;
 
@@ -92,23 +93,48 @@ impl<const T: usize> Operation for FilterToPoints<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let filter = self.0;
+        if S::MASKS {
+            self.0.transform::<S, T>(simd, const { &Points::<T>::FILTER });
+        } else {
+            simd.call(AnyFilterToPoints(self.0, &Points::<T>::FILTER));
+        }
+    }
+}
+
+/// The same for all sizes, where code is worth more than the time that it takes once.
+struct AnyFilterToPoints<'a>(TransformFilter<'a>, &'static Filter);
+
+impl Operation for AnyFilterToPoints<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let AnyFilterToPoints(source, filter) = self;
+        source.transform::<S, MOST_POINTS>(simd, filter);
+    }
+}
+
+impl TransformFilter<'_> {
+    /// By a filter's transform to `MOST` points along a side, or fewer.
+    #[inline(always)]
+    fn transform<S: Simd, const MOST: usize>(self, simd: S, transform: &Filter) {
+        let filter = self;
+        let points = transform.points();
         let whole = filter.features.next_multiple_of(S::LANES);
-        let pitch = filter.packed.len() / (T * T);
+        let pitch = filter.packed.len() / (points * points);
         assert!(filter.weights.len() == 9 * filter.channels * filter.features);
         assert!(filter.channels * whole <= pitch);
         for panel in panels::<S>(whole / S::LANES) {
             let width = panel.len() * S::LANES;
             for channel in 0..filter.channels {
                 for vector in panel.clone() {
-                    let mut columns = [[simd.splat(0.0); 3]; T];
+                    let mut columns = [[simd.splat(0.0); 3]; MOST];
                     for kx in 0..3 {
                         let mut taps = [simd.splat(0.0); 3];
                         for (ky, weight) in taps.iter_mut().enumerate() {
                             // SAFETY: the length of the weights was checked above.
                             *weight = unsafe { filter.tap(simd, ky * 3 + kx, channel, vector * S::LANES) };
                         }
-                        let column = points::filter::<S, T, 3>(simd, &taps);
+                        let column: [_; MOST] = transform.transform(simd, &taps);
                         for (row, &sample) in columns.iter_mut().zip(&column) {
                             row[kx] = sample;
                         }
@@ -116,14 +142,14 @@ impl<const T: usize> Operation for FilterToPoints<'_, T> {
                     let at = panel.start * S::LANES * filter.channels
                         + channel * width
                         + (vector - panel.start) * S::LANES;
-                    for (i, row) in columns.iter().enumerate() {
-                        let row = points::filter::<S, T, 3>(simd, row);
-                        for (j, &sample) in row.iter().enumerate() {
+                    for (i, row) in columns.iter().enumerate().take(points) {
+                        let row: [_; MOST] = transform.transform(simd, row);
+                        for (j, &sample) in row.iter().enumerate().take(points) {
                             // SAFETY: each point has `pitch` elements, in panels of `width`
                             // for each channel.
                             unsafe {
                                 let packed = filter.packed.as_mut_ptr();
-                                simd.store(packed.add((i * T + j) * pitch + at), sample);
+                                simd.store(packed.add((i * points + j) * pitch + at), sample);
                             }
                         }
                     }
@@ -249,10 +275,8 @@ impl<const P: usize, const T: usize> PatchesToPoints<'_, P, T> {
             let corner = [image.cast_signed(), top, left];
             let start = input.as_ptr().wrapping_add(first);
             pixels(map, corner, start, zeros.as_ptr(), P, patch.as_flattened_mut());
-            // SAFETY: a point has `pitch` elements, enough for all tiles.
-            let mut target =
-                Target { samples: unsafe { samples.as_mut_ptr().add(slot * channels) }, pitch, n };
-            let all = target.samples;
+            let all = samples.as_mut_ptr().wrapping_add(slot * channels);
+            let mut target = Target { samples: all, pitch, n };
             if few {
                 // SAFETY: every pixel has `channels` elements.
                 unsafe { gather(patch.as_flattened(), channels, few_pixels.as_flattened_mut()) };

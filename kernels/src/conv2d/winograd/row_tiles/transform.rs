@@ -1,6 +1,6 @@
 use super::super::super::geometry::span;
 use super::super::super::window::{split, vector};
-use super::super::points;
+use super::super::points::{self, Points};
 use super::super::transform::{load, store};
 use super::{OUTPUTS, RowTiles};
 use crate::simd::{Operation, Simd, Tile};
@@ -43,7 +43,7 @@ impl<const T: usize, const R: usize> Operation for Pack<'_, T, R> {
                                 *weight = tap(stride * i + phase);
                             }
                         }
-                        let points = points::filter::<S, T, R>(simd, &taps);
+                        let points: [_; T] = const { &Points::<T>::FILTER }.transform(simd, &taps);
                         for (&point, slot) in points.iter().zip(&mut slots) {
                             simd.store(slot.as_mut_ptr(), point);
                         }
