@@ -1,4 +1,4 @@
-use crate::simd::{Operation, Scalar};
+use crate::simd::{Operation, Scalar, Simd};
 use core::fmt;
 
 /// An instruction set that this CPU has been seen to have.
@@ -90,6 +90,22 @@ impl Isa {
             #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
             Level::Simd128 => crate::simd::simd128::run(operation),
         }
+    }
+
+    /// As [`run`](Self::run), if this instruction set has vectors: of the operation no scalar code is made.
+    #[inline]
+    pub(crate) fn run_with_vectors<O: Operation>(self, operation: O) -> Option<O::Output> {
+        self.run(WithVectors(operation))
+    }
+}
+
+struct WithVectors<O>(O);
+
+impl<O: Operation> Operation for WithVectors<O> {
+    type Output = Option<O::Output>;
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> Option<O::Output> {
+        if const { S::LANES > 1 } { Some(self.0.run(simd)) } else { None }
     }
 }
 

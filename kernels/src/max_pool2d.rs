@@ -245,12 +245,15 @@ impl Maximum<'_> {
                 self.columns::<S, STRIDE, 2>(simd, window, channel, S::LANES, count);
                 channel += 2 * S::LANES;
             }
-            if window.channels - channel >= S::LANES {
+            // Where part of a vector takes several instructions, there is one copy of them.
+            if S::MASKS && window.channels - channel >= S::LANES {
                 self.columns::<S, STRIDE, 1>(simd, window, channel, S::LANES, count);
                 channel += S::LANES;
             }
-            if window.channels > channel {
-                self.columns::<S, STRIDE, 1>(simd, window, channel, window.channels - channel, count);
+            while window.channels > channel {
+                let n = S::LANES.min(window.channels - channel);
+                self.columns::<S, STRIDE, 1>(simd, window, channel, n, count);
+                channel += n;
             }
         }
     }

@@ -261,12 +261,12 @@ impl<V: Visitor> Sweep<'_, V> {
                 return;
             }
             // The same thrice, so that the usual windows are unrolled. On a scalar FPU the flash is worth
-            // more.
+            // more, and beside a computer with vectors of four are small ones.
             match window.len {
                 [2, 2] if S::LANES > 1 => {
                     self.one_by_one(simd, Window { len: [2, 2], ..window }, count, stride);
                 }
-                [3, 3] if S::LANES > 1 => {
+                [3, 3] if S::LANES > 1 && S::MASKS => {
                     self.one_by_one(simd, Window { len: [3, 3], ..window }, count, stride);
                 }
                 _ => self.one_by_one(simd, window, count, stride),
@@ -300,14 +300,19 @@ impl<V: Visitor> Sweep<'_, V> {
                 from.output += 2 * S::LANES;
                 rest -= 2 * S::LANES;
             }
-            while rest >= S::LANES {
+            // Where part of a vector takes several instructions, there is one copy of them.
+            while S::MASKS && rest >= S::LANES {
                 self.visitor.visit::<S, 1>(simd, from, S::LANES);
                 from.input += S::LANES;
                 from.output += S::LANES;
                 rest -= S::LANES;
             }
-            if rest > 0 {
-                self.visitor.visit::<S, 1>(simd, from, rest);
+            while rest > 0 {
+                let n = rest.min(S::LANES);
+                self.visitor.visit::<S, 1>(simd, from, n);
+                from.input += n;
+                from.output += n;
+                rest -= n;
             }
         }
     }

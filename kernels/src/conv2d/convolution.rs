@@ -80,7 +80,7 @@ impl Convolution {
             Algorithm::Winograd(tile) if has_tiles(isa) => {
                 Forward::Winograd(Winograd::new(isa, geometry, tile)?)
             }
-            Algorithm::RowTiles if has_tiles(isa) => Forward::RowTiles(RowTiles::new(isa, geometry)?),
+            Algorithm::RowTiles if RowTiles::run_on(isa) => Forward::RowTiles(RowTiles::new(isa, geometry)?),
             Algorithm::RowPairs => Forward::RowPairs(RowPairs::new(isa, geometry)?),
             Algorithm::Direct => Forward::Direct(Direct { isa, geometry: *geometry }),
             Algorithm::Winograd(_) | Algorithm::RowTiles => return Err(Error::NotWinograd),
@@ -141,11 +141,11 @@ impl Convolution {
     pub fn pooled(self) -> Option<Convolution> {
         match self.forward {
             _ if self.pitches != Pitches::of(self.geometry()) => None,
-            Forward::RowTiles(tiles) if has_tiles(tiles.isa) => {
+            Forward::RowTiles(tiles) if RowTiles::run_on(tiles.isa) => {
                 Some(Convolution { forward: Forward::RowTiles(tiles.pooled()?), ..self })
             }
             Forward::Direct(direct)
-                if has_tiles(direct.isa) && pooled::fits(direct.isa, &direct.geometry) =>
+                if pooled::runs_on(direct.isa) && pooled::fits(direct.isa, &direct.geometry) =>
             {
                 Some(Convolution { forward: Forward::DirectPooled(direct), ..self })
             }
@@ -222,7 +222,7 @@ impl Convolution {
     pub fn packed_len(&self) -> usize {
         match &self.forward {
             Forward::Winograd(winograd) if has_tiles(winograd.isa) => winograd.packed_len(),
-            Forward::RowTiles(tiles) if has_tiles(tiles.isa) => tiles.packed_len(),
+            Forward::RowTiles(tiles) if RowTiles::run_on(tiles.isa) => tiles.packed_len(),
             Forward::Direct(direct) | Forward::DirectPooled(direct) if !takes_plain_weights(direct.isa) => {
                 packed_len(direct.isa, &direct.geometry)
             }
@@ -238,7 +238,7 @@ impl Convolution {
     pub fn pack(&self, weights: &[f32], packed: &mut [f32]) -> Result<(), Error> {
         match &self.forward {
             Forward::Winograd(winograd) if has_tiles(winograd.isa) => winograd.pack(weights, packed),
-            Forward::RowTiles(tiles) if has_tiles(tiles.isa) => tiles.pack(weights, packed),
+            Forward::RowTiles(tiles) if RowTiles::run_on(tiles.isa) => tiles.pack(weights, packed),
             Forward::Direct(direct) | Forward::DirectPooled(direct) if !takes_plain_weights(direct.isa) => {
                 pack(direct.isa, &direct.geometry, weights, packed)
             }
@@ -254,7 +254,7 @@ impl Convolution {
     pub fn scratch_len(&self) -> usize {
         match &self.forward {
             Forward::Winograd(winograd) if has_tiles(winograd.isa) => winograd.forward_scratch_len(),
-            Forward::RowTiles(tiles) if has_tiles(tiles.isa) => tiles.scratch_len(),
+            Forward::RowTiles(tiles) if RowTiles::run_on(tiles.isa) => tiles.scratch_len(),
             Forward::RowPairs(pairs) => pairs.scratch_len(),
             _ => 0,
         }
@@ -279,7 +279,7 @@ impl Convolution {
             Forward::Winograd(winograd) if has_tiles(winograd.isa) => {
                 winograd.forward_between(pitches, input, packed, bias, activation, output, scratch)
             }
-            Forward::RowTiles(tiles) if has_tiles(tiles.isa) => {
+            Forward::RowTiles(tiles) if RowTiles::run_on(tiles.isa) => {
                 tiles.forward_between(pitches, input, packed, bias, activation, output, scratch)
             }
             Forward::RowPairs(pairs) => pairs.forward(input, packed, bias, activation, output, scratch),
@@ -290,7 +290,7 @@ impl Convolution {
             Forward::Direct(Direct { isa, geometry }) => {
                 forward_between(*isa, geometry, pitches, input, packed, bias, activation, output)
             }
-            Forward::DirectPooled(Direct { isa, geometry }) if has_tiles(*isa) => {
+            Forward::DirectPooled(Direct { isa, geometry }) if pooled::runs_on(*isa) => {
                 pooled::forward(*isa, geometry, input, packed, bias, activation, output)
             }
             Forward::Winograd(_) | Forward::RowTiles(_) | Forward::DirectPooled(_) | Forward::Gemv(_) => {

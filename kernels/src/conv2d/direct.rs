@@ -180,6 +180,11 @@ impl Operation for Correlate<'_> {
     fn run<S: Simd>(mut self, simd: S) {
         // Asked of constants, so that no code is made for the tiles of others.
         match () {
+            // Where there are vectors for certain, nobody takes scalar code for its speed.
+            () if const { S::LANES == 1 && cfg!(any(target_feature = "neon", target_feature = "simd128")) } =>
+            {
+                self.all_panels::<S, 1, 4, 1>(simd);
+            }
             () if const { matches!(S::TILE, Tile::R4V4) } => self.all_panels::<S, 4, 4, 4>(simd),
             () if const { matches!(S::TILE, Tile::R4V2) } => self.all_panels::<S, 4, 2, 8>(simd),
             () if const { matches!(S::TILE, Tile::R6V2) } => self.all_panels::<S, 6, 2, 8>(simd),
@@ -218,21 +223,21 @@ impl<'a> Correlate<'a> {
                 || self.channels.count >= CHANNELS_BY_TAPS
                     && vertical.positions * horizontal.positions <= POSITIONS
                     && (vertical.is_cut() || horizontal.is_cut());
-            let all = [vertical.unseeing(), horizontal.unseeing()];
-            if by_taps && !self.resume {
-                let ends = Ends { resume: false, finish: false };
-                self.rectangle::<S, R, V, N>(simd, all.each_ref(), ends, depth, panels.clone());
-            }
             let order = if by_taps { Order::Taps } else { Order::Positions };
-            for rows in vertical.rectangles(order) {
-                for columns in horizontal.rectangles(order) {
-                    let ends = Ends { resume: by_taps || self.resume, finish: !by_taps };
-                    self.rectangle::<S, R, V, N>(simd, [&rows, &columns], ends, depth, panels.clone());
+            let starts = by_taps && !self.resume;
+            let finishes = by_taps && self.activation != Activation::None;
+            // In one loop, so that there is one copy of the tiles.
+            for (order, ends) in [
+                (Order::NoTaps, starts.then_some(Ends { resume: false, finish: false })),
+                (order, Some(Ends { resume: by_taps || self.resume, finish: !by_taps })),
+                (Order::NoTaps, finishes.then_some(Ends { resume: true, finish: true })),
+            ] {
+                let Some(ends) = ends else { continue };
+                for rows in vertical.rectangles(order) {
+                    for columns in horizontal.rectangles(order) {
+                        self.rectangle::<S, R, V, N>(simd, [&rows, &columns], ends, depth, panels.clone());
+                    }
                 }
-            }
-            if by_taps && self.activation != Activation::None {
-                let ends = Ends { resume: true, finish: true };
-                self.rectangle::<S, R, V, N>(simd, all.each_ref(), ends, depth, panels);
             }
         }
     }
@@ -316,6 +321,8 @@ impl<'a> Correlate<'a> {
                     1 if const { V > 1 } => simd.call(Compiled::<N, 1, 1>(tiles)),
                     2 if const { V > 2 } => simd.call(Compiled::<N, 2, 1>(tiles)),
                     3 if const { V > 3 } => simd.call(Compiled::<N, 3, 1>(tiles)),
+                    // Without masks tiles are long, and on small computers.
+                    _ if const { !S::MASKS } => simd.call(Compiled::<R, V, 1>(tiles)),
                     // The usual panel is not called: that would take a twentieth of the time of few channels.
                     // SAFETY: as in `Compiled`.
                     _ => unsafe { tiles.compiled::<S, R, V, 1>(simd) },

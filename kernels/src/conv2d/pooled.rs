@@ -22,6 +22,12 @@ impl Operation for FourWindows {
     }
 }
 
+/// Whether there is such code for an instruction set, as [`RowTiles::run_on`](super::winograd::RowTiles).
+#[inline]
+pub(super) fn runs_on(isa: Isa) -> bool {
+    isa.run(FourWindows)
+}
+
 /// Whether there is such code for the shape: few products an output, an even number of rows and columns.
 pub(super) fn fits(isa: Isa, geometry: &Geometry) -> bool {
     let [rows, columns, channels, _] = geometry.weights();
@@ -30,7 +36,7 @@ pub(super) fn fits(isa: Isa, geometry: &Geometry) -> bool {
     geometry.groups == 1
         && geometry.axes.iter().all(halves)
         && rows * columns * channels <= DEPTH
-        && isa.run(FourWindows)
+        && runs_on(isa)
 }
 
 /// As [`forward`](super::forward), and to `[N, OH / 2, OW / 2, Cout]` the maxima.

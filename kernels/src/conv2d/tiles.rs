@@ -120,12 +120,32 @@ impl Tiles<'_> {
     #[inline(always)]
     pub unsafe fn compiled<S: Simd, const R: usize, const V: usize, const P: usize>(&self, simd: S) {
         let mut tiles = *self;
+        // Narrow panels are rare, and on small computers their code is worth more than a position.
+        if const { !S::MASKS && V < S::TILE.vectors() } {
+            for list in self.list.chunks(R) {
+                let mut even = [list[list.len() - 1]; R];
+                even[..list.len()].copy_from_slice(list);
+                // SAFETY: the caller's promise, for a part of the list; the last position is computed again.
+                unsafe {
+                    match list.len() {
+                        1 if R > 1 => tiles.tile::<S, 1, V, P>(simd, &even),
+                        2 if R > 2 => tiles.tile::<S, 2, V, P>(simd, &even),
+                        3 | 4 if R > 4 => tiles.tile::<S, 4, V, P>(simd, &even),
+                        5 | 6 if R > 6 => tiles.tile::<S, 6, V, P>(simd, &even),
+                        _ => tiles.tile::<S, R, V, P>(simd, &even),
+                    }
+                }
+                tiles.fetch.next =
+                    tiles.fetch.next.wrapping_add(self.reach.rows * self.reach.run * self.fetch.step);
+            }
+            return;
+        }
         for part in split(self.list.len(), R) {
             let list = &self.list[part];
             // SAFETY: the caller's promise, for a part of the list.
             unsafe {
                 match list.len() {
-                    1 => tiles.tile::<S, 1, V, P>(simd, list),
+                    1 if R > 1 => tiles.tile::<S, 1, V, P>(simd, list),
                     2 if R > 2 => tiles.tile::<S, 2, V, P>(simd, list),
                     3 if R > 3 => tiles.tile::<S, 3, V, P>(simd, list),
                     4 if R > 4 => tiles.tile::<S, 4, V, P>(simd, list),
@@ -221,19 +241,24 @@ impl Tiles<'_> {
                         k += 4;
                     }
                 }
-                while k < end {
-                    simd.prefetch(fetch.next);
-                    fetch.next = fetch.next.wrapping_add(fetch.step);
-                    let w = next_weights::<S, V, P>(simd, &mut weights, step);
-                    for r in 0..R {
-                        let x = simd.splat(*reads[r].add(k));
-                        for p in 0..P {
-                            for v in 0..V {
-                                sums[r][p][v] = simd.mul_add(x, w[p][v], sums[r][p][v]);
+                if S::PRODUCTS_BY_LANE {
+                    // At most three, without a loop.
+                    if k < end {
+                        add_one::<S, R, V, P>(simd, &reads, k, &mut weights, step, &mut sums);
+                        if k + 1 < end {
+                            add_one::<S, R, V, P>(simd, &reads, k + 1, &mut weights, step, &mut sums);
+                            if k + 2 < end {
+                                add_one::<S, R, V, P>(simd, &reads, k + 2, &mut weights, step, &mut sums);
                             }
                         }
                     }
-                    k += 1;
+                } else {
+                    while k < end {
+                        simd.prefetch(fetch.next);
+                        fetch.next = fetch.next.wrapping_add(fetch.step);
+                        add_one::<S, R, V, P>(simd, &reads, k, &mut weights, step, &mut sums);
+                        k += 1;
+                    }
                 }
                 for weights in &mut weights {
                     *weights = weights.wrapping_add((reach.weight_pitch - reach.run) * step);
@@ -280,6 +305,32 @@ unsafe fn next_weights<S: Simd, const V: usize, const P: usize>(
         *weights = weights.wrapping_add(step);
     }
     w
+}
+
+/// Adds to the sums of each position the product of its number `k` and the next weights.
+///
+/// # Safety
+/// As [`next_weights`]; each of `reads` is followed by more than `k` numbers.
+#[inline(always)]
+unsafe fn add_one<S: Simd, const R: usize, const V: usize, const P: usize>(
+    simd: S,
+    reads: &[*const f32; R],
+    k: usize,
+    weights: &mut [*const f32; P],
+    step: usize,
+    sums: &mut [[[S::Vector; V]; P]; R],
+) {
+    // SAFETY: the caller's promise.
+    let w = unsafe { next_weights::<S, V, P>(simd, weights, step) };
+    for r in 0..R {
+        // SAFETY: the caller's promise.
+        let x = simd.splat(unsafe { *reads[r].add(k) });
+        for p in 0..P {
+            for v in 0..V {
+                sums[r][p][v] = simd.mul_add(x, w[p][v], sums[r][p][v]);
+            }
+        }
+    }
 }
 
 /// Adds to the sums of each position the product of its lane `L` and the next weights.

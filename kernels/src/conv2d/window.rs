@@ -19,6 +19,8 @@ pub(crate) enum Order {
     Taps,
     /// As `Taps`, for runs of taps that are seen at the same positions.
     TapGroups,
+    /// All positions and no taps.
+    NoTaps,
 }
 
 /// A window's positions along one axis.
@@ -135,15 +137,16 @@ impl Sweep {
         })
     }
 
-    /// Every tap at every position at which it is inside, once.
+    /// Every tap at every position at which it is inside, once; or none of them.
     pub fn rectangles(self, order: Order) -> impl Iterator<Item = Segment> {
         let most = if order == Order::Taps { 1 } else { self.taps };
         let mut segments = (order == Order::Positions).then(|| self.segments());
-        let mut groups = (order != Order::Positions).then(|| self.tap_groups(most));
+        let mut groups = matches!(order, Order::Taps | Order::TapGroups).then(|| self.tap_groups(most));
+        let mut unseeing = (order == Order::NoTaps).then(|| self.unseeing());
         core::iter::from_fn(move || match (&mut segments, &mut groups) {
             (Some(segments), _) => segments.next(),
             (_, Some(groups)) => groups.next(),
-            _ => None,
+            _ => unseeing.take(),
         })
     }
 

@@ -36,6 +36,7 @@ impl Simd for Avx2 {
     type Mask = __m256;
     const LANES: usize = 8;
     const TILE: Tile = Tile::R6V2;
+    const MASKS: bool = true;
 
     #[inline(always)]
     fn call<O: Operation>(self, operation: O) -> O::Output {

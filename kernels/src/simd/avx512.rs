@@ -34,6 +34,7 @@ impl Simd for Avx512 {
     type Mask = __mmask16;
     const LANES: usize = 16;
     const TILE: Tile = Tile::R6V4;
+    const MASKS: bool = true;
 
     #[inline(always)]
     fn call<O: Operation>(self, operation: O) -> O::Output {

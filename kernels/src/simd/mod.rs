@@ -75,6 +75,9 @@ pub trait Simd: Copy {
     /// Whether a product takes any lane of a register, so that one load serves four products.
     const PRODUCTS_BY_LANE: bool = false;
 
+    /// Whether one instruction loads or stores part of a vector, if there are parts.
+    const MASKS: bool = false;
+
     /// Runs `operation` in a function of its own: compiled once for all who call it, and small enough
     /// that the compiler is not slow.
     fn call<O: Operation>(self, operation: O) -> O::Output;

@@ -47,11 +47,14 @@ impl Simd for Neon {
             // SAFETY: the caller's promise.
             return unsafe { self.load(p) };
         }
-        let mut lanes = [0.0; 4];
-        // SAFETY: at most 4 elements, all the caller's, into the 4 of `lanes`; NEON as for `neon!`.
+        // SAFETY: the caller's promise for `n` elements, of which so many are read; NEON as for `neon!`.
         unsafe {
-            p.copy_to_nonoverlapping(lanes.as_mut_ptr(), n.min(4));
-            vld1q_f32(lanes.as_ptr())
+            match n {
+                0 => vdupq_n_f32(0.0),
+                1 => vld1q_lane_f32::<0>(p, vdupq_n_f32(0.0)),
+                2 => vcombine_f32(vld1_f32(p), vdup_n_f32(0.0)),
+                _ => vld1q_lane_f32::<2>(p.add(2), vcombine_f32(vld1_f32(p), vdup_n_f32(0.0))),
+            }
         }
     }
     #[inline(always)]
@@ -65,11 +68,17 @@ impl Simd for Neon {
             // SAFETY: the caller's promise.
             return unsafe { self.store(p, v) };
         }
-        let mut lanes = [0.0; 4];
-        // SAFETY: at most 4 elements of the 4 of `lanes`, all the caller's; NEON as for `neon!`.
+        // SAFETY: the caller's promise for `n` elements, of which so many are written; NEON as for `neon!`.
         unsafe {
-            vst1q_f32(lanes.as_mut_ptr(), v);
-            lanes.as_ptr().copy_to_nonoverlapping(p, n.min(4));
+            match n {
+                0 => {}
+                1 => vst1q_lane_f32::<0>(p, v),
+                2 => vst1_f32(p, vget_low_f32(v)),
+                _ => {
+                    vst1_f32(p, vget_low_f32(v));
+                    vst1q_lane_f32::<2>(p.add(2), v);
+                }
+            }
         }
     }
     #[inline(always)]
@@ -133,6 +142,11 @@ impl Simd for Neon {
     #[inline(always)]
     fn max(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
         neon!(vmaxq_f32(a, b))
+    }
+    #[inline(always)]
+    fn max_or_nan(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        // NaN if either is, which on other CPUs takes more.
+        self.max(a, b)
     }
     #[inline(always)]
     fn min(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {

@@ -9,6 +9,7 @@ impl Simd for Scalar {
     type Mask = bool;
     const LANES: usize = 1;
     const TILE: Tile = Tile::R4V4;
+    const MASKS: bool = true;
 
     #[inline(never)]
     fn call<O: Operation>(self, operation: O) -> O::Output {

@@ -63,7 +63,7 @@ fn groups_and_dilation() {
     assert!(geometry(6, 4, 2, 2, 1).is_ok());
     for (dilation, groups) in [(2, 1), (1, 2)] {
         let g = geometry(6, 4, 1, dilation, groups).unwrap();
-        assert_eq!(Winograd::new(Isa::SCALAR, &g, Tile::F2), Err(Error::NotWinograd));
+        assert_eq!(Winograd::new(Isa::detect(), &g, Tile::F2), Err(Error::NotWinograd));
     }
 }
 

@@ -180,9 +180,10 @@ impl Winograd {
     /// For the shape of a convolution with 3×3 windows and stride 1.
     ///
     /// # Errors
-    /// The windows are not 3×3, the stride or dilation is not 1, or there are groups.
+    /// The windows are not 3×3, the stride or dilation is not 1, there are groups, or the instruction set has no
+    /// vectors.
     pub fn new(isa: Isa, geometry: &Geometry, tile: Tile) -> Result<Winograd, Error> {
-        if !Winograd::fits(geometry) {
+        if isa == Isa::SCALAR || !Winograd::fits(geometry) {
             return Err(Error::NotWinograd);
         }
         Ok(Winograd { isa, geometry: *geometry, tile })
@@ -450,46 +451,47 @@ impl Winograd {
                 samples: gradients,
             });
             let geometry = Geometry::dense(count, channels.len(), features)?;
-            self.isa.run(GradWeights::at_points(&geometry, (max, points, first), samples, gradients, sums));
+            let products = GradWeights::at_points(&geometry, (max, points, first), samples, gradients, sums);
+            self.isa.run_with_vectors(products);
         }
         let target = TransformGradient { pairs, sums, d_weights };
         let finite = match self.tile {
-            Tile::F2 => self.isa.run(target.sized::<4>()),
-            Tile::F3 => self.isa.run(target.sized::<5>()),
-            Tile::F4 => self.isa.run(target.sized::<6>()),
-            Tile::F5 => self.isa.run(target.sized::<7>()),
-            Tile::F6 => self.isa.run(target.sized::<8>()),
+            Tile::F2 => self.isa.run_with_vectors(target.sized::<4>()),
+            Tile::F3 => self.isa.run_with_vectors(target.sized::<5>()),
+            Tile::F4 => self.isa.run_with_vectors(target.sized::<6>()),
+            Tile::F5 => self.isa.run_with_vectors(target.sized::<7>()),
+            Tile::F6 => self.isa.run_with_vectors(target.sized::<8>()),
         };
-        if finite { Ok(()) } else { Err(Error::NotFinite) }
+        if finite == Some(true) { Ok(()) } else { Err(Error::NotFinite) }
     }
 
-    fn transform_filter(&self, filter: TransformFilter<'_>) {
+    fn transform_filter(&self, filter: TransformFilter<'_>) -> Option<()> {
         match self.tile {
-            Tile::F2 => self.isa.run(filter.sized::<4>()),
-            Tile::F3 => self.isa.run(filter.sized::<5>()),
-            Tile::F4 => self.isa.run(filter.sized::<6>()),
-            Tile::F5 => self.isa.run(filter.sized::<7>()),
-            Tile::F6 => self.isa.run(filter.sized::<8>()),
+            Tile::F2 => self.isa.run_with_vectors(filter.sized::<4>()),
+            Tile::F3 => self.isa.run_with_vectors(filter.sized::<5>()),
+            Tile::F4 => self.isa.run_with_vectors(filter.sized::<6>()),
+            Tile::F5 => self.isa.run_with_vectors(filter.sized::<7>()),
+            Tile::F6 => self.isa.run_with_vectors(filter.sized::<8>()),
         }
     }
 
-    fn transform_input(&self, patches: TransformPatches<'_>) {
+    fn transform_input(&self, patches: TransformPatches<'_>) -> Option<()> {
         match self.tile {
-            Tile::F2 => self.isa.run(patches.sized::<4, 4>()),
-            Tile::F3 => self.isa.run(patches.sized::<5, 5>()),
-            Tile::F4 => self.isa.run(patches.sized::<6, 6>()),
-            Tile::F5 => self.isa.run(patches.sized::<7, 7>()),
-            Tile::F6 => self.isa.run(patches.sized::<8, 8>()),
+            Tile::F2 => self.isa.run_with_vectors(patches.sized::<4, 4>()),
+            Tile::F3 => self.isa.run_with_vectors(patches.sized::<5, 5>()),
+            Tile::F4 => self.isa.run_with_vectors(patches.sized::<6, 6>()),
+            Tile::F5 => self.isa.run_with_vectors(patches.sized::<7, 7>()),
+            Tile::F6 => self.isa.run_with_vectors(patches.sized::<8, 8>()),
         }
     }
 
-    fn transform_d_output(&self, patches: TransformPatches<'_>) {
+    fn transform_d_output(&self, patches: TransformPatches<'_>) -> Option<()> {
         match self.tile {
-            Tile::F2 => self.isa.run(patches.sized::<2, 4>()),
-            Tile::F3 => self.isa.run(patches.sized::<3, 5>()),
-            Tile::F4 => self.isa.run(patches.sized::<4, 6>()),
-            Tile::F5 => self.isa.run(patches.sized::<5, 7>()),
-            Tile::F6 => self.isa.run(patches.sized::<6, 8>()),
+            Tile::F2 => self.isa.run_with_vectors(patches.sized::<2, 4>()),
+            Tile::F3 => self.isa.run_with_vectors(patches.sized::<3, 5>()),
+            Tile::F4 => self.isa.run_with_vectors(patches.sized::<4, 6>()),
+            Tile::F5 => self.isa.run_with_vectors(patches.sized::<5, 7>()),
+            Tile::F6 => self.isa.run_with_vectors(patches.sized::<6, 8>()),
         }
     }
 
@@ -529,16 +531,25 @@ impl Winograd {
             } else {
                 [&[][..]; 2]
             };
-            self.isa.run(Products { points, rows, channels, features, samples, packed, products, fetched });
+            self.isa.run_with_vectors(Products {
+                points,
+                rows,
+                channels,
+                features,
+                samples,
+                packed,
+                products,
+                fetched,
+            });
             let target = TransformOutput { map, tiles, products, bias, activation, output };
             let finite = match self.tile {
-                Tile::F2 => self.isa.run(target.sized::<4, 2>()),
-                Tile::F3 => self.isa.run(target.sized::<5, 3>()),
-                Tile::F4 => self.isa.run(target.sized::<6, 4>()),
-                Tile::F5 => self.isa.run(target.sized::<7, 5>()),
-                Tile::F6 => self.isa.run(target.sized::<8, 6>()),
+                Tile::F2 => self.isa.run_with_vectors(target.sized::<4, 2>()),
+                Tile::F3 => self.isa.run_with_vectors(target.sized::<5, 3>()),
+                Tile::F4 => self.isa.run_with_vectors(target.sized::<6, 4>()),
+                Tile::F5 => self.isa.run_with_vectors(target.sized::<7, 5>()),
+                Tile::F6 => self.isa.run_with_vectors(target.sized::<8, 6>()),
             };
-            if !finite {
+            if finite != Some(true) {
                 return Err(Error::NotFinite);
             }
         }

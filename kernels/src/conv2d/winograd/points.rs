@@ -15,6 +15,8 @@ use core::f64::consts::{FRAC_1_SQRT_2, SQRT_2};
 pub(super) struct Points<const T: usize>;
 
 const MOST_PAIRS: usize = 3;
+/// Of the largest tile, along a side.
+pub(super) const MOST_POINTS: usize = 8;
 
 /// The coefficients, in powers of x², of the product of `x² - p²` over all pairs but `left_out`.
 const fn product(points: &[f64; MOST_PAIRS], pairs: usize, left_out: usize) -> [f64; MOST_PAIRS + 1] {
@@ -217,35 +219,81 @@ fn output_transposed<S: Simd, const M: usize, const T: usize>(
     [simd.add(even, odd), simd.sub(even, odd)]
 }
 
-/// `G g`: filter taps to points. `R` is `T + 1 - M`.
-#[inline(always)]
-pub(super) fn filter<S: Simd, const T: usize, const R: usize>(simd: S, g: &[S::Vector; R]) -> [S::Vector; T] {
-    let pairs = Points::<T>::PAIRS;
-    let mut out = [g[R - 1]; T];
-    for i in 0..pairs {
-        let (p, scale) = (Points::<T>::PAIR[i], Points::<T>::SCALE[i]);
-        let mut even = simd.mul(simd.splat(scale as f32), g[0]);
-        let mut odd = simd.mul(simd.splat((scale * p) as f32), g[1]);
-        let mut power = scale * p;
-        for k in 2..R {
-            power *= p;
-            if k % 2 == 0 {
-                even = simd.mul_add(simd.splat(power as f32), g[k], even);
-            } else {
-                odd = simd.mul_add(simd.splat(power as f32), g[k], odd);
-            }
-        }
-        out[2 * i] = simd.add(even, odd);
-        let mirrored = simd.sub(even, odd);
-        out[2 * i + 1] = simd.mul(simd.splat(Points::<T>::MIRRORED as f32), mirrored);
-    }
-    if Points::<T>::ZERO == 1 {
-        out[2 * pairs] = simd.mul(simd.splat((1.0 / Points::<T>::ALL[0]) as f32), g[0]);
-    }
-    out
+/// The most taps of a filter.
+const MOST_TAPS: usize = 4;
+
+/// What a filter's transform multiplies by.
+pub(super) struct Filter {
+    points: usize,
+    pairs: usize,
+    /// Of each pair the powers from 0 on, times its scale.
+    powers: [[f32; MOST_TAPS]; MOST_PAIRS],
+    mirrored: f32,
+    /// At zero, if that is a point.
+    at_zero: Option<f32>,
 }
 
-/// `Gᵀ u`: the transpose of [`filter`].
+impl<const T: usize> Points<T> {
+    pub const FILTER: Filter = Filter {
+        points: T,
+        pairs: Self::PAIRS,
+        powers: {
+            let mut powers = [[0.0; MOST_TAPS]; MOST_PAIRS];
+            let mut i = 0;
+            while i < Self::PAIRS {
+                let (mut power, mut k) = (Self::SCALE[i], 0);
+                while k < MOST_TAPS {
+                    powers[i][k] = power as f32;
+                    power *= Self::PAIR[i];
+                    k += 1;
+                }
+                i += 1;
+            }
+            powers
+        },
+        mirrored: Self::MIRRORED as f32,
+        at_zero: if Self::ZERO == 1 { Some((1.0 / Self::ALL[0]) as f32) } else { None },
+    };
+}
+
+impl Filter {
+    /// Along one side.
+    #[inline(always)]
+    pub fn points(&self) -> usize {
+        self.points
+    }
+
+    /// `G g`: `R` filter taps to points, the first of `MOST`. `R` is `points + 1 - M`.
+    #[inline(always)]
+    pub fn transform<S: Simd, const MOST: usize, const R: usize>(
+        &self,
+        simd: S,
+        g: &[S::Vector; R],
+    ) -> [S::Vector; MOST] {
+        let mut out = [g[R - 1]; MOST];
+        for i in 0..self.pairs {
+            let powers = &self.powers[i];
+            let mut even = simd.mul(simd.splat(powers[0]), g[0]);
+            let mut odd = simd.mul(simd.splat(powers[1]), g[1]);
+            for k in 2..R {
+                if k % 2 == 0 {
+                    even = simd.mul_add(simd.splat(powers[k]), g[k], even);
+                } else {
+                    odd = simd.mul_add(simd.splat(powers[k]), g[k], odd);
+                }
+            }
+            out[2 * i] = simd.add(even, odd);
+            let mirrored = simd.sub(even, odd);
+            out[2 * i + 1] = simd.mul(simd.splat(self.mirrored), mirrored);
+        }
+        if let Some(at_zero) = self.at_zero {
+            out[2 * self.pairs] = simd.mul(simd.splat(at_zero), g[0]);
+        }
+        out
+    }
+}
+
+/// `Gᵀ u`: the transpose of [`Filter::transform`].
 #[inline(always)]
 pub(super) fn filter_transposed<S: Simd, const T: usize>(simd: S, u: &[S::Vector; T]) -> [S::Vector; 3] {
     let pairs = Points::<T>::PAIRS;
@@ -266,7 +314,7 @@ pub(super) fn filter_transposed<S: Simd, const T: usize>(simd: S, u: &[S::Vector
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::{filter, output, patch};
+    use super::{Points, output, patch};
     use crate::conv2d::winograd::Tile;
     use crate::simd::Scalar;
 
@@ -276,7 +324,7 @@ pub(super) mod tests {
 
     /// The largest `Σₚ |Aᵢₚ| |Gₚⱼ| Σₖ |Bₚₖ|`.
     pub(in super::super) fn growth<const T: usize, const M: usize, const R: usize>() -> f64 {
-        growth_of::<T, M, R>(|tap| filter(Scalar, &unit::<R>(tap)))
+        growth_of::<T, M, R>(|tap| Points::<T>::FILTER.transform(Scalar, &unit::<R>(tap)))
     }
 
     /// The same for an error of a transformed weight, without `|Gₚⱼ|`.

@@ -30,7 +30,6 @@ impl Operation for Products<'_> {
     fn run<S: Simd>(self, simd: S) {
         // Asked of constants, so that no code is made for the tiles of others.
         match () {
-            () if const { matches!(S::TILE, Tile::R4V4) } => self.all_points::<S, 4, 4, 4>(simd),
             () if const { matches!(S::TILE, Tile::R4V2) } => self.all_points::<S, 4, 2, 8>(simd),
             () if const { matches!(S::TILE, Tile::R6V2) } => self.all_points::<S, 6, 2, 8>(simd),
             () if const { matches!(S::TILE, Tile::R6V4) } => self.all_points::<S, 6, 4, 8>(simd),
@@ -88,9 +87,6 @@ impl Products<'_> {
                     let pair =
                         list.len() == 1 && fills(start..end) && panels.clone().next().is_some_and(fills);
                     match end - start {
-                        #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
-                        // SAFETY: as in `Compiled`.
-                        _ if const { S::LANES == 1 } => unsafe { tiles.by_hand() },
                         _ if pair => {
                             panels.next();
                             simd.call(Compiled::<1, V, 2>(tiles));
@@ -99,7 +95,9 @@ impl Products<'_> {
                         2 if const { V > 2 } => simd.call(Compiled::<N, 2, 1>(tiles)),
                         3 if const { V > 3 } => simd.call(Compiled::<N, 3, 1>(tiles)),
                         // SAFETY: as in `Compiled`.
-                        _ if channels <= FEW_CHANNELS => unsafe { tiles.compiled::<S, R, V, 1>(simd) },
+                        _ if S::MASKS && channels <= FEW_CHANNELS => unsafe {
+                            tiles.compiled::<S, R, V, 1>(simd)
+                        },
                         _ => simd.call(Compiled::<R, V, 1>(tiles)),
                     }
                 }

@@ -1,7 +1,8 @@
 use super::super::activation::Activation;
 use super::super::geometry::span;
 use super::super::window::{panels, vector};
-use super::{Map, points};
+use super::Map;
+use super::points::{self, Filter, MOST_POINTS, Points};
 use crate::simd::{Operation, Simd};
 use core::ops::Range;
 
@@ -92,23 +93,48 @@ impl<const T: usize> Operation for FilterToPoints<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let filter = self.0;
+        if S::MASKS {
+            self.0.transform::<S, T>(simd, const { &Points::<T>::FILTER });
+        } else {
+            simd.call(AnyFilterToPoints(self.0, &Points::<T>::FILTER));
+        }
+    }
+}
+
+/// The same for all sizes, where code is worth more than the time that it takes once.
+struct AnyFilterToPoints<'a>(TransformFilter<'a>, &'static Filter);
+
+impl Operation for AnyFilterToPoints<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let AnyFilterToPoints(source, filter) = self;
+        source.transform::<S, MOST_POINTS>(simd, filter);
+    }
+}
+
+impl TransformFilter<'_> {
+    /// By a filter's transform to `MOST` points along a side, or fewer.
+    #[inline(always)]
+    fn transform<S: Simd, const MOST: usize>(self, simd: S, transform: &Filter) {
+        let filter = self;
+        let points = transform.points();
         let whole = filter.features.next_multiple_of(S::LANES);
-        let pitch = filter.packed.len() / (T * T);
+        let pitch = filter.packed.len() / (points * points);
         assert!(filter.weights.len() == 9 * filter.channels * filter.features);
         assert!(filter.channels * whole <= pitch);
         for panel in panels::<S>(whole / S::LANES) {
             let width = panel.len() * S::LANES;
             for channel in 0..filter.channels {
                 for vector in panel.clone() {
-                    let mut columns = [[simd.splat(0.0); 3]; T];
+                    let mut columns = [[simd.splat(0.0); 3]; MOST];
                     for kx in 0..3 {
                         let mut taps = [simd.splat(0.0); 3];
                         for (ky, weight) in taps.iter_mut().enumerate() {
                             // SAFETY: the length of the weights was checked above.
                             *weight = unsafe { filter.tap(simd, ky * 3 + kx, channel, vector * S::LANES) };
                         }
-                        let column = points::filter::<S, T, 3>(simd, &taps);
+                        let column: [_; MOST] = transform.transform(simd, &taps);
                         for (row, &sample) in columns.iter_mut().zip(&column) {
                             row[kx] = sample;
                         }
@@ -116,14 +142,14 @@ impl<const T: usize> Operation for FilterToPoints<'_, T> {
                     let at = panel.start * S::LANES * filter.channels
                         + channel * width
                         + (vector - panel.start) * S::LANES;
-                    for (i, row) in columns.iter().enumerate() {
-                        let row = points::filter::<S, T, 3>(simd, row);
-                        for (j, &sample) in row.iter().enumerate() {
+                    for (i, row) in columns.iter().enumerate().take(points) {
+                        let row: [_; MOST] = transform.transform(simd, row);
+                        for (j, &sample) in row.iter().enumerate().take(points) {
                             // SAFETY: each point has `pitch` elements, in panels of `width`
                             // for each channel.
                             unsafe {
                                 let packed = filter.packed.as_mut_ptr();
-                                simd.store(packed.add((i * T + j) * pitch + at), sample);
+                                simd.store(packed.add((i * points + j) * pitch + at), sample);
                             }
                         }
                     }
@@ -159,9 +185,72 @@ impl<const P: usize, const T: usize> Operation for PatchesToPoints<'_, P, T> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         match self.0.channels.len() {
-            channels if channels < S::LANES => self.vectors_of(simd, channels),
+            channels if S::MASKS && channels < S::LANES => self.vectors_of(simd, channels),
             _ => self.vectors_of(simd, S::LANES),
         }
+    }
+}
+
+/// Elements of a vector where there are no masks, at the most.
+const FEW: usize = 4;
+
+/// A vector of `n` elements from each of `at` on. Part of a vector takes several instructions where there are no
+/// masks: there the transforms know whole ones alone, of copies.
+///
+/// # Safety
+/// `n` elements can be read at each of `at`.
+#[inline(never)]
+unsafe fn gather(at: &[*const f32], n: usize, vectors: &mut [[f32; FEW]]) {
+    for (&at, vector) in at.iter().zip(vectors) {
+        for (lane, slot) in vector.iter_mut().enumerate().take(n) {
+            // SAFETY: the caller's promise.
+            *slot = unsafe { at.add(lane).read() };
+        }
+    }
+}
+
+/// Of rows of `width` vectors the first `rows` and `columns`, `n` elements of each, to places `pitches` apart.
+///
+/// # Safety
+/// `n` elements can be written at each of the places.
+#[inline(never)]
+unsafe fn scatter(
+    vectors: &[[f32; FEW]],
+    width: usize,
+    [rows, columns, n]: [usize; 3],
+    to: *mut f32,
+    pitches: [usize; 2],
+) {
+    for (y, row) in vectors.chunks_exact(width).enumerate().take(rows) {
+        for (x, vector) in row.iter().enumerate().take(columns) {
+            for (lane, &element) in vector.iter().enumerate().take(n) {
+                // SAFETY: the caller's promise.
+                unsafe { to.add(y * pitches[0] + x * pitches[1] + lane).write(element) };
+            }
+        }
+    }
+}
+
+/// The pixels of a patch as wide as high, whose first is at `top` and `left` of an image, and `outside` for those
+/// that are not in it.
+#[inline(never)]
+fn pixels(
+    map: &Map,
+    [image, top, left]: [isize; 3],
+    input: *const f32,
+    outside: *const f32,
+    width: usize,
+    patch: &mut [*const f32],
+) {
+    let [height, columns] = map.read.map(usize::cast_signed);
+    let pitch = map.pitches.read.cast_signed();
+    let mut row = input.wrapping_offset((image * height + top) * columns * pitch);
+    for (y, pixels) in (top..).zip(patch.chunks_exact_mut(width)) {
+        for (x, pixel) in (left..).zip(pixels) {
+            let is_inside = (0..height).contains(&y) && (0..columns).contains(&x);
+            *pixel = if is_inside { row.wrapping_offset(x * pitch) } else { outside };
+        }
+        row = row.wrapping_offset(columns * pitch);
     }
 }
 
@@ -176,43 +265,47 @@ impl<const P: usize, const T: usize> PatchesToPoints<'_, P, T> {
         assert!(tiles.end <= map.all_tiles() && tiles.len() * channels <= pitch);
         let shape = [map.batch, map.read[0], map.read[1], map.channels];
         assert!(input.len() == span(shape, pixel_pitch) && zeros.len() >= channels);
+        let few = !S::MASKS && channels < n;
+        let (mut few_pixels, mut few_points) = ([[[0.0; FEW]; P]; P], [[[0.0; FEW]; T]; T]);
         for (slot, tile) in tiles.enumerate() {
             let [image, tile_row, tile_column] = map.place(tile);
             let top = map.origin[0] + (tile_row * (T - 2)).cast_signed();
             let left = map.origin[1] + (tile_column * (T - 2)).cast_signed();
             let mut patch = [[zeros.as_ptr(); P]; P];
-            for (i, row) in patch.iter_mut().enumerate() {
-                let y = top + i.cast_signed();
-                if y < 0 || y >= map.read[0].cast_signed() {
-                    continue;
+            let corner = [image.cast_signed(), top, left];
+            let start = input.as_ptr().wrapping_add(first);
+            pixels(map, corner, start, zeros.as_ptr(), P, patch.as_flattened_mut());
+            let all = samples.as_mut_ptr().wrapping_add(slot * channels);
+            let mut target = Target { samples: all, pitch, n };
+            if few {
+                // SAFETY: every pixel has `channels` elements.
+                unsafe { gather(patch.as_flattened(), channels, few_pixels.as_flattened_mut()) };
+                for (pixel, copy) in patch.as_flattened_mut().iter_mut().zip(few_pixels.as_flattened()) {
+                    *pixel = copy.as_ptr();
                 }
-                for (j, pixel) in row.iter_mut().enumerate() {
-                    let x = left + j.cast_signed();
-                    if x >= 0 && x < map.read[1].cast_signed() {
-                        let at = (image * map.read[0] + y.cast_unsigned()) * map.read[1] + x.cast_unsigned();
-                        *pixel = input.as_ptr().wrapping_add(at * pixel_pitch + first);
-                    }
-                }
+                (target.samples, target.pitch) = (few_points.as_mut_ptr().cast(), FEW);
             }
             for index in 0..channels.div_ceil(n) {
                 // The last overlaps the one before it rather than being cut.
-                let channel = (index * n).min(channels - n);
-                // SAFETY: every pixel of the patch has `channels` elements, of which `n` follow `channel`; a
-                // point has `pitch` elements, enough for all tiles.
+                let channel = (index * n).min(channels.saturating_sub(n));
+                // SAFETY: `n` elements follow `channel` at every pixel of the patch, and at every point of the
+                // target.
                 unsafe {
-                    let samples = samples.as_mut_ptr().add(slot * channels + channel);
-                    let target = Target { samples, pitch, n };
                     target.two_rows::<S, P, T>(simd, &patch, channel, 0);
                     target.two_rows::<S, P, T>(simd, &patch, channel, 2);
                     target.two_rows::<S, P, T>(simd, &patch, channel, 4);
                     target.two_rows::<S, P, T>(simd, &patch, channel, 6);
                 }
             }
+            if few {
+                // SAFETY: a point has `channels` elements for the tile.
+                unsafe { scatter(few_points.as_flattened(), T, [T, T, channels], all, [T * pitch, pitch]) };
+            }
         }
     }
 }
 
-/// Where a vector's points go, `pitch` apart.
+/// Where the points of vectors go, `pitch` apart.
 struct Target {
     samples: *mut f32,
     pitch: usize,
@@ -224,7 +317,7 @@ impl Target {
     /// do not.
     ///
     /// # Safety
-    /// `n` elements can be read `channel` after each pixel of the patch, and written at each of the points.
+    /// `n` elements can be read `channel` after each pixel of the patch, and written as far after each of the points.
     #[inline(always)]
     unsafe fn two_rows<S: Simd, const P: usize, const T: usize>(
         &self,
@@ -250,7 +343,10 @@ impl Target {
             let row = points::patch::<S, P, T>(simd, row);
             for (j, &sample) in row.iter().enumerate() {
                 // SAFETY: the caller's promise.
-                unsafe { store(simd, self.samples.add(((first + i) * T + j) * self.pitch), sample, self.n) };
+                unsafe {
+                    let point = self.samples.add(((first + i) * T + j) * self.pitch + channel);
+                    store(simd, point, sample, self.n);
+                }
             }
         }
     }
@@ -280,7 +376,7 @@ impl<const T: usize, const M: usize> Operation for OutputFromPoints<'_, T, M> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> bool {
         match self.0.map.features {
-            features if features < S::LANES => self.vectors_of(simd, features),
+            features if S::MASKS && features < S::LANES => self.vectors_of(simd, features),
             _ => self.vectors_of(simd, S::LANES),
         }
     }
@@ -298,30 +394,49 @@ impl<const T: usize, const M: usize> OutputFromPoints<'_, T, M> {
         assert!(bias.is_none_or(|bias| bias.len() == features));
         let row_pitch = map.written[1] * pixel_pitch;
         let mut finite = Finite::new(simd);
+        let few = !S::MASKS && features < n;
+        let (mut few_products, mut few_outputs) = ([[[0.0; FEW]; T]; T], [[[0.0; FEW]; M]; M]);
+        let mut few_biases = [[0.0; FEW]];
+        if let (true, Some(bias)) = (few, bias) {
+            // SAFETY: there is a bias for each feature.
+            unsafe { gather(&[bias.as_ptr()], features, &mut few_biases) };
+        }
         for (slot, tile) in tiles.enumerate() {
             let [image, tile_row, tile_column] = map.place(tile);
             let (top, left) = (tile_row * M, tile_column * M);
             let (rows, columns) = (M.min(map.computed[0] - top), M.min(map.computed[1] - left));
             let first = (image * map.written[0] + top) * row_pitch + left * pixel_pitch;
+            // SAFETY: a point has `pitch` elements, enough for all tiles; rows and columns lie inside the output.
+            let (mut products, all) =
+                unsafe { (products.as_ptr().add(slot * features), output.as_mut_ptr().add(first)) };
+            let (mut pitch, mut output, mut pitches) = (pitch, all, [row_pitch, pixel_pitch]);
+            if few {
+                let mut points = [[products; T]; T];
+                for (i, point) in points.as_flattened_mut().iter_mut().enumerate() {
+                    *point = products.wrapping_add(i * pitch);
+                }
+                // SAFETY: a point has `features` elements for the tile.
+                unsafe { gather(points.as_flattened(), features, few_products.as_flattened_mut()) };
+                (products, pitch) = (few_products.as_ptr().cast(), FEW);
+                (output, pitches) = (few_outputs.as_mut_ptr().cast(), [M * FEW, FEW]);
+            }
             for index in 0..features.div_ceil(n) {
-                let feature = (index * n).min(features - n);
-                // SAFETY: there is a bias for each feature; a point has `pitch` elements, enough for all tiles;
-                // rows and columns lie inside the output.
+                let feature = (index * n).min(features.saturating_sub(n));
+                // SAFETY: there is a bias for each feature; `n` elements follow `feature` at each point and at
+                // each output.
                 unsafe {
                     let bias = match bias {
+                        Some(_) if few => load(simd, few_biases.as_ptr().cast(), n),
                         Some(bias) => load(simd, bias.as_ptr().add(feature), n),
                         None => simd.splat(0.0),
                     };
-                    let products = products.as_ptr().add(slot * features + feature);
-                    let output = output.as_mut_ptr().add(first + feature);
                     let outputs = Outputs {
-                        products,
+                        products: products.add(feature),
                         pitch,
                         bias,
                         activation,
-                        output,
-                        row_pitch,
-                        pixel_pitch,
+                        output: output.add(feature),
+                        pitches,
                         rows,
                         columns,
                         n,
@@ -329,6 +444,11 @@ impl<const T: usize, const M: usize> OutputFromPoints<'_, T, M> {
                     outputs.every_other_row::<S, T, M>(simd, 0, &mut finite);
                     outputs.every_other_row::<S, T, M>(simd, 1, &mut finite);
                 }
+            }
+            if few {
+                let written = [rows, columns, features];
+                // SAFETY: rows and columns lie inside the output.
+                unsafe { scatter(few_outputs.as_flattened(), M, written, all, [row_pitch, pixel_pitch]) };
             }
         }
         finite.all(simd)
@@ -343,8 +463,7 @@ struct Outputs<V> {
     activation: Activation,
     output: *mut f32,
     /// From one row to the next, and from one column to the next.
-    row_pitch: usize,
-    pixel_pitch: usize,
+    pitches: [usize; 2],
     rows: usize,
     columns: usize,
     n: usize,
@@ -408,15 +527,15 @@ impl<V: Copy> Outputs<V> {
         self.activation.apply(simd, &mut sums);
         // SAFETY: the caller's promise.
         unsafe {
-            let output = self.output.add(y * self.row_pitch);
+            let output = self.output.add(y * self.pitches[0]);
             if self.columns == M {
                 for (x, &sum) in sums.iter().enumerate() {
-                    store(simd, output.add(x * self.pixel_pitch), sum, self.n);
+                    store(simd, output.add(x * self.pitches[1]), sum, self.n);
                 }
             } else {
                 for (x, &sum) in sums.iter().enumerate() {
                     if x < self.columns {
-                        store(simd, output.add(x * self.pixel_pitch), sum, self.n);
+                        store(simd, output.add(x * self.pitches[1]), sum, self.n);
                     }
                 }
             }

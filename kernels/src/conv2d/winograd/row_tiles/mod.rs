@@ -113,6 +113,13 @@ impl Operation for ProductsFromMemory {
 }
 
 impl RowTiles {
+    /// Whether there are such tiles for an instruction set. Where the compiler sees that there are for none, a
+    /// program has nothing of them in it.
+    #[inline]
+    pub(in crate::conv2d) fn run_on(isa: Isa) -> bool {
+        isa.run(ProductsFromMemory)
+    }
+
     /// For the shape of a convolution.
     ///
     /// # Errors
@@ -121,7 +128,7 @@ impl RowTiles {
     pub fn new(isa: Isa, geometry: &Geometry) -> Result<RowTiles, Error> {
         let [vertical, horizontal] = geometry.axes;
         match Form::of(&horizontal) {
-            Some(form) if geometry.groups == 1 && vertical.dilation == 1 && isa.run(ProductsFromMemory) => {
+            Some(form) if geometry.groups == 1 && vertical.dilation == 1 && RowTiles::run_on(isa) => {
                 // What the scratch is less than, so that no length overflows.
                 let padded = [16, vertical.padded(), horizontal.padded(), geometry.channels_in];
                 elements("rows at the points", &padded)?;

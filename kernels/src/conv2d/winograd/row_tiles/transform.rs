@@ -1,6 +1,6 @@
 use super::super::super::geometry::span;
 use super::super::super::window::{split, vector};
-use super::super::points;
+use super::super::points::{self, Points};
 use super::super::transform::{load, store};
 use super::{OUTPUTS, RowTiles};
 use crate::simd::{Operation, Simd, Tile};
@@ -17,6 +17,10 @@ impl<const T: usize, const R: usize> Operation for Pack<'_, T, R> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
+        // Asked of a constant, so that no code is made for those that there are no such tiles of.
+        if const { !matches!(S::TILE, Tile::R6V4) } {
+            return;
+        }
         let RowTiles { geometry, form, .. } = *self.tiles;
         let [rows, window, channels, features] = geometry.weights();
         let stride = geometry.axes[1].stride;
@@ -39,7 +43,7 @@ impl<const T: usize, const R: usize> Operation for Pack<'_, T, R> {
                                 *weight = tap(stride * i + phase);
                             }
                         }
-                        let points = points::filter::<S, T, R>(simd, &taps);
+                        let points: [_; T] = const { &Points::<T>::FILTER }.transform(simd, &taps);
                         for (&point, slot) in points.iter().zip(&mut slots) {
                             simd.store(slot.as_mut_ptr(), point);
                         }
