@@ -1,7 +1,7 @@
 use super::activation::Activation;
 use super::geometry::{Geometry, Pitches, span};
 use super::pack::{packed_len, packed_transposed_len, takes_plain_weights};
-use super::tiles::{Compiled, Ends, Fetch, Panel, Reach, Tiles};
+use super::tiles::{Compiled, Ends, Panel, Prefetch, Reach, Tiles};
 use super::window::{Order, Positions, Residue, Segment, Sweep, panels, split};
 use crate::error::check;
 use crate::simd::{Operation, Simd, Tile};
@@ -302,14 +302,14 @@ impl<'a> Correlate<'a> {
                     list.len() == 1 && fills(vectors.clone()) && panels.clone().next().is_some_and(fills);
                 // Windows that are summed tap by tap read each weight once for few positions: meanwhile the next
                 // tap's come from beyond the second-level cache.
-                let fetch = if S::LANES > 1 && ends.resume {
+                let prefetch = if S::LANES > 1 && ends.resume {
                     let next = panel.weights.wrapping_add(run * step);
-                    Fetch { next, step: step.div_ceil(list.len().div_ceil(R)) }
+                    Prefetch { next, step: step.div_ceil(list.len().div_ceil(R)) }
                 } else {
-                    Fetch { next: panel.weights, step: 0 }
+                    Prefetch { next: panel.weights, step: 0 }
                 };
                 let activation = self.activation;
-                let tiles = Tiles { input, list, reach: &reach, panel: &panel, activation, fetch };
+                let tiles = Tiles { input, list, reach: &reach, panel: &panel, activation, prefetch };
                 match vectors.len() {
                     #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
                     // SAFETY: as in `Compiled`.

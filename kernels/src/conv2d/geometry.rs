@@ -261,8 +261,8 @@ impl Geometry {
         Geometry::new([batch, 1, 1, inputs], [1, 1], outputs, [1, 1], Padding::Valid)
     }
 
-    /// The same convolution, for which [`Algorithm::choose`](super::Algorithm::choose) and its like choose
-    /// direct computation alone: every product of the definition, at the rounding errors of a plain sum and up to
+    /// The same convolution, for which [`Algorithm::choose`](super::Algorithm::choose), and its siblings for the
+    /// gradients, always select direct computation: every product of the definition, at the rounding errors of a plain sum and up to
     /// the largest numbers. [`Winograd::error_bound`](super::winograd::Winograd::error_bound) tells the difference.
     pub fn direct_only(mut self) -> Geometry {
         self.direct_only = true;

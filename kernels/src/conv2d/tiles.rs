@@ -45,13 +45,13 @@ pub(super) struct Tiles<'a> {
     pub reach: &'a Reach,
     pub panel: &'a Panel,
     pub activation: Activation,
-    pub fetch: Fetch,
+    pub prefetch: Prefetch,
 }
 
 /// What is asked for in the second-level cache while a tile is computed: from the address on, with each row of
-/// weights, so many elements further. It may be nothing's.
+/// weights, so many elements further. It need not be valid.
 #[derive(Clone, Copy)]
-pub(super) struct Fetch {
+pub(super) struct Prefetch {
     pub next: *const f32,
     pub step: usize,
 }
@@ -135,8 +135,8 @@ impl Tiles<'_> {
                         _ => tiles.tile::<S, R, V, P>(simd, &even),
                     }
                 }
-                tiles.fetch.next =
-                    tiles.fetch.next.wrapping_add(self.reach.rows * self.reach.run * self.fetch.step);
+                tiles.prefetch.next =
+                    tiles.prefetch.next.wrapping_add(self.reach.rows * self.reach.run * self.prefetch.step);
             }
             return;
         }
@@ -155,8 +155,8 @@ impl Tiles<'_> {
                     _ => tiles.tile::<S, R, V, P>(simd, list),
                 }
             }
-            tiles.fetch.next =
-                tiles.fetch.next.wrapping_add(self.reach.rows * self.reach.run * self.fetch.step);
+            tiles.prefetch.next =
+                tiles.prefetch.next.wrapping_add(self.reach.rows * self.reach.run * self.prefetch.step);
         }
     }
 
@@ -221,7 +221,7 @@ impl Tiles<'_> {
         for (p, weights) in weights.iter_mut().enumerate() {
             *weights = weights.wrapping_add(p * panel.pitch);
         }
-        let mut fetch = self.fetch;
+        let mut prefetch = self.prefetch;
         for row in 0..reach.rows {
             // SAFETY: the caller's promise: `rows` runs of `run` elements from each position, and
             // as many weights in each panel, `V` vectors each.
@@ -254,8 +254,8 @@ impl Tiles<'_> {
                     }
                 } else {
                     while k < end {
-                        simd.prefetch(fetch.next);
-                        fetch.next = fetch.next.wrapping_add(fetch.step);
+                        simd.prefetch(prefetch.next);
+                        prefetch.next = prefetch.next.wrapping_add(prefetch.step);
                         add_one::<S, R, V, P>(simd, &reads, k, &mut weights, step, &mut sums);
                         k += 1;
                     }

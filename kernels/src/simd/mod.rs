@@ -63,7 +63,7 @@ impl Tile {
 
 /// A token of an instruction set and the vector operations that it gives.
 ///
-/// A value can be had only inside [`Isa::run`](crate::Isa), so everything but memory access is
+/// A value can only be obtained inside [`Isa::run`](crate::Isa), so everything but memory access is
 /// safe. Where `n` says how many elements to load or store, memory past them is not touched.
 pub trait Simd: Copy {
     type Vector: Copy;
@@ -104,7 +104,7 @@ pub trait Simd: Copy {
     /// `p` is valid for writing `n <= LANES` bytes.
     unsafe fn store_u8(self, p: *mut u8, v: Self::Vector, n: usize);
 
-    /// Asks for the cache line at `p`, which may be nothing's, in the second-level cache.
+    /// Asks for the cache line at `p`, which need not be valid, in the second-level cache.
     fn prefetch(self, _p: *const f32) {}
     /// The same in the first-level cache.
     #[allow(dead_code, reason = "Arm's scalar FPU has pools of its own")]

@@ -35,7 +35,7 @@ impl Tiles {
     /// # Safety
     /// From where a position reads the window's rows lie inside the input, from where it writes `width`
     /// elements inside the output, and behind `weights` there are as many rows of them, each of
-    /// `width` elements; so many has the bias, unless it is null.
+    /// `width` elements, as does the bias, unless it is null.
     pub unsafe fn run(mut self, width: usize) {
         // SAFETY: the caller's promise. A pair of positions is taken while there is one.
         unsafe {

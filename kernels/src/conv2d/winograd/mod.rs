@@ -56,7 +56,7 @@ impl Tile {
 
     /// The most that the transforms enlarge a rounding error: the square, for two dimensions, of the
     /// largest `Σₚ |Aᵢₚ| |Gₚⱼ| Σₖ |Bₚₖ|` over outputs `i` and taps `j`.
-    const fn growth(self) -> f64 {
+    const fn error_amplification(self) -> f64 {
         match self {
             Tile::F2 => 16.0,
             Tile::F3 => 93.0,
@@ -229,7 +229,7 @@ impl Winograd {
     pub const fn error_bound(tile: Tile, terms: usize) -> f64 {
         // Roundings along a path through the three transforms, in both dimensions, at the most.
         const TRANSFORMS: usize = 64;
-        tile.growth() * (terms + TRANSFORMS) as f64
+        tile.error_amplification() * (terms + TRANSFORMS) as f64
     }
 
     fn forward_map(&self) -> Map {

@@ -323,7 +323,7 @@ pub(super) mod tests {
     }
 
     /// The largest `Σₚ |Aᵢₚ| |Gₚⱼ| Σₖ |Bₚₖ|`.
-    pub(in super::super) fn growth<const T: usize, const M: usize, const R: usize>() -> f64 {
+    pub(in super::super) fn error_amplification<const T: usize, const M: usize, const R: usize>() -> f64 {
         growth_of::<T, M, R>(|tap| Points::<T>::FILTER.transform(Scalar, &unit::<R>(tap)))
     }
 
@@ -354,16 +354,18 @@ pub(super) mod tests {
     #[test]
     fn growth_is_as_stated() {
         let computed = [
-            growth::<4, 2, 3>(),
-            growth::<5, 3, 3>(),
-            growth::<6, 4, 3>(),
-            growth::<7, 5, 3>(),
-            growth::<8, 6, 3>(),
+            error_amplification::<4, 2, 3>(),
+            error_amplification::<5, 3, 3>(),
+            error_amplification::<6, 4, 3>(),
+            error_amplification::<7, 5, 3>(),
+            error_amplification::<8, 6, 3>(),
         ];
-        for (tile, growth) in [Tile::F2, Tile::F3, Tile::F4, Tile::F5, Tile::F6].into_iter().zip(computed) {
+        for (tile, error_amplification) in
+            [Tile::F2, Tile::F3, Tile::F4, Tile::F5, Tile::F6].into_iter().zip(computed)
+        {
             // Once for each dimension.
-            let computed = growth * growth;
-            let stated = tile.growth();
+            let computed = error_amplification * error_amplification;
+            let stated = tile.error_amplification();
             assert!(computed <= stated && stated < computed + 1.0, "{tile:?}: {computed}, stated {stated}");
         }
     }
@@ -371,13 +373,13 @@ pub(super) mod tests {
     #[test]
     fn errors_of_transformed_weights_grow_14_times_as_much_at_the_most() {
         let ratios = [
-            growth_past_filter::<4, 2>() / growth::<4, 2, 3>(),
-            growth_past_filter::<5, 3>() / growth::<5, 3, 3>(),
-            growth_past_filter::<6, 4>() / growth::<6, 4, 3>(),
-            growth_past_filter::<7, 5>() / growth::<7, 5, 3>(),
-            growth_past_filter::<8, 6>() / growth::<8, 6, 3>(),
-            growth_past_filter::<7, 4>() / growth::<7, 4, 4>(),
-            growth_past_filter::<5, 4>() / growth::<5, 4, 2>(),
+            growth_past_filter::<4, 2>() / error_amplification::<4, 2, 3>(),
+            growth_past_filter::<5, 3>() / error_amplification::<5, 3, 3>(),
+            growth_past_filter::<6, 4>() / error_amplification::<6, 4, 3>(),
+            growth_past_filter::<7, 5>() / error_amplification::<7, 5, 3>(),
+            growth_past_filter::<8, 6>() / error_amplification::<8, 6, 3>(),
+            growth_past_filter::<7, 4>() / error_amplification::<7, 4, 4>(),
+            growth_past_filter::<5, 4>() / error_amplification::<5, 4, 2>(),
         ];
         assert!(ratios.iter().all(|&ratio| ratio <= 14.0), "{ratios:?}");
     }

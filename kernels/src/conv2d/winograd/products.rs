@@ -1,5 +1,5 @@
 use super::super::activation::Activation;
-use super::super::tiles::{Compiled, Ends, Fetch, Panel, Reach, Tiles};
+use super::super::tiles::{Compiled, Ends, Panel, Prefetch, Reach, Tiles};
 use super::super::window::{Offsets, panels, split};
 use crate::simd::{Operation, Simd, Tile};
 use core::ops::Range;
@@ -53,7 +53,7 @@ impl Products<'_> {
         let steps = points * tiles * panels::<S>(vectors).count() * channels;
         // Taking turns, point by point.
         let mut fetched = fetched
-            .map(|array| Fetch { next: array.as_ptr(), step: array.len().div_ceil((steps / 2).max(1)) });
+            .map(|array| Prefetch { next: array.as_ptr(), step: array.len().div_ceil((steps / 2).max(1)) });
         let mut list = [Offsets::default(); ROWS];
         for part in split(rows, ROWS) {
             let list = &mut list[..part.len()];
@@ -61,7 +61,7 @@ impl Products<'_> {
                 *slot = Offsets { read: row * channels, write: row * features };
             }
             for point in 0..points {
-                let fetch = &mut fetched[point % 2];
+                let prefetch = &mut fetched[point % 2];
                 let mut panels = panels::<S>(vectors);
                 while let Some(Range { start, end }) = panels.next() {
                     let (first, width) = (start * S::LANES, (end - start) * S::LANES);
@@ -81,8 +81,9 @@ impl Products<'_> {
                     };
                     let activation = Activation::None;
                     let tiles =
-                        Tiles { input, list, reach: &reach, panel: &panel, activation, fetch: *fetch };
-                    fetch.next = fetch.next.wrapping_add(list.len().div_ceil(R) * channels * fetch.step);
+                        Tiles { input, list, reach: &reach, panel: &panel, activation, prefetch: *prefetch };
+                    prefetch.next =
+                        prefetch.next.wrapping_add(list.len().div_ceil(R) * channels * prefetch.step);
                     let fills = |next: Range<usize>| next.len() == V && next.end * S::LANES <= features;
                     let pair =
                         list.len() == 1 && fills(start..end) && panels.clone().next().is_some_and(fills);

@@ -60,7 +60,7 @@ impl RowPairs {
     /// so with a filter's magnitudes, 2⁶⁰ at the most, all sums stay below `|bias| + 2¹²⁶`. Samples below 2⁵⁰ always
     /// pass.
     pub const fn error_bound(channels: usize) -> f64 {
-        // The transforms enlarge an error fourfold at most: the root of F(2×2)'s growth. A sum goes
+        // The transforms enlarge an error fourfold at most: the root of F(2×2)'s amplification. A sum goes
         // through two points of three taps each, and the transforms round less than 16 times.
         4.0 * (6 * channels + 16) as f64
     }

@@ -80,8 +80,8 @@ impl Form {
         self.points() + self.plain() / OUTPUTS
     }
 
-    /// As [`Tile::growth`](super::Tile), for one dimension.
-    const fn growth(self) -> f64 {
+    /// As [`Tile::error_amplification`](super::Tile), for one dimension.
+    const fn error_amplification(self) -> f64 {
         match self {
             Form::Three => 13.0,
             Form::SevenByTwo => 23.0,
@@ -153,7 +153,7 @@ impl RowTiles {
         // Roundings along a path through the three transforms, at the most.
         const TRANSFORMS: usize = 32;
         // The sums of both phases are one.
-        self.form.growth() * (self.depth() + TRANSFORMS) as f64
+        self.form.error_amplification() * (self.depth() + TRANSFORMS) as f64
     }
 
     /// Multiplications of an image for each pair of channels.
@@ -340,14 +340,18 @@ impl RowTiles {
 
 #[cfg(test)]
 mod tests {
-    use super::super::points::tests::growth;
+    use super::super::points::tests::error_amplification;
     use super::Form;
 
     #[test]
     fn growth_is_as_stated() {
-        let computed = [growth::<6, 4, 3>(), growth::<7, 4, 4>(), growth::<5, 4, 2>()];
+        let computed = [
+            error_amplification::<6, 4, 3>(),
+            error_amplification::<7, 4, 4>(),
+            error_amplification::<5, 4, 2>(),
+        ];
         for (form, computed) in [Form::Three, Form::SevenByTwo, Form::ThreeByTwo].into_iter().zip(computed) {
-            let stated = form.growth();
+            let stated = form.error_amplification();
             assert!(computed <= stated && stated < computed + 1.0, "{form:?}: {computed}, stated {stated}");
         }
     }
