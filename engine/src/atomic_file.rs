@@ -1,4 +1,4 @@
-use crate::Error;
+use crate::error::Error;
 use std::format;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::hash::{BuildHasher, RandomState};

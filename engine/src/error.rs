@@ -1,5 +1,4 @@
-use crate::Shape;
-use crate::memory::heap::boxed;
+use crate::shape::Shape;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -279,24 +278,6 @@ impl Error {
                 Error::NotFinite { what, sample: samples + sample, index, got }
             }
             other => other,
-        }
-    }
-
-    /// [`Error::Rank`], or that there is no memory for it.
-    pub(crate) fn rank(what: &'static str, expected: usize, got: Shape) -> Error {
-        boxed(got).map_or_else(|error| error, |got| Error::Rank { what, expected, got })
-    }
-
-    /// [`Error::NotFlat`], or that there is no memory for it.
-    pub(crate) fn not_flat(got: Shape) -> Error {
-        boxed(got).map_or_else(|error| error, |got| Error::NotFlat { got })
-    }
-
-    /// [`Error::Shape`], or that there is no memory for it.
-    pub(crate) fn shape(what: &'static str, expected: Shape, got: Shape) -> Error {
-        match (boxed(expected), boxed(got)) {
-            (Ok(expected), Ok(got)) => Error::Shape { what, expected, got },
-            (Err(error), _) | (_, Err(error)) => error,
         }
     }
 }

@@ -24,6 +24,7 @@ mod layers;
 mod loss;
 mod memory;
 mod metrics;
+mod mismatch;
 mod optimizer;
 mod parallel;
 mod plan;

@@ -1,5 +1,8 @@
+use crate::error::Error;
+use crate::graph::Model;
+use crate::layers::{Layer, Softmax};
 use crate::metrics::argmax;
-use crate::{Error, Layer, Model, Shape, Softmax};
+use crate::shape::Shape;
 use bantam_kernels::loss;
 
 /// What training makes small.

@@ -1,6 +1,6 @@
 //! Work in parts. How it is parted never changes a result: each part has outputs of its own.
 
-use crate::Error;
+use crate::error::Error;
 use core::ops::Range;
 
 /// How many threads share work. Without the feature `parallel` it is one, and the compiler leaves out what would part

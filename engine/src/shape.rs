@@ -1,4 +1,4 @@
-use crate::Error;
+use bantam_kernels::Error;
 use core::fmt;
 
 /// The sizes of a tensor's dimensions, outermost first. All are at least one, and an `f32` array
@@ -26,17 +26,17 @@ impl Shape {
     /// There are too many dimensions, one is zero, or their product is too large.
     pub fn new(dims: &[usize]) -> Result<Shape, Error> {
         if dims.len() > Shape::MAX_RANK {
-            return Err(Error::TooMany { what: "dimensions", max: Shape::MAX_RANK, got: dims.len() });
+            return Err(Error::OutOfRange { what: "dimensions", max: Shape::MAX_RANK, got: dims.len() });
         }
         let mut bytes = size_of::<f32>();
         for &dim in dims {
             if dim == 0 {
-                return Err(bantam_kernels::Error::ZeroSize { what: "dimension" }.into());
+                return Err(Error::ZeroSize { what: "dimension" });
             }
             bytes = bytes
                 .checked_mul(dim)
                 .filter(|&bytes| bytes <= isize::MAX as usize)
-                .ok_or(bantam_kernels::Error::TooLarge { what: "tensor" })?;
+                .ok_or(Error::TooLarge { what: "tensor" })?;
         }
         let mut shape = Shape { rank: dims.len(), ..Shape::SCALAR };
         shape.dims[..dims.len()].copy_from_slice(dims);
@@ -64,7 +64,7 @@ impl Shape {
     /// As [`Shape::new`].
     pub fn with_batch(&self, batch: usize) -> Result<Shape, Error> {
         if batch == 0 {
-            return Err(Error::Empty { what: "batch" });
+            return Err(Error::ZeroSize { what: "batch" });
         }
         let mut dims = [batch; Shape::MAX_RANK + 1];
         dims[1..=self.rank].copy_from_slice(self.dims());
@@ -77,16 +77,6 @@ impl Shape {
         let mut shape = Shape { rank: rest.len(), ..Shape::SCALAR };
         shape.dims[..rest.len()].copy_from_slice(rest);
         Some((batch, shape))
-    }
-
-    /// The sizes as an array, if there are `N`.
-    pub(crate) fn array<const N: usize>(&self, what: &'static str) -> Result<[usize; N], Error> {
-        self.dims().try_into().map_err(|_| Error::rank(what, N, *self))
-    }
-
-    /// Checks that a tensor has this shape.
-    pub(crate) fn require(&self, what: &'static str, got: Shape) -> Result<(), Error> {
-        if *self == got { Ok(()) } else { Err(Error::shape(what, *self, got)) }
     }
 }
 

@@ -1,5 +1,6 @@
+use crate::error::Error;
 use crate::memory::heap;
-use crate::{Error, Shape};
+use crate::shape::Shape;
 use alloc::vec::Vec;
 
 /// Numbers and their shape, row-major: the last dimension's elements lie side by side.

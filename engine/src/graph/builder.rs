@@ -1,11 +1,14 @@
 use super::model::{Blueprint, Model, in_layer};
-use crate::layers::{AttributesMut, Differentiable, Initial};
-use crate::memory::heap;
-use crate::{
-    Add, AveragePool2d, BatchNormalization, Concatenate, Conv2d, Dense, DepthwiseConv2d, Dropout, Error,
-    Flatten, GlobalAveragePool2d, GlobalMaxPool2d, HardSigmoid, HardSwish, Initializer, LayerType, LeakyRelu,
-    MaxPool2d, Multiply, Relu, Relu6, SeparableConv2d, Shape, Sigmoid, Silu, Softmax, Tanh, ZeroPadding2d,
+use crate::error::Error;
+use crate::graph::Initializer;
+use crate::layers::{
+    Add, AttributesMut, AveragePool2d, BatchNormalization, Concatenate, Conv2d, Dense, DepthwiseConv2d,
+    Differentiable, Dropout, Flatten, GlobalAveragePool2d, GlobalMaxPool2d, HardSigmoid, HardSwish, Initial,
+    LayerType, LeakyRelu, MaxPool2d, Multiply, Relu, Relu6, SeparableConv2d, Sigmoid, Silu, Softmax, Tanh,
+    ZeroPadding2d,
 };
+use crate::memory::heap;
+use crate::shape::Shape;
 use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;

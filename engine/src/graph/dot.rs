@@ -1,5 +1,5 @@
 use super::summary::thousands;
-use crate::Model;
+use crate::graph::Model;
 use alloc::format;
 use alloc::string::String;
 use core::fmt::{self, Write};

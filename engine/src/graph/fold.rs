@@ -3,9 +3,12 @@
 use super::Model;
 use super::model::{Blueprint, in_layer};
 use super::node::Node;
-use crate::layers::{AttributesMut, Layer};
+use crate::error::Error;
+use crate::graph::Parameter;
+use crate::layers::{
+    AttributesMut, BatchNormalization, Conv2d, Dense, DepthwiseConv2d, Layer, SeparableConv2d,
+};
 use crate::memory::heap;
-use crate::{BatchNormalization, Conv2d, Dense, DepthwiseConv2d, Error, Parameter, SeparableConv2d};
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::mem;
@@ -198,7 +201,7 @@ fn copy<T: Clone>(values: &[T]) -> Result<Vec<T>, Error> {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Model, Sequential};
+    use crate::graph::{Model, Sequential};
 
     /// With the second of two nodes using the weights of the first.
     fn sharing(net: Sequential, [first, second]: [usize; 2]) -> Model<'static> {

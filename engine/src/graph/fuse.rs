@@ -1,9 +1,9 @@
 //! Which layers run as one step, and what need not run at all.
 
 use super::Model;
-use crate::layers::{Arrange, CopyStep, Joined, PassesOn, Site, Source, Step, TrainingStep};
+use crate::error::Error;
+use crate::layers::{Arrange, CopyStep, Joined, LayerType, PassesOn, Site, Source, Step, TrainingStep};
 use crate::memory::heap::{self, Claims};
-use crate::{Error, LayerType};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bantam_kernels::conv2d::Activation;

@@ -1,7 +1,7 @@
 use super::Model;
+use crate::error::{Error, ModelFileProblem};
 use crate::layers::{Attributes, AttributesMut};
 use crate::memory::heap;
-use crate::{Error, ModelFileProblem};
 use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;

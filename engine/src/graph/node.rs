@@ -1,5 +1,5 @@
-use crate::layers::Attributes;
-use crate::{Layer, LayerType, Shape};
+use crate::layers::{Attributes, Layer, LayerType};
+use crate::shape::Shape;
 use alloc::borrow::Cow;
 use core::ops::Range;
 

@@ -1,6 +1,7 @@
 use super::builder::{Drafts, Place};
+use crate::error::Error;
+use crate::graph::{Initializer, Model};
 use crate::layers::Differentiable;
-use crate::{Error, Initializer, Model};
 
 /// A model described layer by layer: a [`GraphBuilder`](crate::GraphBuilder) of one chain.
 /// [`build`](Sequential::build) checks the shapes and draws the weights.

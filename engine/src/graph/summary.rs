@@ -1,4 +1,4 @@
-use crate::Model;
+use crate::graph::Model;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;

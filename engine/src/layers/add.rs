@@ -3,10 +3,10 @@ use super::{
     Attributes, AttributesMut, Backward, Differentiable, Forward, Layer, LayerType, Signature, Site, Step,
     TrainingStep, several_inputs,
 };
-use crate::{Error, Shape};
-use bantam_kernels::Isa;
+use crate::error::Error;
+use crate::shape::Shape;
 use bantam_kernels::conv2d::Activation;
-use bantam_kernels::elementwise;
+use bantam_kernels::{Isa, elementwise};
 
 /// The sum of two inputs or more of one shape, up to [`MAX_INPUTS`](crate::MAX_INPUTS), element by element.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

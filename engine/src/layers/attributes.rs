@@ -1,6 +1,7 @@
+use crate::error::{Error, ModelFileProblem};
 use crate::memory::heap;
-use crate::{Error, ModelFileProblem, Padding};
 use alloc::vec::Vec;
+use bantam_kernels::conv2d::Padding;
 
 /// Attributes of a layer as a model's file has them: little-endian, without gaps.
 ///

@@ -2,8 +2,9 @@ use super::{
     Attributes, AttributesMut, Backward, Differentiable, Forward, Layer, Signature, Site, Step, TrainingStep,
     elements_of_one, one_input,
 };
+use crate::error::Error;
 use crate::parallel::{Threads, for_each_images};
-use crate::{Error, Shape};
+use crate::shape::Shape;
 use bantam_kernels::Isa;
 use bantam_kernels::avg_pool2d::{self, Geometry};
 use bantam_kernels::conv2d::Padding;

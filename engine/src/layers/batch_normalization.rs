@@ -3,7 +3,8 @@ use super::{
     Attributes, AttributesMut, Backward, Differentiable, Forward, Initial, Layer, LayerType, Port, Signature,
     Site, Step, TrainingStep, gradients, matrix, one_input,
 };
-use crate::{Error, Shape};
+use crate::error::Error;
+use crate::shape::Shape;
 use bantam_kernels::conv2d::Activation;
 use bantam_kernels::{Isa, channels, reduce};
 

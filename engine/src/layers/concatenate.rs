@@ -2,7 +2,8 @@ use super::{
     Attributes, AttributesMut, Backward, Differentiable, Forward, Layer, LayerType, MAX_INPUTS, Port, Read,
     Schedule, Signature, Site, Slice, Source, Step, TrainingStep, matrix, several_inputs,
 };
-use crate::{Error, Shape};
+use crate::error::Error;
+use crate::shape::Shape;
 use bantam_kernels::channels;
 
 /// The channels of two inputs or more, up to [`MAX_INPUTS`](crate::MAX_INPUTS), beside each other: `[…, C1]`, `[…, C2]`,

@@ -3,7 +3,8 @@ use super::{
     Attributes, AttributesMut, Differentiable, Initial, Layer, LayerType, Signature, Site, kept, one_input,
     one_input_of,
 };
-use crate::{Error, Shape};
+use crate::error::Error;
+use crate::shape::Shape;
 use bantam_kernels::{self as kernels, conv2d::Geometry};
 
 /// `[In]` times a kernel of `[In, units]`, plus a bias of `[units]`: a convolution of one-pixel images, because that

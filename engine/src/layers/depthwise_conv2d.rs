@@ -3,8 +3,9 @@ use super::{
     Attributes, AttributesMut, Backward, Differentiable, Forward, Initial, Layer, LayerType, Signature, Site,
     Step, TrainingStep, elements_of_one, gradients, one_input,
 };
+use crate::error::Error;
 use crate::parallel::{Threads, WORTH_SHARING, for_each_images, join};
-use crate::{Error, Shape};
+use crate::shape::Shape;
 use bantam_kernels::conv2d::{Activation, Padding};
 use bantam_kernels::depthwise_conv2d::{Depthwise, Geometry};
 use bantam_kernels::{Isa, reduce};

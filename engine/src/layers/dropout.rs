@@ -2,7 +2,8 @@ use super::{
     Attributes, AttributesMut, Backward, Differentiable, Forward, Layer, LayerType, PassesOn, Signature,
     Site, Step, TrainingStep, one_input,
 };
-use crate::{Error, Shape};
+use crate::error::Error;
+use crate::shape::Shape;
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 

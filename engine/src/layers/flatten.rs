@@ -2,7 +2,8 @@ use super::{
     Attributes, AttributesMut, Backward, Differentiable, Forward, Layer, LayerType, PassesOn, Signature,
     Site, Step, TrainingStep, one_input,
 };
-use crate::{Error, Shape};
+use crate::error::Error;
+use crate::shape::Shape;
 
 /// All dimensions of a sample in one: `[H, W, C]` to `[H · W · C]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

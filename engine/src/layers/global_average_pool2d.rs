@@ -1,6 +1,7 @@
 use super::average_pool2d::AveragePool2dStep;
 use super::{Attributes, AttributesMut, Differentiable, Layer, Signature, Site, one_input};
-use crate::{Error, Shape};
+use crate::error::Error;
+use crate::shape::Shape;
 use bantam_kernels::avg_pool2d::Geometry;
 use bantam_kernels::conv2d::Padding;
 
@@ -57,5 +58,5 @@ impl Differentiable for GlobalAveragePool2d {
 pub(super) fn one_pixel(image: Shape, keep_dims: bool) -> Result<Shape, Error> {
     let [_, _, channels] = image.array("input")?;
     let dims = [1, 1, channels];
-    Shape::new(if keep_dims { &dims } else { &dims[2..] })
+    Ok(Shape::new(if keep_dims { &dims } else { &dims[2..] })?)
 }

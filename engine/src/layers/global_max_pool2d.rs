@@ -3,8 +3,9 @@ use super::{
     Attributes, AttributesMut, Backward, Differentiable, Forward, Layer, Signature, Site, Step, TrainingStep,
     one_input,
 };
+use crate::error::Error;
 use crate::parallel::{Threads, for_each_images};
-use crate::{Error, Shape};
+use crate::shape::Shape;
 use bantam_kernels::{Isa, global_max_pool2d};
 
 /// The maximum of each channel over all pixels, `[H, W, C]` to `[C]`. The gradient goes in equal shares to all pixels

@@ -1,5 +1,5 @@
 use super::map::Map;
-use crate::Error;
+use crate::error::Error;
 use bantam_kernels::elementwise;
 
 /// `min(max(0, x + 3), 6) / 6`, Keras 3's `Activation("hard_sigmoid")`; earlier ones had another slope.

@@ -1,5 +1,5 @@
 use super::map::Map;
-use crate::Error;
+use crate::error::Error;
 use bantam_kernels::elementwise;
 
 /// `x · min(max(0, x + 3), 6) / 6`, Keras's `Activation("hard_swish")` (Howard et al., "Searching for MobileNetV3",

@@ -1,5 +1,5 @@
 use super::{Attributes, CopyStep, Differentiable, Layer, Schedule, Signature, Site, Step, TrainingStep};
-use crate::Error;
+use crate::error::Error;
 use crate::memory::heap::boxed;
 use alloc::boxed::Box;
 use bantam_kernels::conv2d::Activation;

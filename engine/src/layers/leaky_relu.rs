@@ -1,6 +1,6 @@
 use super::map::Map;
 use super::{Attributes, AttributesMut};
-use crate::Error;
+use crate::error::Error;
 use bantam_kernels::elementwise;
 
 /// `x` if it is positive, else `slope · x` (Maas et al., "Rectifier Nonlinearities Improve Neural Network Acoustic

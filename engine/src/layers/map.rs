@@ -4,7 +4,8 @@ use super::{
     Attributes, AttributesMut, Backward, Differentiable, Forward, Layer, LayerType, Signature, Site, Step,
     TrainingStep, one_input,
 };
-use crate::{Error, Shape};
+use crate::error::Error;
+use crate::shape::Shape;
 use bantam_kernels::Isa;
 use bantam_kernels::conv2d::Activation;
 use bantam_kernels::elementwise::{self, Function, GradientAt};

@@ -4,10 +4,11 @@ use super::{
     Attributes, AttributesMut, Backward, Differentiable, Forward, Layer, LayerType, Signature, Site, Step,
     TrainingStep, elements_of_one, kept, one_input_of,
 };
+use crate::error::Error;
 use crate::layers::conv2d::grad_activation;
 use crate::memory::heap::boxed;
 use crate::parallel::{Threads, for_each_chunk, for_each_chunk2};
-use crate::{Error, Shape};
+use crate::shape::Shape;
 use alloc::boxed::Box;
 use bantam_kernels::conv2d::{Activation, Padding};
 use bantam_kernels::max_pool2d::{self, Geometry};

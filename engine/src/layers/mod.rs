@@ -65,8 +65,9 @@ pub use step::{Backward, BackwardRows, Forward, Port, Site, Step, TrainingStep};
 pub use tanh::Tanh;
 pub use zero_padding2d::ZeroPadding2d;
 
+use crate::error::Error;
 use crate::memory::heap;
-use crate::{Error, Shape};
+use crate::shape::Shape;
 use alloc::vec::Vec;
 use bantam_kernels::conv2d::Activation;
 
@@ -167,7 +168,7 @@ pub enum Initial {
 impl Signature {
     /// Without weights, for an output of these sizes.
     pub fn of(output: &[usize]) -> Signature {
-        Signature { output: Shape::new(output), weights: Vec::new() }
+        Signature { output: Shape::new(output).map_err(Error::from), weights: Vec::new() }
     }
 
     /// The same, for an output of that shape.
@@ -197,7 +198,7 @@ impl Signature {
 
     #[inline(never)] // One copy, whatever a layer adds.
     fn add(&mut self, name: &'static str, sizes: &[usize], initial: Initial, learns: bool) {
-        let added = Shape::new(sizes).and_then(|shape| {
+        let added = Shape::new(sizes).map_err(Error::from).and_then(|shape| {
             if self.weights.len() == MAX_WEIGHTS {
                 let (what, max) = ("weights of a layer", MAX_WEIGHTS);
                 return Err(Error::TooMany { what, max, got: max + 1 });

@@ -2,7 +2,8 @@ use super::{
     Attributes, AttributesMut, Backward, Differentiable, Forward, Layer, Signature, Site, Step, TrainingStep,
     two_inputs,
 };
-use crate::{Error, Shape};
+use crate::error::Error;
+use crate::shape::Shape;
 use bantam_kernels::{Isa, channels};
 
 /// The product of two inputs of one shape, element by element; or of a map `[H, W, C]` and a factor for each of its

@@ -1,7 +1,7 @@
 //! The steps of a plan in their order, before they have places in an arena.
 
 use super::{Port, Step};
-use crate::Error;
+use crate::error::Error;
 use crate::memory::buffer::whole_lines;
 use crate::memory::heap;
 use crate::memory::lifetimes::{Lifetime, peak};

@@ -4,8 +4,9 @@ use super::{
     Attributes, AttributesMut, Backward, Differentiable, Forward, Initial, Layer, LayerType, Signature, Site,
     Step, TrainingStep, gradients, one_input,
 };
+use crate::error::Error;
 use crate::memory::buffer::{split_lines, whole_lines};
-use crate::{Error, Shape};
+use crate::shape::Shape;
 use bantam_kernels::conv2d::{Activation, Geometry, Padding};
 use bantam_kernels::depthwise_conv2d;
 

@@ -1,5 +1,5 @@
 use super::map::Map;
-use crate::Error;
+use crate::error::Error;
 use bantam_kernels::elementwise;
 
 /// `x / (1 + exp(-x))`, also known as swish, Keras's `Activation("silu")` (Ramachandran et al., "Searching for Activation

@@ -2,7 +2,8 @@ use super::{
     Attributes, AttributesMut, Backward, Differentiable, Forward, Layer, Signature, Site, Step, TrainingStep,
     one_input,
 };
-use crate::{Error, Shape};
+use crate::error::Error;
+use crate::shape::Shape;
 use bantam_kernels::softmax;
 
 /// Softmax over the last dimension: `exp(x) / sum(exp(x))`.

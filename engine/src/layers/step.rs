@@ -1,5 +1,6 @@
+use crate::error::Error;
 use crate::parallel::Threads;
-use crate::{Error, Shape};
+use crate::shape::Shape;
 use bantam_kernels::Isa;
 use bantam_kernels::conv2d::Activation;
 use core::ops::Range;

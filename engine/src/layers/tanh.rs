@@ -1,5 +1,5 @@
 use super::map::Map;
-use crate::Error;
+use crate::error::Error;
 use bantam_kernels::elementwise;
 
 /// The hyperbolic tangent, Keras's `Activation("tanh")`.

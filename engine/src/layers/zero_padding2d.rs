@@ -2,7 +2,8 @@ use super::{
     Attributes, AttributesMut, Backward, Differentiable, Forward, Layer, Signature, Site, Step, TrainingStep,
     one_input,
 };
-use crate::{Error, Shape};
+use crate::error::Error;
+use crate::shape::Shape;
 use bantam_kernels::channels;
 
 /// Zeros around a map, `[H, W, C]` to `[top + H + bottom, left + W + right, C]`.

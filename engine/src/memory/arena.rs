@@ -1,4 +1,5 @@
-use crate::{Buffer, Error};
+use crate::error::Error;
+use crate::memory::buffer::Buffer;
 
 /// Memory that a plan was made for: a session's own or the caller's.
 pub(crate) enum Arena<'a> {

@@ -1,4 +1,4 @@
-use crate::Error;
+use crate::error::Error;
 use alloc::vec::Vec;
 use bantam_kernels::CacheLine;
 use core::ops::{Deref, DerefMut};

@@ -1,6 +1,6 @@
 //! What is claimed from a heap that may have no room: an error takes the place of an abort.
 
-use crate::Error;
+use crate::error::Error;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;

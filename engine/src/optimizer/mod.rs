@@ -8,7 +8,7 @@ pub use adam::Adam;
 pub use rmsprop::RmsProp;
 pub use sgd::Sgd;
 
-use crate::Error;
+use crate::error::Error;
 use crate::memory::heap;
 use alloc::boxed::Box;
 use alloc::vec::Vec;

@@ -1,5 +1,5 @@
 use super::{Optimizer, Rule, check_epsilon, check_rate, check_share};
-use crate::Error;
+use crate::error::Error;
 use alloc::boxed::Box;
 use bantam_kernels::{Isa, optimizer};
 

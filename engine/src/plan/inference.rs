@@ -1,11 +1,13 @@
 use super::Options;
+use crate::error::Error;
+use crate::graph::Model;
 use crate::graph::fuse::{Operation, Operations, Reads};
 use crate::layers::{Read, Schedule, Scheduled, Site, Source, matrix, whole};
 use crate::memory::buffer::{check_len, end_of};
 use crate::memory::heap::{self, Claims};
 use crate::memory::lifetimes::{Placed, place};
 use crate::parallel::Threads;
-use crate::{Error, Model, Shape};
+use crate::shape::Shape;
 use alloc::vec::Vec;
 use bantam_kernels::Isa;
 use bantam_kernels::conv2d::Activation;

@@ -1,13 +1,15 @@
 use super::Options;
 use super::inference::{Layout, Shapes, Table};
+use crate::error::Error;
+use crate::graph::Model;
 use crate::graph::fuse::{Operation, Operations};
 use crate::layers::{MAX_INPUTS, MAX_WEIGHTS, PassesOn, Source, TrainingStep};
-use crate::loss::Criterion;
+use crate::loss::{Criterion, Loss};
 use crate::memory::buffer::{check_len, end_of};
 use crate::memory::heap;
 use crate::memory::lifetimes::{Lifetime, needed_at, peak, place};
 use crate::optimizer::Rule;
-use crate::{Error, Loss, Model, Shape};
+use crate::shape::Shape;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bantam_kernels::Isa;

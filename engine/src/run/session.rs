@@ -1,9 +1,11 @@
 use super::carve::carve;
+use crate::error::Error;
+use crate::graph::Model;
 use crate::layers::{Forward, MAX_INPUTS, Scheduled, Source};
 use crate::memory::arena::{self, Arena};
 use crate::memory::buffer::Buffer;
 use crate::plan::inference::Layout;
-use crate::{Error, Model, Options, Plan};
+use crate::plan::{Options, Plan};
 
 /// A model made ready to run by its [`Plan`]: weights prepared for the instruction set, memory for up to so many samples
 /// at a time.

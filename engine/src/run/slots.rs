@@ -1,6 +1,8 @@
 use super::training_session::fingerprint;
 use crate::checksum::Checksum;
-use crate::{Error, Model, TrainingSession};
+use crate::error::Error;
+use crate::graph::Model;
+use crate::run::TrainingSession;
 use alloc::borrow::Cow;
 use core::ops::Range;
 use embedded_storage::nor_flash::{NorFlash, NorFlashError, NorFlashErrorKind};

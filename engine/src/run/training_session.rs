@@ -1,14 +1,17 @@
 use super::carve::carve;
 use super::session::check_finite;
 use crate::checksum::Checksum;
+use crate::error::Error;
+use crate::graph::Model;
 use crate::layers::{Backward, BackwardRows, Forward, MAX_INPUTS, MAX_WEIGHTS, Scheduled, Source};
 use crate::loss::Criterion;
 use crate::memory::arena::Arena;
 use crate::memory::buffer::Buffer;
+use crate::metrics::Evaluation;
 use crate::optimizer::Rule;
+use crate::plan::TrainingPlan;
 use crate::plan::training::{Base, Gradient, Learnt, Trained, TrainingLayout};
 use crate::tensor::check_len;
-use crate::{Error, Evaluation, Model, TrainingPlan};
 use bantam_kernels::conv2d::Activation;
 use bantam_kernels::elementwise;
 use core::ops::Range;

@@ -1,10 +1,11 @@
 //! The walk backwards over a recording.
 
 use super::{Gradients, Is, Source, Tape, Var};
+use crate::error::Error;
 use crate::layers::{Backward, CopyStep, MAX_INPUTS, MAX_WEIGHTS, TrainingStep};
 use crate::memory::buffer::Buffer;
 use crate::memory::heap::boxed;
-use crate::{Error, Shape};
+use crate::shape::Shape;
 use alloc::vec::Vec;
 use bantam_kernels::conv2d::Activation;
 use bantam_kernels::elementwise;

@@ -1,5 +1,5 @@
 use super::{Buffers, Is, Tape, Var};
-use crate::Error;
+use crate::error::Error;
 
 /// What a backward pass leaves: gradients and values. It borrows nothing, so that the parameters
 /// may be changed.

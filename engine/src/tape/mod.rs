@@ -8,16 +8,17 @@ mod operations;
 pub use gradients::Gradients;
 pub use model::Mode;
 
+use crate::error::Error;
 use crate::layers::{
-    AddStep, Differentiable, Dropout, Flatten, Forward, MAX_INPUTS, MAX_WEIGHTS, MultiplyStep, Relu,
-    Signature, Site, Softmax, TrainingStep,
+    AddStep, Conv2d, Dense, Differentiable, Dropout, Flatten, Forward, MAX_INPUTS, MAX_WEIGHTS, MaxPool2d,
+    MultiplyStep, Relu, Signature, Site, Softmax, TrainingStep,
 };
 use crate::loss::{fill_one_hot, is_class};
 use crate::memory::buffer::Buffer;
 use crate::memory::heap::{self, boxed};
 use crate::parallel::Threads;
+use crate::shape::Shape;
 use crate::tensor::check_len;
-use crate::{Conv2d, Dense, Error, MaxPool2d, Shape};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bantam_kernels::Isa;

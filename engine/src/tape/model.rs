@@ -1,11 +1,14 @@
 use super::{Tape, Var};
+use crate::error::Error;
+use crate::graph::Model;
 use crate::graph::fuse::Operations;
 use crate::layers::Source;
 use crate::memory::heap;
+use crate::optimizer::Optimizer;
 use crate::parallel::Threads;
 use crate::plan::inference::Shapes;
+use crate::tape::Gradients;
 use crate::tensor::check_len;
-use crate::{Error, Gradients, Model, Optimizer};
 use alloc::vec::Vec;
 use bantam_kernels::Isa;
 

@@ -1,5 +1,6 @@
-use crate::tensor::check_len;
-use crate::{Error, Shape, Tensor};
+use crate::error::Error;
+use crate::shape::Shape;
+use crate::tensor::{Tensor, check_len};
 
 /// Samples to learn from, read one at a time into memory that the reader is given.
 pub trait Dataset {

@@ -1,9 +1,12 @@
 //! Plans and sessions of a trainer's batch size, optimiser, loss, instruction set and threads.
 
 use super::Trainer;
+use crate::error::Error;
+use crate::graph::Model;
 use crate::memory::arena::{self, Arena};
 use crate::memory::buffer::Buffer;
-use crate::{Error, Model, TrainingPlan, TrainingSession};
+use crate::plan::TrainingPlan;
+use crate::run::TrainingSession;
 
 impl<'m> TrainingPlan<'m> {
     /// For steps of a trainer's batch size, with its optimiser, loss, instruction set and threads.

@@ -153,31 +153,32 @@ impl Convolution {
         }
     }
 
-    /// The same from some channels of a wider map to some channels of another, so that outputs are concatenated
-    /// without a copy: the bits stay the same. `widths` are the channels of the two maps.
+    /// Has it read some channels of a wider map and write some of another, so that outputs are concatenated without a
+    /// copy: the bits stay the same. `widths` are the channels of the two maps; its own are always possible. Gives whether
+    /// it can; if not, nothing changes.
     ///
     /// What [`forward`](Self::forward) reads then begins with the first channel of the first pixel and ends with the
     /// last of the last, `(pixels - 1) * width + channels` elements in all, and so does what it writes. What lies between
     /// the outputs stays as it is.
     ///
-    /// `None` if a width is less than the convolution's own channels, if a map would not fit memory with its padding, or if there
-    /// is no such code: there is none for [`RowPairs`] nor on the weights of a dense layer where they lie, and [`Direct`](Algorithm::Direct) computation reads from a wider map
-    /// only where windows are one column wide, dilated or in groups, and writes to one only where it does not
-    /// [pool](Self::pooled).
+    /// It cannot if a width is less than its own channels, if a map would not fit memory with its padding, or if there is
+    /// no such code: there is none for [`RowPairs`] nor on the weights of a dense layer where they lie, and
+    /// [`Direct`](Algorithm::Direct) computation reads from a wider map only where windows are one column wide, dilated or
+    /// in groups, and writes to one only where it does not [pool](Self::pooled).
     ///
     /// ```
     /// use bantam_kernels::Isa;
     /// use bantam_kernels::conv2d::{Activation, Algorithm, Convolution, Geometry, Padding};
     /// // Two pixels, whose last two channels of five are the outputs.
     /// let geometry = Geometry::new([1, 1, 2, 1], [1, 1], 2, [1, 1], Padding::Valid)?;
-    /// let convolution = Convolution::with_algorithm(Isa::SCALAR, &geometry, Algorithm::Direct)?;
-    /// let sliced = convolution.sliced([1, 5]).unwrap();
+    /// let mut convolution = Convolution::with_algorithm(Isa::SCALAR, &geometry, Algorithm::Direct)?;
+    /// assert!(convolution.slice([1, 5]));
     /// let mut map = [0.0; 10];
-    /// sliced.forward(&[3.0, 4.0], &[1.0, 2.0], None, Activation::None, &mut map[3..], &mut [])?;
+    /// convolution.forward(&[3.0, 4.0], &[1.0, 2.0], None, Activation::None, &mut map[3..], &mut [])?;
     /// assert_eq!(map, [0.0, 0.0, 0.0, 3.0, 6.0, 0.0, 0.0, 0.0, 4.0, 8.0]);
     /// # Ok::<(), bantam_kernels::Error>(())
     /// ```
-    pub fn sliced(self, widths: [usize; 2]) -> Option<Convolution> {
+    pub fn slice(&mut self, widths: [usize; 2]) -> bool {
         let geometry = self.geometry();
         let ([batch, height, width, channels], [rows, columns]) = (geometry.input(), geometry.axes);
         let [_, output_height, output_width, features] = geometry.output();
@@ -188,16 +189,20 @@ impl Convolution {
             Forward::Direct(_) => read == channels || columns.window == 1 || !geometry.has_runs(),
             Forward::Winograd(_) | Forward::RowTiles(_) => true,
         };
-        let padded = [batch, rows.padded().max(height), columns.padded().max(width), read];
-        let fits = read >= channels
-            && write >= features
-            && elements("map", &padded).is_ok()
-            && elements("map", &[batch, output_height, output_width, write]).is_ok();
-        let pitches = Pitches { read, write };
-        (has_form && fits || pitches == Pitches::of(geometry)).then_some(Convolution { pitches, ..self })
+        let maps = [
+            [batch, rows.padded().max(height), columns.padded().max(width), read],
+            [batch, output_height, output_width, write],
+        ];
+        let fits =
+            read >= channels && write >= features && maps.iter().all(|map| elements("map", map).is_ok());
+        let can = widths == [channels, features] || (has_form && fits);
+        if can {
+            self.pitches = Pitches { read, write };
+        }
+        can
     }
 
-    /// The channels of the maps that it reads and writes: those of [`sliced`](Self::sliced), or its own.
+    /// The channels of the maps that it reads and writes: those of [`slice`](Self::slice), or its own.
     pub fn widths(&self) -> [usize; 2] {
         [self.pitches.read, self.pitches.write]
     }

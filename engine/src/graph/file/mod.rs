@@ -36,9 +36,10 @@ mod v1;
 
 use super::model::{Blueprint, Model};
 use crate::checksum::Checksum;
-use crate::layers::{self, Attributes};
+use crate::error::{Error, ModelFileProblem};
+use crate::layers::{self, Attributes, LayerType};
 use crate::memory::heap;
-use crate::{Error, LayerType, ModelFileProblem, Shape};
+use crate::shape::Shape;
 use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -2,10 +2,12 @@
 //! whether it is trainable, its name, a byte for its kind, and its attributes.
 
 use super::{Arrays, Blueprint, CHECKSUM, Checksum, field, shape};
-use crate::layers::Attributes;
+use crate::error::Error;
+use crate::graph::Model;
+use crate::layers::{
+    Attributes, Conv2d, Dense, Differentiable, Dropout, Flatten, LayerType, MaxPool2d, Relu, Softmax,
+};
 use crate::memory::heap;
-use crate::{Conv2d, Dense, Differentiable, Dropout, Flatten, MaxPool2d, Relu, Softmax};
-use crate::{Error, LayerType, Model};
 use alloc::borrow::Cow;
 use core::iter;
 

@@ -1,7 +1,8 @@
 use super::forward::ConvolutionStep;
-use crate::Error;
-use crate::layers::{Backward, BackwardRows, Forward, Site, Step, TrainingStep, elements, elements_of_one};
-use crate::layers::{gradients, room};
+use crate::error::Error;
+use crate::layers::{
+    Backward, BackwardRows, Forward, Site, Step, TrainingStep, elements, elements_of_one, gradients, room,
+};
 use crate::memory::buffer::{split_lines, whole_lines};
 use crate::parallel::{Threads, WORTH_SHARING, for_each_chunk, for_each_chunk_with, for_each_group, join};
 use bantam_kernels::conv2d::{Activation, Geometry, InputGradient, Parts, WeightGradient};

@@ -1,4 +1,4 @@
-use crate::Error;
+use crate::error::Error;
 use crate::layers::{Forward, Port, Site, Step};
 use crate::parallel::{Threads, WORTH_SHARING, for_each_chunk, for_each_chunk_with};
 use bantam_kernels::conv2d::{Activation, Algorithm, Convolution, Geometry};
@@ -83,14 +83,13 @@ impl Step for ConvolutionStep {
     fn slice(&mut self, port: Port, width: usize) -> bool {
         let [mut read, mut write] = self.convolution.widths();
         *(if port == Port::Output { &mut write } else { &mut read }) = width;
-        let Some(convolution) = self.convolution.sliced([read, write]) else { return false };
+        let can = self.convolution.slice([read, write]);
         #[cfg(feature = "parallel")]
         if let Some(parts) = &mut self.parts {
-            let Some(whole) = parts.whole.sliced([read, write]) else { return false };
-            parts.whole = whole;
+            // What the whole can, as many pixels can.
+            return can && parts.whole.slice([read, write]);
         }
-        self.convolution = convolution;
-        true
+        can
     }
 
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
@@ -196,8 +195,8 @@ impl Parts {
         if [kh, kw, oh, ow, seen] == [1, 1, h, w, cin]
             && let Ok(pixels) = Geometry::dense(n * h * w, cin, cout)
             // On weights that are packed: of a single pixel they might be taken as they are.
-            && let Ok(pixels) = Convolution::with_algorithm(isa, &pixels, Algorithm::Direct)
-            && let Some(pixels) = pixels.sliced(whole.widths())
+            && let Ok(mut pixels) = Convolution::with_algorithm(isa, &pixels, Algorithm::Direct)
+            && pixels.slice(whole.widths())
         {
             return Parts::of_images(threads, pixels);
         }

@@ -9,7 +9,8 @@ pub(crate) use pool::{Conv2dPool, Conv2dPoolTraining};
 use super::{
     Attributes, AttributesMut, Differentiable, Initial, Layer, LayerType, Signature, Site, kept, one_input_of,
 };
-use crate::{Error, Shape};
+use crate::error::Error;
+use crate::shape::Shape;
 use bantam_kernels as kernels;
 use bantam_kernels::conv2d::{Activation, Geometry, Padding};
 

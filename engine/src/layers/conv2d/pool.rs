@@ -1,7 +1,7 @@
 use super::Conv2d;
 use super::backward::ConvolutionBackward;
 use super::forward::Weights;
-use crate::Error;
+use crate::error::Error;
 use crate::layers::{
     Backward, Forward, MaxPool2d, Site, Step, TrainingStep, elements, elements_of_one, kept, one_input_of,
     room,

@@ -1,9 +1,10 @@
 //! Losses of predictions and targets, the mean over all elements or rows. Targets are data: their gradient is zero by
 //! definition.
 
+use crate::error::Error;
 use crate::layers::{Backward, Forward, Step, TrainingStep, matrix};
 use crate::loss::{check_probabilities, check_shares};
-use crate::{Error, Shape};
+use crate::shape::Shape;
 use bantam_kernels::loss;
 
 /// Cross-entropy of the softmax of logits over the last dimension with targets of that shape.

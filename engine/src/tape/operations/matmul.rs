@@ -1,5 +1,6 @@
+use crate::error::Error;
 use crate::layers::{Backward, Forward, Step, TrainingStep};
-use crate::{Error, Shape};
+use crate::shape::Shape;
 use bantam_kernels::matmul::{Matrix, matmul};
 
 /// The product of two matrices, each transposed first if that is said.

@@ -1,5 +1,6 @@
+use crate::error::Error;
 use crate::layers::CopyStep;
-use crate::{Error, Shape};
+use crate::shape::Shape;
 use bantam_kernels::Error as KernelError;
 
 /// The same elements in another shape.

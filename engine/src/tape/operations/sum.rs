@@ -1,4 +1,4 @@
-use crate::Error;
+use crate::error::Error;
 use crate::layers::{Backward, Forward, Step, TrainingStep};
 use bantam_kernels::{Isa, reduce};
 
