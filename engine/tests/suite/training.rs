@@ -352,7 +352,7 @@ fn bad_models_are_refused() {
     let endless = (0..5000).fold(Sequential::new([4]), |net, _| net.relu());
     assert_eq!(refused(endless), "layers: expected at most 4096, got 5000");
     let unborn = network(1).input_shape().with_batch(0).unwrap_err();
-    assert_eq!(unborn.to_string(), "batch: expected at least one, got none");
+    assert_eq!(unborn.to_string(), "batch: expected at least 1, got 0");
     assert!(matches!(network(1).node("conv9"), Err(Error::UnknownLayer { .. })));
 }
 
