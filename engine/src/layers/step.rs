@@ -14,6 +14,8 @@ pub struct Site<'a> {
     pub threads: Threads,
     /// Whether convolutions are to leave Winograd's algorithm out.
     pub direct_only: bool,
+    /// Elements of all weights of the model, which pass through the caches between two runs of a step.
+    pub model_weights: usize,
     /// What the step does with its sums at last, if the layer
     /// [takes an activation](crate::LayerType::takes_activation).
     pub activation: Activation,

@@ -136,11 +136,12 @@ impl Layout {
         let (steps, reads) = (claims.list(list.len()), claims.list(reads));
         claims.check()?;
         let mut schedule = Schedule { batch, scarce: isa == Isa::SCALAR, steps, reads };
+        let model_weights = model.parameter_count();
         let mut prepared = 0;
         for (k, operation) in list.iter().enumerate() {
             let Operation { reads, value, last_read, .. } = *operation;
             let shapes = Shapes::new(model, reads, batch)?;
-            let step = operation.lower(model, &shapes.site(isa, threads, direct_only))?;
+            let step = operation.lower(model, &shapes.site(isa, threads, direct_only, model_weights))?;
             let (first, prepared_len) = (schedule.reads.len(), step.prepared_len());
             for (input, &value) in reads.values(model).iter().enumerate() {
                 let (source, map) = (sources[value], matrix(&model.value_shape(value)).into());
@@ -235,9 +236,10 @@ impl Shapes {
         Ok(Shapes { list, inputs })
     }
 
-    pub fn site(&self, isa: Isa, threads: Threads, direct_only: bool) -> Site<'_> {
+    pub fn site(&self, isa: Isa, threads: Threads, direct_only: bool, model_weights: usize) -> Site<'_> {
         let (inputs, weights) = self.list.split_at(self.inputs);
-        Site { isa, threads, direct_only, activation: Activation::None, inputs, weights }
+        let activation = Activation::None;
+        Site { isa, threads, direct_only, model_weights, activation, inputs, weights }
     }
 }
 

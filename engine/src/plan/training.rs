@@ -301,7 +301,8 @@ impl TrainingLayout {
             }
             weights.push(TrainedWeights { parameter, learnt, gradient: None });
         }
-        let step = operation.lower_for_training(model, &shapes.site(isa, threads, direct_only))?;
+        let step = operation
+            .lower_for_training(model, &shapes.site(isa, threads, direct_only, model.parameter_count()))?;
         let output = model.value_shape(operation.value);
         let (saved_len, sample_len) = (step.saved_len(), output.elements());
         self.steps.push(Trained {

@@ -307,6 +307,7 @@ impl<'a> Tape<'a> {
             isa: self.isa(),
             threads: Threads::of_the_pool(),
             direct_only: false,
+            model_weights: 0,
             activation,
             inputs: &batches[..count],
             weights: &given[..given_count],

@@ -58,8 +58,10 @@ impl<'m> Model<'m> {
         };
         for (k, operation) in operations.list.iter().enumerate() {
             let shapes = Shapes::new(self, operation.reads, batch)?;
-            let step = operation
-                .lower_for_training(self, &shapes.site(tape.isa(), Threads::of_the_pool(), false))?;
+            let step = operation.lower_for_training(
+                self,
+                &shapes.site(tape.isa(), Threads::of_the_pool(), false, self.parameter_count()),
+            )?;
             let values = operation.reads.values(self);
             let shape = self.value_shape(operation.value);
             let mut inputs = heap::list(values.len())?;

@@ -2,7 +2,7 @@
 //!
 //! The times behind the constants are those of `cargo run --release -p bantam-benches --bin layers -- --algorithm NAME`.
 
-use super::Geometry;
+use super::geometry::{Geometry, Memory};
 use super::pack::WholeVectors;
 use super::winograd::{RowPairs, RowTiles, Tile, Winograd};
 use crate::Isa;
@@ -29,17 +29,11 @@ const TRANSFORM: usize = 8;
 /// cache: 256 channels, 7×7 pixels take 307, 281 and 176 µs with F(2×2), F(3×3) and F(4×4), with AVX2 322, 298
 /// and 199. Memory: 512 channels, 7×7 pixels take 1.2, 1.2 and 1.0 to 1.4 ms, with AVX2 1.7, 2.3 and 2.3; a
 /// core of full width with AVX-512 1.14, 1.33 and 1.45.
-const fn reading(packed: usize) -> usize {
-    // NEON's cores are often small ones, with a second-level cache of half a megabyte.
-    const SECOND_LEVEL: usize = if cfg!(target_arch = "aarch64") { 384 << 10 } else { 768 << 10 };
-    const SHARED: usize = 16 << 20;
-    let bytes = packed * size_of::<f32>();
-    if bytes <= SECOND_LEVEL {
-        1
-    } else if bytes <= SHARED {
-        2
-    } else {
-        6
+fn reading(geometry: &Geometry, packed: usize) -> usize {
+    match Memory::of(packed).max(geometry.weights_in) {
+        Memory::SecondLevel => 1,
+        Memory::Shared => 2,
+        Memory::Main => 6,
     }
 }
 
@@ -70,7 +64,7 @@ impl Algorithm {
             return scalar(geometry);
         }
         let [batch, height, width, features] = geometry.output();
-        let weights = |winograd: Winograd| reading(winograd.packed_len());
+        let weights = |winograd: Winograd| reading(geometry, winograd.packed_len());
         let rows = RowTiles::new(isa, geometry).ok();
         cheapest(isa, geometry, [batch, height, width], [geometry.channels_in, features], rows, weights)
     }
@@ -79,7 +73,7 @@ impl Algorithm {
     pub fn choose_grad_input(isa: Isa, geometry: &Geometry) -> Algorithm {
         let [batch, _, _, channels] = geometry.input();
         let [height, width] = geometry.axes.map(|axis| axis.seen_end());
-        let weights = |winograd: Winograd| reading(winograd.packed_transposed_len());
+        let weights = |winograd: Winograd| reading(geometry, winograd.packed_transposed_len());
         cheapest(isa, geometry, [batch, height, width], [geometry.channels_out, channels], None, weights)
     }
 
@@ -159,7 +153,7 @@ fn cheapest(
         let packed = rows.packed_len() as f64 * (batch * height.div_ceil(rows.block())) as f64;
         let cost = batch as f64 * rows.multiplications() * pairs
             + transforms
-            + (ROW_READING * reading(rows.packed_len())) as f64 * packed;
+            + (ROW_READING * reading(geometry, rows.packed_len())) as f64 * packed;
         if cost < best {
             (best, algorithm) = (cost, Algorithm::RowTiles);
         }

@@ -24,6 +24,31 @@ pub enum Padding {
     },
 }
 
+/// What holds weights: a cache, or the memory behind all caches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Memory {
+    SecondLevel,
+    Shared,
+    Main,
+}
+
+impl Memory {
+    /// What holds so many.
+    pub const fn of(weights: usize) -> Memory {
+        // NEON's cores are often small ones, with a second-level cache of half a megabyte.
+        const SECOND_LEVEL: usize = if cfg!(target_arch = "aarch64") { 384 << 10 } else { 768 << 10 };
+        const SHARED: usize = 16 << 20;
+        let bytes = weights.saturating_mul(size_of::<f32>());
+        if bytes <= SECOND_LEVEL {
+            Memory::SecondLevel
+        } else if bytes <= SHARED {
+            Memory::Shared
+        } else {
+            Memory::Main
+        }
+    }
+}
+
 /// One spatial axis of a sliding window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Axis {
@@ -175,6 +200,8 @@ pub struct Geometry {
     /// Vertical, horizontal.
     pub(crate) axes: [Axis; 2],
     pub(super) direct_only: bool,
+    /// Where its weights are at least when it begins.
+    pub(super) weights_in: Memory,
 }
 
 impl Geometry {
@@ -238,7 +265,15 @@ impl Geometry {
         }
         let axes = Axis::dilated_pair([height, width], kernel, stride, padding, dilation)?;
         let [rows, columns] = axes;
-        let geometry = Geometry { batch, channels_in, channels_out, groups, axes, direct_only: false };
+        let geometry = Geometry {
+            batch,
+            channels_in,
+            channels_out,
+            groups,
+            axes,
+            direct_only: false,
+            weights_in: Memory::SecondLevel,
+        };
         let ([kh, kw, ..], [cin, cout]) = (geometry.weights(), geometry.group());
         check_arrays(&[
             ("input", &geometry.input()),
@@ -266,6 +301,13 @@ impl Geometry {
     /// the largest numbers. [`Winograd::error_bound`](super::winograd::Winograd::error_bound) tells the difference.
     pub fn direct_only(mut self) -> Geometry {
         self.direct_only = true;
+        self
+    }
+
+    /// The same convolution as a layer of a net that has so many weights in all, which pass through the caches between
+    /// two runs of it: where they are many, an algorithm with few weights is [chosen](super::Algorithm::choose) sooner.
+    pub fn in_net_of(mut self, weights: usize) -> Geometry {
+        self.weights_in = Memory::of(weights);
         self
     }
 

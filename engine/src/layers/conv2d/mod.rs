@@ -105,13 +105,19 @@ impl Conv2d {
         Conv2d { direct_only: true, ..self }
     }
 
-    /// For a batch `[N, H, W, Cin]`.
-    pub(super) fn geometry(&self, input: [usize; 4], direct_only: bool) -> Result<Geometry, kernels::Error> {
+    /// For a batch `[N, H, W, Cin]`, in a model that has so many weights.
+    pub(super) fn geometry(
+        &self,
+        input: [usize; 4],
+        direct_only: bool,
+        model_weights: usize,
+    ) -> Result<Geometry, kernels::Error> {
         let Conv2d { filters, kernel, stride, dilation, groups, padding, .. } = *self;
         if filters == 0 {
             return Err(kernels::Error::ZeroSize { what: "filters" });
         }
         let geometry = Geometry::with_groups(input, kernel, filters, stride, padding, dilation, groups)?;
+        let geometry = geometry.in_net_of(model_weights);
         Ok(if self.direct_only || direct_only { geometry.direct_only() } else { geometry })
     }
 }
@@ -153,7 +159,7 @@ impl Layer for Conv2d {
 
     fn signature(&self, inputs: &[Shape]) -> Result<Signature, Error> {
         let [h, w, c] = one_input_of(inputs)?;
-        let geometry = self.geometry([1, h, w, c], false);
+        let geometry = self.geometry([1, h, w, c], false, 0);
         let geometry = kept(&geometry)?;
         let ([_, output @ ..], weights) = (geometry.output(), geometry.weights());
         let [kh, kw, cin, _] = weights;
@@ -164,7 +170,7 @@ impl Layer for Conv2d {
     }
 
     fn lower(&self, site: &Site<'_>) -> Result<ConvolutionStep, Error> {
-        let geometry = self.geometry(one_input_of(site.inputs)?, site.direct_only);
+        let geometry = self.geometry(one_input_of(site.inputs)?, site.direct_only, site.model_weights);
         Ok(ConvolutionStep::new(kept(&geometry)?, site))
     }
 }
@@ -173,7 +179,7 @@ impl Differentiable for Conv2d {
     type TrainingStep = ConvolutionTraining;
 
     fn lower_for_training(&self, site: &Site<'_>) -> Result<ConvolutionTraining, Error> {
-        let geometry = self.geometry(one_input_of(site.inputs)?, site.direct_only);
+        let geometry = self.geometry(one_input_of(site.inputs)?, site.direct_only, site.model_weights);
         Ok(ConvolutionTraining::new(kept(&geometry)?, site))
     }
 }

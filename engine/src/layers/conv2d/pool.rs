@@ -26,7 +26,7 @@ pub(crate) struct Conv2dPool {
 impl Conv2dPool {
     pub fn new(conv: &Conv2d, pool: &MaxPool2d, site: &Site<'_>) -> Result<Conv2dPool, Error> {
         let Site { isa, threads, activation, .. } = *site;
-        let map = conv.geometry(one_input_of(site.inputs)?, site.direct_only);
+        let map = conv.geometry(one_input_of(site.inputs)?, site.direct_only, site.model_weights);
         let map = kept(&map)?;
         let halves = [pool.window, pool.stride] == [[2, 2]; 2];
         let pool = kept(&pool.geometry(map.output()))?.cropped();
