@@ -24,7 +24,7 @@ const ARENA: usize = 75264 / size_of::<f32>();
 static MEMORY: ConstStaticCell<Aligned<[f32; ARENA]>> = ConstStaticCell::new(Aligned([0.0; ARENA]));
 
 #[global_allocator]
-static HEAP: Heap<{ 8 * 1024 }> = Heap::new();
+static HEAP: Heap<{ 12 * 1024 }> = Heap::new();
 
 fn residual() -> Result<bool, Error> {
     digits::read(MODEL, LAYERS, &mut MEMORY.take().0, DIGITS, &HEAP)
