@@ -192,3 +192,27 @@ fn seconds_per_image(
     });
     Ok(call / batch as f64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By the lifetimes of what they compute, no arena is smaller by more than a fiftieth.
+    #[test]
+    fn arenas_are_as_small_as_they_can_be() {
+        for net in Net::ALL {
+            let model = net.build().unwrap();
+            for isa in Isa::available() {
+                for &batch in net.batches() {
+                    let plan = Plan::new(&model, bantam::Options::new(batch).isa(isa)).unwrap();
+                    let (peak, bound) = (plan.peak_bytes(), plan.lower_bound_bytes());
+                    assert!(
+                        bound <= peak && peak * 50 <= bound * 51,
+                        "{}: {peak}, {bound}\n{plan}",
+                        net.name()
+                    );
+                }
+            }
+        }
+    }
+}
