@@ -82,7 +82,7 @@ fn slice_inputs(schedule: &mut Schedule, at: usize, needed: Option<usize>) -> Re
         if let Source::Operation(from) = source
             && schedule.slice(from, Slice { of: at, first })
             && let Some(needed) = needed
-            && schedule.needed()? > needed + schedule.worth(schedule.batch * pixels * channels)
+            && schedule.needed()? > needed.saturating_add(schedule.worth(schedule.batch * pixels * channels))
         {
             schedule.unslice(from);
         }
