@@ -146,6 +146,7 @@ pub(crate) fn for_each_chunk_with(
 ) -> Result<(), Error> {
     #[cfg(feature = "parallel")]
     if data.len() > chunk {
+        assert!(scratch.len() >= data.len().div_ceil(chunk) * len, "scratch for each chunk");
         return match len {
             0 => for_each_chunk(data, chunk, |i, data| work(i, data, &mut [])),
             _ => for_each_chunk2((data, chunk), (scratch, len), work),
@@ -171,6 +172,7 @@ pub(crate) fn for_each_part(
                 work(i, data, None, scratch)
             });
         };
+        assert!(scratch.len() >= data.len().div_ceil(chunk) * len, "scratch for each chunk");
         let chunks = data.par_chunks_mut(chunk).zip(bytes.par_chunks_mut(chunk));
         let chunks = chunks.zip(scratch.par_chunks_mut(len)).enumerate();
         return chunks.try_for_each(|(i, ((data, bytes), scratch))| work(i, data, Some(bytes), scratch));

@@ -32,7 +32,7 @@ impl MappedFile {
     ///
     /// # Safety
     /// While it is mapped nobody changes the file or makes it shorter, in this program or another. A file that is
-    /// replaced as a whole, as `bantam::Model::save` does, stays as it was for who has it mapped.
+    /// replaced as a whole, as `bantam::Model::save` does, stays as it was for whoever has it mapped.
     ///
     /// # Errors
     /// There is no such file, or the system refuses.
@@ -50,8 +50,8 @@ impl Deref for MappedFile {
     }
 }
 
-/// Zeros at the start of a page, in pages of 2 MB where the system has them for who asks: memory for the arena of a
-/// large model, by `bantam::Session::with_bytes`, that is there in few faults.
+/// Zeros at the start of a page, in pages of 2 MB where the system offers them: memory for the arena of a large model, by
+/// `bantam::Session::with_bytes`, which takes few page faults to fill.
 #[derive(Debug)]
 pub struct LargePages(MmapMut);
 

@@ -127,7 +127,7 @@ impl Drafts {
         }
     }
 
-    /// Gives each node without a name Keras's: `conv2d`, `conv2d_1`, …, of those that no other node was given.
+    /// Gives each node without a name Keras's: `conv2d`, `conv2d_1`, …, the first that no other node has.
     fn name_all(&mut self) {
         let given: Vec<String> = self.nodes.iter().map(|draft| draft.name.clone()).collect();
         let mut counts: Vec<(&str, usize)> = Vec::new();

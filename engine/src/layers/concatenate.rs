@@ -1,6 +1,6 @@
 use super::{
     Attributes, AttributesMut, Backward, Differentiable, Forward, Layer, LayerType, MAX_INPUTS, Port, Read,
-    Schedule, Signature, Site, Slice, Source, Step, TrainingStep, matrix, several_inputs,
+    Schedule, Signature, Site, Source, Step, TrainingStep, matrix, several_inputs,
 };
 use crate::error::Error;
 use crate::shape::Shape;
@@ -74,13 +74,10 @@ fn in_place(schedule: &mut Schedule, at: usize) -> Result<(), Error> {
 /// Has inputs computed in place, or each only if little more than that is needed at a time then.
 fn slice_inputs(schedule: &mut Schedule, at: usize, needed: Option<usize>) -> Result<(), Error> {
     let mut first = 0;
-    for read in 0..schedule.reads.len() {
-        let Read { step, source, map: [pixels, channels], .. } = schedule.reads[read];
-        if step != at {
-            continue;
-        }
+    for read in schedule.steps[at].reads.clone() {
+        let Read { source, map: [pixels, channels], .. } = schedule.reads[read];
         if let Source::Operation(from) = source
-            && schedule.slice(from, Slice { of: at, first })
+            && schedule.slice(from, at, first)
             && let Some(needed) = needed
             && schedule.needed()? > needed.saturating_add(schedule.worth(schedule.batch * pixels * channels))
         {

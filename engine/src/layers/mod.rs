@@ -55,7 +55,7 @@ pub use multiply::Multiply;
 pub(crate) use multiply::MultiplyStep;
 pub use relu::Relu;
 pub use relu6::Relu6;
-pub(crate) use schedule::{Read, Schedule, Scheduled, Slice, Source, whole};
+pub(crate) use schedule::{Read, Schedule, Scheduled, Source, whole};
 pub use separable_conv2d::SeparableConv2d;
 pub use sigmoid::Sigmoid;
 pub use silu::Silu;

@@ -4,7 +4,7 @@ use super::{Port, Step};
 use crate::error::Error;
 use crate::memory::buffer::whole_lines;
 use crate::memory::heap;
-use crate::memory::lifetimes::{Lifetime, peak};
+use crate::memory::lifetimes::Lifetime;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -51,17 +51,20 @@ impl Scheduled {
         pixels * channels
     }
 
-    /// Elements from the first of an output of so many samples to the last: if it is a slice, others' lie between.
+    /// Elements from the first of an output of so many samples to the last; in a slice, other channels lie between.
     pub fn reach(&self, samples: usize) -> usize {
         let [pixels, channels] = self.map;
         samples * pixels * self.width - (self.width - channels)
     }
 }
 
-/// Channels of a step's output, from the first on.
+/// Some channels of a step's output.
 #[derive(Clone, Copy)]
 pub(crate) struct Slice {
+    /// The step that has them among its inputs.
     pub of: usize,
+    /// The step whose output is no slice itself, and the first of the channels in that.
+    pub whole: usize,
     pub first: usize,
 }
 
@@ -113,7 +116,11 @@ impl Schedule {
             for (input, read) in inputs.iter().enumerate() {
                 let Source::Operation(from) = read.source else { continue };
                 let buffer = steps[from].buffer;
-                let alone = inputs.iter().filter(|other| other.source == read.source).count() == 1;
+                let lies_there = |other: &&Read| match other.source {
+                    Source::Operation(other) => steps[other].buffer == buffer,
+                    _ => false,
+                };
+                let alone = inputs.iter().filter(lies_there).count() == 1;
                 let own = steps[k].slice.is_none() && steps[from].slice.is_none();
                 let fits = whole_lines(buffers[2 * k].len) <= whole_lines(buffers[buffer].len);
                 if buffers[buffer].last == k && alone && own && fits && steps[k].step.overwrites(input) {
@@ -126,9 +133,21 @@ impl Schedule {
         Ok(buffers)
     }
 
-    /// Elements that are needed at a time.
+    /// The most elements that are needed at one time.
     pub fn needed(&mut self) -> Result<usize, Error> {
-        Ok(peak(&self.buffers()?))
+        // What is needed more from each step on than before it; less is more by a number that wraps.
+        let mut more = heap::filled(self.steps.len() + 2, 0usize)?;
+        for buffer in self.buffers()? {
+            let len = whole_lines(buffer.len);
+            more[buffer.first] = more[buffer.first].wrapping_add(len);
+            more[buffer.last + 1] = more[buffer.last + 1].wrapping_sub(len);
+        }
+        let mut needed = 0usize;
+        let at_each = more.iter().map(|&more| {
+            needed = needed.wrapping_add(more);
+            needed
+        });
+        Ok(at_each.max().unwrap_or(0))
     }
 
     /// Elements that may be needed to save the copying of so many.
@@ -136,17 +155,20 @@ impl Schedule {
         if self.scarce { 0 } else { copied }
     }
 
-    /// Makes a step's output a slice of a later one's, if all that write and read it can have that. Whether it is one now.
-    pub fn slice(&mut self, step: usize, slice: Slice) -> bool {
+    /// Makes a step's output a slice of a later one's, from that channel on, if all that write and read it can have that.
+    /// Whether it is one now. What the later one is a slice of is known by then: the last are asked first.
+    pub fn slice(&mut self, step: usize, of: usize, first: usize) -> bool {
         let scheduled = &self.steps[step];
+        let (whole, before) = whole(&self.steps, of);
+        let slice = Slice { of, whole, first: before + first };
         let readers = || self.reads.iter().filter(|read| read.source == Source::Operation(step));
-        let once = readers().filter(|read| read.step == slice.of).count() == 1;
+        let once = readers().filter(|read| read.step == of).count() == 1;
         let as_it_is = readers().all(|read| read.map == scheduled.map);
         if scheduled.slice.is_some() || scheduled.last_read == self.steps.len() || !once || !as_it_is {
             return false;
         }
         self.steps[step].slice = Some(slice);
-        let fits = self.keeps_apart(whole(&self.steps, step).0) && self.fit_ports(step);
+        let fits = self.keeps_apart(whole) && self.fit_ports(step);
         if !fits {
             self.unslice(step);
         }
@@ -184,18 +206,16 @@ impl Schedule {
         let in_place = self.steps[step].slice.map(|slice| slice.of);
         self.steps[step].width = width;
         let Schedule { steps, reads, .. } = self;
-        let mut readers =
+        let readers =
             reads.iter().filter(|read| read.source == Source::Operation(step) && Some(read.step) != in_place);
-        steps[step].step.slice(Port::Output, width)
-            & readers.all(|read| steps[read.step].step.slice(Port::Input(read.input), width))
+        // All are told, whether one cannot or not.
+        readers.fold(steps[step].step.slice(Port::Output, width), |can, read| {
+            can & steps[read.step].step.slice(Port::Input(read.input), width)
+        })
     }
 }
 
 /// The step whose output a step's is, as a whole or from that channel on.
-pub(crate) fn whole(steps: &[Scheduled], mut step: usize) -> (usize, usize) {
-    let mut channel = 0;
-    while let Some(Slice { of, first }) = steps[step].slice {
-        (step, channel) = (of, channel + first);
-    }
-    (step, channel)
+pub(crate) fn whole(steps: &[Scheduled], step: usize) -> (usize, usize) {
+    steps[step].slice.map_or((step, 0), |slice| (slice.whole, slice.first))
 }

@@ -57,7 +57,7 @@ pub trait Step: Send + Sync {
 
     /// Has an input or the output lie in some channels of a wider map, of so many: what it reads or writes there then
     /// begins with the first of its own elements and ends with the last. Gives whether the step can; if not, nothing
-    /// changes. It always can have maps of their own width.
+    /// changes. A step that can for some widths can for that of a map of its own.
     fn slice(&mut self, _port: Port, _width: usize) -> bool {
         false
     }

@@ -374,6 +374,28 @@ fn any_graph_gives_the_bits_of_a_tape() {
     assert!(sliced > 400, "{sliced}");
 }
 
+/// Fewer samples than the batch can be more parts than all of it are.
+#[test]
+fn any_number_of_samples_is_shared_among_threads() {
+    let net = Sequential::new([28, 28, 64]).conv2d_with(64, [3, 3], Conv2d::same());
+    let model = net.build(1).unwrap();
+    let sample = 28 * 28 * 64;
+    let input = numbers(10 * sample);
+    for isa in Isa::available().into_iter().filter(|&isa| isa != Isa::SCALAR) {
+        let want = Session::new(&model, Options::new(10).isa(isa)).unwrap().run(&input).unwrap().to_vec();
+        for (threads, batch) in [(3, 4), (4, 5), (8, 10)] {
+            let mut session = Session::new(&model, Options::new(batch).isa(isa).threads(threads)).unwrap();
+            for samples in (1..=batch).rev() {
+                let output = session.run(&input[..samples * sample]).unwrap();
+                assert!(
+                    output == &want[..samples * sample],
+                    "{isa}: {samples} of {batch}, {threads} threads"
+                );
+            }
+        }
+    }
+}
+
 /// Threads share images, rows of one, and pixels of slices too.
 #[test]
 fn slices_are_shared_among_threads() {

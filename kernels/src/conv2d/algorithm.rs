@@ -46,7 +46,8 @@ const PAIR_OF_ROWS: usize = 36;
 /// What [`RowTiles`] spends on a tile's outputs, for each feature, and on each number of the input, in
 /// multiply-adds: 3 channels to 64 features take 0.7 times as long as directly, one to 32 1.2 times, with stride 2
 /// 3 channels 1.07 times to 32 features, and from 128 channels to 128 0.83 times, where they make 0.5, 0.5, 0.75 and
-/// 0.75 times the products. With 256 channels it is as long: a weight that is read serves three tiles, where it serves six positions otherwise.
+/// 0.75 times the products. With 256 channels it is as long: a weight that is read serves three tiles, where it serves
+/// six positions otherwise.
 const ROW_OUTPUTS: usize = 18;
 const ROW_SAMPLE: usize = 20;
 const ROW_READING: usize = 2;

@@ -51,7 +51,11 @@ impl Gemv {
         check("input", input, channels)?;
         check("weights", weights, channels * pitch)?;
         if features.start > features.end || features.end > pitch {
-            return Err(Error::OutOfRange { what: "features", max: pitch, got: features.end });
+            return Err(Error::OutOfRange {
+                what: "features",
+                max: pitch,
+                got: features.start.max(features.end),
+            });
         }
         check("output", output, features.len())?;
         match bias {

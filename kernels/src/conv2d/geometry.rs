@@ -297,8 +297,9 @@ impl Geometry {
     }
 
     /// The same convolution, for which [`Algorithm::choose`](super::Algorithm::choose), and its siblings for the
-    /// gradients, always select direct computation: every product of the definition, at the rounding errors of a plain sum and up to
-    /// the largest numbers. [`Winograd::error_bound`](super::winograd::Winograd::error_bound) tells the difference.
+    /// gradients, always select direct computation: every product of the definition, at the rounding errors of a plain
+    /// sum and up to the largest numbers. [`Winograd::error_bound`](super::winograd::Winograd::error_bound) tells the
+    /// difference.
     pub fn direct_only(mut self) -> Geometry {
         self.direct_only = true;
         self

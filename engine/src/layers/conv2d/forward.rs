@@ -26,12 +26,15 @@ impl ConvolutionStep {
         let mut scratch_len = convolution.scratch_len();
         if threads.are_more_than(1) {
             let [batch, ..] = geometry.input();
-            // There may be fewer images than a full batch. One may be parted by rows; a few are not parted, where more
-            // are.
+            // There may be fewer images than a full batch, in as many parts as there are threads and none larger. One may be
+            // parted by rows; a few are not parted, where more are.
             let one = geometry.first(1).multiply_adds().max(1);
             let few = ((WORTH_SHARING - 1) / one).clamp(1, batch as u64) as usize;
             let full = Parts::new(isa, threads, convolution, batch);
             scratch_len = full.all_scratch_len;
+            if !full.rows {
+                scratch_len = threads.count().min(batch).saturating_mul(full.scratch_len);
+            }
             for batch in [1, few] {
                 scratch_len = scratch_len.max(Parts::new(isa, threads, convolution, batch).all_scratch_len);
             }
