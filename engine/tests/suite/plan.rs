@@ -381,7 +381,7 @@ fn any_number_of_samples_is_shared_among_threads() {
     let model = net.build(1).unwrap();
     let sample = 28 * 28 * 64;
     let input = numbers(10 * sample);
-    for isa in Isa::available().into_iter().filter(|&isa| isa != Isa::SCALAR) {
+    for isa in Isa::available().filter(|&isa| isa != Isa::SCALAR) {
         let want = Session::new(&model, Options::new(10).isa(isa)).unwrap().run(&input).unwrap().to_vec();
         for (threads, batch) in [(3, 4), (4, 5), (8, 10)] {
             let mut session = Session::new(&model, Options::new(batch).isa(isa).threads(threads)).unwrap();
