@@ -26,8 +26,8 @@ impl ConvolutionStep {
         let mut scratch_len = convolution.scratch_len();
         if threads.are_more_than(1) {
             let [batch, ..] = geometry.input();
-            // There may be fewer images than a full batch, in as many parts as there are threads and none larger. One may be
-            // parted by rows; a few are not parted, where more are.
+            // There may be fewer images than a full batch, in no more parts than there are threads and in none larger
+            // than those of the batch. One may be parted by rows; a few may be one part, where more are several.
             let one = geometry.first(1).multiply_adds().max(1);
             let few = ((WORTH_SHARING - 1) / one).clamp(1, batch as u64) as usize;
             let full = Parts::new(isa, threads, convolution, batch);
