@@ -14,6 +14,7 @@ mod pool2d;
 mod simd;
 
 pub mod avg_pool2d;
+pub mod batch_normalization;
 pub mod channels;
 pub mod conv2d;
 pub mod depthwise_conv2d;

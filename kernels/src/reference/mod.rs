@@ -7,6 +7,7 @@
 //! Slices that do not fit their shapes panic: these functions are for tests.
 
 pub mod avg_pool2d;
+pub mod batch_normalization;
 pub mod channels;
 pub mod conv2d;
 pub mod depthwise_conv2d;

@@ -7,6 +7,7 @@
 //! so many random shapes for each kernel and not 64, for an emulator.
 
 mod avg_pool2d;
+mod batch_normalization;
 mod channels;
 mod conv2d;
 mod convolution;
@@ -47,6 +48,7 @@ macro_rules! conformance {
 
 conformance! {
     avg_pool2d { forward, grad_input }
+    batch_normalization { moments, merge_moments, grad_sums, grad_input }
     channels { scale_shift, scale_shift_in_place, mul, mul_assign, grad_scale, copy }
     conv2d {
         forward, grad_input, grad_weights,
