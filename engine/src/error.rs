@@ -70,6 +70,8 @@ pub enum Error {
         /// The number that came.
         got: f32,
     },
+    /// Batch normalisation is to learn from batches that have one number for each channel.
+    NoVariance,
     /// A target is nothing that the loss can be measured against.
     Target {
         /// The sample, of the data set or the batch.
@@ -314,6 +316,10 @@ impl fmt::Display for Error {
             }
             Error::OneOutput => f.write_str(
                 "softmax cross-entropy: expected at least two outputs, got one: use binary cross-entropy",
+            ),
+            Error::NoVariance => f.write_str(
+                "batch normalisation: expected two numbers or more of each channel in a batch, got one: use larger \
+                 batches, of which none is left with one sample, or do not train the layer",
             ),
             Error::OutOfRange { what, expected, got } => {
                 write!(f, "{what}: expected {expected}, got {}", Decimal(*got))

@@ -43,11 +43,11 @@ pub use graph::{
     Aligned, GraphBuilder, Initializer, Metadata, Model, Node, Parameter, Scaling, Sequential, Value,
 };
 pub use layers::{
-    Add, Attributes, AttributesMut, AveragePool2d, Backward, BackwardRows, BatchNormalization, Concatenate,
-    Conv2d, Dense, DepthwiseConv2d, Differentiable, Dropout, Flatten, Forward, GlobalAveragePool2d,
-    GlobalMaxPool2d, HardSigmoid, HardSwish, Initial, Layer, LayerType, LeakyRelu, MAX_INPUTS, MAX_WEIGHTS,
-    MaxPool2d, Multiply, PassesOn, Port, Relu, Relu6, SeparableConv2d, Sigmoid, Signature, Silu, Site,
-    Softmax, Step, Tanh, TrainingStep, WeightSpec, ZeroPadding2d, one_input,
+    Add, Attributes, AttributesMut, AveragePool2d, Backward, BackwardRows, BatchNormalization,
+    BatchStatistics, Concatenate, Conv2d, Dense, DepthwiseConv2d, Differentiable, Dropout, Flatten, Forward,
+    GlobalAveragePool2d, GlobalMaxPool2d, HardSigmoid, HardSwish, Initial, Layer, LayerType, LeakyRelu,
+    MAX_INPUTS, MAX_WEIGHTS, MaxPool2d, Multiply, PassesOn, Port, Relu, Relu6, SeparableConv2d, Sigmoid,
+    Signature, Silu, Site, Softmax, Step, Tanh, TrainingStep, WeightSpec, ZeroPadding2d, one_input,
 };
 pub use loss::Loss;
 pub use memory::buffer::Buffer;

@@ -188,6 +188,14 @@ impl Reads {
         }
     }
 
+    /// Whether the layer that does is trainable.
+    pub fn are_trainable(&self, model: &Model<'_>) -> bool {
+        match self {
+            Reads::Node(node) => model.nodes[*node].trainable,
+            Reads::Value(_) => false,
+        }
+    }
+
     /// The weights, of the model's parameters.
     pub fn parameters(&self, model: &Model<'_>) -> core::ops::Range<usize> {
         match self {

@@ -3,7 +3,7 @@ use super::node::{Node, Parameter};
 use super::summary::Summary;
 use crate::checksum::Checksum;
 use crate::error::{Error, ModelFileProblem};
-use crate::layers::{LayerType, MAX_INPUTS, Signature, WeightSpec};
+use crate::layers::{LayerType, MAX_INPUTS, Role, Signature, WeightSpec};
 use crate::memory::heap::{self, Claims};
 use crate::shape::Shape;
 use crate::tensor::check_len;
@@ -167,9 +167,9 @@ impl<'m> Model<'m> {
         let first = self.parameters.len();
         heap::reserve(&mut self.parameters, specs.len())?;
         for spec in &specs {
-            let WeightSpec { name, shape, learns, .. } = *spec;
+            let WeightSpec { name, shape, role, .. } = *spec;
             let values = weights(spec)?;
-            self.parameters.push(Parameter { name, shape, values, learns });
+            self.parameters.push(Parameter { name, shape, values, role });
         }
         node.parameters = first..self.parameters.len();
         Ok(())
@@ -385,8 +385,8 @@ impl<'m> Model<'m> {
     /// The same model with weights of its own.
     pub fn into_owned(self) -> Model<'static> {
         let parameters = self.parameters.into_iter().map(|parameter| {
-            let Parameter { name, shape, values, learns } = parameter;
-            Parameter { name, shape, learns, values: Cow::Owned(values.into_owned()) }
+            let Parameter { name, shape, values, role } = parameter;
+            Parameter { name, shape, role, values: Cow::Owned(values.into_owned()) }
         });
         let nodes = self.nodes.into_iter().map(|node| {
             let Node { name, layer, attributes, inputs, parameters, output, trainable } = node;
@@ -422,16 +422,15 @@ impl<'m> Model<'m> {
         }
     }
 
-    /// Whether training changes each parameter: some trainable node has it.
-    pub(crate) fn learning(&self) -> Result<Vec<bool>, Error> {
-        let mut learning = heap::list(self.parameters.len())?;
-        learning.resize(self.parameters.len(), false);
+    /// What training does with each parameter: nothing if no trainable node has it.
+    pub(crate) fn roles(&self) -> Result<Vec<Role>, Error> {
+        let mut roles = heap::filled(self.parameters.len(), Role::Constant)?;
         for node in self.nodes.iter().filter(|node| node.trainable) {
             for index in node.parameters.clone() {
-                learning[index] = self.parameters[index].learns;
+                roles[index] = self.parameters[index].role;
             }
         }
-        Ok(learning)
+        Ok(roles)
     }
 
     /// Checks that all weights are finite.

@@ -1,4 +1,4 @@
-use crate::layers::{Attributes, Layer, LayerType};
+use crate::layers::{Attributes, Layer, LayerType, Role};
 use crate::shape::Shape;
 use alloc::borrow::Cow;
 use core::ops::Range;
@@ -25,8 +25,8 @@ pub struct Parameter<'m> {
     pub(crate) name: &'static str,
     pub(crate) shape: Shape,
     pub(crate) values: Cow<'m, [f32]>,
-    /// Whether training changes it where its layer is trainable.
-    pub(crate) learns: bool,
+    /// What training does with it where its layer is trainable.
+    pub(crate) role: Role,
 }
 
 impl Node<'_> {

@@ -1,4 +1,5 @@
 use crate::graph::Model;
+use crate::layers::Role;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -38,8 +39,8 @@ impl fmt::Display for Summary<'_, '_> {
         }
         rule(f, "=")?;
         let total = model.parameter_count();
-        let learning = model.learning().map_err(|_| fmt::Error)?;
-        let learns = model.parameters().iter().zip(learning).filter(|(_, learns)| *learns);
+        let roles = model.roles().map_err(|_| fmt::Error)?;
+        let learns = model.parameters().iter().zip(roles).filter(|&(_, role)| role == Role::Learnt);
         let trainable = learns.map(|(parameter, _)| parameter.values().len()).sum::<usize>();
         writeln!(f, "Total params: {}", thousands(total))?;
         writeln!(f, "Trainable params: {}", thousands(trainable))?;

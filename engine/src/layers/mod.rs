@@ -61,7 +61,7 @@ pub use sigmoid::Sigmoid;
 pub use silu::Silu;
 pub use softmax::Softmax;
 pub(crate) use softmax::matrix;
-pub use step::{Backward, BackwardRows, Forward, Port, Site, Step, TrainingStep};
+pub use step::{Backward, BackwardRows, BatchStatistics, Forward, Port, Site, Step, TrainingStep};
 pub use tanh::Tanh;
 pub use zero_padding2d::ZeroPadding2d;
 
@@ -147,8 +147,18 @@ pub struct WeightSpec {
     pub(crate) name: &'static str,
     pub(crate) shape: Shape,
     pub(crate) initial: Initial,
-    /// Whether training changes them.
-    pub(crate) learns: bool,
+    pub(crate) role: Role,
+}
+
+/// What training does with weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// They go down their gradient.
+    Learnt,
+    /// They follow the statistics of batches.
+    Moving,
+    /// Nothing.
+    Constant,
 }
 
 /// What weights begin as.
@@ -179,14 +189,21 @@ impl Signature {
     /// With weights of these sizes too, [`MAX_WEIGHTS`] arrays in all.
     #[must_use]
     pub fn weight(mut self, name: &'static str, sizes: &[usize], initial: Initial) -> Signature {
-        self.add(name, sizes, initial, true);
+        self.add(name, sizes, initial, Role::Learnt);
+        self
+    }
+
+    /// With weights that have no gradient and follow the [statistics](BatchStatistics) of the batches.
+    #[must_use]
+    pub fn moving(mut self, name: &'static str, sizes: &[usize], initial: Initial) -> Signature {
+        self.add(name, sizes, initial, Role::Moving);
         self
     }
 
     /// With weights that training does not change.
     #[must_use]
     pub fn constant(mut self, name: &'static str, sizes: &[usize], initial: Initial) -> Signature {
-        self.add(name, sizes, initial, false);
+        self.add(name, sizes, initial, Role::Constant);
         self
     }
 
@@ -197,13 +214,13 @@ impl Signature {
     }
 
     #[inline(never)] // One copy, whatever a layer adds.
-    fn add(&mut self, name: &'static str, sizes: &[usize], initial: Initial, learns: bool) {
+    fn add(&mut self, name: &'static str, sizes: &[usize], initial: Initial, role: Role) {
         let added = Shape::new(sizes).map_err(Error::from).and_then(|shape| {
             if self.weights.len() == MAX_WEIGHTS {
                 let (what, max) = ("weights of a layer", MAX_WEIGHTS);
                 return Err(Error::TooMany { what, max, got: max + 1 });
             }
-            heap::push(&mut self.weights, WeightSpec { name, shape, initial, learns })
+            heap::push(&mut self.weights, WeightSpec { name, shape, initial, role })
         });
         if let (Err(error), Ok(_)) = (added, &self.output) {
             self.output = Err(error);

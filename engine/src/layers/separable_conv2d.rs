@@ -207,6 +207,8 @@ impl TrainingStep for Separable<ConvolutionTraining> {
             d_input: passed_on.then_some(&mut *d_map),
             d_weights: &mut [d_pointwise, d_bias],
             scratch,
+            statistics: &[],
+            gradient_means: &[],
         })?;
         if !passed_on {
             return Ok(());

@@ -16,6 +16,8 @@ pub struct Site<'a> {
     pub direct_only: bool,
     /// Elements of all weights of the model, which pass through the caches between two runs of a step.
     pub model_weights: usize,
+    /// Whether the layer is trainable, in training: what goes by statistics then goes by the batch's own.
+    pub learns: bool,
     /// What the step does with its sums at last, if the layer
     /// [takes an activation](crate::LayerType::takes_activation).
     pub activation: Activation,
@@ -98,6 +100,11 @@ pub trait TrainingStep: Step {
         0
     }
 
+    /// What the step takes from the whole batch, if its output depends on that.
+    fn batch_statistics(&self) -> Option<&dyn BatchStatistics> {
+        None
+    }
+
     /// Computes the gradients that are asked for, of a full batch.
     ///
     /// # Errors
@@ -120,6 +127,38 @@ pub trait TrainingStep: Step {
     }
 }
 
+/// What a step takes from all samples of a batch before it can give an output, and before it can give a gradient. A batch
+/// may be computed in parts: each gathers what it can see, that is merged in an order which does not depend on threads, and
+/// every part goes on with the same.
+pub trait BatchStatistics {
+    /// Numbers of the forward pass.
+    fn statistics_len(&self) -> usize;
+
+    /// Fills them, for the samples at hand.
+    ///
+    /// # Errors
+    /// The lengths differ.
+    fn gather(&self, inputs: &[&[f32]], statistics: &mut [f32]) -> Result<(), Error>;
+
+    /// Makes those of two parts of these, and of those of another part that is a `share` of both.
+    ///
+    /// # Errors
+    /// The lengths differ.
+    fn merge(&self, statistics: &mut [f32], other: &[f32], share: f32) -> Result<(), Error>;
+
+    /// Numbers of the backward pass.
+    fn means_len(&self) -> usize;
+
+    /// Fills them, as means over the samples at hand, just before the backward pass.
+    ///
+    /// # Errors
+    /// The lengths differ.
+    fn gather_gradient(&self, run: &mut Backward<'_>, means: &mut [f32]) -> Result<(), Error>;
+
+    /// Moves the weights of that index, which are [moving](crate::Signature::moving), towards what the batch has.
+    fn update(&self, statistics: &[f32], index: usize, weights: &mut [f32]);
+}
+
 /// A forward pass: `output` is overwritten.
 #[derive(Debug)]
 pub struct Forward<'a> {
@@ -139,6 +178,8 @@ pub struct Forward<'a> {
     pub scratch: &'a mut [f32],
     /// What randomness is drawn from in training: another number for each layer and step.
     pub seed: u64,
+    /// What [`BatchStatistics::gather`] found, over the whole batch.
+    pub statistics: &'a [f32],
 }
 
 /// A backward pass: the gradients that are asked for are overwritten. A layer of several inputs is asked for one
@@ -163,6 +204,10 @@ pub struct Backward<'a> {
     pub d_weights: &'a mut [Option<&'a mut [f32]>],
     /// Its contents are unspecified.
     pub scratch: &'a mut [f32],
+    /// As in the forward pass.
+    pub statistics: &'a [f32],
+    /// What [`BatchStatistics::gather_gradient`] found, over the whole batch.
+    pub gradient_means: &'a [f32],
 }
 
 /// Gradients of some rows of the first weights: `d_weights` is overwritten.

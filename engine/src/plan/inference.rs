@@ -238,8 +238,8 @@ impl Shapes {
 
     pub fn site(&self, isa: Isa, threads: Threads, direct_only: bool, model_weights: usize) -> Site<'_> {
         let (inputs, weights) = self.list.split_at(self.inputs);
-        let activation = Activation::None;
-        Site { isa, threads, direct_only, model_weights, activation, inputs, weights }
+        let (activation, learns) = (Activation::None, false);
+        Site { isa, threads, direct_only, model_weights, learns, activation, inputs, weights }
     }
 }
 

@@ -3,7 +3,7 @@ use super::inference::{Layout, Shapes, Table};
 use crate::error::Error;
 use crate::graph::Model;
 use crate::graph::fuse::{Operation, Operations};
-use crate::layers::{MAX_INPUTS, MAX_WEIGHTS, PassesOn, Source, TrainingStep};
+use crate::layers::{MAX_INPUTS, MAX_WEIGHTS, PassesOn, Role, Site, Source, TrainingStep};
 use crate::loss::{Criterion, Loss};
 use crate::memory::buffer::{check_len, end_of};
 use crate::memory::heap;
@@ -71,10 +71,12 @@ pub(crate) struct Base {
     pub features: Vec<Range<usize>>,
 }
 
-/// A parameter that learns. Ranges are of what stays.
+/// A parameter that learns, or moves with the batches' statistics. Ranges are of what stays.
 pub(crate) struct Learnt {
     /// Of the model's.
     pub parameter: usize,
+    /// Whether it has no gradient.
+    pub moves: bool,
     pub weights: Range<usize>,
     /// What the optimiser keeps of it.
     pub state: [Range<usize>; 2],
@@ -99,6 +101,10 @@ pub(crate) struct Trained {
     pub saved: Range<usize>,
     pub saved_len: usize,
     pub scratch: Range<usize>,
+    /// Of the batch, forward.
+    pub statistics: Range<usize>,
+    /// The same, backward.
+    pub gradient_means: Range<usize>,
     /// Whether it has a backward pass.
     pub learns: bool,
     pub d_output: Range<usize>,
@@ -220,6 +226,34 @@ impl<'m> TrainingPlan<'m> {
     }
 }
 
+/// What happens in a training step, in order: each step forward, the loss, and each step backward.
+impl TrainingLayout {
+    /// When the loss is computed.
+    pub fn loss_at(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// Which step goes back at that time, or when that step does.
+    pub fn step_at(&self, time: usize) -> usize {
+        2 * self.steps.len() - time
+    }
+
+    /// When it is over.
+    pub fn end(&self) -> usize {
+        2 * self.steps.len() + 1
+    }
+
+    /// What happens between the times before which the parts of a batch must meet, to have their statistics merged.
+    pub fn stretches(&self) -> impl Iterator<Item = Range<usize>> {
+        let steps =
+            || self.steps.iter().enumerate().filter(|(_, step)| step.step.batch_statistics().is_some());
+        let forward = steps().map(|(k, _)| k);
+        let back = steps().rev().filter(|(_, step)| step.learns).map(|(k, _)| self.step_at(k));
+        let mut start = 0;
+        forward.chain(back).chain([self.end()]).map(move |end| core::mem::replace(&mut start, end)..end)
+    }
+}
+
 impl TrainingLayout {
     /// With so many arrays of optimiser state beside each array of weights; or, if there are none, for a shard of a
     /// batch: weights stay where the model has them, and gradients stay to be added to those of other shards.
@@ -229,13 +263,13 @@ impl TrainingLayout {
         options: Options,
         arrays: Option<usize>,
     ) -> Result<TrainingLayout, Error> {
-        let learning = model.learning()?;
-        if !learning.contains(&true) {
+        let roles = model.roles()?;
+        if !roles.contains(&Role::Learnt) {
             return Err(Error::Empty { what: "trainable layers" });
         }
         model.only_input()?.with_batch(options.batch)?;
         let output = [loss.output(model)?];
-        let given = features(model, &learning, output[0])?;
+        let given = features(model, &roles, output[0])?;
         let mut base = None;
         if !given.is_empty() {
             let batch = if options.isa == Isa::SCALAR { 1 } else { options.batch };
@@ -259,9 +293,9 @@ impl TrainingLayout {
             transient: 0,
         };
         for operation in &list {
-            layout.push(model, operation, &learning)?;
+            layout.push(model, operation, &roles)?;
         }
-        if layout.learnt.is_empty() {
+        if layout.learnt.iter().all(|learnt| learnt.moves) {
             return Err(Error::Empty { what: "trainable layers" });
         }
         layout.place_persistent(model, arrays);
@@ -270,7 +304,7 @@ impl TrainingLayout {
     }
 
     /// Lowers an operation.
-    fn push(&mut self, model: &Model<'_>, operation: &Operation, learning: &[bool]) -> Result<(), Error> {
+    fn push(&mut self, model: &Model<'_>, operation: &Operation, roles: &[Role]) -> Result<(), Error> {
         let Options { batch, isa, threads, direct_only } = self.options;
         let reads = operation.reads;
         let shapes = Shapes::new(model, reads, batch)?;
@@ -288,21 +322,23 @@ impl TrainingLayout {
         let mut weights = heap::list(parameters.len())?;
         for parameter in parameters {
             let mut learnt = None;
-            if learning[parameter] {
-                learns = true;
+            if roles[parameter] != Role::Constant {
+                let moves = roles[parameter] == Role::Moving;
+                learns |= !moves;
                 learnt = self.learnt.iter().position(|learnt| learnt.parameter == parameter);
                 if learnt.is_none() {
                     learnt = Some(self.learnt.len());
                     let first_step = self.steps.len();
                     let (weights, state, gradient) = (0..0, [0..0, 0..0], 0..0);
-                    let new = Learnt { parameter, weights, state, first_step, gradient, slices: None };
+                    let new = Learnt { parameter, moves, weights, state, first_step, gradient, slices: None };
                     heap::push(&mut self.learnt, new)?;
                 }
             }
             weights.push(TrainedWeights { parameter, learnt, gradient: None });
         }
-        let step = operation
-            .lower_for_training(model, &shapes.site(isa, threads, direct_only, model.parameter_count()))?;
+        let learnable = reads.are_trainable(model);
+        let site = shapes.site(isa, threads, direct_only, model.parameter_count());
+        let step = operation.lower_for_training(model, &Site { learns: learnable, ..site })?;
         let output = model.value_shape(operation.value);
         let (saved_len, sample_len) = (step.saved_len(), output.elements());
         self.steps.push(Trained {
@@ -316,6 +352,8 @@ impl TrainingLayout {
             saved: 0..0,
             saved_len,
             scratch: 0..0,
+            statistics: 0..0,
+            gradient_means: 0..0,
             learns,
             d_output: 0..0,
             backward_scratch: 0..0,
@@ -334,10 +372,15 @@ impl TrainingLayout {
         for learnt in &mut self.learnt {
             let len = model.parameters()[learnt.parameter].shape().elements();
             let Some(arrays) = arrays else {
-                learnt.gradient = place(&mut self.gradients, len);
+                if !learnt.moves {
+                    learnt.gradient = place(&mut self.gradients, len);
+                }
                 continue;
             };
             learnt.weights = place(&mut self.persistent, len);
+            if learnt.moves {
+                continue;
+            }
             for state in &mut learnt.state[..arrays] {
                 *state = place(&mut self.persistent, len);
             }
@@ -378,6 +421,7 @@ impl TrainingLayout {
                 features.push(buffers.need(len, 0, last)?);
             }
         }
+        let nothing = buffers.need(0, 0, 0)?;
         let outputs = self.steps[self.output].output.elements();
         let targets = buffers.need(outputs, loss, loss)?;
 
@@ -412,6 +456,9 @@ impl TrainingLayout {
             for (i, weights) in step.weights.iter_mut().enumerate() {
                 let Some(at) = weights.learnt else { continue };
                 let learnt = &mut self.learnt[at];
+                if learnt.moves {
+                    continue;
+                }
                 let len = if shard { learnt.gradient.len() } else { learnt.weights.len() };
                 let adds = learnt_handles[at].is_some();
                 weights.gradient = Some(Gradient { place: 0..0, adds });
@@ -441,6 +488,14 @@ impl TrainingLayout {
             let d_input = step.inputs.iter().any(|input| input.gradient.is_some());
             let scratch_len = if step.learns { step.step.backward_scratch_len(d_input) } else { 0 };
             handle.backward_scratch = buffers.need(scratch_len, back(k), back(k))?;
+            if let Some(of_batch) = step.step.batch_statistics() {
+                // What moves with them does so at the end.
+                handle.statistics = buffers.need(of_batch.statistics_len(), time, back(0))?;
+                let means = if step.learns { of_batch.means_len() } else { 0 };
+                handle.gradient_means = buffers.need(means, back(k), back(k))?;
+            } else {
+                (handle.statistics, handle.gradient_means) = (nothing, nothing);
+            }
         }
         // As many rows at a time as take no more than is needed anyway.
         let budget = peak(&buffers.list);
@@ -475,6 +530,7 @@ impl TrainingLayout {
             (step.value, step.prepared, step.saved) =
                 (at(handle.value), at(handle.prepared), at(handle.saved));
             step.scratch = at(handle.scratch);
+            (step.statistics, step.gradient_means) = (at(handle.statistics), at(handle.gradient_means));
             if step.learns {
                 (step.d_output, step.backward_scratch) = (at(handle.d_output), at(handle.backward_scratch));
             }
@@ -519,6 +575,8 @@ struct Handles {
     prepared: usize,
     saved: usize,
     scratch: usize,
+    statistics: usize,
+    gradient_means: usize,
     d_output: usize,
     backward_scratch: usize,
     /// A gradient that is to be added to another.
@@ -527,15 +585,20 @@ struct Handles {
     weights: [usize; MAX_WEIGHTS],
 }
 
-/// The values of the frozen base that the rest reads: what no trainable weight and nothing random comes before.
-fn features(model: &Model<'_>, learning: &[bool], output: usize) -> Result<Vec<usize>, Error> {
+/// The values of the frozen base that the rest reads: what no trainable weight, no statistics of batches and nothing random
+/// comes before.
+fn features(model: &Model<'_>, roles: &[Role], output: usize) -> Result<Vec<usize>, Error> {
     let first = model.input_shapes().len();
     let mut late = heap::list(first + model.nodes().len())?;
     late.resize(first, false);
     for node in model.nodes() {
         let reads_late = model.inputs_of(node).iter().any(|&value| late[value]);
         let random = node.layer_type().passes_on == PassesOn::Inference;
-        late.push(reads_late || random || node.parameters.clone().any(|parameter| learning[parameter]));
+        late.push(
+            reads_late
+                || random
+                || node.parameters.clone().any(|parameter| roles[parameter] != Role::Constant),
+        );
     }
     let mut features = Vec::new();
     let mut read = heap::list(late.len())?;

@@ -2,10 +2,12 @@
 
 mod carve;
 pub(crate) mod session;
+mod shard;
 mod slots;
 mod training_session;
+mod training_step;
 
 pub use session::Session;
+pub(crate) use shard::{Lesson, Shard};
 pub use slots::Slots;
-pub(crate) use training_session::Shard;
 pub use training_session::TrainingSession;

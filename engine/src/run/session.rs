@@ -225,6 +225,7 @@ impl Layout {
                 output: &mut place[..len],
                 scratch,
                 seed: 0,
+                statistics: &[],
             })?;
         }
         Ok(())

@@ -2,6 +2,7 @@ use super::training_session::fingerprint;
 use crate::checksum::Checksum;
 use crate::error::Error;
 use crate::graph::Model;
+use crate::layers::Role;
 use crate::run::TrainingSession;
 use alloc::borrow::Cow;
 use core::ops::Range;
@@ -144,8 +145,8 @@ impl<F: NorFlash> Slots<F> {
         model: &Model<'m>,
         memory: &'m mut [f32],
     ) -> Result<Option<(Model<'m>, u32)>, Error> {
-        let learning = model.learning()?;
-        let learnt = || (0..learning.len()).filter(|&parameter| learning[parameter]);
+        let roles = model.roles()?;
+        let learnt = || (0..roles.len()).filter(|&parameter| roles[parameter] != Role::Constant);
         let len: usize = learnt().map(|parameter| model.parameters()[parameter].values().len()).sum();
         let bytes = len * size_of::<f32>();
         let Some(newest) = self.newest_like(fingerprint(model), bytes)? else { return Ok(None) };

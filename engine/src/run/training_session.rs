@@ -1,20 +1,14 @@
-use super::carve::carve;
 use super::session::check_finite;
+use super::training_step::Run;
 use crate::checksum::Checksum;
 use crate::error::Error;
 use crate::graph::Model;
-use crate::layers::{Backward, BackwardRows, Forward, MAX_INPUTS, MAX_WEIGHTS, Scheduled, Source};
+use crate::layers::Role;
 use crate::loss::Criterion;
 use crate::memory::arena::Arena;
-use crate::memory::buffer::Buffer;
 use crate::metrics::Evaluation;
-use crate::optimizer::Rule;
 use crate::plan::TrainingPlan;
-use crate::plan::training::{Base, Gradient, Learnt, Trained, TrainingLayout};
 use crate::tensor::check_len;
-use bantam_kernels::conv2d::Activation;
-use bantam_kernels::elementwise;
-use core::ops::Range;
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
@@ -103,11 +97,14 @@ impl<'m> TrainingSession<'m> {
         *random = advanced;
         *steps += 1;
         for k in (0..layout.steps.len()).rev().filter(|&k| layout.steps[k].learns) {
-            Run { model, layout, learnt_in: Some(persistent), samples: inputs }.backward(transient, k)?;
-            for learnt in layout.learnt.iter().filter(|learnt| learnt.first_step == k) {
+            let run = Run { model, layout, learnt_in: Some(persistent), samples: inputs };
+            run.gather_gradient(transient, k)?;
+            run.backward(transient, k)?;
+            for learnt in layout.learnt.iter().filter(|learnt| learnt.first_step == k && !learnt.moves) {
                 layout.update(&**rule, *steps, learnt, persistent, transient, inputs)?;
             }
         }
+        layout.follow(transient, |learnt, update| update(&mut persistent[learnt.weights.clone()]));
         Ok(Evaluation { loss, accuracy })
     }
 
@@ -131,7 +128,7 @@ impl<'m> TrainingSession<'m> {
         Ok(output)
     }
 
-    /// The weights that learn: layer, name, and elements.
+    /// The weights that learn, moving statistics among them: layer, name, and elements.
     pub fn weights(&self) -> impl Iterator<Item = (&str, &'static str, &[f32])> {
         let (arena, TrainingPlan { model, layout, .. }) = (self.arena.numbers(), &self.plan);
         layout.learnt.iter().map(move |learnt| {
@@ -189,285 +186,10 @@ pub(super) fn fingerprint(model: &Model<'_>) -> u64 {
             for &dim in parameter.shape().dims() {
                 sum = sum.add(&(dim as u64).to_le_bytes());
             }
-            if !(node.is_trainable() && parameter.learns) {
+            if !node.is_trainable() || parameter.role == Role::Constant {
                 sum = sum.add(bytemuck::cast_slice(parameter.values()));
             }
         }
     }
     sum.value()
-}
-
-/// A part of a batch that is learnt apart from its others.
-#[derive(Default)]
-pub(crate) struct Shard {
-    transient: Buffer,
-    pub loss: f32,
-    pub correct: Option<usize>,
-}
-
-impl Shard {
-    /// Room for a layout's gradients and values.
-    pub fn reserve(&mut self, layout: &TrainingLayout) -> Result<(), Error> {
-        self.transient.grow(layout.transient)
-    }
-
-    /// The gradients of some samples, and `share` of their loss: their part of the batch.
-    pub fn learn(
-        &mut self,
-        model: &Model<'_>,
-        (layout, prepared): (&TrainingLayout, &[f32]),
-        criterion: &Criterion,
-        seed: u64,
-        share: f32,
-        (samples, targets): (&[f32], &[f32]),
-    ) -> Result<(), Error> {
-        let run = Run { model, layout, learnt_in: None, samples };
-        let transient = &mut self.transient[..layout.transient];
-        run.base(prepared, transient, layout.options.batch)?;
-        run.steps(transient, layout.options.batch, Some(seed))?;
-        let (loss, correct) = run.loss(transient, criterion, targets, share)?;
-        (self.loss, self.correct) = (loss * share, correct);
-        (0..layout.steps.len())
-            .rev()
-            .filter(|&k| layout.steps[k].learns)
-            .try_for_each(|k| run.backward(transient, k))
-    }
-
-    /// All gradients, one after the other.
-    pub fn gradients(&self, layout: &TrainingLayout) -> &[f32] {
-        &self.transient[..layout.gradients]
-    }
-
-    /// Adds another shard's gradients.
-    pub fn add(&mut self, layout: &TrainingLayout, other: &Shard) -> Result<(), Error> {
-        let sums = &mut self.transient[..layout.gradients];
-        Ok(elementwise::add_assign(layout.options.isa, Activation::None, sums, other.gradients(layout))?)
-    }
-}
-
-impl TrainingLayout {
-    /// Prepares the base's weights at the start of what stays.
-    pub(crate) fn prepare(&self, model: &Model<'_>, persistent: &mut [f32]) -> Result<(), Error> {
-        match &self.base {
-            Some(base) => base.layout.prepare(model, persistent),
-            None => Ok(()),
-        }
-    }
-
-    /// Moves weights whose gradient is there, or computes it slice by slice.
-    fn update(
-        &self,
-        rule: &dyn Rule,
-        moves: u64,
-        learnt: &Learnt,
-        persistent: &mut [f32],
-        transient: &mut [f32],
-        samples: &[f32],
-    ) -> Result<(), Error> {
-        let isa = self.options.isa;
-        let [first, second] = learnt.state.clone();
-        let ([weights, first, second], _) = carve(persistent, [learnt.weights.clone(), first, second]);
-        let Some([rows, features]) = learnt.slices else {
-            let gradient = &transient[learnt.gradient.clone()];
-            return rule.update(isa, moves, weights, [first, second], gradient);
-        };
-        let Trained { step, inputs, d_output, .. } = &self.steps[learnt.first_step];
-        let ([gradient], rest) = carve(transient, [learnt.gradient.clone()]);
-        let input = match self.start(inputs[0].source) {
-            None => samples,
-            Some(start) => rest.read(start, self.options.batch * inputs[0].sample_len),
-        };
-        let d_output = rest.read(d_output.start, d_output.len());
-        let all = weights.len() / features;
-        for first_row in (0..all).step_by(rows) {
-            let rows = first_row..all.min(first_row + rows);
-            let elements = rows.start * features..rows.end * features;
-            let d_weights = &mut gradient[..elements.len()];
-            step.backward_rows(BackwardRows { input, d_output, rows, d_weights })?;
-            let state = [&mut *first, &mut *second]
-                .map(|state| if state.is_empty() { state } else { &mut state[elements.clone()] });
-            rule.update(isa, moves, &mut weights[elements], state, d_weights)?;
-        }
-        Ok(())
-    }
-
-    /// Where a value begins; nowhere if it is the caller's samples.
-    fn start(&self, source: Source) -> Option<usize> {
-        match source {
-            Source::Operation(from) => Some(self.steps[from].value.start),
-            Source::Given(at) => self.base.as_ref().map(|base| base.features[at].start),
-            Source::Input(_) | Source::Nowhere => None,
-        }
-    }
-}
-
-/// A step of a training.
-struct Run<'a, 'm> {
-    model: &'a Model<'m>,
-    layout: &'a TrainingLayout,
-    /// What stays, with the weights that learn; without it they are the model's.
-    learnt_in: Option<&'a [f32]>,
-    samples: &'a [f32],
-}
-
-impl Run<'_, '_> {
-    /// Runs `n` samples forward; with a seed, for a backward pass to follow.
-    fn forward(&self, transient: &mut [f32], n: usize, seed: Option<u64>) -> Result<(), Error> {
-        self.base(self.learnt_in.unwrap_or_default(), transient, n)?;
-        self.steps(transient, n, seed)
-    }
-
-    /// Runs the frozen base.
-    fn base(&self, prepared: &[f32], transient: &mut [f32], n: usize) -> Result<(), Error> {
-        let Some(Base { layout, values, features }) = &self.layout.base else { return Ok(()) };
-        let sample_len = self.model.input_shape().elements();
-        let at_a_time = layout.options.batch;
-        for first in (0..n).step_by(at_a_time) {
-            let count = at_a_time.min(n - first);
-            let samples = &self.samples[first * sample_len..][..count * sample_len];
-            layout.run(self.model, prepared, &mut transient[values.clone()], &[samples], count)?;
-            for (&step, feature) in layout.outputs.iter().zip(features) {
-                let Scheduled { place, .. } = &layout.steps[step];
-                let sample_len = layout.steps[step].sample_len();
-                let (start, len) = (values.start + place.start, count * sample_len);
-                transient.copy_within(start..start + len, feature.start + first * sample_len);
-            }
-        }
-        Ok(())
-    }
-
-    fn steps(&self, transient: &mut [f32], n: usize, seed: Option<u64>) -> Result<(), Error> {
-        for (k, trained) in self.layout.steps.iter().enumerate() {
-            let Trained { step, value, prepared, saved, scratch, saved_len, sample_len, .. } = trained;
-            let ranges = [value, prepared, saved, scratch].map(Clone::clone);
-            let ([value, prepared, saved, scratch], rest) = carve(transient, ranges);
-            let mut inputs = [&[][..]; MAX_INPUTS];
-            for (slice, input) in inputs.iter_mut().zip(&trained.inputs) {
-                *slice = match self.layout.start(input.source) {
-                    None => self.samples,
-                    Some(start) => rest.read(start, n * input.sample_len),
-                };
-            }
-            let weights = self.weights(trained);
-            let weights = &weights[..trained.weights.len()];
-            step.prepare(weights, prepared)?;
-            let node = self.model.nodes_of(&self.layout.sources, k).next().unwrap_or(0);
-            let run = Forward {
-                samples: n,
-                inputs: &inputs[..trained.inputs.len()],
-                weights,
-                prepared,
-                overwritten: None,
-                output: &mut value[..n * sample_len],
-                scratch,
-                // Layers must not zero the same elements.
-                seed: seed.unwrap_or(0).wrapping_add((node as u64) << 40),
-            };
-            match seed {
-                None => step.forward(run)?,
-                Some(_) => step.forward_saving(run, &mut bytemuck::cast_slice_mut(saved)[..*saved_len])?,
-            }
-        }
-        Ok(())
-    }
-
-    /// The loss of a batch that was run forward, how many rows are right, and `share` of the loss's gradient to the last
-    /// step's output.
-    fn loss(
-        &self,
-        transient: &mut [f32],
-        criterion: &Criterion,
-        targets: &[f32],
-        share: f32,
-    ) -> Result<(f32, Option<usize>), Error> {
-        let last = &self.layout.steps[self.layout.output];
-        let ranges = [last.d_output.clone(), self.layout.targets.clone()];
-        let ([d_outputs, one_hot], rest) = carve(transient, ranges);
-        let outputs = rest.read(last.value.start, last.value.len());
-        let wanted = criterion.wanted(targets, one_hot);
-        let loss = criterion.value(outputs, wanted)?;
-        criterion.gradient(outputs, wanted, share, d_outputs)?;
-        Ok((loss, criterion.correct(outputs, targets)))
-    }
-
-    /// Passes the gradient of step `k` on to what it reads, and to its weights.
-    fn backward(&self, transient: &mut [f32], k: usize) -> Result<(), Error> {
-        let (layout, trained) = (self.layout, &self.layout.steps[k]);
-        let batch = layout.options.batch;
-        let weights = self.weights(trained);
-        let count = trained.inputs.len();
-        // One input after the other; the gradients to the weights with the first.
-        let mut wanted = trained.inputs.iter().enumerate().filter(|(_, input)| input.gradient.is_some());
-        let (mut next, mut with_weights) = (wanted.next(), true);
-        while next.is_some() || with_weights {
-            let gradient = next.and_then(|(_, input)| input.gradient.as_ref());
-            let of_weights: [Range<usize>; MAX_WEIGHTS] = core::array::from_fn(|i| {
-                let gradient = trained.weights.get(i).filter(|_| with_weights).and_then(|weights| {
-                    let slices = weights.learnt.and_then(|at| layout.learnt[at].slices);
-                    weights.gradient.as_ref().filter(|_| slices.is_none())
-                });
-                gradient.map_or(0..0, |gradient| gradient.place.clone())
-            });
-            let [w0, w1, w2, w3, w4, w5] = of_weights;
-            let d_input = gradient.map_or(0..0, |gradient| gradient.place.clone());
-            let ranges =
-                [trained.d_output.clone(), d_input, trained.backward_scratch.clone(), w0, w1, w2, w3, w4, w5];
-            let (pieces, rest) = carve(transient, ranges);
-            let [d_output, d_input, scratch, d_weights @ ..] = pieces;
-            let mut d_weights = d_weights.map(|piece| if piece.is_empty() { None } else { Some(piece) });
-            let mut inputs = [&[][..]; MAX_INPUTS];
-            for (slice, input) in inputs.iter_mut().zip(&trained.inputs) {
-                *slice = match layout.start(input.source) {
-                    None => self.samples,
-                    Some(start) => rest.read(start, batch * input.sample_len),
-                };
-            }
-            let saved = bytemuck::cast_slice(rest.read(trained.saved.start, trained.saved.len()));
-            trained.step.backward(Backward {
-                inputs: &inputs[..count],
-                weights: &weights[..trained.weights.len()],
-                output: rest.read(trained.value.start, trained.value.len()),
-                saved: &saved[..trained.saved_len],
-                d_output,
-                input: next.map_or(0, |(i, _)| i),
-                d_input: gradient.map(|_| d_input),
-                d_weights: &mut d_weights[..trained.weights.len()],
-                scratch,
-            })?;
-            if let (Some(gradient), Some((_, input))) = (gradient.filter(|gradient| gradient.adds), next)
-                && let Source::Operation(from) = input.source
-            {
-                self.add(transient, &layout.steps[from].d_output, &gradient.place)?;
-            }
-            (next, with_weights) = (wanted.next(), false);
-        }
-        for weights in &trained.weights {
-            if let (Some(Gradient { place, adds: true }), Some(at)) = (&weights.gradient, weights.learnt) {
-                self.add(transient, &layout.learnt[at].gradient, place)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn add(&self, transient: &mut [f32], sum: &Range<usize>, other: &Range<usize>) -> Result<(), Error> {
-        let ([sum], rest) = carve(transient, [sum.clone()]);
-        Ok(elementwise::add_assign(
-            self.layout.options.isa,
-            Activation::None,
-            sum,
-            rest.read(other.start, other.len()),
-        )?)
-    }
-
-    /// The weights of a step: those that learn, and the model's.
-    fn weights(&self, trained: &Trained) -> [&[f32]; MAX_WEIGHTS] {
-        let mut slices = [&[][..]; MAX_WEIGHTS];
-        for (slice, weights) in slices.iter_mut().zip(&trained.weights) {
-            *slice = match (self.learnt_in, weights.learnt) {
-                (Some(persistent), Some(at)) => &persistent[self.layout.learnt[at].weights.clone()],
-                _ => self.model.parameters()[weights.parameter].values(),
-            };
-        }
-        slices
-    }
 }

@@ -52,6 +52,8 @@ impl Tape<'_> {
         (inputs, weights): (&[usize], &[usize]),
     ) -> Result<(), Error> {
         let mut d_output = mem::take(&mut self.memory.buffers[index].gradient);
+        let mut statistics = mem::take(&mut self.memory.buffers[index].statistics);
+        let statistics_len = step.batch_statistics().map_or(0, |of_batch| of_batch.statistics_len());
         let mut scratch = mem::take(&mut self.memory.scratch);
         let mut wanted =
             (0..inputs.len()).filter(|&i| self.nodes[inputs[i]].wants_gradient).collect::<Vec<_>>();
@@ -90,19 +92,25 @@ impl Tape<'_> {
                     if target.is_empty() { None } else { Some(target) }
                 });
                 let mut d_weights = d_weights;
-                result = result.and_then(|()| {
-                    step.backward(Backward {
-                        inputs: &data[..inputs.len()],
-                        weights: &weight_data[..weights.len()],
-                        output: &self.memory.buffers[index].value,
-                        saved: &self.memory.buffers[index].kept,
-                        d_output: &mut d_output,
-                        input: if input == usize::MAX { 0 } else { input },
-                        d_input,
-                        d_weights: &mut d_weights[..weights.len()],
-                        scratch: &mut scratch[..scratch_len],
-                    })
-                });
+                let (statistics, means) = statistics.split_at_mut(statistics_len);
+                let mut run = Backward {
+                    inputs: &data[..inputs.len()],
+                    weights: &weight_data[..weights.len()],
+                    output: &self.memory.buffers[index].value,
+                    saved: &self.memory.buffers[index].kept,
+                    d_output: &mut d_output,
+                    input: if input == usize::MAX { 0 } else { input },
+                    d_input,
+                    d_weights: &mut d_weights[..weights.len()],
+                    scratch: &mut scratch[..scratch_len],
+                    statistics,
+                    gradient_means: &[],
+                };
+                if let Some(of_batch) = step.batch_statistics() {
+                    of_batch.gather_gradient(&mut run, means)?;
+                    run.gradient_means = means;
+                }
+                result = result.and_then(|()| step.backward(run));
             }
             for slot in 0..=MAX_WEIGHTS {
                 let Some(read) = of(slot).filter(|&read| self.nodes[read].wants_gradient) else { continue };
@@ -122,6 +130,7 @@ impl Tape<'_> {
             }
         }
         self.memory.buffers[index].gradient = d_output;
+        self.memory.buffers[index].statistics = statistics;
         self.memory.scratch = scratch;
         result
     }

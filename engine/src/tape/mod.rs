@@ -74,6 +74,7 @@ struct Memory {
 struct Buffers {
     value: Buffer,
     prepared: Buffer,
+    statistics: Buffer,
     kept: Vec<u8>,
     gradient: Buffer,
     gradient_is: Is,
@@ -308,6 +309,7 @@ impl<'a> Tape<'a> {
             threads: Threads::of_the_pool(),
             direct_only: false,
             model_weights: 0,
+            learns: false,
             activation,
             inputs: &batches[..count],
             weights: &given[..given_count],
@@ -462,6 +464,10 @@ impl<'a> Tape<'a> {
         }
         let weights = &weight_data[..weights.len()];
         step.prepare(weights, &mut own.prepared)?;
+        if let Some(of_batch) = step.batch_statistics() {
+            own.statistics.resize(of_batch.statistics_len() + of_batch.means_len())?;
+            of_batch.gather(&data[..inputs.len()], &mut own.statistics[..of_batch.statistics_len()])?;
+        }
         let samples = inputs.first().and_then(|&input| self.nodes[input].shape.split_batch());
         let run = Forward {
             samples: samples.map_or(1, |(samples, _)| samples),
@@ -472,6 +478,7 @@ impl<'a> Tape<'a> {
             output: &mut own.value,
             scratch: &mut scratch[..scratch_len],
             seed,
+            statistics: &own.statistics,
         };
         step.forward_saving(run, &mut own.kept)
     }

@@ -2,7 +2,7 @@ use super::{Tape, Var};
 use crate::error::Error;
 use crate::graph::Model;
 use crate::graph::fuse::Operations;
-use crate::layers::Source;
+use crate::layers::{Role, Site, Source};
 use crate::memory::heap;
 use crate::optimizer::Optimizer;
 use crate::parallel::Threads;
@@ -38,11 +38,16 @@ impl<'m> Model<'m> {
         parameters: &mut Vec<Var>,
     ) -> Result<Var, Error> {
         let batch = self.check_input(tape.shape(input)?)?;
-        let learning = self.learning()?;
+        let roles = self.roles()?;
         let first = parameters.len();
-        for (parameter, learns) in self.parameters().iter().zip(learning) {
+        for (parameter, role) in self.parameters().iter().zip(roles) {
             let (shape, values) = (parameter.shape(), parameter.values());
-            let var = if learns { tape.parameter(shape, values)? } else { tape.input(shape, values)? };
+            let has_gradient = match role {
+                Role::Learnt => true,
+                Role::Moving => mode != Mode::Inference,
+                Role::Constant => false,
+            };
+            let var = if has_gradient { tape.parameter(shape, values)? } else { tape.input(shape, values)? };
             heap::push(parameters, var)?;
         }
         let parameters = &parameters[first..];
@@ -58,10 +63,12 @@ impl<'m> Model<'m> {
         };
         for (k, operation) in operations.list.iter().enumerate() {
             let shapes = Shapes::new(self, operation.reads, batch)?;
-            let step = operation.lower_for_training(
-                self,
-                &shapes.site(tape.isa(), Threads::of_the_pool(), false, self.parameter_count()),
-            )?;
+            let learns = seed.is_some() && operation.reads.are_trainable(self);
+            let site = Site {
+                learns,
+                ..shapes.site(tape.isa(), Threads::of_the_pool(), false, self.parameter_count())
+            };
+            let step = operation.lower_for_training(self, &site)?;
             let values = operation.reads.values(self);
             let shape = self.value_shape(operation.value);
             let mut inputs = heap::list(values.len())?;
@@ -75,8 +82,8 @@ impl<'m> Model<'m> {
         Ok(outputs[operations.outputs[0]])
     }
 
-    /// Moves every trainable parameter by its gradient. `parameters` are those that
-    /// [`record`](Model::record) gave.
+    /// Moves every trainable parameter by its gradient, and moving statistics towards those of a batch that was recorded for
+    /// training. `parameters` are those that [`record`](Model::record) gave.
     ///
     /// # Errors
     /// A stale variable, others than the parameters', or a number of the optimiser's is out of its range. The
@@ -88,15 +95,20 @@ impl<'m> Model<'m> {
         parameters: &[Var],
         gradients: &Gradients,
     ) -> Result<(), Error> {
-        let (count, learning) = (self.parameters().len(), self.learning()?);
+        let (count, roles) = (self.parameters().len(), self.roles()?);
         if parameters.len() != count {
             let what = "variables of the parameters";
             return Err(bantam_kernels::Error::Length { what, expected: count, got: parameters.len() }.into());
         }
-        let learnt = || (0..count).filter(|&index| learning[index]);
+        let learnt = || (0..count).filter(|&index| roles[index] == Role::Learnt);
         for index in learnt() {
             let shape = self.parameters()[index].shape();
             check_len("gradient of a parameter", gradients.get(parameters[index])?, shape)?;
+        }
+        for index in (0..count).filter(|&index| roles[index] == Role::Moving) {
+            let Ok(gradient) = gradients.get(parameters[index]) else { continue };
+            check_len("gradient of a parameter", gradient, self.parameters()[index].shape())?;
+            self.values_mut(index).iter_mut().zip(gradient).for_each(|(value, down)| *value -= down);
         }
         let mut step = optimizer.begin_step()?;
         learnt().try_for_each(|index| {

@@ -1,5 +1,6 @@
 use crate::error::Error;
 use crate::graph::Model;
+use crate::layers::Role;
 use crate::loss::{Criterion, Loss};
 use crate::memory::buffer::Buffer;
 use crate::memory::heap;
@@ -9,7 +10,7 @@ use crate::parallel::{Threads, for_each_apart};
 use crate::plan::Options;
 use crate::plan::training::TrainingLayout;
 use crate::run::session::check_finite;
-use crate::run::{Session, Shard};
+use crate::run::{Lesson, Session, Shard};
 use crate::tensor::Tensor;
 use crate::train::Dataset;
 use alloc::vec::Vec;
@@ -188,7 +189,7 @@ impl Trainer {
             Some("batch")
         } else if self.epochs == 0 {
             Some("epochs")
-        } else if !model.learning()?.contains(&true) {
+        } else if !model.roles()?.contains(&Role::Learnt) {
             Some("trainable layers")
         } else {
             None
@@ -332,6 +333,11 @@ impl Run<'_> {
         on_event: &mut dyn FnMut(Event) -> ControlFlow<()>,
     ) -> Result<History, Error> {
         let mut history = History::default();
+        // Whatever cannot be learnt is said before anything is.
+        let (all, batch_size) = (self.order.len(), self.trainer.batch_size);
+        for rows in [batch_size.min(all), all % batch_size].into_iter().filter(|&rows| rows > 0) {
+            self.shards_of(model, rows)?;
+        }
         for epoch in 1..=self.trainer.epochs {
             let (training, stopped) = self.epoch(model, epoch, on_event)?;
             let validation = match validation {
@@ -384,14 +390,7 @@ impl Run<'_> {
     fn step(&mut self, model: &mut Model<'_>, rows: usize) -> Result<(f32, Option<usize>), Error> {
         let mut random = self.random.clone();
         let seed = random.next_u64();
-        let count = rows.div_ceil(SHARD);
-        let samples = rows.div_ceil(count);
-        let threads = self.trainer.threads.shared_by(count);
-        // The last shard may have fewer.
-        let (whole, last) = (
-            self.layout(model, samples, threads)?,
-            self.layout(model, rows - (count - 1) * samples, threads)?,
-        );
+        let Shards { count, samples, whole, last } = self.shards_of(model, rows)?;
         while self.shards.len() < count {
             heap::push(&mut self.shards, Shard::default())?;
         }
@@ -401,20 +400,28 @@ impl Run<'_> {
         for (i, shard) in shards.iter_mut().enumerate() {
             shard.reserve(&layout_of(i).layout)?;
         }
-        for_each_apart(self.trainer.threads, shards, |i, shard| {
+        let lesson = |i: usize| {
             let range = i * samples..rows.min((i + 1) * samples);
             let share = range.len() as f32 / rows as f32;
             let ShardLayout { layout, prepared, .. } = layout_of(i);
-            let seed = seed.wrapping_add(i as u64);
-            shard.learn(shared, (layout, prepared), criterion, seed, share, batch.part(range))
-        })?;
+            let (seed, (samples, targets)) = (seed.wrapping_add(i as u64), batch.part(range));
+            Lesson { model: shared, layout, prepared, criterion, seed, share, samples, targets }
+        };
+        let layout = &layouts[whole].layout;
+        for stretch in layout.stretches() {
+            for_each_apart(self.trainer.threads, shards, |i, shard| {
+                shard.learn(&lesson(i), stretch.clone())
+            })?;
+            if stretch.end < layout.end() {
+                Shard::merge(shards, |i| &layout_of(i).layout, stretch.end)?;
+            }
+        }
         let loss = shards.iter().map(|shard| f64::from(shard.loss)).sum::<f64>() as f32;
         if !loss.is_finite() {
             return Err(Error::Diverged { epoch: 0, batch: 0, loss });
         }
         let correct = shards.iter().map(|shard| shard.correct).sum();
         // In pairs, and the pairs' sums in pairs: errors grow with the logarithm of the batch.
-        let layout = &layouts[whole].layout;
         let mut apart = 1;
         while apart < count {
             for i in (0..count - apart).step_by(2 * apart) {
@@ -425,13 +432,24 @@ impl Run<'_> {
         }
         let gradients = shards[0].gradients(layout);
         let mut step = self.optimizer.begin_step()?;
-        for learnt in &layout.learnt {
+        for learnt in layout.learnt.iter().filter(|learnt| !learnt.moves) {
             let weights = model.values_mut(learnt.parameter);
             step.update(self.trainer.isa, learnt.parameter, weights, &gradients[learnt.gradient.clone()])?;
         }
+        shards[0].follow(layout, |parameter, update| update(model.values_mut(parameter)));
         self.random = random;
         self.steps += 1;
         Ok((loss, correct))
+    }
+
+    /// How a batch of so many samples is learnt in shards.
+    fn shards_of(&mut self, model: &Model<'_>, rows: usize) -> Result<Shards, Error> {
+        let count = rows.div_ceil(SHARD);
+        let samples = rows.div_ceil(count);
+        let threads = self.trainer.threads.shared_by(count);
+        let whole = self.layout(model, samples, threads)?;
+        let last = self.layout(model, rows - (count - 1) * samples, threads)?;
+        Ok(Shards { count, samples, whole, last })
     }
 
     /// The layout of a shard of so many samples.
@@ -452,6 +470,14 @@ impl Run<'_> {
 /// Samples of a batch that are learnt apart from its others: threads share a step this way, and a part's
 /// values stay in a cache. It does not depend on the threads, so that the bits do not.
 const SHARD: usize = 32;
+
+/// The shards of a batch: so many, of so many samples each, by one layout. The last may have fewer, by another.
+struct Shards {
+    count: usize,
+    samples: usize,
+    whole: usize,
+    last: usize,
+}
 
 /// How shards of so many samples learn, on so many threads.
 struct ShardLayout {

@@ -130,7 +130,7 @@ fn a_normalisation_has_a_variance() {
         model.set_weights("batch_normalization", &weights).unwrap();
         for error in [Session::new(&model, Options::new(1)).err(), model.fold().err()] {
             let text = error.unwrap().to_string();
-            let told = "moving_variance: expected finite numbers of at least 0, got ";
+            let told = "variance: expected finite numbers of at least 0, got ";
             assert!(text.contains(told), "{text}");
         }
     }

@@ -1,6 +1,7 @@
 //! The engine from outside, in one program: twenty would be compiled and linked for every CPU.
 
 mod bad_graphs;
+mod batch_normalization;
 mod common;
 mod direct_only;
 mod error;

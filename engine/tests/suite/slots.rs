@@ -146,6 +146,24 @@ fn a_cut_at_any_byte_leaves_a_whole_version() {
 }
 
 #[test]
+fn moving_statistics_are_kept_with_what_is_learnt() {
+    let model = Sequential::new([3]).dense(4).batch_normalization().dense(2).build(1).unwrap();
+    let trainer = Trainer::new(Sgd::default(), Loss::SoftmaxCrossEntropy).batch_size(2);
+    let mut learnt = TrainingSession::new(&trainer, &model).unwrap();
+    learnt.step(&[0.1, 0.9, -0.4, 0.3, -0.8, 0.7], &[0.0, 1.0]).unwrap();
+    let after = learnt.to_model();
+    let [before, moved] = [&model, &after].map(|model| model.weights("batch_normalization").unwrap());
+    assert!((0..4).all(|i| before[i] != moved[i]), "gamma, beta, mean and variance");
+    let mut slots = Slots::new(Flash::<4>::new(FLASH), 0..FLASH as u32).unwrap();
+    slots.save(&learnt).unwrap();
+    let mut again = TrainingSession::new(&trainer, &model).unwrap();
+    assert_eq!(slots.load(&mut again), Ok(Some(1)));
+    assert!(again.to_model() == after);
+    let mut memory = [0.0; 64];
+    assert!(slots.model(&model, &mut memory).unwrap().unwrap().0 == after);
+}
+
+#[test]
 fn damage_is_noticed() {
     let model = model(1);
     let [old, new] = [1, 2].map(|steps| session(&model, steps));
@@ -174,11 +192,12 @@ fn what_does_not_fit_is_refused() {
     assert_eq!(slots.load(&mut foreign), Err(Error::OtherModel));
     assert!(foreign.to_model() == other);
 
-    // Moving statistics do not learn, and are not in the slot.
+    // Statistics of a frozen normalisation stay as they are, and are not in the slot.
     let [normalized, other] = [0.0, 0.5].map(|mean| {
         let mut model = Sequential::new([3]).batch_normalization().dense(2).build(1).unwrap();
         let (ones, zeros, means) = ([1.0; 3], [0.0; 3], [mean; 3]);
         model.set_weights("batch_normalization", &[&ones, &zeros, &means, &ones]).unwrap();
+        model.set_trainable("batch_normalization", false).unwrap();
         model
     });
     let trainer = Trainer::new(Sgd::default(), Loss::SoftmaxCrossEntropy).batch_size(1);

@@ -24,7 +24,7 @@ pub fn moments(rows: usize, columns: usize, x: &[f32]) -> impl Iterator<Item = [
 }
 
 /// The moments of two parts together.
-pub fn merge_moments<'a>(share: f32, parts: [[&'a [f32]; 2]; 2]) -> impl Iterator<Item = [Expected; 2]> {
+pub fn merge_moments(share: f32, parts: [[&[f32]; 2]; 2]) -> impl Iterator<Item = [Expected; 2]> {
     let [[mean, variance], [other_mean, other_variance]] = parts.map(|part| part.map(|array| array.iter()));
     let parts = mean.zip(variance).zip(other_mean.zip(other_variance));
     parts.map(move |((&mean, &variance), (&other_mean, &other_variance))| {

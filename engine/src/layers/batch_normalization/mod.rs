@@ -1,37 +1,53 @@
-use super::conv2d::grad_activation;
+mod frozen;
+mod training;
+
 use super::{
-    Attributes, AttributesMut, Backward, Differentiable, Forward, Initial, Layer, LayerType, Port, Signature,
-    Site, Step, TrainingStep, gradients, matrix, one_input,
+    Attributes, AttributesMut, Differentiable, Forward, Initial, Layer, LayerType, Port, Signature, Site,
+    Step, matrix, one_input,
 };
 use crate::error::Error;
 use crate::shape::Shape;
 use bantam_kernels::conv2d::Activation;
-use bantam_kernels::{Isa, channels, reduce};
+use bantam_kernels::{Isa, channels};
+use training::BatchNormalizationTraining;
 
-/// Batch normalisation by the moving statistics (Ioffe and Szegedy, arXiv 1502.03167), of any shape whose last
-/// dimension is the channels:
+/// Batch normalisation (Ioffe and Szegedy, arXiv 1502.03167), of any shape whose last dimension is the channels:
 ///
-/// `y = gamma * (x - moving_mean) / sqrt(moving_variance + epsilon) + beta`
+/// `y = gamma * (x - mean) / sqrt(variance + epsilon) + beta`
 ///
-/// Training changes `gamma` and `beta`; the statistics stay as they are, as in Keras where a layer is not trainable. It
-/// is the usual way to fine-tune a net on batches too small to have statistics of their own. The statistics of a batch are
-/// never used.
+/// Training takes mean and biased variance of each channel from the batch, the whole of it whatever threads share it, and
+/// moves `moving_mean` and `moving_variance` towards them: `moving = momentum * moving + (1 - momentum) * batch`. Inference
+/// goes by those. So does training where the layer is [not trainable](crate::Model::set_trainable), as in Keras; then
+/// nothing of it changes, which is the usual way to fine-tune a net on batches too small to have statistics of their own.
+///
+/// A batch that has one number for each channel, as one sample of a dense layer's output does, has no variance: to train on
+/// it is an error.
 ///
 /// For inference [`Model::fold`](crate::Model::fold) makes it a part of the convolution before it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchNormalization {
+    momentum: f32,
     epsilon: f32,
 }
 
 impl BatchNormalization {
-    /// With Keras's epsilon, 0.001.
+    /// Keras's momentum.
+    const MOMENTUM: f32 = 0.99;
+
+    /// With Keras's momentum, 0.99, and epsilon, 0.001.
     pub const fn new() -> BatchNormalization {
-        BatchNormalization { epsilon: 1e-3 }
+        BatchNormalization { momentum: BatchNormalization::MOMENTUM, epsilon: 1e-3 }
+    }
+
+    /// With that share of the moving statistics kept in a step, from 0 to less than 1. It is 1 less the momentum that PyTorch
+    /// speaks of.
+    pub const fn momentum(self, momentum: f32) -> BatchNormalization {
+        BatchNormalization { momentum, ..self }
     }
 
     /// With that number added to each variance; it is positive.
     pub const fn epsilon(self, epsilon: f32) -> BatchNormalization {
-        BatchNormalization { epsilon }
+        BatchNormalization { epsilon, ..self }
     }
 
     /// What a channel is multiplied by, `gamma / sqrt(variance + epsilon)`.
@@ -41,7 +57,7 @@ impl BatchNormalization {
     pub(crate) fn scale(&self, gamma: f32, variance: f32) -> Result<f32, Error> {
         if !(variance >= 0.0 && variance.is_finite()) {
             let expected = "finite numbers of at least 0";
-            return Err(Error::OutOfRange { what: "moving_variance", expected, got: variance });
+            return Err(Error::OutOfRange { what: "variance", expected, got: variance });
         }
         Ok(gamma / libm::sqrtf(variance + self.epsilon))
     }
@@ -60,11 +76,17 @@ impl Layer for BatchNormalization {
     type Step = BatchNormalizationStep;
 
     fn read(attributes: &mut Attributes<'_>) -> BatchNormalization {
-        BatchNormalization { epsilon: attributes.number("epsilon") }
+        let epsilon = attributes.number("epsilon");
+        let momentum =
+            if attributes.more() { attributes.number("momentum") } else { BatchNormalization::MOMENTUM };
+        BatchNormalization { momentum, epsilon }
     }
 
     fn write(&self, attributes: &mut AttributesMut) {
         attributes.number(self.epsilon);
+        if self.momentum != BatchNormalization::MOMENTUM {
+            attributes.number(self.momentum);
+        }
     }
 
     fn signature(&self, inputs: &[Shape]) -> Result<Signature, Error> {
@@ -72,13 +94,17 @@ impl Layer for BatchNormalization {
         if !(got > 0.0 && got.is_finite()) {
             return Err(Error::OutOfRange { what: "epsilon", expected: "a finite number above 0", got });
         }
+        if !(0.0..1.0).contains(&self.momentum) {
+            let expected = "at least 0 and less than 1";
+            return Err(Error::OutOfRange { what: "momentum", expected, got: self.momentum });
+        }
         let &[.., channels] = input.dims() else { return Err(Error::rank("input", 1, input)) };
         let channels = [channels];
         Ok(Signature::new(input)
             .weight("gamma", &channels, Initial::Constant(1.0))
             .weight("beta", &channels, Initial::Constant(0.0))
-            .constant("moving_mean", &channels, Initial::Constant(0.0))
-            .constant("moving_variance", &channels, Initial::Constant(1.0)))
+            .moving("moving_mean", &channels, Initial::Constant(0.0))
+            .moving("moving_variance", &channels, Initial::Constant(1.0)))
     }
 
     fn lower(&self, site: &Site<'_>) -> Result<BatchNormalizationStep, Error> {
@@ -89,10 +115,10 @@ impl Layer for BatchNormalization {
 }
 
 impl Differentiable for BatchNormalization {
-    type TrainingStep = BatchNormalizationStep;
+    type TrainingStep = BatchNormalizationTraining;
 
-    fn lower_for_training(&self, site: &Site<'_>) -> Result<BatchNormalizationStep, Error> {
-        self.lower(site)
+    fn lower_for_training(&self, site: &Site<'_>) -> Result<BatchNormalizationTraining, Error> {
+        BatchNormalizationTraining::new(self.lower(site)?, site.learns)
     }
 }
 
@@ -150,51 +176,5 @@ impl Step for BatchNormalizationStep {
                 channels::scale_shift(isa, activation, rows, channels, x, input_width, scale, shift, y)
             }
         }?)
-    }
-}
-
-impl TrainingStep for BatchNormalizationStep {
-    /// Two numbers for each channel, and the input less its means, which has a place in the input's gradient if there
-    /// is one.
-    fn backward_scratch_len(&self, d_input: bool) -> usize {
-        2 * self.channels + if d_input { 0 } else { self.rows * self.channels }
-    }
-
-    fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
-        let BatchNormalizationStep { isa, activation, layer, rows, channels, .. } = *self;
-        let Backward { inputs, weights, output, d_output, d_input, d_weights, scratch, .. } = run;
-        let [gamma, mean, variance] = [weights[0], weights[2], weights[3]];
-        let [d_gamma, d_beta, d_mean, d_variance] = gradients(d_weights);
-        grad_activation(isa, activation, output, d_output)?;
-        if let Some(d_beta) = d_beta {
-            reduce::sum_rows(isa, rows, channels, d_output, d_beta)?;
-        }
-        let (scale, scratch) = scratch.split_at_mut(channels);
-        let (shift, scratch) = scratch.split_at_mut(channels);
-        let (d_input, centred) = match d_input {
-            Some(d_input) => (true, d_input),
-            None => (false, scratch),
-        };
-        if let Some(d_gamma) = d_gamma {
-            // The mean goes first: the difference of two sums would have the rounding errors of a large mean.
-            scale.fill(1.0);
-            shift.iter_mut().zip(mean).for_each(|(shift, mean)| *shift = -mean);
-            let x = inputs[0];
-            let none = Activation::None;
-            channels::scale_shift(isa, none, rows, channels, x, channels, scale, shift, centred)?;
-            channels::grad_scale(isa, 1, rows, channels, d_output, centred, channels, d_gamma)?;
-            for (d_gamma, &variance) in d_gamma.iter_mut().zip(variance) {
-                *d_gamma *= layer.scale(1.0, variance)?;
-            }
-        }
-        if d_input {
-            for (scale, (&gamma, &variance)) in scale.iter_mut().zip(gamma.iter().zip(variance)) {
-                *scale = layer.scale(gamma, variance)?;
-            }
-            channels::mul(isa, 1, rows, channels, d_output, scale, centred)?;
-        }
-        // Constants have none.
-        [d_mean, d_variance].into_iter().flatten().for_each(|gradient| gradient.fill(0.0));
-        Ok(())
     }
 }

@@ -1,0 +1,336 @@
+//! A training step, run as its layout has it.
+
+use super::carve::{Rest, carve};
+use crate::error::Error;
+use crate::graph::Model;
+use crate::layers::{Backward, BackwardRows, Forward, MAX_INPUTS, MAX_WEIGHTS, Scheduled, Source};
+use crate::loss::Criterion;
+use crate::optimizer::Rule;
+use crate::plan::training::{Base, Gradient, Learnt, Trained, TrainingLayout};
+use bantam_kernels::conv2d::Activation;
+use bantam_kernels::elementwise;
+use core::ops::Range;
+
+impl TrainingLayout {
+    /// Prepares the base's weights at the start of what stays.
+    pub(crate) fn prepare(&self, model: &Model<'_>, persistent: &mut [f32]) -> Result<(), Error> {
+        match &self.base {
+            Some(base) => base.layout.prepare(model, persistent),
+            None => Ok(()),
+        }
+    }
+
+    /// Moves weights whose gradient is there, or computes it slice by slice.
+    pub(super) fn update(
+        &self,
+        rule: &dyn Rule,
+        moves: u64,
+        learnt: &Learnt,
+        persistent: &mut [f32],
+        transient: &mut [f32],
+        samples: &[f32],
+    ) -> Result<(), Error> {
+        let isa = self.options.isa;
+        let [first, second] = learnt.state.clone();
+        let ([weights, first, second], _) = carve(persistent, [learnt.weights.clone(), first, second]);
+        let Some([rows, features]) = learnt.slices else {
+            let gradient = &transient[learnt.gradient.clone()];
+            return rule.update(isa, moves, weights, [first, second], gradient);
+        };
+        let Trained { step, inputs, d_output, .. } = &self.steps[learnt.first_step];
+        let ([gradient], rest) = carve(transient, [learnt.gradient.clone()]);
+        let input = match self.start(inputs[0].source) {
+            None => samples,
+            Some(start) => rest.read(start, self.options.batch * inputs[0].sample_len),
+        };
+        let d_output = rest.read(d_output.start, d_output.len());
+        let all = weights.len() / features;
+        for first_row in (0..all).step_by(rows) {
+            let rows = first_row..all.min(first_row + rows);
+            let elements = rows.start * features..rows.end * features;
+            let d_weights = &mut gradient[..elements.len()];
+            step.backward_rows(BackwardRows { input, d_output, rows, d_weights })?;
+            let state = [&mut *first, &mut *second]
+                .map(|state| if state.is_empty() { state } else { &mut state[elements.clone()] });
+            rule.update(isa, moves, &mut weights[elements], state, d_weights)?;
+        }
+        Ok(())
+    }
+
+    /// Where the statistics lie that are merged before that time.
+    pub(super) fn statistics_at(&self, time: usize) -> Range<usize> {
+        if time < self.loss_at() {
+            self.steps[time].statistics.clone()
+        } else {
+            self.steps[self.step_at(time)].gradient_means.clone()
+        }
+    }
+
+    /// Merges those of two parts.
+    pub(super) fn merge(
+        &self,
+        time: usize,
+        statistics: &mut [f32],
+        other: &[f32],
+        share: f32,
+    ) -> Result<(), Error> {
+        if time < self.loss_at() {
+            let Some(of_batch) = self.steps[time].step.batch_statistics() else { return Ok(()) };
+            return of_batch.merge(statistics, other, share);
+        }
+        // Means.
+        statistics.iter_mut().zip(other).for_each(|(mean, other)| *mean += share * (other - *mean));
+        Ok(())
+    }
+
+    /// Calls `with` for each parameter that follows the statistics of batches, and with what moves it.
+    pub(super) fn follow(&self, transient: &[f32], mut with: impl FnMut(&Learnt, &dyn Fn(&mut [f32]))) {
+        for trained in &self.steps {
+            let Some(of_batch) = trained.step.batch_statistics() else { continue };
+            let statistics = &transient[trained.statistics.clone()];
+            for (i, weights) in trained.weights.iter().enumerate() {
+                let Some(learnt) = weights.learnt.map(|at| &self.learnt[at]) else { continue };
+                if learnt.moves {
+                    with(learnt, &|weights| of_batch.update(statistics, i, weights));
+                }
+            }
+        }
+    }
+
+    /// Where a value begins; nowhere if it is the caller's samples.
+    fn start(&self, source: Source) -> Option<usize> {
+        match source {
+            Source::Operation(from) => Some(self.steps[from].value.start),
+            Source::Given(at) => self.base.as_ref().map(|base| base.features[at].start),
+            Source::Input(_) | Source::Nowhere => None,
+        }
+    }
+}
+
+/// A step of a training.
+pub(super) struct Run<'a, 'm> {
+    pub model: &'a Model<'m>,
+    pub layout: &'a TrainingLayout,
+    /// What stays, with the weights that learn; without it they are the model's.
+    pub learnt_in: Option<&'a [f32]>,
+    pub samples: &'a [f32],
+}
+
+impl Run<'_, '_> {
+    /// Runs `n` samples forward; with a seed, for a backward pass to follow.
+    pub(super) fn forward(&self, transient: &mut [f32], n: usize, seed: Option<u64>) -> Result<(), Error> {
+        self.base(self.learnt_in.unwrap_or_default(), transient, n)?;
+        for k in 0..self.layout.steps.len() {
+            if seed.is_some() {
+                self.gather(transient, k)?;
+            }
+            self.step(transient, k, n, seed)?;
+        }
+        Ok(())
+    }
+
+    /// Runs the frozen base.
+    pub(super) fn base(&self, prepared: &[f32], transient: &mut [f32], n: usize) -> Result<(), Error> {
+        let Some(Base { layout, values, features }) = &self.layout.base else { return Ok(()) };
+        let sample_len = self.model.input_shape().elements();
+        let at_a_time = layout.options.batch;
+        for first in (0..n).step_by(at_a_time) {
+            let count = at_a_time.min(n - first);
+            let samples = &self.samples[first * sample_len..][..count * sample_len];
+            layout.run(self.model, prepared, &mut transient[values.clone()], &[samples], count)?;
+            for (&step, feature) in layout.outputs.iter().zip(features) {
+                let Scheduled { place, .. } = &layout.steps[step];
+                let sample_len = layout.steps[step].sample_len();
+                let (start, len) = (values.start + place.start, count * sample_len);
+                transient.copy_within(start..start + len, feature.start + first * sample_len);
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs step `k` forward, for `n` samples; with a seed, for a backward pass to follow. What the whole batch is asked for
+    /// was gathered before.
+    pub(super) fn step(
+        &self,
+        transient: &mut [f32],
+        k: usize,
+        n: usize,
+        seed: Option<u64>,
+    ) -> Result<(), Error> {
+        let trained = &self.layout.steps[k];
+        let Trained { step, value, prepared, saved, scratch, saved_len, sample_len, .. } = trained;
+        let ranges = [value, prepared, saved, scratch].map(Clone::clone);
+        let ([value, prepared, saved, scratch], rest) = carve(transient, ranges);
+        let inputs = self.inputs(trained, n, &rest);
+        let weights = self.weights(trained);
+        let weights = &weights[..trained.weights.len()];
+        step.prepare(weights, prepared)?;
+        let node = self.model.nodes_of(&self.layout.sources, k).next().unwrap_or(0);
+        let run = Forward {
+            samples: n,
+            inputs: &inputs[..trained.inputs.len()],
+            weights,
+            prepared,
+            overwritten: None,
+            output: &mut value[..n * sample_len],
+            scratch,
+            // Layers must not zero the same elements.
+            seed: seed.unwrap_or(0).wrapping_add((node as u64) << 40),
+            statistics: rest.read(trained.statistics.start, trained.statistics.len()),
+        };
+        match seed {
+            None => step.forward(run),
+            Some(_) => step.forward_saving(run, &mut bytemuck::cast_slice_mut(saved)[..*saved_len]),
+        }
+    }
+
+    /// What step `k` asks of the whole batch, of the samples that are here.
+    pub(super) fn gather(&self, transient: &mut [f32], k: usize) -> Result<(), Error> {
+        let trained = &self.layout.steps[k];
+        let Some(of_batch) = trained.step.batch_statistics() else { return Ok(()) };
+        let ([statistics], rest) = carve(transient, [trained.statistics.clone()]);
+        let inputs = self.inputs(trained, self.layout.options.batch, &rest);
+        of_batch.gather(&inputs[..trained.inputs.len()], statistics)
+    }
+
+    /// What step `k` asks of the gradient of the whole batch, of the samples that are here.
+    pub(super) fn gather_gradient(&self, transient: &mut [f32], k: usize) -> Result<(), Error> {
+        let trained = &self.layout.steps[k];
+        let Some(of_batch) = trained.step.batch_statistics() else { return Ok(()) };
+        let Trained { d_output, backward_scratch, gradient_means, .. } = trained;
+        let ranges = [d_output, backward_scratch, gradient_means].map(Clone::clone);
+        let ([d_output, scratch, means], rest) = carve(transient, ranges);
+        let inputs = self.inputs(trained, self.layout.options.batch, &rest);
+        let weights = self.weights(trained);
+        let mut run = Backward {
+            inputs: &inputs[..trained.inputs.len()],
+            weights: &weights[..trained.weights.len()],
+            output: rest.read(trained.value.start, trained.value.len()),
+            saved: &[],
+            d_output,
+            input: 0,
+            d_input: None,
+            d_weights: &mut [],
+            scratch,
+            statistics: rest.read(trained.statistics.start, trained.statistics.len()),
+            gradient_means: &[],
+        };
+        of_batch.gather_gradient(&mut run, means)
+    }
+
+    /// What a step reads, of `n` samples.
+    fn inputs<'r, const N: usize>(
+        &self,
+        trained: &Trained,
+        n: usize,
+        rest: &Rest<'r, N>,
+    ) -> [&'r [f32]; MAX_INPUTS]
+    where
+        Self: 'r,
+    {
+        let mut inputs = [&[][..]; MAX_INPUTS];
+        for (slice, input) in inputs.iter_mut().zip(&trained.inputs) {
+            *slice = match self.layout.start(input.source) {
+                None => self.samples,
+                Some(start) => rest.read(start, n * input.sample_len),
+            };
+        }
+        inputs
+    }
+
+    /// The loss of a batch that was run forward, how many rows are right, and `share` of the loss's gradient to the last
+    /// step's output.
+    pub(super) fn loss(
+        &self,
+        transient: &mut [f32],
+        criterion: &Criterion,
+        targets: &[f32],
+        share: f32,
+    ) -> Result<(f32, Option<usize>), Error> {
+        let last = &self.layout.steps[self.layout.output];
+        let ranges = [last.d_output.clone(), self.layout.targets.clone()];
+        let ([d_outputs, one_hot], rest) = carve(transient, ranges);
+        let outputs = rest.read(last.value.start, last.value.len());
+        let wanted = criterion.wanted(targets, one_hot);
+        let loss = criterion.value(outputs, wanted)?;
+        criterion.gradient(outputs, wanted, share, d_outputs)?;
+        Ok((loss, criterion.correct(outputs, targets)))
+    }
+
+    /// Passes the gradient of step `k` on to what it reads, and to its weights.
+    pub(super) fn backward(&self, transient: &mut [f32], k: usize) -> Result<(), Error> {
+        let (layout, trained) = (self.layout, &self.layout.steps[k]);
+        let batch = layout.options.batch;
+        let weights = self.weights(trained);
+        let count = trained.inputs.len();
+        // One input after the other; the gradients to the weights with the first.
+        let mut wanted = trained.inputs.iter().enumerate().filter(|(_, input)| input.gradient.is_some());
+        let (mut next, mut with_weights) = (wanted.next(), true);
+        while next.is_some() || with_weights {
+            let gradient = next.and_then(|(_, input)| input.gradient.as_ref());
+            let of_weights: [Range<usize>; MAX_WEIGHTS] = core::array::from_fn(|i| {
+                let gradient = trained.weights.get(i).filter(|_| with_weights).and_then(|weights| {
+                    let slices = weights.learnt.and_then(|at| layout.learnt[at].slices);
+                    weights.gradient.as_ref().filter(|_| slices.is_none())
+                });
+                gradient.map_or(0..0, |gradient| gradient.place.clone())
+            });
+            let [w0, w1, w2, w3, w4, w5] = of_weights;
+            let d_input = gradient.map_or(0..0, |gradient| gradient.place.clone());
+            let ranges =
+                [trained.d_output.clone(), d_input, trained.backward_scratch.clone(), w0, w1, w2, w3, w4, w5];
+            let (pieces, rest) = carve(transient, ranges);
+            let [d_output, d_input, scratch, d_weights @ ..] = pieces;
+            let mut d_weights = d_weights.map(|piece| if piece.is_empty() { None } else { Some(piece) });
+            let inputs = self.inputs(trained, batch, &rest);
+            let saved = bytemuck::cast_slice(rest.read(trained.saved.start, trained.saved.len()));
+            trained.step.backward(Backward {
+                inputs: &inputs[..count],
+                weights: &weights[..trained.weights.len()],
+                output: rest.read(trained.value.start, trained.value.len()),
+                saved: &saved[..trained.saved_len],
+                d_output,
+                input: next.map_or(0, |(i, _)| i),
+                d_input: gradient.map(|_| d_input),
+                d_weights: &mut d_weights[..trained.weights.len()],
+                scratch,
+                statistics: rest.read(trained.statistics.start, trained.statistics.len()),
+                gradient_means: rest.read(trained.gradient_means.start, trained.gradient_means.len()),
+            })?;
+            if let (Some(gradient), Some((_, input))) = (gradient.filter(|gradient| gradient.adds), next)
+                && let Source::Operation(from) = input.source
+            {
+                self.add(transient, &layout.steps[from].d_output, &gradient.place)?;
+            }
+            (next, with_weights) = (wanted.next(), false);
+        }
+        for weights in &trained.weights {
+            if let (Some(Gradient { place, adds: true }), Some(at)) = (&weights.gradient, weights.learnt) {
+                self.add(transient, &layout.learnt[at].gradient, place)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&self, transient: &mut [f32], sum: &Range<usize>, other: &Range<usize>) -> Result<(), Error> {
+        let ([sum], rest) = carve(transient, [sum.clone()]);
+        Ok(elementwise::add_assign(
+            self.layout.options.isa,
+            Activation::None,
+            sum,
+            rest.read(other.start, other.len()),
+        )?)
+    }
+
+    /// The weights of a step: those that learn, and the model's.
+    fn weights(&self, trained: &Trained) -> [&[f32]; MAX_WEIGHTS] {
+        let mut slices = [&[][..]; MAX_WEIGHTS];
+        for (slice, weights) in slices.iter_mut().zip(&trained.weights) {
+            *slice = match (self.learnt_in, weights.learnt) {
+                (Some(persistent), Some(at)) => &persistent[self.layout.learnt[at].weights.clone()],
+                _ => self.model.parameters()[weights.parameter].values(),
+            };
+        }
+        slices
+    }
+}
