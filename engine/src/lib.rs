@@ -43,7 +43,7 @@ pub use graph::{
     Aligned, GraphBuilder, Initializer, Metadata, Model, Node, Parameter, Scaling, Sequential, Value,
 };
 pub use layers::{
-    Add, Attributes, AttributesMut, AveragePool2d, Backward, BackwardRows, BatchNormalization,
+    Add, Attributes, AttributesMut, AveragePool2d, Backward, BackwardReads, BackwardRows, BatchNormalization,
     BatchStatistics, Concatenate, Conv2d, Dense, DepthwiseConv2d, Differentiable, Dropout, Flatten, Forward,
     GlobalAveragePool2d, GlobalMaxPool2d, HardSigmoid, HardSwish, Initial, Layer, LayerType, LeakyRelu,
     MAX_INPUTS, MAX_WEIGHTS, MaxPool2d, Multiply, PassesOn, Port, Relu, Relu6, SeparableConv2d, Sigmoid,

@@ -1,7 +1,7 @@
 use super::conv2d::grad_activation;
 use super::{
-    Attributes, AttributesMut, Backward, Differentiable, Forward, Layer, LayerType, Signature, Site, Step,
-    TrainingStep, several_inputs,
+    Attributes, AttributesMut, Backward, BackwardReads, Differentiable, Forward, Layer, LayerType, Signature,
+    Site, Step, TrainingStep, several_inputs,
 };
 use crate::error::Error;
 use crate::shape::Shape;
@@ -71,6 +71,10 @@ impl Step for AddStep {
 }
 
 impl TrainingStep for AddStep {
+    fn backward_reads(&self) -> BackwardReads {
+        BackwardReads::output_of(self.activation)
+    }
+
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
         let Some(d_input) = run.d_input else { return Ok(()) };
         grad_activation(self.isa, self.activation, run.output, run.d_output)?;

@@ -1,6 +1,6 @@
 use super::{
-    Attributes, AttributesMut, Backward, Differentiable, Forward, Layer, Signature, Site, Step, TrainingStep,
-    elements_of_one, one_input,
+    Attributes, AttributesMut, Backward, BackwardReads, Differentiable, Forward, Layer, Signature, Site,
+    Step, TrainingStep, elements_of_one, one_input,
 };
 use crate::error::Error;
 use crate::parallel::{Threads, for_each_images};
@@ -100,6 +100,10 @@ impl Step for AveragePool2dStep {
 }
 
 impl TrainingStep for AveragePool2dStep {
+    fn backward_reads(&self) -> BackwardReads {
+        BackwardReads::NOTHING
+    }
+
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
         let Some(d_input) = run.d_input else { return Ok(()) };
         let ([batch, ..], len) = (self.geometry.input(), elements_of_one(self.geometry.output()));

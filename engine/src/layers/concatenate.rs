@@ -1,6 +1,6 @@
 use super::{
-    Attributes, AttributesMut, Backward, Differentiable, Forward, Layer, LayerType, MAX_INPUTS, Port, Read,
-    Schedule, Signature, Site, Source, Step, TrainingStep, matrix, several_inputs,
+    Attributes, AttributesMut, Backward, BackwardReads, Differentiable, Forward, Layer, LayerType,
+    MAX_INPUTS, Port, Read, Schedule, Signature, Site, Source, Step, TrainingStep, matrix, several_inputs,
 };
 use crate::error::Error;
 use crate::shape::Shape;
@@ -125,6 +125,10 @@ impl Step for ConcatenateStep {
 }
 
 impl TrainingStep for ConcatenateStep {
+    fn backward_reads(&self) -> BackwardReads {
+        BackwardReads::NOTHING
+    }
+
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
         let Some(d_input) = run.d_input else { return Ok(()) };
         let (stride, pixels) = (self.width, run.d_output.len() / self.width);

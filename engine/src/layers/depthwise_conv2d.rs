@@ -1,7 +1,7 @@
 use super::conv2d::grad_activation;
 use super::{
-    Attributes, AttributesMut, Backward, Differentiable, Forward, Initial, Layer, LayerType, Signature, Site,
-    Step, TrainingStep, elements_of_one, gradients, one_input,
+    Attributes, AttributesMut, Backward, BackwardReads, Differentiable, Forward, Initial, Layer, LayerType,
+    Signature, Site, Step, TrainingStep, elements_of_one, gradients, one_input,
 };
 use crate::error::Error;
 use crate::parallel::{Threads, WORTH_SHARING, for_each_images, join};
@@ -234,6 +234,10 @@ impl Step for DepthwiseConv2dStep {
 }
 
 impl TrainingStep for DepthwiseConv2dStep {
+    fn backward_reads(&self) -> BackwardReads {
+        BackwardReads::output_of(self.activation).and_inputs()
+    }
+
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
         let Backward { inputs, weights, output, d_output, d_input, d_weights, .. } = run;
         let [d_kernel, d_bias] = gradients(d_weights);

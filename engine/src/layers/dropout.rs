@@ -1,6 +1,6 @@
 use super::{
-    Attributes, AttributesMut, Backward, Differentiable, Forward, Layer, LayerType, PassesOn, Signature,
-    Site, Step, TrainingStep, one_input,
+    Attributes, AttributesMut, Backward, BackwardReads, Differentiable, Forward, Layer, LayerType, PassesOn,
+    Signature, Site, Step, TrainingStep, one_input,
 };
 use crate::error::Error;
 use crate::shape::Shape;
@@ -76,6 +76,10 @@ impl Step for DropoutStep {
 }
 
 impl TrainingStep for DropoutStep {
+    fn backward_reads(&self) -> BackwardReads {
+        BackwardReads::NOTHING
+    }
+
     /// One where an element was let through.
     fn saved_len(&self) -> usize {
         self.elements

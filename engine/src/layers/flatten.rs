@@ -1,6 +1,6 @@
 use super::{
-    Attributes, AttributesMut, Backward, Differentiable, Forward, Layer, LayerType, PassesOn, Signature,
-    Site, Step, TrainingStep, one_input,
+    Attributes, AttributesMut, Backward, BackwardReads, Differentiable, Forward, Layer, LayerType, PassesOn,
+    Signature, Site, Step, TrainingStep, one_input,
 };
 use crate::error::Error;
 use crate::shape::Shape;
@@ -55,6 +55,10 @@ impl Step for CopyStep {
 }
 
 impl TrainingStep for CopyStep {
+    fn backward_reads(&self) -> BackwardReads {
+        BackwardReads::NOTHING
+    }
+
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
         if let Some(d_input) = run.d_input {
             d_input.copy_from_slice(run.d_output);

@@ -1,8 +1,8 @@
 //! What all layers share that are a function of each element.
 
 use super::{
-    Attributes, AttributesMut, Backward, Differentiable, Forward, Layer, LayerType, Signature, Site, Step,
-    TrainingStep, one_input,
+    Attributes, AttributesMut, Backward, BackwardReads, Differentiable, Forward, Layer, LayerType, Signature,
+    Site, Step, TrainingStep, one_input,
 };
 use crate::error::Error;
 use crate::shape::Shape;
@@ -90,6 +90,13 @@ impl<F: Function + Copy + Send + Sync> Step for MapStep<F> {
 }
 
 impl<F: Function + Copy + Send + Sync> TrainingStep for MapStep<F> {
+    fn backward_reads(&self) -> BackwardReads {
+        match F::GRADIENT_AT {
+            GradientAt::Output => BackwardReads::OUTPUT,
+            GradientAt::Input => BackwardReads::INPUTS,
+        }
+    }
+
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
         let Some(d_input) = run.d_input else { return Ok(()) };
         let at = match F::GRADIENT_AT {

@@ -1,8 +1,8 @@
 use super::conv2d::{Conv2d, Conv2dPool, Conv2dPoolTraining};
 use super::layer_type::Joined;
 use super::{
-    Attributes, AttributesMut, Backward, Differentiable, Forward, Layer, LayerType, Signature, Site, Step,
-    TrainingStep, elements_of_one, kept, one_input_of,
+    Attributes, AttributesMut, Backward, BackwardReads, Differentiable, Forward, Layer, LayerType, Signature,
+    Site, Step, TrainingStep, elements_of_one, kept, one_input_of,
 };
 use crate::error::Error;
 use crate::layers::conv2d::grad_activation;
@@ -164,6 +164,10 @@ impl Step for MaxPool2dTraining {
 }
 
 impl TrainingStep for MaxPool2dTraining {
+    fn backward_reads(&self) -> BackwardReads {
+        BackwardReads::output_of(self.step.activation)
+    }
+
     /// The index of each maximum in its window.
     fn saved_len(&self) -> usize {
         self.saved_len

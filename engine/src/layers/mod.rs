@@ -61,7 +61,9 @@ pub use sigmoid::Sigmoid;
 pub use silu::Silu;
 pub use softmax::Softmax;
 pub(crate) use softmax::matrix;
-pub use step::{Backward, BackwardRows, BatchStatistics, Forward, Port, Site, Step, TrainingStep};
+pub use step::{
+    Backward, BackwardReads, BackwardRows, BatchStatistics, Forward, Port, Site, Step, TrainingStep,
+};
 pub use tanh::Tanh;
 pub use zero_padding2d::ZeroPadding2d;
 

@@ -1,6 +1,6 @@
 use super::{
-    Attributes, AttributesMut, Backward, Differentiable, Forward, Layer, Signature, Site, Step, TrainingStep,
-    two_inputs,
+    Attributes, AttributesMut, Backward, BackwardReads, Differentiable, Forward, Layer, Signature, Site,
+    Step, TrainingStep, two_inputs,
 };
 use crate::error::Error;
 use crate::shape::Shape;
@@ -91,6 +91,10 @@ impl Step for MultiplyStep {
 }
 
 impl TrainingStep for MultiplyStep {
+    fn backward_reads(&self) -> BackwardReads {
+        BackwardReads::INPUTS
+    }
+
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
         let Some(d_input) = run.d_input else { return Ok(()) };
         let MultiplyStep { isa, factors, pixels, channels } = *self;

@@ -1,8 +1,8 @@
 use super::conv2d::{ConvolutionStep, ConvolutionTraining};
 use super::depthwise_conv2d::{DepthwiseConv2d, DepthwiseConv2dStep};
 use super::{
-    Attributes, AttributesMut, Backward, Differentiable, Forward, Initial, Layer, LayerType, Signature, Site,
-    Step, TrainingStep, gradients, one_input,
+    Attributes, AttributesMut, Backward, BackwardReads, Differentiable, Forward, Initial, Layer, LayerType,
+    Signature, Site, Step, TrainingStep, gradients, one_input,
 };
 use crate::error::Error;
 use crate::memory::buffer::{split_lines, whole_lines};
@@ -183,6 +183,10 @@ impl<P: Step> Step for Separable<P> {
 }
 
 impl TrainingStep for Separable<ConvolutionTraining> {
+    fn backward_reads(&self) -> BackwardReads {
+        self.pointwise.backward_reads()
+    }
+
     fn backward_scratch_len(&self, _: bool) -> usize {
         let maps = 2 * whole_lines(self.map_len(self.batch));
         maps.saturating_add(self.pointwise.backward_scratch_len(true))

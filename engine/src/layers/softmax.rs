@@ -1,6 +1,6 @@
 use super::{
-    Attributes, AttributesMut, Backward, Differentiable, Forward, Layer, Signature, Site, Step, TrainingStep,
-    one_input,
+    Attributes, AttributesMut, Backward, BackwardReads, Differentiable, Forward, Layer, Signature, Site,
+    Step, TrainingStep, one_input,
 };
 use crate::error::Error;
 use crate::shape::Shape;
@@ -51,6 +51,10 @@ impl Step for SoftmaxStep {
 }
 
 impl TrainingStep for SoftmaxStep {
+    fn backward_reads(&self) -> BackwardReads {
+        BackwardReads::OUTPUT
+    }
+
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
         let Some(d_input) = run.d_input else { return Ok(()) };
         let rows = run.output.len() / self.columns;

@@ -100,6 +100,11 @@ pub trait TrainingStep: Step {
         0
     }
 
+    /// What [`backward`](Self::backward) reads of what went forward: the rest need not be kept, and is empty then.
+    fn backward_reads(&self) -> BackwardReads {
+        BackwardReads::ALL
+    }
+
     /// What the step takes from the whole batch, if its output depends on that.
     fn batch_statistics(&self) -> Option<&dyn BatchStatistics> {
         None
@@ -124,6 +129,36 @@ pub trait TrainingStep: Step {
     /// There are no such rows.
     fn backward_rows(&self, _run: BackwardRows<'_>) -> Result<(), Error> {
         Err(Error::Empty { what: "rows of weights" })
+    }
+}
+
+/// What a backward pass reads of what went forward, beside what was saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BackwardReads {
+    /// The inputs.
+    pub inputs: bool,
+    /// The output.
+    pub output: bool,
+}
+
+impl BackwardReads {
+    /// Inputs and output.
+    pub const ALL: BackwardReads = BackwardReads { inputs: true, output: true };
+    /// The inputs alone.
+    pub const INPUTS: BackwardReads = BackwardReads { inputs: true, output: false };
+    /// The output alone.
+    pub const OUTPUT: BackwardReads = BackwardReads { inputs: false, output: true };
+    /// Neither.
+    pub const NOTHING: BackwardReads = BackwardReads { inputs: false, output: false };
+
+    /// The output, if an activation is to be undone.
+    pub(crate) fn output_of(activation: Activation) -> BackwardReads {
+        BackwardReads { inputs: false, output: activation != Activation::None }
+    }
+
+    /// And the inputs.
+    pub(crate) fn and_inputs(self) -> BackwardReads {
+        BackwardReads { inputs: true, ..self }
     }
 }
 

@@ -1,6 +1,6 @@
 use super::{
-    Attributes, AttributesMut, Backward, Differentiable, Forward, Layer, Signature, Site, Step, TrainingStep,
-    one_input,
+    Attributes, AttributesMut, Backward, BackwardReads, Differentiable, Forward, Layer, Signature, Site,
+    Step, TrainingStep, one_input,
 };
 use crate::error::Error;
 use crate::shape::Shape;
@@ -102,6 +102,10 @@ impl Step for ZeroPadding2dStep {
 }
 
 impl TrainingStep for ZeroPadding2dStep {
+    fn backward_reads(&self) -> BackwardReads {
+        BackwardReads::NOTHING
+    }
+
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
         let Some(d_input) = run.d_input else { return Ok(()) };
         let ZeroPadding2dStep { rows, row, padded_row, first, padded } = *self;

@@ -2,6 +2,8 @@
 
 pub(crate) mod inference;
 mod options;
+mod places;
+pub(crate) mod timeline;
 pub(crate) mod training;
 
 pub use inference::{Plan, PlannedStep};

@@ -1,13 +1,12 @@
 use super::Options;
 use super::inference::{Layout, Shapes, Table};
+use super::timeline::{Event, Way};
 use crate::error::Error;
 use crate::graph::Model;
 use crate::graph::fuse::{Operation, Operations};
-use crate::layers::{MAX_INPUTS, MAX_WEIGHTS, PassesOn, Role, Site, Source, TrainingStep};
+use crate::layers::{PassesOn, Role, Site, Source, TrainingStep};
 use crate::loss::{Criterion, Loss};
-use crate::memory::buffer::{check_len, end_of};
 use crate::memory::heap;
-use crate::memory::lifetimes::{Lifetime, needed_at, peak, place};
 use crate::optimizer::Rule;
 use crate::shape::Shape;
 use alloc::boxed::Box;
@@ -53,6 +52,8 @@ pub(crate) struct TrainingLayout {
     /// The step that gives the output.
     pub output: usize,
     pub learnt: Vec<Learnt>,
+    /// What happens in a step, one after the other.
+    pub events: Vec<Event>,
     /// One row a sample of what the outputs should be. From here on ranges are of what a step needs.
     pub targets: Range<usize>,
     /// All gradients, if they stay until the end of a step: they come first.
@@ -96,19 +97,28 @@ pub(crate) struct Trained {
     /// For a full batch.
     pub output: Shape,
     pub sample_len: usize,
-    pub value: Range<usize>,
-    pub prepared: Range<usize>,
-    pub saved: Range<usize>,
+    /// How it runs forward, and what is there when it goes back: the same, or computed again.
+    pub passes: [Pass; 2],
     pub saved_len: usize,
-    pub scratch: Range<usize>,
     /// Of the batch, forward.
     pub statistics: Range<usize>,
     /// The same, backward.
     pub gradient_means: Range<usize>,
     /// Whether it has a backward pass.
     pub learns: bool,
+    /// Whether what it computed is dropped when it was read forward.
+    pub dropped: bool,
     pub d_output: Range<usize>,
     pub backward_scratch: Range<usize>,
+}
+
+/// What a step computes. Ranges are of what a training step needs.
+#[derive(Clone, Default)]
+pub(crate) struct Pass {
+    pub value: Range<usize>,
+    pub prepared: Range<usize>,
+    pub saved: Range<usize>,
+    pub scratch: Range<usize>,
 }
 
 /// What a step reads.
@@ -165,12 +175,13 @@ impl<'m> TrainingPlan<'m> {
         rule: &dyn Rule,
         loss: Loss,
         options: Options,
+        way: Way,
         model: &'m Model<'m>,
     ) -> Result<TrainingPlan<'m>, Error> {
         rule.check()?;
         let output = model.output_shape();
         Criterion::new(loss, output, output.elements())?;
-        let layout = TrainingLayout::new(model, loss, options, Some(rule.arrays()))?;
+        let layout = TrainingLayout::new(model, loss, options, Some(rule.arrays()), way)?;
         Ok(TrainingPlan { model, rule: rule.boxed(), loss, layout })
     }
 
@@ -213,44 +224,16 @@ impl<'m> TrainingPlan<'m> {
                     .map(|node| self.model.nodes()[node].name())
                     .collect(),
                 output: step.output,
-                offset: size_of::<f32>() * (self.layout.persistent + step.value.start),
-                bytes: bytes(&step.value) + bytes(&step.saved),
+                offset: size_of::<f32>() * (self.layout.persistent + step.passes[0].value.start),
+                bytes: bytes(&step.passes[0].value) + bytes(&step.passes[0].saved),
                 weight_bytes: own().map(|learnt| bytes(&learnt.weights)).sum(),
                 optimizer_bytes: own().flat_map(|learnt| &learnt.state).map(bytes).sum(),
                 gradient_bytes: own().map(|learnt| bytes(&learnt.gradient)).sum::<usize>()
                     + bytes(&step.d_output),
-                scratch_bytes: bytes(&step.scratch).max(bytes(&step.backward_scratch)),
+                scratch_bytes: bytes(&step.passes[0].scratch).max(bytes(&step.backward_scratch)),
                 multiply_adds: passes.saturating_mul(forward),
             }
         })
-    }
-}
-
-/// What happens in a training step, in order: each step forward, the loss, and each step backward.
-impl TrainingLayout {
-    /// When the loss is computed.
-    pub fn loss_at(&self) -> usize {
-        self.steps.len()
-    }
-
-    /// Which step goes back at that time, or when that step does.
-    pub fn step_at(&self, time: usize) -> usize {
-        2 * self.steps.len() - time
-    }
-
-    /// When it is over.
-    pub fn end(&self) -> usize {
-        2 * self.steps.len() + 1
-    }
-
-    /// What happens between the times before which the parts of a batch must meet, to have their statistics merged.
-    pub fn stretches(&self) -> impl Iterator<Item = Range<usize>> {
-        let steps =
-            || self.steps.iter().enumerate().filter(|(_, step)| step.step.batch_statistics().is_some());
-        let forward = steps().map(|(k, _)| k);
-        let back = steps().rev().filter(|(_, step)| step.learns).map(|(k, _)| self.step_at(k));
-        let mut start = 0;
-        forward.chain(back).chain([self.end()]).map(move |end| core::mem::replace(&mut start, end)..end)
     }
 }
 
@@ -262,6 +245,7 @@ impl TrainingLayout {
         loss: Loss,
         options: Options,
         arrays: Option<usize>,
+        way: Way,
     ) -> Result<TrainingLayout, Error> {
         let roles = model.roles()?;
         if !roles.contains(&Role::Learnt) {
@@ -287,6 +271,7 @@ impl TrainingLayout {
             sources,
             output,
             learnt: Vec::new(),
+            events: Vec::new(),
             targets: 0..0,
             gradients: 0,
             persistent: 0,
@@ -299,6 +284,7 @@ impl TrainingLayout {
             return Err(Error::Empty { what: "trainable layers" });
         }
         layout.place_persistent(model, arrays);
+        layout.order(way)?;
         layout.place(arrays.is_none())?;
         Ok(layout)
     }
@@ -347,242 +333,17 @@ impl TrainingLayout {
             weights,
             output: output.with_batch(batch)?,
             sample_len,
-            value: 0..0,
-            prepared: 0..0,
-            saved: 0..0,
+            passes: Default::default(),
             saved_len,
-            scratch: 0..0,
             statistics: 0..0,
             gradient_means: 0..0,
             learns,
+            dropped: false,
             d_output: 0..0,
             backward_scratch: 0..0,
         });
         Ok(())
     }
-
-    /// Places for what stays: the base's prepared weights, the weights that learn, and the optimiser's state.
-    fn place_persistent(&mut self, model: &Model<'_>, arrays: Option<usize>) {
-        self.persistent = end_of(0, self.base.as_ref().map_or(0, |base| base.layout.prepared));
-        let place = |end: &mut usize, len: usize| {
-            let start = *end;
-            *end = end_of(start, len);
-            start..start.saturating_add(len)
-        };
-        for learnt in &mut self.learnt {
-            let len = model.parameters()[learnt.parameter].shape().elements();
-            let Some(arrays) = arrays else {
-                if !learnt.moves {
-                    learnt.gradient = place(&mut self.gradients, len);
-                }
-                continue;
-            };
-            learnt.weights = place(&mut self.persistent, len);
-            if learnt.moves {
-                continue;
-            }
-            for state in &mut learnt.state[..arrays] {
-                *state = place(&mut self.persistent, len);
-            }
-        }
-    }
-
-    /// Gives what a step needs its place. The base runs at time 0, then the steps, the loss, and the steps backwards.
-    fn place(&mut self, shard: bool) -> Result<(), Error> {
-        let (isa, count) = (self.options.isa, self.steps.len());
-        let forward = |k: usize| k + 1;
-        let loss = count + 1;
-        let back = |k: usize| loss + count - k;
-        let mut buffers = Buffers { list: Vec::new() };
-        // When each value is read last, and when its gradient is there first.
-        let (mut last_read, mut d_first) = (heap::list(count)?, heap::list(count)?);
-        for (k, step) in self.steps.iter().enumerate() {
-            last_read.push(if step.learns { back(k) } else { forward(k) });
-            d_first.push(if k == self.output { loss } else { usize::MAX });
-        }
-        last_read[self.output] = last_read[self.output].max(loss);
-        let mut feature_last = heap::list(self.base.as_ref().map_or(0, |base| base.layout.outputs.len()))?;
-        feature_last.resize(feature_last.capacity(), 0);
-        for (k, step) in self.steps.iter().enumerate() {
-            let read = if step.learns { back(k) } else { forward(k) };
-            for input in &step.inputs {
-                match input.source {
-                    Source::Operation(from) => last_read[from] = last_read[from].max(read),
-                    Source::Given(at) => feature_last[at] = feature_last[at].max(read),
-                    Source::Input(_) | Source::Nowhere => {}
-                }
-            }
-        }
-        let base_values = buffers.need(self.base.as_ref().map_or(0, |base| base.layout.values), 0, 0)?;
-        let mut features = heap::list(feature_last.len())?;
-        if let Some(base) = &self.base {
-            for (&step, &last) in base.layout.outputs.iter().zip(&feature_last) {
-                let len = self.options.batch.saturating_mul(base.layout.steps[step].sample_len());
-                features.push(buffers.need(len, 0, last)?);
-            }
-        }
-        let nothing = buffers.need(0, 0, 0)?;
-        let outputs = self.steps[self.output].output.elements();
-        let targets = buffers.need(outputs, loss, loss)?;
-
-        // Gradients to values and weights, in the order of time: the first reader to go back writes, the others add.
-        let mut handles: Vec<Handles> = heap::list(count)?;
-        handles.resize_with(count, Handles::default);
-        let mut learnt_handles: Vec<Option<usize>> = heap::list(self.learnt.len())?;
-        learnt_handles.resize(self.learnt.len(), None);
-        for k in (0..count).rev() {
-            let time = back(k);
-            let learns: [bool; MAX_INPUTS] = core::array::from_fn(|i| match self.steps[k].inputs.get(i) {
-                Some(TrainedInput { source: Source::Operation(from), .. }) => self.steps[*from].learns,
-                _ => false,
-            });
-            let step = &mut self.steps[k];
-            if !step.learns {
-                continue;
-            }
-            let handle = &mut handles[k];
-            handle.d_output = buffers.need(step.output.elements(), d_first[k].min(time), time)?;
-            let mut extra = 0;
-            for (input, _) in step.inputs.iter_mut().zip(learns).filter(|(_, learns)| *learns) {
-                let Source::Operation(from) = input.source else { continue };
-                let adds = d_first[from] != usize::MAX;
-                d_first[from] = d_first[from].min(time);
-                if adds {
-                    extra = extra.max(input.sample_len.saturating_mul(self.options.batch));
-                }
-                input.gradient = Some(Gradient { place: 0..0, adds });
-            }
-            handle.extra = buffers.need(extra, time, time)?;
-            for (i, weights) in step.weights.iter_mut().enumerate() {
-                let Some(at) = weights.learnt else { continue };
-                let learnt = &mut self.learnt[at];
-                if learnt.moves {
-                    continue;
-                }
-                let len = if shard { learnt.gradient.len() } else { learnt.weights.len() };
-                let adds = learnt_handles[at].is_some();
-                weights.gradient = Some(Gradient { place: 0..0, adds });
-                if adds {
-                    handle.weights[i] = buffers.need(len, time, time)?;
-                    continue;
-                }
-                let alone = learnt.first_step == k;
-                let rows = if isa == Isa::SCALAR && i == 0 && alone && !shard {
-                    step.step.weight_rows()
-                } else {
-                    None
-                };
-                learnt.slices = rows.map(|rows| [1, len / rows]);
-                let len =
-                    if shard { 0 } else { learnt.slices.map_or(len, |[rows, features]| rows * features) };
-                learnt_handles[at] = Some(buffers.need(len, time, back(learnt.first_step))?);
-            }
-        }
-        for (k, step) in self.steps.iter().enumerate() {
-            let (handle, time) = (&mut handles[k], forward(k));
-            handle.value = buffers.need(step.output.elements(), time, last_read[k])?;
-            handle.prepared = buffers.need(step.step.prepared_len(), time, time)?;
-            let saved = step.saved_len.div_ceil(size_of::<f32>());
-            handle.saved = buffers.need(saved, time, if step.learns { back(k) } else { time })?;
-            handle.scratch = buffers.need(step.step.scratch_len(), time, time)?;
-            let d_input = step.inputs.iter().any(|input| input.gradient.is_some());
-            let scratch_len = if step.learns { step.step.backward_scratch_len(d_input) } else { 0 };
-            handle.backward_scratch = buffers.need(scratch_len, back(k), back(k))?;
-            if let Some(of_batch) = step.step.batch_statistics() {
-                // What moves with them does so at the end.
-                handle.statistics = buffers.need(of_batch.statistics_len(), time, back(0))?;
-                let means = if step.learns { of_batch.means_len() } else { 0 };
-                handle.gradient_means = buffers.need(means, back(k), back(k))?;
-            } else {
-                (handle.statistics, handle.gradient_means) = (nothing, nothing);
-            }
-        }
-        // As many rows at a time as take no more than is needed anyway.
-        let budget = peak(&buffers.list);
-        check_len(budget)?;
-        for (learnt, handle) in self.learnt.iter_mut().zip(&learnt_handles) {
-            let (Some([rows, features]), Some(handle)) = (&mut learnt.slices, handle) else { continue };
-            let free = budget - needed_at(&buffers.list, back(learnt.first_step));
-            let gradient = &mut buffers.list[*handle];
-            *rows = ((gradient.len + free) / *features).clamp(1, learnt.weights.len() / *features);
-            gradient.len = *rows * *features;
-        }
-
-        let placed = place(&mut buffers.list);
-        self.transient = end_of(self.gradients, placed.len);
-        check_len(self.persistent.saturating_add(self.transient))?;
-        let gradients = self.gradients;
-        let at = |handle: usize| {
-            let Range { start, end } = buffers.list[handle].place();
-            if start == end { 0..0 } else { gradients + start..gradients + end }
-        };
-        if let Some(base) = &mut self.base {
-            base.values = at(base_values);
-            base.features.extend(features.iter().map(|&handle| at(handle)));
-        }
-        self.targets = at(targets);
-        for (learnt, handle) in self.learnt.iter_mut().zip(&learnt_handles) {
-            if let (Some(handle), false) = (handle, shard) {
-                learnt.gradient = at(*handle);
-            }
-        }
-        for (step, handle) in self.steps.iter_mut().zip(&handles) {
-            (step.value, step.prepared, step.saved) =
-                (at(handle.value), at(handle.prepared), at(handle.saved));
-            step.scratch = at(handle.scratch);
-            (step.statistics, step.gradient_means) = (at(handle.statistics), at(handle.gradient_means));
-            if step.learns {
-                (step.d_output, step.backward_scratch) = (at(handle.d_output), at(handle.backward_scratch));
-            }
-        }
-        for (k, handle) in handles.iter().enumerate() {
-            for i in 0..self.steps[k].inputs.len() {
-                let Source::Operation(from) = self.steps[k].inputs[i].source else { continue };
-                let d_value = self.steps[from].d_output.clone();
-                if let Some(gradient) = &mut self.steps[k].inputs[i].gradient {
-                    let extra = at(handle.extra).start;
-                    gradient.place = if gradient.adds { extra..extra + d_value.len() } else { d_value };
-                }
-            }
-            for (weights, &extra) in self.steps[k].weights.iter_mut().zip(&handle.weights) {
-                let (Some(gradient), Some(learnt)) = (&mut weights.gradient, weights.learnt) else {
-                    continue;
-                };
-                gradient.place = if gradient.adds { at(extra) } else { self.learnt[learnt].gradient.clone() };
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Buffers that are asked for.
-struct Buffers {
-    list: Vec<Lifetime>,
-}
-
-impl Buffers {
-    /// One for so many elements, from one time to another. Gives what it is called until it has its place.
-    fn need(&mut self, len: usize, first: usize, last: usize) -> Result<usize, Error> {
-        heap::push(&mut self.list, Lifetime::new(len, first, last))?;
-        Ok(self.list.len() - 1)
-    }
-}
-
-/// Buffers of a step.
-#[derive(Default)]
-struct Handles {
-    value: usize,
-    prepared: usize,
-    saved: usize,
-    scratch: usize,
-    statistics: usize,
-    gradient_means: usize,
-    d_output: usize,
-    backward_scratch: usize,
-    /// A gradient that is to be added to another.
-    extra: usize,
-    /// The same of weights.
-    weights: [usize; MAX_WEIGHTS],
 }
 
 /// The values of the frozen base that the rest reads: what no trainable weight, no statistics of batches and nothing random

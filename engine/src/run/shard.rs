@@ -1,8 +1,9 @@
-use super::training_step::Run;
+use super::training_step::{Late, Run};
 use crate::error::Error;
 use crate::graph::Model;
 use crate::loss::Criterion;
 use crate::memory::buffer::Buffer;
+use crate::plan::timeline::Event;
 use crate::plan::training::TrainingLayout;
 use bantam_kernels::conv2d::Activation;
 use bantam_kernels::elementwise;
@@ -41,33 +42,34 @@ impl Shard {
         let Lesson { model, layout, prepared, criterion, seed, share, samples, targets } = *lesson;
         let run = Run { model, layout, learnt_in: None, samples };
         let transient = &mut self.transient[..layout.transient];
-        let (batch, loss_at) = (layout.options.batch, layout.loss_at());
+        let batch = layout.options.batch;
         if stretch.start == 0 {
             run.base(prepared, transient, batch)?;
         }
-        for time in stretch.clone() {
-            if time < loss_at {
-                run.step(transient, time, batch, Some(seed))?;
-            } else if time == loss_at {
-                let (loss, correct) = run.loss(transient, criterion, targets, share)?;
-                (self.loss, self.correct) = (loss * share, correct);
-            } else if layout.steps[layout.step_at(time)].learns {
-                run.backward(transient, layout.step_at(time))?;
+        for &event in &layout.events[stretch.clone()] {
+            match event {
+                Event::Forward(k) => run.step(transient, k, batch, Some(seed), Late(false))?,
+                Event::Loss => {
+                    let (loss, correct) = run.loss(transient, criterion, targets, share)?;
+                    (self.loss, self.correct) = (loss * share, correct);
+                }
+                Event::Again(k) => run.step(transient, k, batch, Some(seed), Late(true))?,
+                Event::Back(k) => run.backward(transient, k)?,
             }
         }
-        match stretch.end {
-            end if end == layout.end() => Ok(()),
-            end if end < loss_at => run.gather(transient, end),
-            end => run.gather_gradient(transient, layout.step_at(end)),
+        match layout.events.get(stretch.end) {
+            Some(&Event::Forward(k)) => run.gather(transient, k),
+            Some(&Event::Back(k)) => run.gather_gradient(transient, k),
+            _ => Ok(()),
         }
     }
 
-    /// Merges what the shards of a batch gathered to be known at that time, and gives it to all. The order depends on how many
+    /// Merges what the shards of a batch gathered for that event, and gives it to all. The order depends on how many
     /// shards there are, and on nothing else.
     pub fn merge<'l>(
         shards: &mut [Shard],
         layout_of: impl Fn(usize) -> &'l TrainingLayout,
-        time: usize,
+        at: usize,
     ) -> Result<(), Error> {
         let count = shards.len();
         let samples = |range: Range<usize>| -> usize {
@@ -79,16 +81,16 @@ impl Shard {
                 let other = i + apart;
                 let share = samples(other..other + apart) as f32 / samples(i..other + apart) as f32;
                 let (sums, others) = shards.split_at_mut(other);
-                let merged = &mut sums[i].transient[layout_of(i).statistics_at(time)];
-                let other = &others[0].transient[layout_of(other).statistics_at(time)];
-                layout_of(i).merge(time, merged, other, share)?;
+                let merged = &mut sums[i].transient[layout_of(i).statistics_at(at)];
+                let other = &others[0].transient[layout_of(other).statistics_at(at)];
+                layout_of(i).merge(at, merged, other, share)?;
             }
             apart *= 2;
         }
         let Some((first, others)) = shards.split_first_mut() else { return Ok(()) };
-        let merged = &first.transient[layout_of(0).statistics_at(time)];
+        let merged = &first.transient[layout_of(0).statistics_at(at)];
         for (i, other) in others.iter_mut().enumerate() {
-            other.transient[layout_of(i + 1).statistics_at(time)].copy_from_slice(merged);
+            other.transient[layout_of(i + 1).statistics_at(at)].copy_from_slice(merged);
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
 use super::session::check_finite;
-use super::training_step::Run;
+use super::training_step::{Late, Run};
 use crate::checksum::Checksum;
 use crate::error::Error;
 use crate::graph::Model;
@@ -8,6 +8,7 @@ use crate::loss::Criterion;
 use crate::memory::arena::Arena;
 use crate::metrics::Evaluation;
 use crate::plan::TrainingPlan;
+use crate::plan::timeline::Event;
 use crate::tensor::check_len;
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -87,7 +88,8 @@ impl<'m> TrainingSession<'m> {
         let (persistent, transient) = arena.numbers_mut().split_at_mut(layout.persistent);
         let run = Run { model, layout, learnt_in: Some(persistent), samples: inputs };
         let mut advanced = random.clone();
-        run.forward(transient, batch, Some(advanced.next_u64()))?;
+        let seed = advanced.next_u64();
+        run.forward(transient, batch, Some(seed))?;
         let (loss, correct) = run.loss(transient, &criterion, targets, 1.0)?;
         if !loss.is_finite() {
             let batch = usize::try_from(*steps).unwrap_or(usize::MAX).saturating_add(1);
@@ -96,8 +98,16 @@ impl<'m> TrainingSession<'m> {
         let accuracy = correct.map(|correct| correct as f32 / (batch * criterion.judged()) as f32);
         *random = advanced;
         *steps += 1;
-        for k in (0..layout.steps.len()).rev().filter(|&k| layout.steps[k].learns) {
+        for &event in &layout.events {
             let run = Run { model, layout, learnt_in: Some(persistent), samples: inputs };
+            let k = match event {
+                Event::Again(k) => {
+                    run.step(transient, k, batch, Some(seed), Late(true))?;
+                    continue;
+                }
+                Event::Back(k) => k,
+                Event::Forward(_) | Event::Loss => continue,
+            };
             run.gather_gradient(transient, k)?;
             run.backward(transient, k)?;
             for learnt in layout.learnt.iter().filter(|learnt| learnt.first_step == k && !learnt.moves) {
@@ -123,7 +133,7 @@ impl<'m> TrainingSession<'m> {
         let run = Run { model, layout, learnt_in: Some(persistent), samples: inputs };
         run.forward(transient, n, None)?;
         let last = &layout.steps[layout.output];
-        let output = &transient[last.value.clone()][..n * last.sample_len];
+        let output = &transient[last.passes[0].value.clone()][..n * last.sample_len];
         check_finite("output", last.sample_len, output)?;
         Ok(output)
     }

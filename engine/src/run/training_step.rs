@@ -6,7 +6,8 @@ use crate::graph::Model;
 use crate::layers::{Backward, BackwardRows, Forward, MAX_INPUTS, MAX_WEIGHTS, Scheduled, Source};
 use crate::loss::Criterion;
 use crate::optimizer::Rule;
-use crate::plan::training::{Base, Gradient, Learnt, Trained, TrainingLayout};
+use crate::plan::timeline::Event;
+use crate::plan::training::{Base, Gradient, Learnt, Pass, Trained, TrainingLayout};
 use bantam_kernels::conv2d::Activation;
 use bantam_kernels::elementwise;
 use core::ops::Range;
@@ -39,7 +40,7 @@ impl TrainingLayout {
         };
         let Trained { step, inputs, d_output, .. } = &self.steps[learnt.first_step];
         let ([gradient], rest) = carve(transient, [learnt.gradient.clone()]);
-        let input = match self.start(inputs[0].source) {
+        let input = match self.start(inputs[0].source, Late(true)) {
             None => samples,
             Some(start) => rest.read(start, self.options.batch * inputs[0].sample_len),
         };
@@ -57,25 +58,25 @@ impl TrainingLayout {
         Ok(())
     }
 
-    /// Where the statistics lie that are merged before that time.
-    pub(super) fn statistics_at(&self, time: usize) -> Range<usize> {
-        if time < self.loss_at() {
-            self.steps[time].statistics.clone()
-        } else {
-            self.steps[self.step_at(time)].gradient_means.clone()
+    /// Where the statistics lie that are merged before that event.
+    pub(super) fn statistics_at(&self, at: usize) -> Range<usize> {
+        match self.events[at] {
+            Event::Forward(k) => self.steps[k].statistics.clone(),
+            Event::Back(k) => self.steps[k].gradient_means.clone(),
+            Event::Loss | Event::Again(_) => 0..0,
         }
     }
 
     /// Merges those of two parts.
     pub(super) fn merge(
         &self,
-        time: usize,
+        at: usize,
         statistics: &mut [f32],
         other: &[f32],
         share: f32,
     ) -> Result<(), Error> {
-        if time < self.loss_at() {
-            let Some(of_batch) = self.steps[time].step.batch_statistics() else { return Ok(()) };
+        if let Event::Forward(k) = self.events[at] {
+            let Some(of_batch) = self.steps[k].step.batch_statistics() else { return Ok(()) };
             return of_batch.merge(statistics, other, share);
         }
         // Means.
@@ -98,12 +99,31 @@ impl TrainingLayout {
     }
 
     /// Where a value begins; nowhere if it is the caller's samples.
-    fn start(&self, source: Source) -> Option<usize> {
+    fn start(&self, source: Source, late: Late) -> Option<usize> {
         match source {
-            Source::Operation(from) => Some(self.steps[from].value.start),
+            Source::Operation(from) => Some(self.steps[from].passes[late.pass()].value.start),
             Source::Given(at) => self.base.as_ref().map(|base| base.features[at].start),
             Source::Input(_) | Source::Nowhere => None,
         }
+    }
+}
+
+/// Whether a backward pass reads what was computed, which may have been dropped meanwhile and computed again.
+#[derive(Clone, Copy)]
+pub(super) struct Late(pub bool);
+
+impl Late {
+    /// Of a step's passes.
+    fn pass(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+impl Trained {
+    /// What it gave, where its backward pass reads that.
+    fn output<'r, const N: usize>(&self, rest: &Rest<'r, N>) -> &'r [f32] {
+        let Range { start, end } = self.passes[1].value;
+        if self.step.backward_reads().output { rest.read(start, end - start) } else { &[] }
     }
 }
 
@@ -124,7 +144,7 @@ impl Run<'_, '_> {
             if seed.is_some() {
                 self.gather(transient, k)?;
             }
-            self.step(transient, k, n, seed)?;
+            self.step(transient, k, n, seed, Late(false))?;
         }
         Ok(())
     }
@@ -156,12 +176,13 @@ impl Run<'_, '_> {
         k: usize,
         n: usize,
         seed: Option<u64>,
+        late: Late,
     ) -> Result<(), Error> {
         let trained = &self.layout.steps[k];
-        let Trained { step, value, prepared, saved, scratch, saved_len, sample_len, .. } = trained;
-        let ranges = [value, prepared, saved, scratch].map(Clone::clone);
-        let ([value, prepared, saved, scratch], rest) = carve(transient, ranges);
-        let inputs = self.inputs(trained, n, &rest);
+        let Trained { step, saved_len, sample_len, .. } = trained;
+        let Pass { value, prepared, saved, scratch } = trained.passes[late.pass()].clone();
+        let ([value, prepared, saved, scratch], rest) = carve(transient, [value, prepared, saved, scratch]);
+        let inputs = self.inputs(trained, n, &rest, late);
         let weights = self.weights(trained);
         let weights = &weights[..trained.weights.len()];
         step.prepare(weights, prepared)?;
@@ -189,7 +210,7 @@ impl Run<'_, '_> {
         let trained = &self.layout.steps[k];
         let Some(of_batch) = trained.step.batch_statistics() else { return Ok(()) };
         let ([statistics], rest) = carve(transient, [trained.statistics.clone()]);
-        let inputs = self.inputs(trained, self.layout.options.batch, &rest);
+        let inputs = self.inputs(trained, self.layout.options.batch, &rest, Late(false));
         of_batch.gather(&inputs[..trained.inputs.len()], statistics)
     }
 
@@ -200,12 +221,12 @@ impl Run<'_, '_> {
         let Trained { d_output, backward_scratch, gradient_means, .. } = trained;
         let ranges = [d_output, backward_scratch, gradient_means].map(Clone::clone);
         let ([d_output, scratch, means], rest) = carve(transient, ranges);
-        let inputs = self.inputs(trained, self.layout.options.batch, &rest);
+        let inputs = self.inputs(trained, self.layout.options.batch, &rest, Late(true));
         let weights = self.weights(trained);
         let mut run = Backward {
             inputs: &inputs[..trained.inputs.len()],
             weights: &weights[..trained.weights.len()],
-            output: rest.read(trained.value.start, trained.value.len()),
+            output: trained.output(&rest),
             saved: &[],
             d_output,
             input: 0,
@@ -224,13 +245,14 @@ impl Run<'_, '_> {
         trained: &Trained,
         n: usize,
         rest: &Rest<'r, N>,
+        late: Late,
     ) -> [&'r [f32]; MAX_INPUTS]
     where
         Self: 'r,
     {
         let mut inputs = [&[][..]; MAX_INPUTS];
         for (slice, input) in inputs.iter_mut().zip(&trained.inputs) {
-            *slice = match self.layout.start(input.source) {
+            *slice = match self.layout.start(input.source, late) {
                 None => self.samples,
                 Some(start) => rest.read(start, n * input.sample_len),
             };
@@ -250,7 +272,8 @@ impl Run<'_, '_> {
         let last = &self.layout.steps[self.layout.output];
         let ranges = [last.d_output.clone(), self.layout.targets.clone()];
         let ([d_outputs, one_hot], rest) = carve(transient, ranges);
-        let outputs = rest.read(last.value.start, last.value.len());
+        let Range { start, end } = last.passes[0].value;
+        let outputs = rest.read(start, end - start);
         let wanted = criterion.wanted(targets, one_hot);
         let loss = criterion.value(outputs, wanted)?;
         criterion.gradient(outputs, wanted, share, d_outputs)?;
@@ -282,12 +305,16 @@ impl Run<'_, '_> {
             let (pieces, rest) = carve(transient, ranges);
             let [d_output, d_input, scratch, d_weights @ ..] = pieces;
             let mut d_weights = d_weights.map(|piece| if piece.is_empty() { None } else { Some(piece) });
-            let inputs = self.inputs(trained, batch, &rest);
-            let saved = bytemuck::cast_slice(rest.read(trained.saved.start, trained.saved.len()));
+            let mut inputs = [&[][..]; MAX_INPUTS];
+            if trained.step.backward_reads().inputs {
+                inputs = self.inputs(trained, batch, &rest, Late(true));
+            }
+            let saved = &trained.passes[1].saved;
+            let saved = bytemuck::cast_slice(rest.read(saved.start, saved.len()));
             trained.step.backward(Backward {
                 inputs: &inputs[..count],
                 weights: &weights[..trained.weights.len()],
-                output: rest.read(trained.value.start, trained.value.len()),
+                output: trained.output(&rest),
                 saved: &saved[..trained.saved_len],
                 d_output,
                 input: next.map_or(0, |(i, _)| i),

@@ -6,6 +6,7 @@ use crate::graph::Model;
 use crate::memory::arena::{self, Arena};
 use crate::memory::buffer::Buffer;
 use crate::plan::TrainingPlan;
+use crate::plan::timeline::Way;
 use crate::run::TrainingSession;
 
 impl<'m> TrainingPlan<'m> {
@@ -16,7 +17,7 @@ impl<'m> TrainingPlan<'m> {
     /// than memory can hold.
     pub fn new(trainer: &Trainer, model: &'m Model<'m>) -> Result<TrainingPlan<'m>, Error> {
         let Trainer { optimizer, loss, batch_size, .. } = trainer;
-        TrainingPlan::by_rule(optimizer.rule(), *loss, trainer.options(*batch_size), model)
+        TrainingPlan::by_rule(optimizer.rule(), *loss, trainer.options(*batch_size), Way::KeepAll, model)
     }
 }
 

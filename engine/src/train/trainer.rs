@@ -8,6 +8,7 @@ use crate::metrics::Evaluation;
 use crate::optimizer::Optimizer;
 use crate::parallel::{Threads, for_each_apart};
 use crate::plan::Options;
+use crate::plan::timeline::Way;
 use crate::plan::training::TrainingLayout;
 use crate::run::session::check_finite;
 use crate::run::{Lesson, Session, Shard};
@@ -412,7 +413,7 @@ impl Run<'_> {
             for_each_apart(self.trainer.threads, shards, |i, shard| {
                 shard.learn(&lesson(i), stretch.clone())
             })?;
-            if stretch.end < layout.end() {
+            if stretch.end < layout.events.len() {
                 Shard::merge(shards, |i| &layout_of(i).layout, stretch.end)?;
             }
         }
@@ -459,7 +460,7 @@ impl Run<'_> {
             return Ok(known);
         }
         let options = Options { threads, ..self.trainer.options(samples) };
-        let layout = TrainingLayout::new(model, self.trainer.loss, options, None)?;
+        let layout = TrainingLayout::new(model, self.trainer.loss, options, None, Way::KeepAll)?;
         let mut prepared = Buffer::try_new(layout.persistent)?;
         layout.prepare(model, &mut prepared)?;
         heap::push(&mut self.layouts, ShardLayout { options: (samples, threads), layout, prepared })?;

@@ -3,11 +3,15 @@
 use super::BatchNormalizationStep;
 use crate::error::Error;
 use crate::layers::conv2d::grad_activation;
-use crate::layers::{Backward, TrainingStep, gradients};
+use crate::layers::{Backward, BackwardReads, TrainingStep, gradients};
 use bantam_kernels::conv2d::Activation;
 use bantam_kernels::{channels, reduce};
 
 impl TrainingStep for BatchNormalizationStep {
+    fn backward_reads(&self) -> BackwardReads {
+        BackwardReads::output_of(self.activation).and_inputs()
+    }
+
     /// Two numbers for each channel, and the input less its means, which has a place in the input's gradient if there
     /// is one.
     fn backward_scratch_len(&self, d_input: bool) -> usize {

@@ -2,7 +2,7 @@
 
 use super::BatchNormalizationStep;
 use crate::error::Error;
-use crate::layers::{Backward, BatchStatistics, Forward, Port, Step, TrainingStep, gradients};
+use crate::layers::{Backward, BackwardReads, BatchStatistics, Forward, Port, Step, TrainingStep, gradients};
 use bantam_kernels::batch_normalization::{self, Normalized};
 use bantam_kernels::channels;
 
@@ -63,6 +63,10 @@ impl Step for BatchNormalizationTraining {
 }
 
 impl TrainingStep for BatchNormalizationTraining {
+    fn backward_reads(&self) -> BackwardReads {
+        if self.of_batch { BackwardReads::INPUTS } else { self.step.backward_reads() }
+    }
+
     fn batch_statistics(&self) -> Option<&dyn BatchStatistics> {
         if self.of_batch { Some(self) } else { None }
     }

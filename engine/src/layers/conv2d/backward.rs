@@ -1,7 +1,8 @@
 use super::forward::ConvolutionStep;
 use crate::error::Error;
 use crate::layers::{
-    Backward, BackwardRows, Forward, Site, Step, TrainingStep, elements, elements_of_one, gradients, room,
+    Backward, BackwardReads, BackwardRows, Forward, Site, Step, TrainingStep, elements, elements_of_one,
+    gradients, room,
 };
 use crate::memory::buffer::{split_lines, whole_lines};
 use crate::parallel::{Threads, WORTH_SHARING, for_each_chunk, for_each_chunk_with, for_each_group, join};
@@ -46,6 +47,10 @@ impl Step for ConvolutionTraining {
 }
 
 impl TrainingStep for ConvolutionTraining {
+    fn backward_reads(&self) -> BackwardReads {
+        self.backward.reads()
+    }
+
     fn backward_scratch_len(&self, d_input: bool) -> usize {
         self.backward.scratch_len[usize::from(d_input)]
     }
@@ -147,6 +152,11 @@ impl ConvolutionBackward {
         }
         of_weights(scratch)?;
         of_input(scratch)
+    }
+
+    /// What it reads.
+    pub fn reads(&self) -> BackwardReads {
+        BackwardReads::output_of(self.activation).and_inputs()
     }
 
     /// Rows of weights, if their gradients do not depend on each other's.

@@ -3,8 +3,8 @@ use super::backward::ConvolutionBackward;
 use super::forward::Weights;
 use crate::error::Error;
 use crate::layers::{
-    Backward, Forward, MaxPool2d, Site, Step, TrainingStep, elements, elements_of_one, kept, one_input_of,
-    room,
+    Backward, BackwardReads, Forward, MaxPool2d, Site, Step, TrainingStep, elements, elements_of_one, kept,
+    one_input_of, room,
 };
 use crate::memory::buffer::whole_lines;
 use crate::parallel::{Threads, WORTH_SHARING, each_chunk, for_each_part};
@@ -118,6 +118,10 @@ impl Step for Conv2dPoolTraining {
 }
 
 impl TrainingStep for Conv2dPoolTraining {
+    fn backward_reads(&self) -> BackwardReads {
+        self.backward.reads()
+    }
+
     /// The index of each maximum in its window.
     fn saved_len(&self) -> usize {
         self.saved_len
