@@ -172,6 +172,15 @@ pub enum Error {
         /// The bytes that came.
         got: usize,
     },
+    /// A training cannot do with so little memory.
+    BudgetTooSmall {
+        /// The least bytes that would do.
+        expected: usize,
+        /// Those that were given.
+        got: usize,
+        /// The layer that needs them.
+        layer: String,
+    },
     /// A session's arena does not begin where a number can.
     MisalignedArena {
         /// The multiple of bytes at which it should.
@@ -368,6 +377,10 @@ impl fmt::Display for Error {
                     expected.saturating_sub(*got)
                 )
             }
+            Error::BudgetTooSmall { expected, got, layer } => write!(
+                f,
+                "memory for training: expected {expected} bytes or more, got {got}: layer \"{layer}\" needs the most"
+            ),
             Error::MisalignedArena { expected } => {
                 write!(f, "arena: expected it at an address that is a multiple of {expected}")
             }

@@ -54,7 +54,7 @@ pub use memory::buffer::Buffer;
 pub use metrics::{Evaluation, argmax};
 pub use optimizer::{Adam, Optimizer, OptimizerStep, RmsProp, Sgd};
 pub use parallel::Threads;
-pub use plan::{Options, Plan, PlannedStep, TrainedStep, TrainingPlan};
+pub use plan::{Options, Plan, PlannedStep, TrainedStep, TrainingPlan, Way};
 pub use run::{Session, Slots, TrainingSession};
 pub use shape::Shape;
 pub use tape::{Gradients, Mode, Tape, Var};

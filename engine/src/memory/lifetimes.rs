@@ -159,8 +159,16 @@ pub(crate) fn needed_at(buffers: &[Lifetime], time: usize) -> usize {
 
 /// The most that is needed at one time: no arena is smaller.
 pub(crate) fn peak(buffers: &[Lifetime]) -> usize {
+    fullest(buffers).0
+}
+
+/// The most that is needed at one time, and that time.
+pub(crate) fn fullest(buffers: &[Lifetime]) -> (usize, usize) {
     // It begins to be needed with one of them.
-    buffers.iter().fold(0, |most, buffer| most.max(needed_at(buffers, buffer.first)))
+    buffers.iter().fold((0, 0), |most, buffer| {
+        let needed = needed_at(buffers, buffer.first);
+        if needed > most.0 { (needed, buffer.first) } else { most }
+    })
 }
 
 #[cfg(test)]

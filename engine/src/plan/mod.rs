@@ -8,4 +8,5 @@ pub(crate) mod training;
 
 pub use inference::{Plan, PlannedStep};
 pub use options::Options;
+pub use timeline::Way;
 pub use training::{TrainedStep, TrainingPlan};

@@ -7,7 +7,7 @@ use crate::graph::Model;
 use crate::layers::{MAX_INPUTS, MAX_WEIGHTS, Source};
 use crate::memory::buffer::{check_len, end_of};
 use crate::memory::heap;
-use crate::memory::lifetimes::{Lifetime, needed_at, peak, place};
+use crate::memory::lifetimes::{Lifetime, fullest, needed_at, place};
 use alloc::vec::Vec;
 use bantam_kernels::Isa;
 use core::ops::Range;
@@ -144,7 +144,8 @@ impl TrainingLayout {
             }
         }
         // As many rows at a time as take no more than is needed anyway.
-        let budget = peak(&buffers.list);
+        let (budget, fullest) = fullest(&buffers.list);
+        self.fullest = fullest.saturating_sub(1);
         check_len(budget)?;
         for (learnt, handle) in self.learnt.iter_mut().zip(&learnt_handles) {
             let (Some([rows, features]), Some(handle)) = (&mut learnt.slices, handle) else { continue };

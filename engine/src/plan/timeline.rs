@@ -2,8 +2,10 @@
 
 use super::training::{Trained, TrainingLayout};
 use crate::error::Error;
+use crate::graph::Model;
 use crate::layers::{BackwardReads, Source};
 use crate::memory::heap;
+use core::fmt;
 use core::ops::Range;
 
 /// Something that happens in a training step.
@@ -19,18 +21,37 @@ pub(crate) enum Event {
     Back(usize),
 }
 
-/// Which outputs are dropped when they were read forward, and computed again when a backward pass reads them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a training step keeps what backward passes read: the less it keeps, the more it computes again. What is learnt is
+/// the same to the bit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Way {
-    /// None.
+    /// All outputs are kept.
+    #[default]
     KeepAll,
-    /// Those that take few operations: normalisations, activations, sums and pools.
+    /// Outputs that take few operations are computed again: normalisations, activations, sums and pools.
     DropCheap,
-    /// All but each so-manieth (Chen et al., arXiv 1604.06174).
+    /// Of so many outputs in a row the last is kept (Chen et al., "Training Deep Nets with Sublinear Memory Cost", arXiv
+    /// 1604.06174).
     KeepEvery(usize),
 }
 
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Way::KeepAll => f.write_str("all outputs kept"),
+            Way::DropCheap => f.write_str("cheap outputs computed again"),
+            Way::KeepEvery(n) => write!(f, "one output of {n} kept"),
+        }
+    }
+}
+
 impl Way {
+    /// Those that are worth a try for so many steps.
+    pub(crate) fn all(steps: usize) -> impl Iterator<Item = Way> {
+        let rows = (2..=6).chain([8, 12, 16, 24, 32, 48, 64]).filter(move |&n| n <= steps);
+        [Way::KeepAll, Way::DropCheap].into_iter().chain(rows.map(Way::KeepEvery))
+    }
+
     /// Whether the output of step `k` is dropped.
     fn drops(self, k: usize, step: &Trained) -> bool {
         match self {
@@ -114,10 +135,28 @@ impl TrainingLayout {
 
     /// Multiply-adds of what is computed again.
     pub fn again(&self) -> u64 {
-        let of = |event: &Event| match *event {
-            Event::Again(k) => self.steps[k].step.multiply_adds(),
-            _ => 0,
+        self.all_again(|step| step.step.multiply_adds())
+    }
+
+    /// How long it takes, in units that compare ways: what is cheap is not free.
+    pub fn cost(&self) -> u64 {
+        self.all_again(|step| step.step.multiply_adds().saturating_add(8 * step.output.elements() as u64))
+    }
+
+    fn all_again(&self, of: impl Fn(&Trained) -> u64) -> u64 {
+        let again = self.events.iter().filter_map(|event| match *event {
+            Event::Again(k) => Some(of(&self.steps[k])),
+            _ => None,
+        });
+        again.fold(0, u64::saturating_add)
+    }
+
+    /// The last node of the step at which the most memory is needed.
+    pub fn fullest_node(&self, model: &Model<'_>) -> Option<usize> {
+        let step = match *self.events.get(self.fullest)? {
+            Event::Forward(k) | Event::Again(k) | Event::Back(k) => k,
+            Event::Loss => self.output,
         };
-        self.events.iter().map(of).fold(0, u64::saturating_add)
+        model.nodes_of(&self.sources, step).last()
     }
 }

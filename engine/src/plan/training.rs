@@ -39,6 +39,8 @@ pub struct TrainingPlan<'m> {
     pub(crate) model: &'m Model<'m>,
     pub(crate) rule: Box<dyn Rule>,
     pub(crate) loss: Loss,
+    pub(crate) seed: u64,
+    pub(crate) way: Way,
     pub(crate) layout: TrainingLayout,
 }
 
@@ -54,6 +56,8 @@ pub(crate) struct TrainingLayout {
     pub learnt: Vec<Learnt>,
     /// What happens in a step, one after the other.
     pub events: Vec<Event>,
+    /// The event at which the most is needed.
+    pub fullest: usize,
     /// One row a sample of what the outputs should be. From here on ranges are of what a step needs.
     pub targets: Range<usize>,
     /// All gradients, if they stay until the end of a step: they come first.
@@ -175,6 +179,7 @@ impl<'m> TrainingPlan<'m> {
         rule: &dyn Rule,
         loss: Loss,
         options: Options,
+        seed: u64,
         way: Way,
         model: &'m Model<'m>,
     ) -> Result<TrainingPlan<'m>, Error> {
@@ -182,7 +187,7 @@ impl<'m> TrainingPlan<'m> {
         let output = model.output_shape();
         Criterion::new(loss, output, output.elements())?;
         let layout = TrainingLayout::new(model, loss, options, Some(rule.arrays()), way)?;
-        Ok(TrainingPlan { model, rule: rule.boxed(), loss, layout })
+        Ok(TrainingPlan { model, rule: rule.boxed(), loss, seed, way, layout })
     }
 
     /// Bytes of the arena.
@@ -195,13 +200,19 @@ impl<'m> TrainingPlan<'m> {
         self.layout.persistent + self.layout.transient
     }
 
-    /// Multiply-adds of a step, forward and backward, as direct computation counts them.
+    /// What is computed twice.
+    pub fn way(&self) -> Way {
+        self.way
+    }
+
+    /// Multiply-adds of a step, forward, again and backward, as direct computation counts them.
     pub fn multiply_adds(&self) -> u64 {
         let TrainingLayout { base, options, .. } = &self.layout;
         let base = base.as_ref().map_or(0, |base| {
             let times = options.batch / base.layout.options.batch;
             base.layout.multiply_adds().saturating_mul(times as u64)
         });
+        let base = base.saturating_add(self.layout.again());
         self.steps().map(|step| step.multiply_adds).fold(base, u64::saturating_add)
     }
 
@@ -272,6 +283,7 @@ impl TrainingLayout {
             output,
             learnt: Vec::new(),
             events: Vec::new(),
+            fullest: 0,
             targets: 0..0,
             gradients: 0,
             persistent: 0,
@@ -411,6 +423,7 @@ impl fmt::Display for TrainingPlan<'_> {
         }
         let (bytes, multiply_adds) = (self.peak_bytes(), self.multiply_adds());
         let Options { isa, batch, .. } = self.layout.options;
-        write!(f, "{isa}, steps of {batch}: arena of {bytes} bytes, {multiply_adds} multiply-adds a step")
+        write!(f, "{isa}, steps of {batch}: arena of {bytes} bytes, {multiply_adds} multiply-adds a step")?;
+        if self.way == Way::KeepAll { Ok(()) } else { write!(f, ", {}", self.way) }
     }
 }

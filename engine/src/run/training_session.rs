@@ -41,11 +41,8 @@ pub struct TrainingSession<'m> {
 
 impl<'m> TrainingSession<'m> {
     /// The weights begin as the model has them. The arena is as long as the plan says.
-    pub(crate) fn begin(
-        plan: TrainingPlan<'m>,
-        arena: Arena<'m>,
-        seed: u64,
-    ) -> Result<TrainingSession<'m>, Error> {
+    pub(crate) fn begin(plan: TrainingPlan<'m>, arena: Arena<'m>) -> Result<TrainingSession<'m>, Error> {
+        let seed = plan.seed;
         let random = Xoshiro256PlusPlus::seed_from_u64(seed);
         let mut session = TrainingSession { plan, arena, steps: 0, seed, random };
         let TrainingPlan { model, layout, .. } = &session.plan;

@@ -1,7 +1,9 @@
 //! How models learn from data sets.
 
+mod batch;
 mod data;
 mod session;
+mod shards;
 mod trainer;
 
 pub use data::{Dataset, Samples};

@@ -5,9 +5,10 @@ use crate::error::Error;
 use crate::graph::Model;
 use crate::memory::arena::{self, Arena};
 use crate::memory::buffer::Buffer;
-use crate::plan::TrainingPlan;
-use crate::plan::timeline::Way;
+use crate::plan::{TrainingPlan, Way};
 use crate::run::TrainingSession;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 impl<'m> TrainingPlan<'m> {
     /// For steps of a trainer's batch size, with its optimiser, loss, instruction set and threads.
@@ -16,8 +17,98 @@ impl<'m> TrainingPlan<'m> {
     /// No layer with weights is trainable, the batch is empty, the model has several inputs or outputs, or it takes more
     /// than memory can hold.
     pub fn new(trainer: &Trainer, model: &'m Model<'m>) -> Result<TrainingPlan<'m>, Error> {
-        let Trainer { optimizer, loss, batch_size, .. } = trainer;
-        TrainingPlan::by_rule(optimizer.rule(), *loss, trainer.options(*batch_size), Way::KeepAll, model)
+        TrainingPlan::by_way(trainer, model, Way::KeepAll)
+    }
+
+    /// The same, by a way to keep less and compute more. What is learnt has the same bits.
+    ///
+    /// # Errors
+    /// As [`new`](TrainingPlan::new).
+    pub fn by_way(trainer: &Trainer, model: &'m Model<'m>, way: Way) -> Result<TrainingPlan<'m>, Error> {
+        let Trainer { optimizer, loss, batch_size, seed, .. } = trainer;
+        TrainingPlan::by_rule(optimizer.rule(), *loss, trainer.options(*batch_size), *seed, way, model)
+    }
+
+    /// All ways that are worth it, the fastest first: each takes less memory than those before it.
+    ///
+    /// ```
+    /// use bantam::{Loss, Sequential, Sgd, Trainer, TrainingPlan};
+    /// let model = Sequential::new([28, 28, 1]).conv2d(8, 3).relu().conv2d(8, 3).relu().flatten().dense(10).build(1)?;
+    /// let trainer = Trainer::new(Sgd::default(), Loss::SoftmaxCrossEntropy);
+    /// for plan in TrainingPlan::ways(&trainer, &model)? {
+    ///     println!("{}: {} bytes, {} multiply-adds", plan.way(), plan.peak_bytes(), plan.multiply_adds());
+    /// }
+    /// # Ok::<(), bantam::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`new`](TrainingPlan::new).
+    pub fn ways(trainer: &Trainer, model: &'m Model<'m>) -> Result<Vec<TrainingPlan<'m>>, Error> {
+        let first = TrainingPlan::new(trainer, model)?;
+        let others = Way::all(first.layout.steps.len()).skip(1);
+        let mut plans = Vec::from([first]);
+        for way in others {
+            plans.push(TrainingPlan::by_way(trainer, model, way)?);
+        }
+        plans.sort_by_key(|plan| (plan.layout.cost(), plan.peak_bytes()));
+        let mut least = usize::MAX;
+        plans.retain(|plan| {
+            let less = plan.peak_bytes() < least;
+            least = least.min(plan.peak_bytes());
+            less
+        });
+        Ok(plans)
+    }
+
+    /// The fastest way that takes so many bytes at the most.
+    ///
+    /// ```
+    /// use bantam::{Loss, Sequential, Sgd, Trainer, TrainingPlan};
+    /// let model = Sequential::new([28, 28, 1]).conv2d(8, 3).relu().conv2d(8, 3).relu().flatten().dense(10).build(1)?;
+    /// let trainer = Trainer::new(Sgd::default(), Loss::SoftmaxCrossEntropy);
+    /// let all = TrainingPlan::new(&trainer, &model)?.peak_bytes();
+    /// let plan = TrainingPlan::within(&trainer, &model, all - 1)?;
+    /// assert!(plan.peak_bytes() < all);
+    /// let mut session = plan.session()?;
+    /// # Ok::<(), bantam::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`new`](TrainingPlan::new), or no way takes so little: the error tells the least that would do, and the layer that
+    /// needs it.
+    pub fn within(trainer: &Trainer, model: &'m Model<'m>, bytes: usize) -> Result<TrainingPlan<'m>, Error> {
+        let mut plans = TrainingPlan::ways(trainer, model)?;
+        match plans.iter().position(|plan| plan.peak_bytes() <= bytes) {
+            Some(at) => Ok(plans.swap_remove(at)),
+            None => {
+                let least = plans.last().map(|plan| {
+                    let node = plan.layout.fullest_node(model);
+                    (plan.peak_bytes(), node.map_or(String::new(), |node| model.nodes()[node].name().into()))
+                });
+                let (expected, layer) = least.unwrap_or_default();
+                Err(Error::BudgetTooSmall { expected, got: bytes, layer })
+            }
+        }
+    }
+
+    /// A session in memory of its own; the weights begin as the model has them.
+    ///
+    /// # Errors
+    /// There is no memory for the arena, or weights are beyond what a step can compute with.
+    pub fn session(self) -> Result<TrainingSession<'m>, Error> {
+        let arena = Arena::Own(Buffer::try_new(self.arena_len())?);
+        TrainingSession::begin(self, arena)
+    }
+
+    /// As [`session`](TrainingPlan::session), in the caller's memory, of which it uses
+    /// [`arena_len`](TrainingPlan::arena_len) elements.
+    ///
+    /// # Errors
+    /// The arena is too small: the error tells how many bytes are missing; or weights are beyond what a step can compute
+    /// with.
+    pub fn session_in(self, arena: &'m mut [f32]) -> Result<TrainingSession<'m>, Error> {
+        let arena = Arena::lent(arena, self.arena_len())?;
+        TrainingSession::begin(self, arena)
     }
 }
 
@@ -27,9 +118,7 @@ impl<'m> TrainingSession<'m> {
     /// # Errors
     /// As [`TrainingPlan::new`].
     pub fn new(trainer: &Trainer, model: &'m Model<'m>) -> Result<TrainingSession<'m>, Error> {
-        let plan = TrainingPlan::new(trainer, model)?;
-        let arena = Arena::Own(Buffer::try_new(plan.arena_len())?);
-        TrainingSession::begin(plan, arena, trainer.seed)
+        TrainingPlan::new(trainer, model)?.session()
     }
 
     /// As [`new`](TrainingSession::new), in the caller's memory, of which it uses [`TrainingPlan::arena_len`] elements.
@@ -41,9 +130,7 @@ impl<'m> TrainingSession<'m> {
         model: &'m Model<'m>,
         arena: &'m mut [f32],
     ) -> Result<TrainingSession<'m>, Error> {
-        let plan = TrainingPlan::new(trainer, model)?;
-        let arena = Arena::lent(arena, plan.arena_len())?;
-        TrainingSession::begin(plan, arena, trainer.seed)
+        TrainingPlan::new(trainer, model)?.session_in(arena)
     }
 
     /// As [`with_arena`](TrainingSession::with_arena), in bytes.

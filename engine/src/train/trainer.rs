@@ -1,22 +1,20 @@
+use super::batch::Batch;
+use super::shards::{Learnt, Lessons, Setup, Shards};
 use crate::error::Error;
 use crate::graph::Model;
 use crate::layers::Role;
 use crate::loss::{Criterion, Loss};
-use crate::memory::buffer::Buffer;
 use crate::memory::heap;
 use crate::metrics::Evaluation;
 use crate::optimizer::Optimizer;
-use crate::parallel::{Threads, for_each_apart};
+use crate::parallel::Threads;
 use crate::plan::Options;
-use crate::plan::timeline::Way;
-use crate::plan::training::TrainingLayout;
-use crate::run::session::check_finite;
-use crate::run::{Lesson, Session, Shard};
+use crate::run::Session;
 use crate::tensor::Tensor;
 use crate::train::Dataset;
 use alloc::vec::Vec;
 use bantam_kernels::Isa;
-use core::ops::{ControlFlow, Range};
+use core::ops::ControlFlow;
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
@@ -51,6 +49,8 @@ pub struct Trainer {
     isa: Isa,
     threads: Threads,
     direct_only: bool,
+    /// Bytes that a training may take.
+    memory: Option<usize>,
     /// What goes on from one `fit` to the next.
     progress: Option<Progress>,
 }
@@ -128,6 +128,7 @@ impl Trainer {
             isa: Isa::detect(),
             threads: Threads::of_the_pool(),
             direct_only: false,
+            memory: None,
             progress: None,
         }
     }
@@ -158,6 +159,13 @@ impl Trainer {
     /// it.
     pub fn threads(self, threads: usize) -> Trainer {
         Trainer { threads: Threads::new(threads), ..self }
+    }
+
+    /// [`fit`](Trainer::fit) takes so many bytes at the most, beside the model and the data set: for a batch, the optimiser's
+    /// state, gradients, and all that steps compute. To keep to it, outputs are dropped and computed again, and shards of a
+    /// batch are learnt one after the other. What is learnt has the same bits.
+    pub fn within(self, bytes: usize) -> Trainer {
+        Trainer { memory: Some(bytes), ..self }
     }
 
     /// With convolutions that are all [direct only](crate::Conv2d::direct_only).
@@ -203,18 +211,9 @@ impl Trainer {
         let Progress { random, order, .. } = before.clone();
         let fresh = self.optimizer.restarted();
         let optimizer = core::mem::replace(&mut self.optimizer, fresh);
-        let mut run = Run {
-            trainer: self,
-            train,
-            criterion,
-            optimizer,
-            random,
-            order,
-            batch,
-            layouts: Vec::new(),
-            shards: Vec::new(),
-            steps: 0,
-        };
+        let shards = Shards::new(self.setup());
+        let mut run =
+            Run { trainer: self, train, criterion, optimizer, random, order, batch, shards, steps: 0 };
         let result = run.epochs(model, validation, on_event);
         let Run { optimizer, random, order, steps, .. } = run;
         self.optimizer = optimizer;
@@ -294,6 +293,21 @@ impl Trainer {
         Tensor::new(outputs_shape.dims(), outputs)
     }
 
+    /// Bytes that [`fit`](Trainer::fit) takes to train a model on a data set, beside these.
+    ///
+    /// # Errors
+    /// It could not begin.
+    pub fn peak_bytes(&self, model: &Model<'_>, train: &dyn Dataset) -> Result<usize, Error> {
+        self.criterion(model, train)?;
+        let batch = Batch::new(self.batch_size.min(train.len()), train)?;
+        Shards::new(self.setup()).plan(model, batch.bytes(), train.len())
+    }
+
+    fn setup(&self) -> Setup {
+        let arrays = self.optimizer.rule().arrays();
+        Setup { options: self.options(self.batch_size), loss: self.loss, arrays, memory: self.memory }
+    }
+
     pub(super) fn options(&self, batch: usize) -> Options {
         let Trainer { isa, threads, direct_only, .. } = *self;
         Options { batch, isa, threads, direct_only }
@@ -319,9 +333,7 @@ struct Run<'t> {
     random: Xoshiro256PlusPlus,
     order: Vec<usize>,
     batch: Batch,
-    /// For each number of samples that a shard has had.
-    layouts: Vec<ShardLayout>,
-    shards: Vec<Shard>,
+    shards: Shards,
     /// How many there were.
     steps: usize,
 }
@@ -335,10 +347,7 @@ impl Run<'_> {
     ) -> Result<History, Error> {
         let mut history = History::default();
         // Whatever cannot be learnt is said before anything is.
-        let (all, batch_size) = (self.order.len(), self.trainer.batch_size);
-        for rows in [batch_size.min(all), all % batch_size].into_iter().filter(|&rows| rows > 0) {
-            self.shards_of(model, rows)?;
-        }
+        self.shards.plan(model, self.batch.bytes(), self.order.len())?;
         for epoch in 1..=self.trainer.epochs {
             let (training, stopped) = self.epoch(model, epoch, on_event)?;
             let validation = match validation {
@@ -390,102 +399,19 @@ impl Run<'_> {
     /// One step on the batch that was read. Gives its loss and how many samples were right.
     fn step(&mut self, model: &mut Model<'_>, rows: usize) -> Result<(f32, Option<usize>), Error> {
         let mut random = self.random.clone();
-        let seed = random.next_u64();
-        let Shards { count, samples, whole, last } = self.shards_of(model, rows)?;
-        while self.shards.len() < count {
-            heap::push(&mut self.shards, Shard::default())?;
-        }
-        let (batch, shards, layouts) = (&self.batch, &mut self.shards[..count], &self.layouts);
-        let (criterion, shared) = (&self.criterion, &*model);
-        let layout_of = |i: usize| &layouts[if i + 1 == count { last } else { whole }];
-        for (i, shard) in shards.iter_mut().enumerate() {
-            shard.reserve(&layout_of(i).layout)?;
-        }
-        let lesson = |i: usize| {
-            let range = i * samples..rows.min((i + 1) * samples);
-            let share = range.len() as f32 / rows as f32;
-            let ShardLayout { layout, prepared, .. } = layout_of(i);
-            let (seed, (samples, targets)) = (seed.wrapping_add(i as u64), batch.part(range));
-            Lesson { model: shared, layout, prepared, criterion, seed, share, samples, targets }
-        };
-        let layout = &layouts[whole].layout;
-        for stretch in layout.stretches() {
-            for_each_apart(self.trainer.threads, shards, |i, shard| {
-                shard.learn(&lesson(i), stretch.clone())
-            })?;
-            if stretch.end < layout.events.len() {
-                Shard::merge(shards, |i| &layout_of(i).layout, stretch.end)?;
-            }
-        }
-        let loss = shards.iter().map(|shard| f64::from(shard.loss)).sum::<f64>() as f32;
-        if !loss.is_finite() {
-            return Err(Error::Diverged { epoch: 0, batch: 0, loss });
-        }
-        let correct = shards.iter().map(|shard| shard.correct).sum();
-        // In pairs, and the pairs' sums in pairs: errors grow with the logarithm of the batch.
-        let mut apart = 1;
-        while apart < count {
-            for i in (0..count - apart).step_by(2 * apart) {
-                let (sums, others) = shards.split_at_mut(i + apart);
-                sums[i].add(layout, &others[0])?;
-            }
-            apart *= 2;
-        }
-        let gradients = shards[0].gradients(layout);
+        let lessons =
+            Lessons { model, criterion: &self.criterion, seed: random.next_u64(), batch: &self.batch, rows };
+        let Learnt { loss, correct, gradients, layout, first } = self.shards.learn(&lessons)?;
         let mut step = self.optimizer.begin_step()?;
         for learnt in layout.learnt.iter().filter(|learnt| !learnt.moves) {
             let weights = model.values_mut(learnt.parameter);
             step.update(self.trainer.isa, learnt.parameter, weights, &gradients[learnt.gradient.clone()])?;
         }
-        shards[0].follow(layout, |parameter, update| update(model.values_mut(parameter)));
+        first.follow(layout, |parameter, update| update(model.values_mut(parameter)));
         self.random = random;
         self.steps += 1;
         Ok((loss, correct))
     }
-
-    /// How a batch of so many samples is learnt in shards.
-    fn shards_of(&mut self, model: &Model<'_>, rows: usize) -> Result<Shards, Error> {
-        let count = rows.div_ceil(SHARD);
-        let samples = rows.div_ceil(count);
-        let threads = self.trainer.threads.shared_by(count);
-        let whole = self.layout(model, samples, threads)?;
-        let last = self.layout(model, rows - (count - 1) * samples, threads)?;
-        Ok(Shards { count, samples, whole, last })
-    }
-
-    /// The layout of a shard of so many samples.
-    fn layout(&mut self, model: &Model<'_>, samples: usize, threads: Threads) -> Result<usize, Error> {
-        let known = self.layouts.iter().position(|known| known.options == (samples, threads));
-        if let Some(known) = known {
-            return Ok(known);
-        }
-        let options = Options { threads, ..self.trainer.options(samples) };
-        let layout = TrainingLayout::new(model, self.trainer.loss, options, None, Way::KeepAll)?;
-        let mut prepared = Buffer::try_new(layout.persistent)?;
-        layout.prepare(model, &mut prepared)?;
-        heap::push(&mut self.layouts, ShardLayout { options: (samples, threads), layout, prepared })?;
-        Ok(self.layouts.len() - 1)
-    }
-}
-
-/// Samples of a batch that are learnt apart from its others: threads share a step this way, and a part's
-/// values stay in a cache. It does not depend on the threads, so that the bits do not.
-const SHARD: usize = 32;
-
-/// The shards of a batch: so many, of so many samples each, by one layout. The last may have fewer, by another.
-struct Shards {
-    count: usize,
-    samples: usize,
-    whole: usize,
-    last: usize,
-}
-
-/// How shards of so many samples learn, on so many threads.
-struct ShardLayout {
-    options: (usize, Threads),
-    layout: TrainingLayout,
-    /// Weights of the frozen base.
-    prepared: Buffer,
 }
 
 /// Fisher and Yates, by Durstenfeld, Communications of the ACM 7, 1964.
@@ -494,58 +420,6 @@ fn shuffle(order: &mut [usize], random: &mut Xoshiro256PlusPlus) {
         // The upper half of a 64 by 64 bit product: uniform but for 2⁻⁶⁴ times the length.
         let at = (u128::from(random.next_u64()) * (i as u128 + 1)) >> 64;
         order.swap(i, at as usize);
-    }
-}
-
-/// Memory for a batch of samples.
-struct Batch {
-    inputs: Vec<f32>,
-    targets: Vec<f32>,
-    input_len: usize,
-    target_len: usize,
-}
-
-impl Batch {
-    fn new(samples: usize, data: &dyn Dataset) -> Result<Batch, Error> {
-        let (input_len, target_len) = (data.input_shape().elements(), data.target_len());
-        Ok(Batch {
-            inputs: heap::zeros(samples.saturating_mul(input_len))?,
-            targets: heap::zeros(samples.saturating_mul(target_len))?,
-            input_len,
-            target_len,
-        })
-    }
-
-    /// Reads and checks samples.
-    fn read(
-        &mut self,
-        data: &dyn Dataset,
-        criterion: &Criterion,
-        indices: impl Iterator<Item = usize>,
-    ) -> Result<(), Error> {
-        let shape = data.input_shape();
-        let inputs = self.inputs.chunks_exact_mut(self.input_len);
-        let targets = self.targets.chunks_exact_mut(self.target_len);
-        for ((input, target), index) in inputs.zip(targets).zip(indices) {
-            data.read(index, input, target)?;
-            check_finite("input", shape.elements(), input).map_err(|error| error.after(index))?;
-            criterion.check(index, target)?;
-        }
-        Ok(())
-    }
-
-    fn inputs(&self, samples: usize) -> &[f32] {
-        &self.inputs[..samples * self.input_len]
-    }
-
-    fn targets(&self, samples: usize) -> &[f32] {
-        &self.targets[..samples * self.target_len]
-    }
-
-    /// Inputs and targets of some samples.
-    fn part(&self, samples: Range<usize>) -> (&[f32], &[f32]) {
-        let of = |len: usize| samples.start * len..samples.end * len;
-        (&self.inputs[of(self.input_len)], &self.targets[of(self.target_len)])
     }
 }
 

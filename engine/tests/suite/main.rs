@@ -2,6 +2,7 @@
 
 mod bad_graphs;
 mod batch_normalization;
+mod budget;
 mod common;
 mod direct_only;
 mod error;

@@ -1,0 +1,296 @@
+//! A batch, learnt in shards: threads share a step this way, and a part's values stay in a cache.
+
+use super::batch::Batch;
+use crate::error::Error;
+use crate::graph::Model;
+use crate::loss::{Criterion, Loss};
+use crate::memory::buffer::Buffer;
+use crate::memory::heap;
+use crate::parallel::{Threads, for_each_apart};
+use crate::plan::Options;
+use crate::plan::timeline::Way;
+use crate::plan::training::TrainingLayout;
+use crate::run::{Lesson, Shard};
+use alloc::string::String;
+use alloc::vec::Vec;
+use bantam_kernels::Isa;
+use bantam_kernels::conv2d::Activation;
+use bantam_kernels::elementwise;
+
+/// Samples of a shard. It does not depend on the threads, so that the bits do not.
+const SHARD: usize = 32;
+
+/// What a trainer says of its steps.
+#[derive(Clone, Copy)]
+pub(super) struct Setup {
+    /// Of a whole batch.
+    pub options: Options,
+    pub loss: Loss,
+    /// Arrays of state that the optimiser keeps beside each array of weights.
+    pub arrays: usize,
+    /// Bytes that a training may take.
+    pub memory: Option<usize>,
+}
+
+/// How batches are learnt.
+pub(super) struct Shards {
+    setup: Setup,
+    way: Way,
+    /// Whether they are learnt one after the other, in the same memory.
+    in_turn: bool,
+    /// For each number of samples that a shard has had.
+    layouts: Vec<ShardLayout>,
+    shards: Vec<Shard>,
+    /// Gradients of those that were learnt in turn.
+    sums: Vec<Buffer>,
+}
+
+/// How shards of so many samples learn, on so many threads.
+struct ShardLayout {
+    options: (usize, Threads),
+    layout: TrainingLayout,
+    /// Weights of the frozen base.
+    prepared: Buffer,
+}
+
+/// The shards of a batch: so many, of so many samples each, by one layout. The last may have fewer, by another.
+#[derive(Clone, Copy)]
+struct Parts {
+    count: usize,
+    samples: usize,
+    whole: usize,
+    last: usize,
+}
+
+/// What a batch is to teach.
+pub(super) struct Lessons<'a, 'm> {
+    pub model: &'a Model<'m>,
+    pub criterion: &'a Criterion,
+    pub seed: u64,
+    pub batch: &'a Batch,
+    /// Samples.
+    pub rows: usize,
+}
+
+/// What a batch has taught.
+pub(super) struct Learnt<'a> {
+    pub loss: f32,
+    pub correct: Option<usize>,
+    pub gradients: &'a [f32],
+    /// Where each parameter's gradient lies.
+    pub layout: &'a TrainingLayout,
+    /// A shard with the statistics of the batch.
+    pub first: &'a Shard,
+}
+
+impl Shards {
+    pub fn new(setup: Setup) -> Shards {
+        let (way, in_turn) = (Way::KeepAll, false);
+        Shards { setup, way, in_turn, layouts: Vec::new(), shards: Vec::new(), sums: Vec::new() }
+    }
+
+    /// Learns the batch that was read.
+    pub fn learn(&mut self, lessons: &Lessons<'_, '_>) -> Result<Learnt<'_>, Error> {
+        let &Lessons { model, criterion, seed, batch, rows } = lessons;
+        let Parts { count, samples, whole, last } = self.parts(model, rows)?;
+        let in_turn = self.in_turn && count > 1;
+        self.reserve(Parts { count, samples, whole, last })?;
+        let Options { isa, threads, .. } = self.setup.options;
+        let Shards { layouts, shards, sums, .. } = self;
+        let layout_of = |i: usize| &layouts[if i + 1 == count { last } else { whole }];
+        let lesson = |i: usize| {
+            let range = i * samples..rows.min((i + 1) * samples);
+            let share = range.len() as f32 / rows as f32;
+            let ShardLayout { layout, prepared, .. } = layout_of(i);
+            let (seed, (samples, targets)) = (seed.wrapping_add(i as u64), batch.part(range));
+            Lesson { model, layout, prepared, criterion, seed, share, samples, targets }
+        };
+        let layout = &layouts[whole].layout;
+        let (mut loss, mut correct) = (0.0, None);
+        let mut count_in = |shard: &Shard| {
+            loss += f64::from(shard.loss);
+            correct = shard.correct.map(|right| correct.unwrap_or(0) + right);
+        };
+        if in_turn {
+            let shard = &mut shards[0];
+            let mut kept = 0;
+            for i in 0..count {
+                let lesson = lesson(i);
+                shard.learn(&lesson, 0..lesson.layout.events.len())?;
+                count_in(shard);
+                add_in_pairs(sums, &mut kept, i, shard.gradients(lesson.layout), isa)?;
+            }
+            while kept > 1 {
+                kept -= 1;
+                add_last(&mut sums[..=kept], isa)?;
+            }
+        } else {
+            let shards = &mut shards[..count];
+            for stretch in layout.stretches() {
+                for_each_apart(threads, shards, |i, shard| shard.learn(&lesson(i), stretch.clone()))?;
+                if stretch.end < layout.events.len() {
+                    Shard::merge(shards, |i| &layout_of(i).layout, stretch.end)?;
+                }
+            }
+            shards.iter().for_each(&mut count_in);
+        }
+        let loss = loss as f32;
+        if !loss.is_finite() {
+            return Err(Error::Diverged { epoch: 0, batch: 0, loss });
+        }
+        if !in_turn {
+            // In pairs, and the pairs' sums in pairs: errors grow with the logarithm of the batch.
+            let mut apart = 1;
+            while apart < count {
+                for i in (0..count - apart).step_by(2 * apart) {
+                    let (sums, others) = shards.split_at_mut(i + apart);
+                    sums[i].add(layout, &others[0])?;
+                }
+                apart *= 2;
+            }
+        }
+        let first = &shards[0];
+        let gradients = if in_turn { &sums[0] } else { first.gradients(layout) };
+        Ok(Learnt { loss, correct, gradients, layout, first })
+    }
+
+    /// Chooses how to keep to the memory that is allowed, for an epoch of so many samples, beside the bytes of a batch. Gives the
+    /// bytes that it takes. Whatever cannot be learnt is said here, before anything is.
+    pub fn plan(&mut self, model: &Model<'_>, batch: usize, all: usize) -> Result<usize, Error> {
+        let bytes = batch.saturating_add(self.lay_out(model, all)?);
+        let Some(memory) = self.setup.memory.filter(|&memory| memory < bytes) else { return Ok(bytes) };
+        let steps = self.layouts[0].layout.steps.len();
+        let mut best: Option<(u64, Way, bool)> = None;
+        let mut least = (bytes, String::new());
+        for way in Way::all(steps) {
+            for in_turn in [false, true] {
+                (self.way, self.in_turn) = (way, in_turn);
+                let bytes = batch.saturating_add(self.lay_out(model, all)?);
+                let layout = &self.layouts[0].layout;
+                let meets = layout.stretches().count() > 1;
+                if in_turn && meets {
+                    // The parts of a batch must be there at once.
+                    continue;
+                }
+                if bytes <= least.0 {
+                    let layer = layout.fullest_node(model).map(|node| model.nodes()[node].name().into());
+                    least = (bytes, layer.unwrap_or_default());
+                }
+                if bytes <= memory && best.is_none_or(|(cost, ..)| layout.cost() < cost) {
+                    best = Some((layout.cost(), way, in_turn));
+                }
+            }
+        }
+        let Some((_, way, in_turn)) = best else {
+            let (expected, layer) = least;
+            return Err(Error::BudgetTooSmall { expected, got: memory, layer });
+        };
+        (self.way, self.in_turn) = (way, in_turn);
+        Ok(batch.saturating_add(self.lay_out(model, all)?))
+    }
+
+    /// Lays out whole batches and what is left of an epoch of so many samples. Gives the bytes of all that is then needed.
+    fn lay_out(&mut self, model: &Model<'_>, all: usize) -> Result<usize, Error> {
+        self.layouts.clear();
+        let whole = self.setup.options.batch.min(all);
+        let mut numbers = 0;
+        for rows in [whole, all % whole].into_iter().filter(|&rows| rows > 0) {
+            let parts = self.parts(model, rows)?;
+            let [whole, last] = [parts.whole, parts.last].map(|at| &self.layouts[at].layout);
+            let needed = if self.in_turn && parts.count > 1 {
+                let sums = parts.sums().saturating_mul(whole.gradients);
+                whole.transient.max(last.transient).saturating_add(sums)
+            } else {
+                (parts.count - 1).saturating_mul(whole.transient).saturating_add(last.transient)
+            };
+            numbers = needed.max(numbers);
+        }
+        let gradients = self.layouts[0].layout.gradients;
+        let state = self.setup.arrays.saturating_mul(gradients);
+        let prepared = self.layouts.iter().map(|layout| layout.prepared.len());
+        let numbers = prepared.fold(state, usize::saturating_add).saturating_add(numbers);
+        Ok(numbers.saturating_mul(size_of::<f32>()))
+    }
+
+    /// How a batch of so many samples is learnt.
+    fn parts(&mut self, model: &Model<'_>, rows: usize) -> Result<Parts, Error> {
+        let count = rows.div_ceil(SHARD);
+        let samples = rows.div_ceil(count);
+        let all = self.setup.options.threads;
+        let threads = if self.in_turn { all } else { all.shared_by(count) };
+        let whole = self.layout(model, samples, threads)?;
+        let last = self.layout(model, rows - (count - 1) * samples, threads)?;
+        Ok(Parts { count, samples, whole, last })
+    }
+
+    /// The layout of a shard of so many samples.
+    fn layout(&mut self, model: &Model<'_>, samples: usize, threads: Threads) -> Result<usize, Error> {
+        let known = self.layouts.iter().position(|known| known.options == (samples, threads));
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let options = Options { threads, batch: samples, ..self.setup.options };
+        let layout = TrainingLayout::new(model, self.setup.loss, options, None, self.way)?;
+        let mut prepared = Buffer::try_new(layout.persistent)?;
+        layout.prepare(model, &mut prepared)?;
+        heap::push(&mut self.layouts, ShardLayout { options: (samples, threads), layout, prepared })?;
+        Ok(self.layouts.len() - 1)
+    }
+
+    /// Room for a batch.
+    fn reserve(&mut self, parts: Parts) -> Result<(), Error> {
+        let [whole, last] = [parts.whole, parts.last].map(|at| &self.layouts[at].layout);
+        let in_turn = self.in_turn && parts.count > 1;
+        let at_once = if in_turn { 1 } else { parts.count };
+        while self.shards.len() < at_once {
+            heap::push(&mut self.shards, Shard::default())?;
+        }
+        for (i, shard) in self.shards[..at_once].iter_mut().enumerate() {
+            shard.reserve(if i + 1 == parts.count { last } else { whole })?;
+        }
+        if in_turn {
+            self.shards[0].reserve(last)?;
+            while self.sums.len() < parts.sums() {
+                heap::push(&mut self.sums, Buffer::try_new(whole.gradients)?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Parts {
+    /// How many sums of gradients wait at most for others, where shards are learnt in turn.
+    fn sums(self) -> usize {
+        (0..self.count).step_by(2).map(|i| 1 + i.count_ones() as usize).max().unwrap_or(0)
+    }
+}
+
+/// Adds the gradients of shard `i` to those of the shards before it, of which so many sums are kept: in the order in which
+/// they are added in pairs.
+fn add_in_pairs(
+    sums: &mut [Buffer],
+    kept: &mut usize,
+    i: usize,
+    gradients: &[f32],
+    isa: Isa,
+) -> Result<(), Error> {
+    if i.is_multiple_of(2) {
+        sums[*kept].copy_from_slice(gradients);
+        *kept += 1;
+        return Ok(());
+    }
+    elementwise::add_assign(isa, Activation::None, &mut sums[*kept - 1], gradients)?;
+    for _ in 1..i.trailing_ones() {
+        *kept -= 1;
+        add_last(&mut sums[..=*kept], isa)?;
+    }
+    Ok(())
+}
+
+/// Adds the last of some sums to the one before it.
+fn add_last(sums: &mut [Buffer], isa: Isa) -> Result<(), Error> {
+    if let [.., sum, other] = sums {
+        elementwise::add_assign(isa, Activation::None, sum, other)?;
+    }
+    Ok(())
+}
