@@ -1,5 +1,5 @@
-//! Mean over windows of an image `[N, H, W, C]`, channel by channel, padding left out. A window as
-//! large as the image gives the global average pool.
+//! Mean over windows of an image `[N, H, W, C]`, channel by channel, padding left out unless it is to
+//! [count](Windows::count_padding). A window as large as the image gives the global average pool.
 
 use crate::error::check;
 use crate::pairwise::{CHAIN, Pairwise};
@@ -8,7 +8,7 @@ use crate::simd::Simd;
 use crate::{Error, Isa};
 use core::ops::Range;
 
-pub use crate::pool2d::Geometry;
+pub use crate::pool2d::{Geometry, Windows};
 
 /// The mean of each window: `[N, H, W, C]` to `[N, OH, OW, C]`.
 ///
@@ -38,17 +38,17 @@ pub fn grad_input(isa: Isa, geometry: &Geometry, d_output: &[f32], d_input: &mut
     Ok(())
 }
 
-#[inline(always)]
-fn cells(window: &Window) -> f32 {
-    (window.len[0] * window.len[1]) as f32
-}
-
 struct Mean<'a> {
     input: &'a [f32],
     output: &'a mut [f32],
 }
 
 impl Visitor for Mean<'_> {
+    #[inline(always)]
+    fn divisor(&self, geometry: &Geometry, position: [usize; 2], inside: [usize; 2]) -> f32 {
+        geometry.divisor(position, inside)
+    }
+
     #[inline(always)]
     unsafe fn visit<S: Simd, const V: usize>(&mut self, simd: S, window: Window, last: usize) {
         let [rows, columns] = window.len;
@@ -73,7 +73,7 @@ impl Visitor for Mean<'_> {
             total.total(simd)
         };
         for (v, &sum) in sums.iter().enumerate() {
-            let mean = simd.div(sum, simd.splat(cells(&window)));
+            let mean = simd.div(sum, simd.splat(window.divisor));
             // SAFETY: the caller's promise.
             unsafe {
                 let output = self.output.as_mut_ptr().add(window.output + v * S::LANES);
@@ -117,12 +117,17 @@ struct Share<'a, const ADD: bool> {
 
 impl<const ADD: bool> Visitor for Share<'_, ADD> {
     #[inline(always)]
+    fn divisor(&self, geometry: &Geometry, position: [usize; 2], inside: [usize; 2]) -> f32 {
+        geometry.divisor(position, inside)
+    }
+
+    #[inline(always)]
     unsafe fn visit<S: Simd, const V: usize>(&mut self, simd: S, window: Window, last: usize) {
         for v in 0..V {
             let n = live::<S, V>(v, last);
             // SAFETY: the caller's promise.
             let d = unsafe { simd.load_n(self.d_output.as_ptr().add(window.output + v * S::LANES), n) };
-            let share = simd.div(d, simd.splat(cells(&window)));
+            let share = simd.div(d, simd.splat(window.divisor));
             for row in 0..window.len[0] {
                 for column in 0..window.len[1] {
                     // SAFETY: the caller's promise.

@@ -29,6 +29,7 @@ pub mod peak;
 pub mod reduce;
 pub mod reference;
 pub mod softmax;
+pub mod upsample2d;
 
 pub use cache_line::CacheLine;
 pub use error::Error;

@@ -9,7 +9,7 @@ use crate::pool2d::{Sweep, Visitor, Window, live};
 use crate::simd::Simd;
 use crate::{Error, Isa};
 
-pub use crate::pool2d::Geometry;
+pub use crate::pool2d::{Geometry, Windows};
 
 /// The maximum of each window and an activation: `[N, H, W, C]` to `[N, OH, OW, C]`.
 ///
@@ -109,7 +109,7 @@ impl Visitor for Maximum<'_> {
                     let x = unsafe { simd.load_n(cell.add(v * S::LANES), live::<S, V>(v, last)) };
                     *best = simd.max_or_nan(x, *best);
                 }
-                cell = cell.wrapping_add(window.channels);
+                cell = cell.wrapping_add(window.step);
             }
             row = row.wrapping_add(window.pitch);
         }
@@ -150,6 +150,9 @@ impl Visitor for Maximum<'_> {
     #[cfg(not(all(target_arch = "arm", target_abi = "eabihf")))]
     #[inline(always)]
     unsafe fn visit_run<S: Simd>(&mut self, simd: S, window: Window, count: usize, stride: usize) -> bool {
+        if window.step != window.channels {
+            return false;
+        }
         // SAFETY: the caller's promise.
         unsafe {
             match (window.len, stride) {

@@ -7,20 +7,58 @@ use crate::simd::{Operation, Simd};
 use crate::{Error, Isa};
 use core::ops::Range;
 
+/// The windows of a pool, each pair `[vertical, horizontal]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Windows {
+    /// Cells of a window.
+    pub size: [usize; 2],
+    /// From one window to the next.
+    pub stride: [usize; 2],
+    /// From one cell to the next.
+    pub dilation: [usize; 2],
+    /// How far windows reach past the edges.
+    pub padding: Padding,
+    /// Whether a last window may reach past the padding, if it begins before the padding behind the input.
+    pub ceil: bool,
+    /// Whether padding counts in a mean, as zeros. What lies beyond it does not.
+    pub count_padding: bool,
+}
+
+impl Windows {
+    /// Side by side, without padding.
+    pub const fn new(size: [usize; 2]) -> Windows {
+        let (stride, dilation, padding) = (size, [1, 1], Padding::Valid);
+        Windows { size, stride, dilation, padding, ceil: false, count_padding: false }
+    }
+}
+
+/// What the sum of a window is divided by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Divisor {
+    /// Its cells inside the input.
+    Inside,
+    /// These, and those in the padding.
+    Padded,
+    /// Nothing.
+    One,
+}
+
 /// The checked shape of a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Geometry {
     batch: usize,
     channels: usize,
     pub(crate) axes: [Axis; 2],
+    /// Padding after the last element of each axis.
+    pub(crate) after: [usize; 2],
+    pub(crate) divisor: Divisor,
 }
 
 impl Geometry {
     /// `input` is `[N, H, W, C]`; `window` and `stride` are `[vertical, horizontal]`.
     ///
     /// # Errors
-    /// A size is zero, the window exceeds the padded input, padding is as wide as the window (a
-    /// window could then see nothing), or an array, be it the padded input, would not fit memory.
+    /// As [`of`](Geometry::of).
     ///
     /// ```
     /// use bantam_kernels::{conv2d::Padding, max_pool2d::Geometry};
@@ -34,24 +72,80 @@ impl Geometry {
         stride: [usize; 2],
         padding: Padding,
     ) -> Result<Geometry, Error> {
+        Geometry::of(input, &Windows { stride, padding, ..Windows::new(window) })
+    }
+
+    /// `input` is `[N, H, W, C]`.
+    ///
+    /// # Errors
+    /// A size is zero, the window exceeds the padded input, padding is as wide as the window, or a dilated window's cells
+    /// lie further apart than the input is wide (a window could then see nothing), or an array, be it the padded input,
+    /// would not fit memory.
+    ///
+    /// ```
+    /// use bantam_kernels::max_pool2d::{Geometry, Windows};
+    /// let windows = Windows { ceil: true, ..Windows::new([2, 2]) };
+    /// assert_eq!(Geometry::of([1, 5, 5, 64], &windows)?.output(), [1, 3, 3, 64]);
+    /// # Ok::<(), bantam_kernels::Error>(())
+    /// ```
+    pub fn of(input: [usize; 4], windows: &Windows) -> Result<Geometry, Error> {
         let [batch, height, width, channels] = input;
+        let Windows { size, stride, dilation, padding, ceil, count_padding } = *windows;
         check_sizes(&[("batch", batch), ("channels", channels)])?;
-        let axes = Axis::pair([height, width], window, stride, padding)?;
+        let mut axes = Axis::dilated_pair([height, width], size, stride, padding, dilation)?;
+        let mut after = [0; 2];
+        for (axis, after) in axes.iter_mut().zip(&mut after) {
+            *after = (axis.padded() - axis.before).saturating_sub(axis.input);
+        }
         if let Padding::Explicit { top, bottom, left, right } = padding {
-            for (pad, window) in [(top.max(bottom), window[0]), (left.max(right), window[1])] {
-                if pad >= window {
-                    return Err(Error::OutOfRange { what: "padding", max: window - 1, got: pad });
+            after = [bottom, right];
+            for (pad, axis) in [top.max(bottom), left.max(right)].into_iter().zip(&axes) {
+                let extent = axis.extent();
+                if pad >= extent {
+                    return Err(Error::OutOfRange { what: "padding", max: extent - 1, got: pad });
                 }
             }
         }
+        for (axis, after) in axes.iter_mut().zip(after) {
+            if axis.dilation > axis.input {
+                return Err(Error::OutOfRange { what: "dilation", max: axis.input, got: axis.dilation });
+            }
+            if ceil {
+                axis.round_up(after);
+            }
+        }
         let [rows, columns] = axes;
-        let geometry = Geometry { batch, channels, axes };
+        let divisor = if count_padding { Divisor::Padded } else { Divisor::Inside };
+        let geometry = Geometry { batch, channels, axes, after, divisor };
         check_arrays(&[
             ("input", &geometry.input()),
             ("output", &geometry.output()),
             ("padded input", &[rows.padded(), columns.padded(), channels]),
         ])?;
         Ok(geometry)
+    }
+
+    /// The same pool with sums for means. Its gradient repeats each output's in all cells of its window, which is
+    /// up-sampling by nearest neighbours.
+    pub fn summing(mut self) -> Geometry {
+        self.divisor = Divisor::One;
+        self
+    }
+
+    /// What the sum of the window at a position is divided by, of which so many rows and columns are inside the input.
+    pub(crate) fn divisor(&self, position: [usize; 2], [rows, columns]: [usize; 2]) -> f32 {
+        match self.divisor {
+            Divisor::Inside => (rows * columns) as f32,
+            Divisor::Padded => (self.counted(0, position[0]) * self.counted(1, position[1])) as f32,
+            Divisor::One => 1.0,
+        }
+    }
+
+    /// Cells of a window inside the input and its padding, along one axis.
+    fn counted(&self, axis: usize, position: usize) -> usize {
+        let (Axis { input, window, stride, dilation, before, .. }, after) =
+            (self.axes[axis], self.after[axis]);
+        (before + input + after - position * stride).div_ceil(dilation).min(window)
     }
 
     /// The same pool over the first `images` of its images, for work in parts: over all where there are
@@ -93,13 +187,13 @@ impl Geometry {
 
     /// Whether windows overlap, so that a cell may get more than one output's gradient.
     pub(crate) fn overlaps(&self) -> bool {
-        self.axes.iter().any(|axis| axis.stride < axis.window)
+        self.axes.iter().any(|axis| axis.stride < axis.extent())
     }
 
     /// Zeroes what no window sees of an array as large as the input; all of it, unless the windows
     /// lie side by side.
     pub(crate) fn clear_unseen(&self, d_input: &mut [f32]) {
-        if self.axes.iter().all(|axis| axis.stride == axis.window) {
+        if self.axes.iter().all(|axis| axis.stride == axis.window && axis.dilation == 1) {
             clear_beyond(self.seen(), self.input(), d_input);
         } else {
             d_input.fill(0.0);
@@ -119,15 +213,15 @@ pub(crate) struct Span {
 impl Axis {
     pub(crate) fn span(&self, position: usize) -> Span {
         let start = position * self.stride;
-        let first = self.before.saturating_sub(start);
-        let input = start + first - self.before;
-        Span { first, input, len: (self.window - first).min(self.input - input) }
+        let first = self.before.saturating_sub(start).div_ceil(self.dilation);
+        let input = start + first * self.dilation - self.before;
+        Span { first, input, len: (self.window - first).min((self.input - input).div_ceil(self.dilation)) }
     }
 
     /// The positions whose windows lie inside the input.
     fn inner(&self) -> Range<usize> {
         let start = self.before.div_ceil(self.stride);
-        let end = (self.input + self.before).checked_sub(self.window);
+        let end = (self.input + self.before).checked_sub(self.extent());
         start..end.map_or(0, |last| (last / self.stride + 1).min(self.output))
     }
 }
@@ -145,7 +239,10 @@ pub(crate) struct Window {
     /// From one row to the next, in indices and in the input; from one column to the next there.
     width: usize,
     pub pitch: usize,
+    pub step: usize,
     pub channels: usize,
+    /// What its sum is divided by.
+    pub divisor: f32,
 }
 
 impl Window {
@@ -165,7 +262,7 @@ impl Window {
     /// Where a cell lies in the input.
     #[inline(always)]
     pub fn cell(&self, row: usize, column: usize) -> usize {
-        self.input + row * self.pitch + column * self.channels
+        self.input + row * self.pitch + column * self.step
     }
 }
 
@@ -184,6 +281,12 @@ pub(crate) trait Visitor {
     #[inline(always)]
     unsafe fn visit_run<S: Simd>(&mut self, _: S, _window: Window, _count: usize, _stride: usize) -> bool {
         false
+    }
+
+    /// What the sum of a window is divided by, if there is one: of the arguments of [`Geometry::divisor`].
+    #[inline(always)]
+    fn divisor(&self, _: &Geometry, _position: [usize; 2], _inside: [usize; 2]) -> f32 {
+        1.0
     }
 
     /// How many windows of a row are visited before those below them.
@@ -209,8 +312,9 @@ impl<V: Visitor> Operation for Sweep<'_, V> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
-        let Geometry { batch, channels, axes: [vertical, horizontal] } = *self.geometry;
-        let (width, pitch) = (horizontal.window, horizontal.input * channels);
+        let Geometry { batch, channels, axes: [vertical, horizontal], .. } = *self.geometry;
+        let (width, row_len) = (horizontal.window, horizontal.input * channels);
+        let (pitch, step) = (vertical.dilation * row_len, horizontal.dilation * channels);
         let inner = horizontal.inner();
         let strip = self.visitor.strip(simd, self.geometry);
         for image in 0..batch {
@@ -219,7 +323,7 @@ impl<V: Visitor> Operation for Sweep<'_, V> {
                 let right = horizontal.output.min(left + strip);
                 for y in 0..vertical.output {
                     let rows = vertical.span(y);
-                    let row = (image * vertical.input + rows.input) * pitch;
+                    let row = (image * vertical.input + rows.input) * row_len;
                     let row_of_output = (image * vertical.output + y) * horizontal.output;
                     let mut x = left;
                     while x < right {
@@ -228,7 +332,9 @@ impl<V: Visitor> Operation for Sweep<'_, V> {
                         let output = (row_of_output + x) * channels;
                         let first = rows.first * width + columns.first;
                         let len = [rows.len, columns.len];
-                        let window = Window { input, output, first, len, width, pitch, channels };
+                        let divisor = self.visitor.divisor(self.geometry, [y, x], len);
+                        let window =
+                            Window { input, output, first, len, width, pitch, step, channels, divisor };
                         let count = if inner.contains(&x) { inner.end.min(right) - x } else { 1 };
                         // SAFETY: the spans lie inside the input, each window has its output, and the
                         // lengths were checked.

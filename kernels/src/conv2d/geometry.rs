@@ -106,6 +106,16 @@ impl Axis {
         Ok(axis)
     }
 
+    /// Adds a last position whose window reaches past so much padding behind the input, if it begins before that
+    /// padding.
+    pub fn round_up(&mut self, after: usize) {
+        let padded = self.before + self.input + after;
+        let next = self.output * self.stride;
+        if next < self.before + self.input && next - self.stride + self.extent() < padded {
+            self.output += 1;
+        }
+    }
+
     /// Elements from the first tap to the last.
     pub fn extent(&self) -> usize {
         (self.window - 1) * self.dilation + 1
@@ -160,17 +170,7 @@ impl Axis {
         (0..self.window).map(inside).fold(0, u64::saturating_add)
     }
 
-    /// The two axes of an image, `[height, width]`.
-    pub fn pair(
-        input: [usize; 2],
-        window: [usize; 2],
-        stride: [usize; 2],
-        padding: Padding,
-    ) -> Result<[Axis; 2], Error> {
-        Axis::dilated_pair(input, window, stride, padding, [1, 1])
-    }
-
-    /// As [`pair`](Self::pair), with so many pixels from one tap to the next.
+    /// The two axes of an image, `[height, width]`, with so many pixels from one tap to the next.
     pub fn dilated_pair(
         input: [usize; 2],
         window: [usize; 2],

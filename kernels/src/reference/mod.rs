@@ -19,6 +19,7 @@ pub mod max_pool2d;
 pub mod optimizer;
 pub mod reduce;
 pub mod softmax;
+pub mod upsample2d;
 
 use crate::conv2d::Activation;
 use crate::conv2d::geometry::Axis;

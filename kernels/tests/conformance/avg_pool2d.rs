@@ -1,9 +1,19 @@
-use crate::max_pool2d::for_each_geometry;
+use crate::max_pool2d::for_each_windows;
 use crate::support::{Numbers, written};
-use bantam_kernels::{Isa, avg_pool2d, reference};
+use bantam_kernels::avg_pool2d::{self, Geometry, Windows};
+use bantam_kernels::{Isa, reference};
 
 // A mean of integers is seldom one.
 const NUMBERS: Numbers = Numbers::Reals;
+
+/// Means without and with padding, and sums.
+fn for_each_geometry(check: impl Fn(&Geometry)) {
+    for_each_windows(|input, windows| {
+        let geometry = Geometry::of(input, windows).unwrap();
+        let counting = Geometry::of(input, &Windows { count_padding: true, ..*windows }).unwrap();
+        [geometry, counting, geometry.summing()].iter().for_each(&check);
+    });
+}
 
 pub fn forward(isa: Isa) {
     for_each_geometry(|g| {

@@ -2,7 +2,8 @@
 
 use crate::support::{isas, shapes, written};
 use bantam_kernels::conv2d::{self, Activation, Geometry, Padding};
-use bantam_kernels::{Error, Isa, max_pool2d};
+use bantam_kernels::max_pool2d::Windows;
+use bantam_kernels::{Error, Isa, avg_pool2d, max_pool2d};
 use proptest::prop_oneof;
 
 /// Convolution of the row 1, 2, 3, … with weights 1, 10, 100, …, so that digits tell what each
@@ -64,6 +65,46 @@ fn max_pool_pads_as_keras_does() {
         assert_eq!(pool(2, 1), [-4.0, -3.0, -2.0, -1.0, -1.0]);
         assert_eq!(pool(4, 1), [-3.0, -2.0, -1.0, -1.0, -1.0]);
     }
+}
+
+/// Values of onnxruntime 1.32 and PyTorch 2.15, for 1, 2, 3, …
+#[test]
+fn ceil_mode_drops_windows_that_would_begin_in_the_padding_behind() {
+    let pool = |width: usize, size: usize, stride: usize, pad: usize, average: bool| {
+        let padding = Padding::Explicit { top: 0, bottom: 0, left: pad, right: pad };
+        let windows = Windows { stride: [1, stride], padding, ceil: true, ..Windows::new([1, size]) };
+        let windows = Windows { count_padding: true, ..windows };
+        let g = max_pool2d::Geometry::of([1, 1, width, 1], &windows).unwrap();
+        let row: Vec<f32> = (1..=width).map(|i| i as f32).collect();
+        let isas = isas().into_iter().map(|isa| {
+            written(g.output().iter().product(), |output| {
+                if average {
+                    avg_pool2d::forward(isa, &g, &row, output).unwrap();
+                } else {
+                    max_pool2d::forward(isa, &g, Activation::None, &row, output).unwrap();
+                }
+            })
+        });
+        let results: Vec<_> = isas.collect();
+        assert!(results.iter().all(|result| *result == results[0]));
+        results[0].clone()
+    };
+    assert_eq!(pool(5, 2, 3, 0, false), [2.0, 5.0]);
+    assert_eq!(pool(5, 2, 3, 1, false), [1.0, 4.0]);
+    assert_eq!(pool(6, 3, 2, 0, true), [2.0, 4.0, 5.5]);
+    assert_eq!(pool(6, 3, 2, 1, true), [1.0, 3.0, 5.0, 3.0]);
+}
+
+#[test]
+fn windows_that_could_see_nothing_are_refused() {
+    let pool = |width, windows| max_pool2d::Geometry::of([1, 1, width, 1], &windows).map(|g| g.output());
+    let dilated = |padding| Windows { dilation: [1, 3], padding, ..Windows::new([1, 2]) };
+    let dilation = Error::OutOfRange { what: "dilation", max: 2, got: 3 };
+    assert_eq!(pool(2, dilated(Padding::Same)), Err(dilation));
+    assert_eq!(pool(3, dilated(Padding::Same)), Ok([1, 1, 2, 1]));
+    let around = |pad| Padding::Explicit { top: 0, bottom: 0, left: pad, right: 0 };
+    assert_eq!(pool(3, dilated(around(3))), Ok([1, 1, 2, 1]));
+    assert_eq!(pool(3, dilated(around(4))), Err(Error::OutOfRange { what: "padding", max: 3, got: 4 }));
 }
 
 /// As many outputs as there are places for the window, and multiply-adds as there are pairs of a

@@ -26,6 +26,7 @@ mod reduce;
 mod refusal;
 mod softmax;
 mod support;
+mod upsample2d;
 mod winograd;
 
 /// A test for each kernel, named as it is. `kernels_are_listed` finds the ones that are missing.
@@ -69,6 +70,7 @@ conformance! {
     peak { multiply_adds }
     reduce { sum, sum_rows }
     softmax { forward, grad }
+    upsample2d { bilinear, grad_bilinear }
 }
 
 /// A kernel is a public function at the top of a module; a module may be a folder.

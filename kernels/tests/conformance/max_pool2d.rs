@@ -1,32 +1,45 @@
 use crate::support::{Numbers, shapes, written, written_bytes};
 use bantam_kernels::conv2d::{Activation, Padding};
-use bantam_kernels::max_pool2d::{self, Geometry};
+use bantam_kernels::max_pool2d::{self, Geometry, Windows};
 use bantam_kernels::{Error, Isa, reference};
 use proptest::prelude::*;
 
-type Shape = ([usize; 4], [usize; 2], [usize; 2], Padding);
+type Shape = ([usize; 4], Windows);
+
+const fn plain(input: [usize; 4], size: [usize; 2], stride: [usize; 2], padding: Padding) -> Shape {
+    (input, Windows { stride, padding, ..Windows::new(size) })
+}
 
 const UNEVEN: Padding = Padding::Explicit { top: 1, bottom: 0, left: 0, right: 1 };
 
+const AROUND: Padding = Padding::Explicit { top: 1, bottom: 1, left: 1, right: 1 };
+
 const LISTED: &[Shape] = &[
-    ([1, 1, 1, 1], [1, 1], [1, 1], Padding::Valid),
-    ([2, 6, 6, 32], [2, 2], [2, 2], Padding::Valid),
-    ([1, 11, 11, 64], [2, 2], [2, 2], Padding::Valid),
-    ([1, 4, 6, 7], [2, 2], [2, 2], Padding::Valid),
-    ([1, 5, 7, 9], [2, 2], [2, 2], Padding::Same),
-    ([3, 5, 5, 8], [3, 3], [1, 1], Padding::Same),
-    ([2, 7, 40, 71], [3, 3], [2, 2], Padding::Same),
-    ([1, 5, 39, 121], [3, 3], [1, 1], Padding::Same),
-    ([1, 7, 8, 17], [3, 2], [2, 3], Padding::Same),
-    ([1, 9, 9, 3], [2, 2], [4, 3], Padding::Valid),
-    ([1, 2, 2, 5], [3, 3], [5, 5], Padding::Same),
-    ([1, 6, 4, 16], [3, 2], [2, 2], UNEVEN),
-    ([1, 16, 16, 4], [16, 16], [1, 1], Padding::Valid),
-    ([1, 1, 256, 1], [1, 256], [1, 1], Padding::Same),
+    plain([1, 1, 1, 1], [1, 1], [1, 1], Padding::Valid),
+    plain([2, 6, 6, 32], [2, 2], [2, 2], Padding::Valid),
+    plain([1, 11, 11, 64], [2, 2], [2, 2], Padding::Valid),
+    plain([1, 4, 6, 7], [2, 2], [2, 2], Padding::Valid),
+    plain([1, 5, 7, 9], [2, 2], [2, 2], Padding::Same),
+    plain([3, 5, 5, 8], [3, 3], [1, 1], Padding::Same),
+    plain([2, 7, 40, 71], [3, 3], [2, 2], Padding::Same),
+    plain([1, 5, 39, 121], [3, 3], [1, 1], Padding::Same),
+    plain([1, 7, 8, 17], [3, 2], [2, 3], Padding::Same),
+    plain([1, 9, 9, 3], [2, 2], [4, 3], Padding::Valid),
+    plain([1, 2, 2, 5], [3, 3], [5, 5], Padding::Same),
+    plain([1, 6, 4, 16], [3, 2], [2, 2], UNEVEN),
+    plain([1, 16, 16, 4], [16, 16], [1, 1], Padding::Valid),
+    plain([1, 1, 256, 1], [1, 256], [1, 1], Padding::Same),
+    ([1, 9, 8, 17], Windows { dilation: [2, 3], stride: [1, 1], ..Windows::new([3, 2]) }),
+    ([2, 6, 7, 33], Windows { dilation: [2, 2], padding: Padding::Same, ..Windows::new([2, 2]) }),
+    ([1, 9, 9, 64], Windows { dilation: [2, 2], stride: [2, 2], ..Windows::new([2, 2]) }),
+    ([1, 9, 9, 17], Windows { dilation: [1, 2], stride: [2, 2], ..Windows::new([3, 3]) }),
+    ([2, 6, 5, 9], Windows { ceil: true, stride: [2, 3], padding: UNEVEN, ..Windows::new([3, 2]) }),
+    ([2, 7, 5, 32], Windows { ceil: true, ..Windows::new([2, 2]) }),
+    ([1, 6, 6, 5], Windows { ceil: true, padding: AROUND, ..Windows::new([3, 3]) }),
 ];
 
-fn geometry((input, window, stride, padding): Shape) -> Option<Geometry> {
-    Geometry::new(input, window, stride, padding).ok()
+fn geometry((input, windows): Shape) -> Option<Geometry> {
+    Geometry::of(input, &windows).ok()
 }
 
 fn any_shape() -> impl Strategy<Value = Shape> {
@@ -38,12 +51,20 @@ fn any_shape() -> impl Strategy<Value = Shape> {
     ];
     let input = (1..4usize, 1..10usize, 1..10usize, 1..36usize).prop_map(<[usize; 4]>::from);
     let pair = || (1..5usize, 1..5usize).prop_map(<[usize; 2]>::from);
-    (input, pair(), pair(), padding)
+    let dilation = prop_oneof![2 => Just([1, 1]), 1 => (1..4usize, 1..4usize).prop_map(<[usize; 2]>::from)];
+    (input, pair(), pair(), dilation, padding, prop::bool::ANY)
+        .prop_map(|(input, size, stride, dilation, padding, ceil)| {
+            (input, Windows { size, stride, dilation, padding, ceil, count_padding: false })
+        })
         .prop_filter("the window does not fit", |&shape| geometry(shape).is_some())
 }
 
-pub fn for_each_geometry(check: impl Fn(&Geometry)) {
-    shapes(LISTED.iter().copied(), any_shape(), |shape| check(&geometry(shape).unwrap()));
+fn for_each_geometry(check: impl Fn(&Geometry)) {
+    for_each_windows(|input, windows| check(&Geometry::of(input, windows).unwrap()));
+}
+
+pub fn for_each_windows(check: impl Fn([usize; 4], &Windows)) {
+    shapes(LISTED.iter().copied(), any_shape(), |(input, windows)| check(input, &windows));
 }
 
 /// Integers repeat, so that many windows have more than one maximum; every tenth place is NaN

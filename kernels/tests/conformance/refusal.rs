@@ -6,7 +6,7 @@ use bantam_kernels::conv2d::winograd::{Tile, Winograd};
 use bantam_kernels::conv2d::{self, Activation, Geometry, Padding};
 use bantam_kernels::{
     Error, Isa, avg_pool2d, channels, depthwise_conv2d, elementwise, global_max_pool2d, loss, max_pool2d,
-    optimizer, reduce, softmax,
+    optimizer, reduce, softmax, upsample2d,
 };
 
 const HUGE: usize = usize::MAX / 2;
@@ -211,6 +211,22 @@ fn lengths_of_an_average_pool() {
         refuses(length("output", 8, 9), 9, |y| avg_pool2d::forward(isa, &g, &input, y));
         refuses(length("output gradient", 8, 7), 32, |y| avg_pool2d::grad_input(isa, &g, &output[1..], y));
         refuses(length("input gradient", 32, 31), 31, |y| avg_pool2d::grad_input(isa, &g, &output, y));
+    }
+}
+
+#[test]
+fn lengths_of_an_up_sampling() {
+    let (four, three, two) = (&[1.0; 4], &[1.0; 3], &[1.0; 2]);
+    for isa in isas() {
+        let up = |input, factors, y: &mut [f32]| upsample2d::bilinear(isa, input, factors, two, y);
+        refuses(length("input", 3, 2), 6, |y| up([1, 1, 3, 1], [1, 2], y));
+        refuses(length("output", 4, 3), 3, |y| up([1, 1, 2, 1], [1, 2], y));
+        refuses(Error::ZeroSize { what: "factor" }, 2, |y| up([1, 1, 2, 1], [1, 0], y));
+        refuses(Error::ZeroSize { what: "channels" }, 2, |y| up([1, 1, 2, 0], [1, 1], y));
+        refuses(Error::TooLarge { what: "output" }, 2, |y| up([1, 1, 2, 1], [HUGE, 2], y));
+        let grad = |d: &[f32], d_x: &mut [f32]| upsample2d::grad_bilinear(isa, [1, 1, 2, 1], [1, 2], d, d_x);
+        refuses(length("output gradient", 4, 3), 2, |d_x| grad(three, d_x));
+        refuses(length("input gradient", 2, 3), 3, |d_x| grad(four, d_x));
     }
 }
 
