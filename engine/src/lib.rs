@@ -43,11 +43,14 @@ pub use graph::{
     Aligned, GraphBuilder, Initializer, Metadata, Model, Node, Parameter, Scaling, Sequential, Value,
 };
 pub use layers::{
-    Add, Attributes, AttributesMut, AveragePool2d, Backward, BackwardReads, BackwardRows, BatchNormalization,
-    BatchStatistics, Concatenate, Conv2d, Dense, DepthwiseConv2d, Differentiable, Dropout, Flatten, Forward,
-    GlobalAveragePool2d, GlobalMaxPool2d, HardSigmoid, HardSwish, Initial, Layer, LayerType, LeakyRelu,
-    MAX_INPUTS, MAX_WEIGHTS, MaxPool2d, Multiply, PassesOn, Port, Relu, Relu6, SeparableConv2d, Sigmoid,
-    Signature, Silu, Site, Softmax, Step, Tanh, TrainingStep, WeightSpec, ZeroPadding2d, one_input,
+    Add, Attributes, AttributesMut, AveragePool1d, AveragePool2d, Backward, BackwardReads, BackwardRows,
+    BatchNormalization, BatchStatistics, Concatenate, Conv1d, Conv1dTranspose, Conv2d, Conv2dTranspose,
+    Cropping1d, Cropping2d, Dense, DepthwiseConv1d, DepthwiseConv2d, Differentiable, Dropout, Flatten,
+    Forward, GlobalAveragePool1d, GlobalAveragePool2d, GlobalMaxPool1d, GlobalMaxPool2d, HardSigmoid,
+    HardSwish, Initial, Layer, LayerType, LeakyRelu, MAX_INPUTS, MAX_WEIGHTS, MaxPool1d, MaxPool2d, Multiply,
+    PassesOn, Permute, Port, Relu, Relu6, Reshape, SeparableConv2d, Sigmoid, Signature, Silu, Site, Softmax,
+    Step, Tanh, TrainingStep, UpSampling1d, UpSampling2d, WeightSpec, ZeroPadding1d, ZeroPadding2d,
+    one_input,
 };
 pub use loss::Loss;
 pub use memory::buffer::Buffer;

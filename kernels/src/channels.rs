@@ -71,6 +71,25 @@ pub fn scale_shift_in_place(
     Ok(())
 }
 
+/// `y[r, c] += shift[c]` and an activation: a bias, for `y` of `[rows, columns]`.
+///
+/// # Errors
+/// A slice's length differs from its shape's.
+pub fn shift_in_place(
+    isa: Isa,
+    activation: Activation,
+    rows: usize,
+    columns: usize,
+    shift: &[f32],
+    y: &mut [f32],
+) -> Result<(), Error> {
+    check("shift", shift, columns)?;
+    check("output", y, elements("output", &[rows, columns])?)?;
+    let (combine, parameters) = (Shift(activation.range()), [shift]);
+    isa.run(Map { combine, images: 1, pixels: rows, channels: columns, x: None, parameters, y });
+    Ok(())
+}
+
 /// `y[n, p, c] = x[n, p, c] scale[n, c]`: weights for the channels of each image, as squeeze-and-excitation computes
 /// them (Hu et al., arXiv 1709.01507). The gradient to `x` is the same product of the gradient to `y`, that to `scale`
 /// [`grad_scale`].
@@ -260,6 +279,16 @@ impl Combine<2> for ScaleShift {
     #[inline(always)]
     fn apply<S: Simd>(self, simd: S, x: S::Vector, [scale, shift]: [S::Vector; 2]) -> S::Vector {
         simd.clamp(self.0, simd.mul_add(x, scale, shift))
+    }
+}
+
+/// With the range of the activation.
+#[derive(Clone, Copy)]
+struct Shift([f32; 2]);
+impl Combine<1> for Shift {
+    #[inline(always)]
+    fn apply<S: Simd>(self, simd: S, x: S::Vector, [shift]: [S::Vector; 1]) -> S::Vector {
+        simd.clamp(self.0, simd.add(x, shift))
     }
 }
 

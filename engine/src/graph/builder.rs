@@ -2,10 +2,12 @@ use super::model::{Blueprint, Model, in_layer};
 use crate::error::Error;
 use crate::graph::Initializer;
 use crate::layers::{
-    Add, AttributesMut, AveragePool2d, BatchNormalization, Concatenate, Conv2d, Dense, DepthwiseConv2d,
-    Differentiable, Dropout, Flatten, GlobalAveragePool2d, GlobalMaxPool2d, HardSigmoid, HardSwish, Initial,
-    LayerType, LeakyRelu, MaxPool2d, Multiply, Relu, Relu6, SeparableConv2d, Sigmoid, Silu, Softmax, Tanh,
-    ZeroPadding2d,
+    Add, AttributesMut, AveragePool1d, AveragePool2d, BatchNormalization, Concatenate, Conv1d,
+    Conv1dTranspose, Conv2d, Conv2dTranspose, Cropping1d, Cropping2d, Dense, DepthwiseConv1d,
+    DepthwiseConv2d, Differentiable, Dropout, Flatten, GlobalAveragePool1d, GlobalAveragePool2d,
+    GlobalMaxPool1d, GlobalMaxPool2d, HardSigmoid, HardSwish, Initial, LayerType, LeakyRelu, MaxPool1d,
+    MaxPool2d, Multiply, Permute, Relu, Relu6, Reshape, SeparableConv2d, Sigmoid, Silu, Softmax, Tanh,
+    UpSampling1d, UpSampling2d, ZeroPadding1d, ZeroPadding2d,
 };
 use crate::memory::heap;
 use crate::shape::Shape;
@@ -226,9 +228,9 @@ impl GraphBuilder {
         self.layer(Multiply, &[a, b])
     }
 
-    /// The channels of values beside each other.
+    /// The channels of values beside each other. Along another axis it is [`layer`](Self::layer) of a [`Concatenate`].
     pub fn concatenate(&self, values: &[Value<'_>]) -> Value<'_> {
-        self.layer(Concatenate, values)
+        self.layer(Concatenate::new(), values)
     }
 
     /// The model that gives these values, with weights drawn from `seed`; biases are zero. Layers that no output depends
@@ -319,6 +321,47 @@ macro_rules! chain {
                 self.layer(how.filters(filters).kernel(kernel))
             }
 
+            /// A convolution of series with stride 1, no padding and a bias.
+            #[must_use]
+            pub fn conv1d(self, filters: usize, kernel: usize) -> Self {
+                self.conv1d_with(filters, kernel, Conv1d::valid())
+            }
+
+            /// A convolution of series with that kernel and what else there is to say.
+            #[must_use]
+            pub fn conv1d_with(self, filters: usize, kernel: usize, how: Conv1d) -> Self {
+                self.layer(how.filters(filters).kernel(kernel))
+            }
+
+            /// The transpose of a convolution with a square kernel, stride 1 and no padding, and a bias.
+            #[must_use]
+            pub fn conv2d_transpose(self, filters: usize, kernel: usize) -> Self {
+                self.conv2d_transpose_with(filters, [kernel, kernel], Conv2dTranspose::valid())
+            }
+
+            /// The transpose of a convolution, with that kernel and what else there is to say.
+            #[must_use]
+            pub fn conv2d_transpose_with(
+                self,
+                filters: usize,
+                kernel: [usize; 2],
+                how: Conv2dTranspose,
+            ) -> Self {
+                self.layer(how.filters(filters).kernel(kernel))
+            }
+
+            /// The transpose of a convolution of series with stride 1 and no padding, and a bias.
+            #[must_use]
+            pub fn conv1d_transpose(self, filters: usize, kernel: usize) -> Self {
+                self.conv1d_transpose_with(filters, kernel, Conv1dTranspose::valid())
+            }
+
+            /// The transpose of a convolution of series, with that kernel and what else there is to say.
+            #[must_use]
+            pub fn conv1d_transpose_with(self, filters: usize, kernel: usize, how: Conv1dTranspose) -> Self {
+                self.layer(how.filters(filters).kernel(kernel))
+            }
+
             /// A convolution of each channel by itself with a square kernel, stride 1, no padding and a bias.
             #[must_use]
             pub fn depthwise_conv2d(self, kernel: usize) -> Self {
@@ -328,6 +371,18 @@ macro_rules! chain {
             /// A convolution of each channel by itself, with that kernel and what else there is to say.
             #[must_use]
             pub fn depthwise_conv2d_with(self, kernel: [usize; 2], how: DepthwiseConv2d) -> Self {
+                self.layer(how.kernel(kernel))
+            }
+
+            /// A convolution of each channel of a series by itself with stride 1, no padding and a bias.
+            #[must_use]
+            pub fn depthwise_conv1d(self, kernel: usize) -> Self {
+                self.depthwise_conv1d_with(kernel, DepthwiseConv1d::valid())
+            }
+
+            /// A convolution of each channel of a series by itself, with that kernel and what else there is to say.
+            #[must_use]
+            pub fn depthwise_conv1d_with(self, kernel: usize, how: DepthwiseConv1d) -> Self {
                 self.layer(how.kernel(kernel))
             }
 
@@ -360,6 +415,18 @@ macro_rules! chain {
                 self.layer(how)
             }
 
+            /// The maximum of windows of a series side by side.
+            #[must_use]
+            pub fn max_pool1d(self, window: usize) -> Self {
+                self.layer(MaxPool1d::new(window))
+            }
+
+            /// The maximum of windows of a series.
+            #[must_use]
+            pub fn max_pool1d_with(self, how: MaxPool1d) -> Self {
+                self.layer(how)
+            }
+
             /// The mean of square windows side by side.
             #[must_use]
             pub fn average_pool2d(self, window: usize) -> Self {
@@ -369,6 +436,18 @@ macro_rules! chain {
             /// The mean of windows.
             #[must_use]
             pub fn average_pool2d_with(self, how: AveragePool2d) -> Self {
+                self.layer(how)
+            }
+
+            /// The mean of windows of a series side by side.
+            #[must_use]
+            pub fn average_pool1d(self, window: usize) -> Self {
+                self.layer(AveragePool1d::new(window))
+            }
+
+            /// The mean of windows of a series.
+            #[must_use]
+            pub fn average_pool1d_with(self, how: AveragePool1d) -> Self {
                 self.layer(how)
             }
 
@@ -384,6 +463,18 @@ macro_rules! chain {
                 self.layer(GlobalMaxPool2d::new())
             }
 
+            /// The mean over a whole series, `[C]`.
+            #[must_use]
+            pub fn global_average_pool1d(self) -> Self {
+                self.layer(GlobalAveragePool1d::new())
+            }
+
+            /// The maximum over a whole series, `[C]`.
+            #[must_use]
+            pub fn global_max_pool1d(self) -> Self {
+                self.layer(GlobalMaxPool1d::new())
+            }
+
             /// Batch normalisation by moving statistics, with Keras's epsilon.
             #[must_use]
             pub fn batch_normalization(self) -> Self {
@@ -394,6 +485,54 @@ macro_rules! chain {
             #[must_use]
             pub fn zero_padding2d(self, padding: [[usize; 2]; 2]) -> Self {
                 self.layer(ZeroPadding2d::new(padding))
+            }
+
+            /// Zeros around a series: `[before, after]`.
+            #[must_use]
+            pub fn zero_padding1d(self, padding: [usize; 2]) -> Self {
+                self.layer(ZeroPadding1d::new(padding))
+            }
+
+            /// A map without its edges: `[[top, bottom], [left, right]]`.
+            #[must_use]
+            pub fn cropping2d(self, cropping: [[usize; 2]; 2]) -> Self {
+                self.layer(Cropping2d::new(cropping))
+            }
+
+            /// A series without its ends: `[before, after]`.
+            #[must_use]
+            pub fn cropping1d(self, cropping: [usize; 2]) -> Self {
+                self.layer(Cropping1d::new(cropping))
+            }
+
+            /// Each pixel so many times downwards and to the right.
+            #[must_use]
+            pub fn up_sampling2d(self, size: [usize; 2]) -> Self {
+                self.layer(UpSampling2d::new(size))
+            }
+
+            /// A map enlarged.
+            #[must_use]
+            pub fn up_sampling2d_with(self, how: UpSampling2d) -> Self {
+                self.layer(how)
+            }
+
+            /// Each step of a series so many times.
+            #[must_use]
+            pub fn up_sampling1d(self, size: usize) -> Self {
+                self.layer(UpSampling1d::new(size))
+            }
+
+            /// The same numbers in another shape. One size may be -1: the one that takes all numbers.
+            #[must_use]
+            pub fn reshape(self, target: impl AsRef<[i32]>) -> Self {
+                self.layer(Reshape::new(target))
+            }
+
+            /// The dimensions in another order, counted from 1.
+            #[must_use]
+            pub fn permute(self, dims: impl AsRef<[u8]>) -> Self {
+                self.layer(Permute::new(dims))
             }
 
             /// All dimensions of a sample in one.

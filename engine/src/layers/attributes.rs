@@ -2,6 +2,7 @@ use crate::error::{Error, ModelFileProblem};
 use crate::memory::heap;
 use alloc::vec::Vec;
 use bantam_kernels::conv2d::Padding;
+use bantam_kernels::max_pool2d::Windows;
 
 /// Attributes of a layer as a model's file has them: little-endian, without gaps.
 ///
@@ -143,6 +144,21 @@ impl<'a> Attributes<'a> {
             }
         }
     }
+
+    /// The windows of a pool.
+    #[inline(never)] // One copy for all pools.
+    pub(super) fn windows(&mut self) -> Windows {
+        let what = "pool";
+        let [size, stride] = [self.sizes(what), self.sizes(what)];
+        let padding = self.padding();
+        let mut windows = Windows { stride, padding, ..Windows::new(size) };
+        if self.more() {
+            windows.dilation = self.sizes(what);
+            windows.ceil = self.flag(what);
+            windows.count_padding = self.flag(what);
+        }
+        windows
+    }
 }
 
 /// Attributes of a layer as they are written.
@@ -209,6 +225,19 @@ impl AttributesMut {
                 self.byte(2);
                 self.sizes(&[top, bottom, left, right]);
             }
+        }
+    }
+
+    /// The windows of a pool.
+    pub(super) fn windows(&mut self, windows: &Windows) {
+        let Windows { size, stride, dilation, padding, ceil, count_padding } = *windows;
+        self.sizes(&size);
+        self.sizes(&stride);
+        self.padding(padding);
+        if dilation != [1, 1] || ceil || count_padding {
+            self.sizes(&dilation);
+            self.flag(ceil);
+            self.flag(count_padding);
         }
     }
 }

@@ -6,37 +6,67 @@ use crate::error::Error;
 use crate::parallel::{Threads, for_each_images};
 use crate::shape::Shape;
 use bantam_kernels::Isa;
-use bantam_kernels::avg_pool2d::{self, Geometry};
+use bantam_kernels::avg_pool2d::{self, Geometry, Windows};
 use bantam_kernels::conv2d::Padding;
 
 /// The mean over windows of each channel, `[H, W, C]` to `[OH, OW, C]`. Padded places are left out of the mean, as in
-/// Keras.
+/// Keras, unless they are to [count](AveragePool2d::count_padding).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AveragePool2d {
-    window: [usize; 2],
-    stride: [usize; 2],
-    padding: Padding,
+    pub(super) windows: Windows,
 }
 
 impl AveragePool2d {
     /// A square window that moves by its own size, without padding.
     pub const fn new(window: usize) -> AveragePool2d {
-        AveragePool2d { window: [window, window], stride: [window, window], padding: Padding::Valid }
+        AveragePool2d::rectangular([window, window])
+    }
+
+    /// A window of that height and width that moves by its own size, without padding.
+    pub const fn rectangular(window: [usize; 2]) -> AveragePool2d {
+        AveragePool2d { windows: Windows::new(window) }
     }
 
     /// With that stride in both directions.
     pub const fn stride(self, stride: usize) -> AveragePool2d {
-        AveragePool2d { stride: [stride, stride], ..self }
+        self.strides([stride, stride])
+    }
+
+    /// With that stride downwards and to the right.
+    pub const fn strides(self, stride: [usize; 2]) -> AveragePool2d {
+        AveragePool2d { windows: Windows { stride, ..self.windows } }
+    }
+
+    /// With so many pixels from one cell of the window to the next, in both directions.
+    pub const fn dilation(self, dilation: usize) -> AveragePool2d {
+        self.dilations([dilation, dilation])
+    }
+
+    /// With so many pixels from one cell of the window to the next, downwards and to the right.
+    pub const fn dilations(self, dilation: [usize; 2]) -> AveragePool2d {
+        AveragePool2d { windows: Windows { dilation, ..self.windows } }
     }
 
     /// With that padding.
     pub const fn padding(self, padding: Padding) -> AveragePool2d {
-        AveragePool2d { padding, ..self }
+        AveragePool2d { windows: Windows { padding, ..self.windows } }
+    }
+
+    /// With padded places in the mean, as zeros, as PyTorch has it unless told otherwise.
+    pub const fn count_padding(self) -> AveragePool2d {
+        AveragePool2d { windows: Windows { count_padding: true, ..self.windows } }
+    }
+
+    /// With a last row and column of windows that reach past the edge, where the stride leaves some of the input over. A
+    /// window that would begin in the padding behind the input is dropped, and places past the padding never count, as in
+    /// PyTorch and ONNX.
+    pub const fn ceil_mode(self) -> AveragePool2d {
+        AveragePool2d { windows: Windows { ceil: true, ..self.windows } }
     }
 
     /// For a batch `[N, H, W, C]`.
     fn geometry(&self, input: [usize; 4]) -> Result<Geometry, Error> {
-        Ok(Geometry::new(input, self.window, self.stride, self.padding)?)
+        Ok(Geometry::of(input, &self.windows)?)
     }
 }
 
@@ -46,14 +76,11 @@ impl Layer for AveragePool2d {
     type Step = AveragePool2dStep;
 
     fn read(attributes: &mut Attributes<'_>) -> AveragePool2d {
-        let [h, w, vertical, horizontal] = attributes.sizes("average-pool");
-        let padding = attributes.padding();
-        AveragePool2d { window: [h, w], stride: [vertical, horizontal], padding }
+        AveragePool2d { windows: attributes.windows() }
     }
 
     fn write(&self, attributes: &mut AttributesMut) {
-        attributes.sizes(&[self.window[0], self.window[1], self.stride[0], self.stride[1]]);
-        attributes.padding(self.padding);
+        attributes.windows(&self.windows);
     }
 
     fn signature(&self, inputs: &[Shape]) -> Result<Signature, Error> {

@@ -7,9 +7,43 @@ use crate::shape::Shape;
 use bantam_kernels::channels;
 
 /// The channels of two inputs or more, up to [`MAX_INPUTS`](crate::MAX_INPUTS), beside each other: `[…, C1]`, `[…, C2]`,
-/// … to `[…, C1 + C2 + …]`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Concatenate;
+/// … to `[…, C1 + C2 + …]`; or what they have along another [axis](Concatenate::axis).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Concatenate {
+    axis: i8,
+}
+
+impl Concatenate {
+    /// Along the channels, the last axis.
+    pub const fn new() -> Concatenate {
+        Concatenate { axis: -1 }
+    }
+
+    /// Along that axis, counted as in Keras: from 1 for the first of a sample, as 0 is the batch, or from -1 for the last
+    /// backwards.
+    pub const fn axis(self, axis: i8) -> Concatenate {
+        Concatenate { axis }
+    }
+
+    /// The same axis, from 0 for the first of a sample.
+    fn axis_of(&self, sample: Shape) -> Result<usize, Error> {
+        let rank = sample.rank();
+        let axis = match self.axis {
+            1.. => usize::from(self.axis.unsigned_abs()).checked_sub(1),
+            _ => rank.checked_sub(self.axis.unsigned_abs().into()),
+        };
+        axis.filter(|&axis| axis < rank).ok_or_else(|| {
+            let (what, expected) = ("axis", "one of a sample, counted from 1 or from -1 backwards");
+            Error::OutOfRange { what, expected, got: self.axis.into() }
+        })
+    }
+}
+
+impl Default for Concatenate {
+    fn default() -> Concatenate {
+        Concatenate::new()
+    }
+}
 
 impl Layer for Concatenate {
     const NAME: &'static str = "Concatenate";
@@ -17,36 +51,44 @@ impl Layer for Concatenate {
     const TYPE: LayerType = LayerType::of::<Concatenate>().arranges(in_place);
     type Step = ConcatenateStep;
 
-    fn read(_: &mut Attributes<'_>) -> Concatenate {
-        Concatenate
+    fn read(attributes: &mut Attributes<'_>) -> Concatenate {
+        let axis = if attributes.more() { attributes.byte("axis").cast_signed() } else { -1 };
+        Concatenate { axis }
     }
 
-    fn write(&self, _: &mut AttributesMut) {}
+    fn write(&self, attributes: &mut AttributesMut) {
+        if self.axis != -1 {
+            attributes.byte(self.axis.cast_unsigned());
+        }
+    }
 
     fn signature(&self, inputs: &[Shape]) -> Result<Signature, Error> {
         let (first, _) = several_inputs(inputs)?;
-        let rank = first.rank();
-        let Some(last) = rank.checked_sub(1) else { return Err(Error::rank("input", 1, first)) };
-        let (mut dims, mut channels) = ([1; Shape::MAX_RANK], 0usize);
+        let (rank, axis) = (first.rank(), self.axis_of(first)?);
+        let (mut dims, mut size) = ([1; Shape::MAX_RANK], 0usize);
         dims[..rank].copy_from_slice(first.dims());
         for input in inputs {
-            // All but the channels are to be those of the first.
-            dims[last] = input.dims().last().copied().unwrap_or(1);
+            // All but that axis are to be those of the first.
+            dims[axis] = input.dims().get(axis).copied().unwrap_or(1);
             Shape::new(&dims[..rank])?.require("input", *input)?;
-            let sum = channels.checked_add(dims[last]);
-            channels = sum.ok_or(bantam_kernels::Error::TooLarge { what: "channels" })?;
+            let sum = size.checked_add(dims[axis]);
+            size = sum.ok_or(bantam_kernels::Error::TooLarge { what: "channels" })?;
         }
-        dims[last] = channels;
+        dims[axis] = size;
         Ok(Signature::of(&dims[..rank]))
     }
 
     fn lower(&self, site: &Site<'_>) -> Result<ConcatenateStep, Error> {
+        let (first, _) = several_inputs(site.inputs)?;
+        let (_, sample) = first.split_batch().ok_or_else(|| Error::rank("input", 1, first))?;
+        let behind = self.axis_of(sample)? + 1;
         let (mut channels, mut width) = ([0; MAX_INPUTS], 0);
         for (channels, input) in channels.iter_mut().zip(site.inputs) {
-            *channels = matrix(input).1;
+            *channels = input.dims()[behind..].iter().product();
             width += *channels;
         }
-        Ok(ConcatenateStep { channels, widths: channels, output_width: width, width })
+        let whole_maps_of = (behind < sample.rank()).then_some(matrix(&first).1);
+        Ok(ConcatenateStep { whole_maps_of, channels, widths: channels, output_width: width, width })
     }
 }
 
@@ -76,7 +118,9 @@ fn slice_inputs(schedule: &mut Schedule, at: usize, needed: Option<usize>) -> Re
     let mut first = 0;
     for read in schedule.steps[at].reads.clone() {
         let Read { source, map: [pixels, channels], .. } = schedule.reads[read];
+        // Along another axis than the channels the output has more pixels.
         if let Source::Operation(from) = source
+            && pixels == schedule.steps[at].map[0]
             && schedule.slice(from, at, first)
             && let Some(needed) = needed
             && schedule.needed()? > needed.saturating_add(schedule.worth(schedule.batch * pixels * channels))
@@ -88,8 +132,10 @@ fn slice_inputs(schedule: &mut Schedule, at: usize, needed: Option<usize>) -> Re
     Ok(())
 }
 
-/// [`Concatenate`], ready to run.
+/// [`Concatenate`], ready to run. What lies beside each other, be it channels or all from the axis on, is a pixel here.
 pub struct ConcatenateStep {
+    /// The channels of inputs and output if these are not what is concatenated: then none can be a slice.
+    whole_maps_of: Option<usize>,
     /// Of each input, and of the map that it is a slice of.
     channels: [usize; MAX_INPUTS],
     widths: [usize; MAX_INPUTS],
@@ -100,6 +146,9 @@ pub struct ConcatenateStep {
 
 impl Step for ConcatenateStep {
     fn slice(&mut self, port: Port, width: usize) -> bool {
+        if let Some(channels) = self.whole_maps_of {
+            return width == channels;
+        }
         match port {
             Port::Input(input) => self.widths[input] = width,
             Port::Output => self.output_width = width,

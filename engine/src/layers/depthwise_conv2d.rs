@@ -59,12 +59,22 @@ impl DepthwiseConv2d {
 
     /// With that stride in both directions.
     pub const fn stride(self, stride: usize) -> DepthwiseConv2d {
-        DepthwiseConv2d { stride: [stride, stride], ..self }
+        self.strides([stride, stride])
+    }
+
+    /// With that stride downwards and to the right.
+    pub const fn strides(self, stride: [usize; 2]) -> DepthwiseConv2d {
+        DepthwiseConv2d { stride, ..self }
     }
 
     /// With so many pixels from one tap of the kernel to the next, in both directions.
     pub const fn dilation(self, dilation: usize) -> DepthwiseConv2d {
-        DepthwiseConv2d { dilation: [dilation, dilation], ..self }
+        self.dilations([dilation, dilation])
+    }
+
+    /// With so many pixels from one tap of the kernel to the next, downwards and to the right.
+    pub const fn dilations(self, dilation: [usize; 2]) -> DepthwiseConv2d {
+        DepthwiseConv2d { dilation, ..self }
     }
 
     /// With so many outputs of each channel.

@@ -104,6 +104,13 @@ impl LayerType {
         LayerType { monotone: true, ..self }
     }
 
+    /// Activations go into its pass or come after it as those of another layer.
+    #[must_use]
+    pub(crate) const fn fused_as(self, other: &LayerType) -> LayerType {
+        let LayerType { takes_activation, monotone, .. } = *other;
+        LayerType { takes_activation, monotone, ..self }
+    }
+
     /// It goes into one step with another layer before it.
     #[must_use]
     pub(crate) const fn joined(self, joined: &'static Joined) -> LayerType {

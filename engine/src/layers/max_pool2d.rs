@@ -11,37 +11,56 @@ use crate::parallel::{Threads, for_each_chunk, for_each_chunk2};
 use crate::shape::Shape;
 use alloc::boxed::Box;
 use bantam_kernels::conv2d::{Activation, Padding};
-use bantam_kernels::max_pool2d::{self, Geometry};
+use bantam_kernels::max_pool2d::{self, Geometry, Windows};
 use bantam_kernels::{self as kernels, Isa};
 
 /// The maximum over windows of each channel, `[H, W, C]` to `[OH, OW, C]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MaxPool2d {
-    pub(crate) window: [usize; 2],
-    pub(crate) stride: [usize; 2],
-    pub(crate) padding: Padding,
+    pub(crate) windows: Windows,
     pub(crate) activation: Activation,
 }
 
 impl MaxPool2d {
     /// A square window that moves by its own size, without padding.
     pub const fn new(window: usize) -> MaxPool2d {
-        MaxPool2d {
-            window: [window, window],
-            stride: [window, window],
-            padding: Padding::Valid,
-            activation: Activation::None,
-        }
+        MaxPool2d::rectangular([window, window])
+    }
+
+    /// A window of that height and width that moves by its own size, without padding.
+    pub const fn rectangular(window: [usize; 2]) -> MaxPool2d {
+        MaxPool2d { windows: Windows::new(window), activation: Activation::None }
     }
 
     /// With that stride in both directions.
     pub const fn stride(self, stride: usize) -> MaxPool2d {
-        MaxPool2d { stride: [stride, stride], ..self }
+        self.strides([stride, stride])
+    }
+
+    /// With that stride downwards and to the right.
+    pub const fn strides(self, stride: [usize; 2]) -> MaxPool2d {
+        MaxPool2d { windows: Windows { stride, ..self.windows }, ..self }
+    }
+
+    /// With so many pixels from one cell of the window to the next, in both directions.
+    pub const fn dilation(self, dilation: usize) -> MaxPool2d {
+        self.dilations([dilation, dilation])
+    }
+
+    /// With so many pixels from one cell of the window to the next, downwards and to the right.
+    pub const fn dilations(self, dilation: [usize; 2]) -> MaxPool2d {
+        MaxPool2d { windows: Windows { dilation, ..self.windows }, ..self }
     }
 
     /// With that padding; padded places are never the maximum.
     pub const fn padding(self, padding: Padding) -> MaxPool2d {
-        MaxPool2d { padding, ..self }
+        MaxPool2d { windows: Windows { padding, ..self.windows }, ..self }
+    }
+
+    /// With a last row and column of windows that reach past the edge, where the stride leaves some of the input over. A
+    /// window that would begin in the padding behind the input is dropped, as in PyTorch and ONNX.
+    pub const fn ceil_mode(self) -> MaxPool2d {
+        MaxPool2d { windows: Windows { ceil: true, ..self.windows }, ..self }
     }
 
     /// With a ReLU after the maximum, in the same pass. It is the same as one before, for less work. In a model it is a
@@ -52,7 +71,13 @@ impl MaxPool2d {
 
     /// For a batch `[N, H, W, C]`.
     pub(super) fn geometry(&self, input: [usize; 4]) -> Result<Geometry, kernels::Error> {
-        Geometry::new(input, self.window, self.stride, self.padding)
+        Geometry::of(input, &self.windows)
+    }
+
+    /// Whether all cells of all windows are inside the input, side by side.
+    pub(super) fn has_whole_windows(&self) -> bool {
+        let Windows { padding, dilation, ceil, .. } = self.windows;
+        padding == Padding::Valid && dilation == [1, 1] && !ceil
     }
 }
 
@@ -63,14 +88,11 @@ impl Layer for MaxPool2d {
     type Step = MaxPool2dStep;
 
     fn read(attributes: &mut Attributes<'_>) -> MaxPool2d {
-        let [h, w, vertical, horizontal] = attributes.sizes("max-pool");
-        let padding = attributes.padding();
-        MaxPool2d { window: [h, w], stride: [vertical, horizontal], padding, activation: Activation::None }
+        MaxPool2d { windows: attributes.windows(), activation: Activation::None }
     }
 
     fn write(&self, attributes: &mut AttributesMut) {
-        attributes.sizes(&[self.window[0], self.window[1], self.stride[0], self.stride[1]]);
-        attributes.padding(self.padding);
+        attributes.windows(&self.windows);
     }
 
     fn activation(&self) -> Activation {
@@ -103,7 +125,7 @@ impl Differentiable for MaxPool2d {
 /// A convolution and the pool behind it are one step.
 const AFTER_CONV2D: Joined = Joined {
     before: Conv2d::NAME,
-    fits: |pool| MaxPool2d::read(pool).padding == Padding::Valid,
+    fits: |pool| MaxPool2d::read(pool).has_whole_windows(),
     lower: |[conv, pool], site| {
         let step = Conv2dPool::new(&Conv2d::read(conv), &MaxPool2d::read(pool), site)?;
         Ok(boxed(step)? as Box<dyn Step>)

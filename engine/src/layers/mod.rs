@@ -3,58 +3,87 @@
 
 mod add;
 mod attributes;
+mod average_pool1d;
 mod average_pool2d;
 mod batch_normalization;
 mod concatenate;
+mod conv1d;
+mod conv1d_transpose;
 mod conv2d;
+mod conv2d_transpose;
+mod cropping1d;
+mod cropping2d;
 mod dense;
+mod depthwise_conv1d;
 mod depthwise_conv2d;
 mod dropout;
 mod flatten;
+mod frame;
+mod global_average_pool1d;
 mod global_average_pool2d;
+mod global_max_pool1d;
 mod global_max_pool2d;
 mod hard_sigmoid;
 mod hard_swish;
 mod layer_type;
 mod leaky_relu;
 mod map;
+mod max_pool1d;
 mod max_pool2d;
 mod multiply;
+mod permute;
 mod relu;
 mod relu6;
+mod reshape;
 mod schedule;
 mod separable_conv2d;
+mod series;
 mod sigmoid;
 mod silu;
 mod softmax;
 mod step;
 mod tanh;
+mod up_sampling1d;
+mod up_sampling2d;
+mod zero_padding1d;
 mod zero_padding2d;
 
 pub use add::Add;
 pub(crate) use add::AddStep;
 pub use attributes::{Attributes, AttributesMut};
+pub use average_pool1d::AveragePool1d;
 pub use average_pool2d::AveragePool2d;
 pub use batch_normalization::BatchNormalization;
 pub use concatenate::Concatenate;
+pub use conv1d::Conv1d;
+pub use conv1d_transpose::Conv1dTranspose;
 pub use conv2d::Conv2d;
+pub use conv2d_transpose::Conv2dTranspose;
+pub use cropping1d::Cropping1d;
+pub use cropping2d::Cropping2d;
 pub use dense::Dense;
+pub use depthwise_conv1d::DepthwiseConv1d;
 pub use depthwise_conv2d::DepthwiseConv2d;
 pub use dropout::Dropout;
 pub(crate) use flatten::CopyStep;
 pub use flatten::Flatten;
+pub use global_average_pool1d::GlobalAveragePool1d;
 pub use global_average_pool2d::GlobalAveragePool2d;
+pub use global_max_pool1d::GlobalMaxPool1d;
 pub use global_max_pool2d::GlobalMaxPool2d;
 pub use hard_sigmoid::HardSigmoid;
 pub use hard_swish::HardSwish;
 pub(crate) use layer_type::Arrange;
 pub use layer_type::{Joined, LayerType, PassesOn};
 pub use leaky_relu::LeakyRelu;
+pub use max_pool1d::MaxPool1d;
 pub use max_pool2d::MaxPool2d;
 pub use multiply::Multiply;
 pub(crate) use multiply::MultiplyStep;
+pub use permute::Permute;
 pub use relu::Relu;
 pub use relu6::Relu6;
+pub use reshape::Reshape;
 pub(crate) use schedule::{Read, Schedule, Scheduled, Source, whole};
 pub use separable_conv2d::SeparableConv2d;
 pub use sigmoid::Sigmoid;
@@ -65,6 +94,9 @@ pub use step::{
     Backward, BackwardReads, BackwardRows, BatchStatistics, Forward, Port, Site, Step, TrainingStep,
 };
 pub use tanh::Tanh;
+pub use up_sampling1d::UpSampling1d;
+pub use up_sampling2d::UpSampling2d;
+pub use zero_padding1d::ZeroPadding1d;
 pub use zero_padding2d::ZeroPadding2d;
 
 use crate::error::Error;
@@ -322,27 +354,42 @@ macro_rules! trainable_layers {
 /// Every layer of this library.
 pub(crate) const ALL: &[&LayerType] = trainable_layers![
     Add,
+    AveragePool1d,
     AveragePool2d,
     BatchNormalization,
     Concatenate,
+    Conv1d,
+    Conv1dTranspose,
     Conv2d,
+    Conv2dTranspose,
+    Cropping1d,
+    Cropping2d,
     Dense,
+    DepthwiseConv1d,
     DepthwiseConv2d,
     Dropout,
     Flatten,
+    GlobalAveragePool1d,
     GlobalAveragePool2d,
+    GlobalMaxPool1d,
     GlobalMaxPool2d,
     HardSigmoid,
     HardSwish,
     LeakyRelu,
+    MaxPool1d,
     MaxPool2d,
     Multiply,
+    Permute,
     Relu,
     Relu6,
+    Reshape,
     SeparableConv2d,
     Sigmoid,
     Silu,
     Softmax,
     Tanh,
+    UpSampling1d,
+    UpSampling2d,
+    ZeroPadding1d,
     ZeroPadding2d,
 ];

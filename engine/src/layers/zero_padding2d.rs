@@ -1,10 +1,10 @@
+use super::frame::Frame;
 use super::{
     Attributes, AttributesMut, Backward, BackwardReads, Differentiable, Forward, Layer, Signature, Site,
-    Step, TrainingStep, one_input,
+    Step, TrainingStep, one_input_of,
 };
 use crate::error::Error;
 use crate::shape::Shape;
-use bantam_kernels::channels;
 
 /// Zeros around a map, `[H, W, C]` to `[top + H + bottom, left + W + right, C]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl Layer for ZeroPadding2d {
     }
 
     fn signature(&self, inputs: &[Shape]) -> Result<Signature, Error> {
-        let [h, w, c] = one_input(inputs)?.array("input")?;
+        let [h, w, c] = one_input_of(inputs)?;
         let padded = |size: usize, [before, after]: [usize; 2]| {
             let padded = size.checked_add(before).and_then(|size| size.checked_add(after));
             padded.ok_or(bantam_kernels::Error::TooLarge { what: "padded input" })
@@ -51,16 +51,8 @@ impl Layer for ZeroPadding2d {
     }
 
     fn lower(&self, site: &Site<'_>) -> Result<ZeroPadding2dStep, Error> {
-        let [_, h, w, c] = one_input(site.inputs)?.array("input")?;
-        let [[top, bottom], [left, right]] = self.padding;
-        let padded_row = (left + w + right) * c;
-        Ok(ZeroPadding2dStep {
-            rows: h,
-            row: w * c,
-            padded_row,
-            first: top * padded_row + left * c,
-            padded: (top + h + bottom) * padded_row,
-        })
+        let [_, map @ ..] = one_input_of::<4>(site.inputs)?;
+        Ok(ZeroPadding2dStep(Frame::new(self.padding, map)))
     }
 }
 
@@ -72,32 +64,12 @@ impl Differentiable for ZeroPadding2d {
     }
 }
 
-/// [`ZeroPadding2d`], ready to run. Sizes are elements.
-pub struct ZeroPadding2dStep {
-    rows: usize,
-    row: usize,
-    padded_row: usize,
-    /// Where an image begins in a padded one.
-    first: usize,
-    padded: usize,
-}
-
-impl ZeroPadding2dStep {
-    /// Elements of an image, and from its first to its last in a padded one.
-    fn lens(&self) -> [usize; 2] {
-        [self.rows * self.row, (self.rows - 1) * self.padded_row + self.row]
-    }
-}
+/// [`ZeroPadding2d`], ready to run.
+pub struct ZeroPadding2dStep(Frame);
 
 impl Step for ZeroPadding2dStep {
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
-        let ZeroPadding2dStep { rows, row, padded_row, first, padded } = *self;
-        let [image, inside] = self.lens();
-        run.output.fill(0.0);
-        for (x, y) in run.inputs[0].chunks_exact(image).zip(run.output.chunks_exact_mut(padded)) {
-            channels::copy(rows, row, x, row, &mut y[first..][..inside], padded_row)?;
-        }
-        Ok(())
+        self.0.pad(run.inputs[0], run.output)
     }
 }
 
@@ -108,11 +80,6 @@ impl TrainingStep for ZeroPadding2dStep {
 
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
         let Some(d_input) = run.d_input else { return Ok(()) };
-        let ZeroPadding2dStep { rows, row, padded_row, first, padded } = *self;
-        let [image, inside] = self.lens();
-        for (d_x, d_y) in d_input.chunks_exact_mut(image).zip(run.d_output.chunks_exact(padded)) {
-            channels::copy(rows, row, &d_y[first..][..inside], padded_row, d_x, row)?;
-        }
-        Ok(())
+        self.0.crop(run.d_output, d_input)
     }
 }

@@ -32,6 +32,7 @@ Shape = tuple[int, ...]
 Tensors = dict[str, np.ndarray]
 
 MAP = (2, 7, 6, 4)
+SERIES = (2, 9, 4)
 ROW = (2, 3, 4, 5)
 # Both sides of each corner, where nothing is left of it, and past where exponentials leave f32.
 CORNERS = [sign * x for x in (0.001, 0.5, 1.0, 2.999, 3.001, 5.999, 6.001, 20.0, 100.0) for sign in (1.0, -1.0)]
@@ -67,6 +68,16 @@ def net_residual(x: Any) -> Any:
     y = layers.BatchNormalization(name="bn2")(y)
     shortcut = layers.Conv2D(6, 1, strides=2, padding="same", name="shortcut")(x)
     return layers.ReLU(name="relu2")(layers.Add(name="add")([y, shortcut]))
+
+
+def net_series(x: Any) -> Any:
+    """up(pool(relu(conv(x)))) beside depthwise(x), then dense of the largest: kernels of 5 and 3, causal"""
+    y = layers.Conv1D(6, 5, padding="causal", name="conv")(x)
+    y = layers.MaxPooling1D(2, name="pool")(layers.ReLU(name="relu")(y))
+    y = layers.UpSampling1D(2, name="up")(y)
+    z = layers.DepthwiseConv1D(3, padding="same", name="depthwise")(x)
+    y = layers.Concatenate(name="concat")([y, z])
+    return layers.Dense(5, name="dense")(layers.GlobalMaxPooling1D(name="largest")(y))
 
 
 def net_squeeze_excite(x: Any) -> Any:
@@ -148,6 +159,81 @@ CASES = [
     Case("global_max_pooling2d", [MAP], layers.GlobalMaxPooling2D, {"keepdims": False}),
     Case("global_max_pooling2d_keepdims", [MAP], layers.GlobalMaxPooling2D, {"keepdims": True}),
     Case("zero_padding2d", [(2, 4, 3, 5)], layers.ZeroPadding2D, {"padding": ((1, 2), (3, 0))}),
+    Case("average_pooling2d_rectangular", [MAP], layers.AveragePooling2D, {"pool_size": (3, 2), "strides": (1, 2)}),
+    Case(
+        "max_pooling2d_rectangular",
+        [MAP],
+        layers.MaxPooling2D,
+        {"pool_size": (2, 3), "strides": (2, 1), "padding": "same"},
+    ),
+    Case("conv2d_transpose_valid", [MAP], layers.Conv2DTranspose, CONV),
+    Case("conv2d_transpose_same_stride2", [MAP], layers.Conv2DTranspose, CONV | {"strides": 2, "padding": "same"}),
+    Case("conv2d_transpose_valid_stride3", [(2, 3, 4, 4)], layers.Conv2DTranspose, CONV | {"strides": 3}),
+    Case(
+        "conv2d_transpose_narrow_kernel",
+        [(2, 3, 4, 4)],
+        layers.Conv2DTranspose,
+        {"filters": 5, "kernel_size": (2, 1), "strides": (3, 2), "use_bias": False},
+    ),
+    Case(
+        "conv2d_transpose_even_kernel",
+        [(2, 4, 3, 4)],
+        layers.Conv2DTranspose,
+        {"filters": 5, "kernel_size": (4, 2), "strides": 2, "padding": "same"},
+    ),
+    Case(
+        "conv2d_transpose_output_padding",
+        [(2, 4, 3, 4)],
+        layers.Conv2DTranspose,
+        CONV | {"strides": (2, 3), "output_padding": (1, 0)},
+    ),
+    Case(
+        "conv2d_transpose_same_output_padding",
+        [(2, 4, 3, 4)],
+        layers.Conv2DTranspose,
+        {"filters": 6, "kernel_size": (3, 4), "strides": 2, "padding": "same", "output_padding": (0, 1)},
+    ),
+    Case("cropping2d", [MAP], layers.Cropping2D, {"cropping": ((1, 2), (3, 0))}),
+    Case("up_sampling2d", [(2, 3, 2, 5)], layers.UpSampling2D, {"size": (2, 3)}),
+    Case(
+        "up_sampling2d_bilinear",
+        [(2, 3, 4, 5)],
+        layers.UpSampling2D,
+        {"size": (2, 4), "interpolation": "bilinear"},
+    ),
+    Case("up_sampling2d_bilinear_3", [(2, 3, 1, 5)], layers.UpSampling2D, {"size": 3, "interpolation": "bilinear"}),
+    Case("reshape", [(2, 6, 4)], layers.Reshape, {"target_shape": (-1, 2, 4)}),
+    Case("permute", [(2, 5, 4)], layers.Permute, {"dims": (2, 1)}),
+    Case("permute_3", [(2, 3, 4, 5)], layers.Permute, {"dims": (3, 1, 2)}),
+    Case("permute_rows", [(2, 3, 4, 5)], layers.Permute, {"dims": (2, 1, 3)}),
+    Case("conv1d_valid", [SERIES], layers.Conv1D, CONV),
+    Case("conv1d_same_stride2", [SERIES], layers.Conv1D, CONV | {"strides": 2, "padding": "same"}),
+    Case("conv1d_causal", [SERIES], layers.Conv1D, CONV | {"padding": "causal"}),
+    Case("conv1d_causal_stride2", [SERIES], layers.Conv1D, CONV | {"padding": "causal", "strides": 2}),
+    Case("conv1d_causal_dilation2", [SERIES], layers.Conv1D, CONV | {"padding": "causal", "dilation_rate": 2}),
+    Case("conv1d_groups2", [SERIES], layers.Conv1D, CONV | {"groups": 2, "use_bias": False}),
+    Case("depthwise_conv1d", [SERIES], layers.DepthwiseConv1D, {"kernel_size": 3}),
+    Case(
+        "depthwise_conv1d_multiplier2",
+        [(2, 9, 3)],
+        layers.DepthwiseConv1D,
+        {"kernel_size": 3, "strides": 2, "padding": "same", "depth_multiplier": 2},
+    ),
+    Case("conv1d_transpose_same_stride2", [SERIES], layers.Conv1DTranspose, CONV | {"strides": 2, "padding": "same"}),
+    Case("conv1d_transpose_valid_stride3", [SERIES], layers.Conv1DTranspose, CONV | {"strides": 3, "output_padding": 1}),
+    Case("max_pooling1d", [SERIES], layers.MaxPooling1D, {"pool_size": 2}),
+    Case("max_pooling1d_same", [SERIES], layers.MaxPooling1D, {"pool_size": 3, "strides": 2, "padding": "same"}),
+    Case("average_pooling1d", [SERIES], layers.AveragePooling1D, {"pool_size": 2}),
+    Case("average_pooling1d_same", [SERIES], layers.AveragePooling1D, {"pool_size": 4, "strides": 1, "padding": "same"}),
+    Case("global_max_pooling1d", [SERIES], layers.GlobalMaxPooling1D, {"keepdims": False}),
+    Case("global_max_pooling1d_keepdims", [SERIES], layers.GlobalMaxPooling1D, {"keepdims": True}),
+    Case("global_average_pooling1d", [SERIES], layers.GlobalAveragePooling1D, {"keepdims": False}),
+    Case("global_average_pooling1d_keepdims", [SERIES], layers.GlobalAveragePooling1D, {"keepdims": True}),
+    Case("zero_padding1d", [SERIES], layers.ZeroPadding1D, {"padding": (2, 1)}),
+    Case("cropping1d", [SERIES], layers.Cropping1D, {"cropping": (2, 1)}),
+    Case("up_sampling1d", [SERIES], layers.UpSampling1D, {"size": 3}),
+    Case("concatenate_rows", [(2, 3, 4, 5), (2, 2, 4, 5)], layers.Concatenate, {"axis": 1}),
+    Case("concatenate_columns", [(2, 3, 4, 5), (2, 3, 1, 5), (2, 3, 2, 5)], layers.Concatenate, {"axis": -2}),
     Case("batch_normalization", [MAP], layers.BatchNormalization, {"epsilon": 1e-3}),
     Case("add_2", [ROW] * 2, layers.Add),
     Case("add_3", [ROW] * 3, layers.Add),
@@ -168,6 +254,7 @@ CASES = [
     activation("softmax", layers.Softmax, axis=-1),
     Case("dense", [(3, 7)], layers.Dense, {"units": 5}),
     Case("dense_no_bias", [(3, 7)], layers.Dense, {"units": 5, "use_bias": False}),
+    Case("net_series", [(2, 24, 3)], net_series),
     Case("net_residual", [MAP], net_residual),
     Case("net_squeeze_excite", [MAP], net_squeeze_excite),
     Case("net_dense_block", [MAP], net_dense_block),
@@ -175,7 +262,10 @@ CASES = [
 
 # Classes with what their constructors ask for.
 NAMED: dict[Any, tuple[Any, ...]] = {
-    layers.Activation: ("relu",), layers.Add: (), layers.Average: (), layers.AveragePooling2D: (2,),
+    layers.Activation: ("relu",), layers.Add: (), layers.Average: (), layers.AveragePooling1D: (2,),
+    layers.AveragePooling2D: (2,), layers.Conv1D: (1, 1), layers.Conv1DTranspose: (1, 1), layers.Cropping1D: (),
+    layers.DepthwiseConv1D: (1,), layers.GlobalAveragePooling1D: (), layers.GlobalMaxPooling1D: (),
+    layers.MaxPooling1D: (), layers.UpSampling1D: (), layers.ZeroPadding1D: (),
     layers.BatchNormalization: (), layers.Concatenate: (), layers.Conv2D: (1, 1), layers.Conv2DTranspose: (1, 1),
     layers.Cropping2D: (), layers.Dense: (1,), layers.DepthwiseConv2D: (1,), layers.Dropout: (0.5,), layers.ELU: (),
     layers.Flatten: (), layers.GlobalAveragePooling2D: (), layers.GlobalMaxPooling2D: (),

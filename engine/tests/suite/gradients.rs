@@ -415,10 +415,10 @@ fn layers_of_several_inputs() {
         pixels.flat_map(|((a, b), c)| [a, b, c].concat()).collect()
     };
     let shapes: [&[usize]; 3] = [map, &[2, 3, 2, 1], &[2, 3, 2, 18]];
-    check("concatenate", &shapes, &beside, &|tape, v| tape.layer(Concatenate, v, &[]));
+    check("concatenate", &shapes, &beside, &|tape, v| tape.layer(Concatenate::new(), v, &[]));
     let rows =
         |x: &[Vec<f64>]| x[0].chunks(2).zip(x[1].chunks(3)).flat_map(|(a, b)| [a, b].concat()).collect();
-    check("concatenate", &[&[4, 2], &[4, 3]], &rows, &|tape, v| tape.layer(Concatenate, v, &[]));
+    check("concatenate", &[&[4, 2], &[4, 3]], &rows, &|tape, v| tape.layer(Concatenate::new(), v, &[]));
 }
 
 #[test]
@@ -450,7 +450,7 @@ fn a_value_that_is_used_twice() {
     check("x * x beside itself and x + x + x", &[&[11, 1]], &layers, &|tape, v| {
         let square = tape.layer(Multiply, &[v[0]; 2], &[])?;
         let sum = tape.layer(Add, &[v[0]; 3], &[])?;
-        tape.layer(Concatenate, &[square, square, sum], &[])
+        tape.layer(Concatenate::new(), &[square, square, sum], &[])
     });
     let computed = |x: &[Vec<f64>]| x[0].iter().map(|x| 2.0 * x.max(0.0)).collect();
     check("y + y", &[&[11]], &computed, &|tape, v| {

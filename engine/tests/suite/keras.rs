@@ -3,10 +3,12 @@
 //! `golden/keras_layers.py` made the file.
 
 use bantam::{
-    Add, AveragePool2d, BatchNormalization, Concatenate, Conv2d, Dense, DepthwiseConv2d, Differentiable,
-    Error, GlobalAveragePool2d, GlobalMaxPool2d, GraphBuilder, HardSigmoid, HardSwish, Isa, LeakyRelu,
-    MaxPool2d, Mode, Model, Multiply, Options, Padding, Relu, Relu6, SeparableConv2d, Session, Shape,
-    Sigmoid, Silu, Softmax, Tanh, Tape, Var, ZeroPadding2d,
+    Add, AveragePool1d, AveragePool2d, BatchNormalization, Concatenate, Conv1d, Conv1dTranspose, Conv2d,
+    Conv2dTranspose, Cropping1d, Cropping2d, Dense, DepthwiseConv1d, DepthwiseConv2d, Differentiable, Error,
+    GlobalAveragePool1d, GlobalAveragePool2d, GlobalMaxPool1d, GlobalMaxPool2d, GraphBuilder, HardSigmoid,
+    HardSwish, Isa, LeakyRelu, MaxPool1d, MaxPool2d, Mode, Model, Multiply, Options, Padding, Permute, Relu,
+    Relu6, Reshape, SeparableConv2d, Session, Shape, Sigmoid, Silu, Softmax, Tanh, Tape, UpSampling1d,
+    UpSampling2d, Var, ZeroPadding1d, ZeroPadding2d,
 };
 use safetensors::SafeTensors;
 use std::collections::BTreeSet;
@@ -40,6 +42,9 @@ fn every_case() {
     keras.layer("max_pooling2d_same_stride2", MaxPool2d::new(3).stride(2).padding(Padding::Same));
     keras.layer("average_pooling2d_valid", AveragePool2d::new(2));
     keras.layer("average_pooling2d_same_stride2", AveragePool2d::new(3).stride(2).padding(Padding::Same));
+    keras.layer("average_pooling2d_rectangular", AveragePool2d::rectangular([3, 2]).strides([1, 2]));
+    let rectangular = MaxPool2d::rectangular([2, 3]).strides([2, 1]).padding(Padding::Same);
+    keras.layer("max_pooling2d_rectangular", rectangular);
     keras.layer("global_average_pooling2d", GlobalAveragePool2d::new());
     keras.layer("global_average_pooling2d_keepdims", GlobalAveragePool2d::new().keep_dims());
     keras.layer("global_max_pooling2d", GlobalMaxPool2d::new());
@@ -59,13 +64,78 @@ fn every_case() {
     keras.layer("add_3", Add);
     keras.layer("multiply_same", Multiply);
     keras.layer("multiply_broadcast", Multiply);
-    keras.layer("concatenate_2", Concatenate);
-    keras.layer("concatenate_3", Concatenate);
+    keras.layer("concatenate_2", Concatenate::new());
+    keras.layer("concatenate_3", Concatenate::new());
     keras.layer("zero_padding2d", ZeroPadding2d::new([[1, 2], [3, 0]]));
+    keras.layer("concatenate_rows", Concatenate::new().axis(1));
+    keras.layer("concatenate_columns", Concatenate::new().axis(-2));
+    keras.layer("cropping2d", Cropping2d::new([[1, 2], [3, 0]]));
+    keras.layer("up_sampling2d", UpSampling2d::new([2, 3]));
+    keras.layer("up_sampling2d_bilinear", UpSampling2d::new([2, 4]).bilinear());
+    keras.layer("up_sampling2d_bilinear_3", UpSampling2d::new([3, 3]).bilinear());
+    keras.layer("reshape", Reshape::new([-1, 2, 4]));
+    keras.layer("permute", Permute::new([2, 1]));
+    keras.layer("permute_3", Permute::new([3, 1, 2]));
+    keras.layer("permute_rows", Permute::new([2, 1, 3]));
+    transposed(&mut keras);
+    series(&mut keras);
+    keras.net("net_series", net_of_series());
     keras.net("net_residual", residual());
     keras.net("net_squeeze_excite", squeeze_excite());
     keras.net("net_dense_block", dense_block());
     keras.checked_all();
+}
+
+fn transposed(keras: &mut Keras) {
+    let conv = |how: Conv2dTranspose| how.filters(6).kernel([3, 3]);
+    let [valid, same] = [Conv2dTranspose::valid(), Conv2dTranspose::same()];
+    keras.layer("conv2d_transpose_valid", conv(valid));
+    keras.layer("conv2d_transpose_same_stride2", conv(same.stride(2)));
+    keras.layer("conv2d_transpose_valid_stride3", conv(valid.stride(3)));
+    let narrow = valid.filters(5).kernel([2, 1]).strides([3, 2]).no_bias();
+    keras.layer("conv2d_transpose_narrow_kernel", narrow);
+    keras.layer("conv2d_transpose_even_kernel", same.filters(5).kernel([4, 2]).stride(2));
+    let padded = valid.strides([2, 3]).output_padding([1, 0]);
+    keras.layer("conv2d_transpose_output_padding", conv(padded));
+    let padded = same.stride(2).output_padding([0, 1]).filters(6).kernel([3, 4]);
+    keras.layer("conv2d_transpose_same_output_padding", padded);
+    let conv = |how: Conv1dTranspose| how.filters(6).kernel(3);
+    keras.layer("conv1d_transpose_same_stride2", conv(Conv1dTranspose::same().stride(2)));
+    keras.layer("conv1d_transpose_valid_stride3", conv(Conv1dTranspose::valid().stride(3).output_padding(1)));
+}
+
+fn series(keras: &mut Keras) {
+    let conv = |how: Conv1d| how.filters(6).kernel(3);
+    keras.layer("conv1d_valid", conv(Conv1d::valid()));
+    keras.layer("conv1d_same_stride2", conv(Conv1d::same().stride(2)));
+    keras.layer("conv1d_causal", conv(Conv1d::causal()));
+    keras.layer("conv1d_causal_stride2", conv(Conv1d::causal().stride(2)));
+    keras.layer("conv1d_causal_dilation2", conv(Conv1d::causal().dilation(2)));
+    keras.layer("conv1d_groups2", conv(Conv1d::valid().groups(2).no_bias()));
+    keras.layer("depthwise_conv1d", DepthwiseConv1d::valid().kernel(3));
+    let multiplied = DepthwiseConv1d::same().stride(2).multiplier(2).kernel(3);
+    keras.layer("depthwise_conv1d_multiplier2", multiplied);
+    keras.layer("max_pooling1d", MaxPool1d::new(2));
+    keras.layer("max_pooling1d_same", MaxPool1d::new(3).stride(2).padding(Padding::Same));
+    keras.layer("average_pooling1d", AveragePool1d::new(2));
+    keras.layer("average_pooling1d_same", AveragePool1d::new(4).stride(1).padding(Padding::Same));
+    keras.layer("global_max_pooling1d", GlobalMaxPool1d::new());
+    keras.layer("global_max_pooling1d_keepdims", GlobalMaxPool1d::new().keep_dims());
+    keras.layer("global_average_pooling1d", GlobalAveragePool1d::new());
+    keras.layer("global_average_pooling1d_keepdims", GlobalAveragePool1d::new().keep_dims());
+    keras.layer("zero_padding1d", ZeroPadding1d::new([2, 1]));
+    keras.layer("cropping1d", Cropping1d::new([2, 1]));
+    keras.layer("up_sampling1d", UpSampling1d::new(3));
+}
+
+fn net_of_series() -> Model<'static> {
+    let net = GraphBuilder::new();
+    let x = net.input([24, 3]);
+    let y = x.conv1d_with(6, 5, Conv1d::causal()).named("conv").relu().named("relu");
+    let y = y.max_pool1d(2).named("pool").up_sampling1d(2).named("up");
+    let z = x.depthwise_conv1d_with(3, DepthwiseConv1d::same()).named("depthwise");
+    let y = net.concatenate(&[y, z]).named("concat").global_max_pool1d().named("largest");
+    net.build(&[y.dense(5).named("dense")], 1).unwrap()
 }
 
 fn residual() -> Model<'static> {

@@ -467,6 +467,11 @@ impl WeightGradient {
         WeightGradient(self.0.first(images))
     }
 
+    /// The shape.
+    pub fn geometry(&self) -> &Geometry {
+        &self.0.direct.geometry
+    }
+
     /// Into how many parts the gradient can be cut: rows of the matrix, or input channels, whose rows do not
     /// lie beside each other. A part's bits are the whole's.
     pub fn parts(&self) -> Parts {

@@ -24,6 +24,14 @@ pub fn scale_shift<'a>(
     })
 }
 
+/// `x + shift` and the activation, of rows of as many columns as there are shifts.
+pub fn shift<'a>(activation: Activation, x: &'a [f32], shift: &'a [f32]) -> impl Iterator<Item = Expected> {
+    x.iter().enumerate().map(move |(i, &x)| {
+        let (x, shift) = (f64::from(x), f64::from(shift[i % shift.len()]));
+        Expected { value: x + shift, error: gamma(1) * (fabs(x) + fabs(shift)) }.activated(activation)
+    })
+}
+
 /// `[images, pixels, channels]` times `[images, 1, channels]`.
 pub fn mul<'a>(
     images: usize,

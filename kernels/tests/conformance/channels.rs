@@ -61,6 +61,20 @@ pub fn scale_shift_in_place(isa: Isa) {
     });
 }
 
+pub fn shift_in_place(isa: Isa) {
+    for_each_shape(|(images, pixels, columns, _), numbers| {
+        let rows = images * pixels;
+        let (x, shift) = (numbers.take(1, rows * columns), numbers.take(2, columns));
+        for activation in ACTIVATIONS {
+            let got = updated(&x, |y| {
+                channels::shift_in_place(isa, activation, rows, columns, &shift, y).unwrap();
+            });
+            let want = reference::channels::shift(activation, &x, &shift);
+            numbers.compare(&format!("{isa} {rows}x{columns}"), &got, want);
+        }
+    });
+}
+
 pub fn mul(isa: Isa) {
     for_each_shape(|(n, p, c, _), numbers| {
         let (x, scale) = (numbers.take(1, n * p * c), numbers.take(2, n * c));

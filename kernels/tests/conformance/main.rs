@@ -50,7 +50,7 @@ macro_rules! conformance {
 conformance! {
     avg_pool2d { forward, grad_input }
     batch_normalization { moments, merge_moments, grad_sums, grad_input }
-    channels { scale_shift, scale_shift_in_place, mul, mul_assign, grad_scale, copy }
+    channels { scale_shift, scale_shift_in_place, shift_in_place, mul, mul_assign, grad_scale, copy }
     conv2d {
         forward, grad_input, grad_weights,
         pack, pack_transposed, packed_len, packed_transposed_len, takes_plain_weights,

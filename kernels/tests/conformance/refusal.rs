@@ -250,6 +250,11 @@ fn lengths_of_channels() {
         refuses(length("shift", 2, 3), 4, |y| in_place(two, three, y));
         refuses(length("output", 4, 5), 5, |y| in_place(two, two, y));
 
+        let shift =
+            |shift: &[f32], y: &mut [f32]| channels::shift_in_place(isa, Activation::None, 2, 2, shift, y);
+        refuses(length("shift", 2, 3), 4, |y| shift(three, y));
+        refuses(length("output", 4, 3), 3, |y| shift(two, y));
+
         let mul = |x: &[f32], scale: &[f32], y: &mut [f32]| channels::mul(isa, 1, 2, 2, x, scale, y);
         refuses(length("input", 4, 3), 4, |y| mul(three, two, y));
         refuses(length("scale", 2, 3), 4, |y| mul(four, three, y));

@@ -65,7 +65,7 @@ impl TrainingStep for ConvolutionTraining {
 
     fn backward_rows(&self, run: BackwardRows<'_>) -> Result<(), Error> {
         let BackwardRows { input, d_output, rows, d_weights } = run;
-        Ok(self.backward.weights.run(input, d_output, rows, d_weights, &mut [])?)
+        Ok(self.backward.weights.gradient.run(input, d_output, rows, d_weights, &mut [])?)
     }
 }
 
@@ -79,8 +79,8 @@ pub(super) struct ConvolutionBackward {
     activation: Activation,
     groups: Option<Groups>,
     /// Of a group, or of the batch.
-    weights: WeightGradient,
-    input: InputGradient,
+    weights: WeightPass,
+    input: InputPass,
     /// Without a gradient to the input, and with one.
     scratch_len: [usize; 2],
 }
@@ -101,8 +101,8 @@ impl ConvolutionBackward {
             pool,
             activation,
             groups,
-            weights: WeightGradient::new(isa, &at_once),
-            input: InputGradient::new(isa, &at_once),
+            weights: WeightPass::new(isa, threads, &at_once),
+            input: InputPass::new(isa, threads, &at_once),
             scratch_len: [0; 2],
         };
         backward.scratch_len = [backward.room(false), backward.room(true)];
@@ -121,8 +121,12 @@ impl ConvolutionBackward {
             return room([turned, sums, self.threads.most_parts(groups.count).saturating_mul(len)]);
         }
         let map = if self.pool.is_some() { whole_lines(elements(self.geometry.output())) } else { 0 };
-        let weights = whole_lines(self.weights_scratch_len());
-        let input = if d_input { self.input_scratch_len() } else { 0 };
+        let weights = whole_lines(self.weights.scratch_len());
+        let input = if d_input {
+            room([whole_lines(self.input.gradient.packed_len()), self.input.scratch_len()])
+        } else {
+            0
+        };
         if self.at_once() { room([map, weights, input]) } else { room([map, weights.max(input)]) }
     }
 
@@ -139,7 +143,7 @@ impl ConvolutionBackward {
             reduce::sum_rows(self.isa, d_map.len() / d_bias.len(), d_bias.len(), d_map, d_bias)?;
         }
         let of_weights = |scratch: &mut [f32]| match d_kernel {
-            Some(d_kernel) => self.grad_weights(inputs[0], d_map, d_kernel, scratch),
+            Some(d_kernel) => self.weights.run(inputs[0], d_map, d_kernel, scratch),
             None => Ok(()),
         };
         let of_input = |scratch: &mut [f32]| match d_input {
@@ -147,7 +151,7 @@ impl ConvolutionBackward {
             None => Ok(()),
         };
         if self.at_once() {
-            let (first, second) = split_lines(scratch, self.weights_scratch_len());
+            let (first, second) = split_lines(scratch, self.weights.scratch_len());
             return join(|| of_weights(first), || of_input(second));
         }
         of_weights(scratch)?;
@@ -161,7 +165,7 @@ impl ConvolutionBackward {
 
     /// Rows of weights, if their gradients do not depend on each other's.
     pub fn weight_rows(&self) -> Option<usize> {
-        match self.weights.parts() {
+        match self.weights.gradient.parts() {
             Parts::Rows(rows) if self.groups.is_none() => Some(rows),
             _ => None,
         }
@@ -179,14 +183,14 @@ impl ConvolutionBackward {
 
     /// Elements of the weights as the gradient to the input takes them, if there is one.
     fn turned_len(&self, d_input: bool) -> usize {
-        if d_input { self.input.packed_len() } else { 0 }
+        if d_input { self.input.gradient.packed_len() } else { 0 }
     }
 
     /// Elements that each thread needs room for.
     fn group_scratch_len(&self, groups: &Groups, d_input: bool) -> usize {
         let map = if self.pool.is_some() { whole_lines(elements(groups.geometry.output())) } else { 0 };
-        let weights = self.weights.scratch_len(self.weights.parts().count());
-        let input = if d_input { self.input.scratch_len() } else { 0 };
+        let weights = self.weights.gradient.scratch_len(self.weights.gradient.parts().count());
+        let input = if d_input { self.input.gradient.scratch_len() } else { 0 };
         room([map, whole_lines(weights.max(input))])
     }
 
@@ -211,7 +215,7 @@ impl ConvolutionBackward {
 
         let (turned, scratch) = split_lines(scratch, self.turned_len(d_input.is_some()));
         if d_input.is_some() {
-            self.input.pack(inputs_weights[0], turned)?;
+            self.input.gradient.pack(inputs_weights[0], turned)?;
         }
         let turned = &*turned;
         let (sums, scratch) = split_lines(scratch, groups.sums_len());
@@ -240,12 +244,13 @@ impl ConvolutionBackward {
                 reduce::sum_rows(isa, d_map.len() / features, features, d_map, bias_sums)?;
             }
             if with_weights {
-                let (gradient, parts) = (self.weights.first(images), self.weights.parts().count());
+                let (gradient, parts) =
+                    (self.weights.gradient.first(images), self.weights.gradient.parts().count());
                 let scratch = &mut scratch[..gradient.scratch_len(parts)];
                 gradient.run(input, d_map, 0..parts, weight_sums, scratch)?;
             }
             if with_input {
-                let gradient = self.input.first(images);
+                let gradient = self.input.gradient.first(images);
                 gradient.run(d_map, turned, d_input, &mut scratch[..gradient.scratch_len()])?;
             }
             Ok(())
@@ -259,26 +264,53 @@ impl ConvolutionBackward {
         Ok(())
     }
 
+    /// The input's gradient of the whole batch.
+    fn grad_input(
+        &self,
+        weights: &[f32],
+        d_output: &[f32],
+        d_input: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<(), Error> {
+        let (turned, scratch) = split_lines(scratch, self.input.gradient.packed_len());
+        self.input.gradient.pack(weights, turned)?;
+        let [batch, ..] = self.geometry.input();
+        self.input.run(batch, d_output, turned, d_input, scratch)
+    }
+}
+
+/// The gradient to the weights, which threads share.
+pub(super) struct WeightPass {
+    threads: Threads,
+    pub gradient: WeightGradient,
+}
+
+impl WeightPass {
+    pub fn new(isa: Isa, threads: Threads, geometry: &Geometry) -> WeightPass {
+        WeightPass { threads, gradient: WeightGradient::new(isa, geometry) }
+    }
+
     /// Of each thread's channels, with their part of the gradient.
-    fn weights_scratch_len(&self) -> usize {
-        let [kh, kw, _, cout] = self.geometry.weights();
-        let Parts::Channels(all) = self.weights.parts() else { return 0 };
-        let channels = self.threads.part_of_work(all, self.geometry.multiply_adds());
-        let len = room([kh * kw * channels * cout, self.weights.scratch_len(channels)]);
+    pub fn scratch_len(&self) -> usize {
+        let [kh, kw, _, cout] = self.gradient.geometry().weights();
+        let Parts::Channels(all) = self.gradient.parts() else { return 0 };
+        let channels = self.threads.part_of_work(all, self.gradient.geometry().multiply_adds());
+        let len = room([kh * kw * channels * cout, self.gradient.scratch_len(channels)]);
         all.div_ceil(channels).saturating_mul(len)
     }
 
     /// The weights' gradient of the whole batch: threads share the weights.
-    fn grad_weights(
+    pub fn run(
         &self,
         input: &[f32],
         d_output: &[f32],
         d_weights: &mut [f32],
         scratch: &mut [f32],
     ) -> Result<(), Error> {
-        let [kh, kw, cin, cout] = self.geometry.weights();
-        let gradient = &self.weights;
-        let together = self.threads.part_of_work(gradient.parts().count(), self.geometry.multiply_adds());
+        let [kh, kw, cin, cout] = self.gradient.geometry().weights();
+        let gradient = &self.gradient;
+        let together =
+            self.threads.part_of_work(gradient.parts().count(), self.gradient.geometry().multiply_adds());
         let Parts::Channels(_) = gradient.parts() else {
             return for_each_chunk(d_weights, together * cout, |i, d_weights| {
                 let rows = i * together..i * together + d_weights.len() / cout;
@@ -304,34 +336,44 @@ impl ConvolutionBackward {
         }
         Ok(())
     }
+}
 
-    /// Of the turned weights, and of each thread's images.
-    fn input_scratch_len(&self) -> usize {
-        let [batch, ..] = self.geometry.input();
-        let images = self.threads.part_of_work(batch, self.geometry.multiply_adds());
-        let parts = batch.div_ceil(images).saturating_mul(self.input.first(images).scratch_len());
-        room([whole_lines(self.input.packed_len()), parts])
+/// The gradient to the input, whose images threads share.
+pub(super) struct InputPass {
+    /// Images of a part.
+    images: usize,
+    parts: usize,
+    pub gradient: InputGradient,
+}
+
+impl InputPass {
+    pub fn new(isa: Isa, threads: Threads, geometry: &Geometry) -> InputPass {
+        let [batch, ..] = geometry.input();
+        let images = threads.part_of_work(batch, geometry.multiply_adds());
+        InputPass { images, parts: batch.div_ceil(images), gradient: InputGradient::new(isa, geometry) }
     }
 
-    /// The input's gradient of the whole batch: threads share the images.
-    fn grad_input(
+    /// Of each part.
+    pub fn scratch_len(&self) -> usize {
+        self.parts.saturating_mul(self.gradient.first(self.images).scratch_len())
+    }
+
+    /// Of so many images, with the weights as [`InputGradient::pack`] has turned them.
+    pub fn run(
         &self,
-        weights: &[f32],
+        images: usize,
         d_output: &[f32],
+        turned: &[f32],
         d_input: &mut [f32],
         scratch: &mut [f32],
     ) -> Result<(), Error> {
-        let [batch, ..] = self.geometry.input();
-        let (input_len, output_len) = (d_input.len() / batch, d_output.len() / batch);
-        let images = self.threads.part_of_work(batch, self.geometry.multiply_adds());
-        let (turned, scratch) = split_lines(scratch, self.input.packed_len());
-        self.input.pack(weights, turned)?;
-        let turned = &*turned;
-        let scratch_len = self.input.first(images).scratch_len();
-        for_each_chunk_with((d_input, images * input_len), (scratch, scratch_len), |i, d_input, scratch| {
-            let images_here = d_input.len() / input_len;
-            let d_output = &d_output[i * images * output_len..][..images_here * output_len];
-            let gradient = self.input.first(images_here);
+        let (input_len, output_len) = (d_input.len() / images, d_output.len() / images);
+        let scratch_len = self.gradient.first(self.images).scratch_len();
+        let chunks = (d_input, self.images * input_len);
+        for_each_chunk_with(chunks, (scratch, scratch_len), |i, d_input, scratch| {
+            let here = d_input.len() / input_len;
+            let d_output = &d_output[i * self.images * output_len..][..here * output_len];
+            let gradient = self.gradient.first(here);
             Ok(gradient.run(d_output, turned, d_input, &mut scratch[..gradient.scratch_len()])?)
         })
     }

@@ -1,10 +1,12 @@
 mod backward;
 mod forward;
 mod pool;
+mod transposed;
 
 pub(crate) use backward::{ConvolutionTraining, grad_activation};
 pub(crate) use forward::ConvolutionStep;
 pub(crate) use pool::{Conv2dPool, Conv2dPoolTraining};
+pub(crate) use transposed::{TransposedStep, TransposedTraining};
 
 use super::{
     Attributes, AttributesMut, Differentiable, Initial, Layer, LayerType, Signature, Site, kept, one_input_of,
@@ -72,12 +74,22 @@ impl Conv2d {
 
     /// With that stride in both directions.
     pub const fn stride(self, stride: usize) -> Conv2d {
-        Conv2d { stride: [stride, stride], ..self }
+        self.strides([stride, stride])
+    }
+
+    /// With that stride downwards and to the right.
+    pub const fn strides(self, stride: [usize; 2]) -> Conv2d {
+        Conv2d { stride, ..self }
     }
 
     /// With so many pixels from one tap of the kernel to the next, in both directions.
     pub const fn dilation(self, dilation: usize) -> Conv2d {
-        Conv2d { dilation: [dilation, dilation], ..self }
+        self.dilations([dilation, dilation])
+    }
+
+    /// With so many pixels from one tap of the kernel to the next, downwards and to the right.
+    pub const fn dilations(self, dilation: [usize; 2]) -> Conv2d {
+        Conv2d { dilation, ..self }
     }
 
     /// With channels parted into so many groups, each of which sees its own part of the input alone.

@@ -28,7 +28,7 @@ impl Conv2dPool {
         let Site { isa, threads, activation, .. } = *site;
         let map = conv.geometry(one_input_of(site.inputs)?, site.direct_only, site.model_weights);
         let map = kept(&map)?;
-        let halves = [pool.window, pool.stride] == [[2, 2]; 2];
+        let halves = [pool.windows.size, pool.windows.stride] == [[2, 2]; 2];
         let pool = kept(&pool.geometry(map.output()))?.cropped();
         let stripes = Stripes::new(isa, map.cropped(pool.seen()), pool, halves);
         let scratch_len = threads.count().saturating_mul(stripes.scratch_len);
