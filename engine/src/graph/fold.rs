@@ -6,7 +6,8 @@ use super::node::Node;
 use crate::error::Error;
 use crate::graph::Parameter;
 use crate::layers::{
-    AttributesMut, BatchNormalization, Conv2d, Dense, DepthwiseConv2d, Layer, SeparableConv2d,
+    AttributesMut, BatchNormalization, Conv1d, Conv1dTranspose, Conv2d, Conv2dTranspose, Dense,
+    DepthwiseConv1d, DepthwiseConv2d, Layer, SeparableConv2d,
 };
 use crate::memory::heap;
 use alloc::borrow::Cow;
@@ -14,8 +15,9 @@ use alloc::vec::Vec;
 use core::mem;
 
 impl<'m> Model<'m> {
-    /// The same model with less to compute: each [`BatchNormalization`] right behind a [`Conv2d`], [`DepthwiseConv2d`],
-    /// [`SeparableConv2d`] or [`Dense`] goes into that layer's kernel and bias. The outputs are the same up to rounding.
+    /// The same model with less to compute: each [`BatchNormalization`] right behind a [`Conv2d`], [`Conv2dTranspose`],
+    /// [`DepthwiseConv2d`], [`SeparableConv2d`] or [`Dense`], or such a layer over series, goes into that layer's kernel and
+    /// bias. The outputs are the same up to rounding.
     ///
     /// It stays where that layer shares its weights, or its output is read elsewhere too or is the model's. All other
     /// nodes keep their names, and whether they are trainable.
@@ -95,7 +97,7 @@ impl<'m> Model<'m> {
             let same = |&earlier: &usize| stays(earlier) && self.nodes[earlier].parameters == node.parameters;
             let shares = if node.parameters.is_empty() { None } else { (0..index).find(same) };
             let (attributes, weights) = match folded {
-                Some(Folded { attributes, weights }) => (Cow::Owned(attributes), weights),
+                Some(Folded { attributes, weights, .. }) => (Cow::Owned(attributes), weights),
                 None => (copied(&node.attributes)?, Vec::new()),
             };
             let mut own = self.parameters_of(node).iter().map(|parameter| copied(&parameter.values));
@@ -132,6 +134,8 @@ struct Folded {
     attributes: Vec<u8>,
     /// All of them: the last are the kernel whose outputs are the layer's, and the bias.
     weights: Vec<Vec<f32>>,
+    /// Elements of the kernel that lie beside each other and are one channel's.
+    beside: usize,
 }
 
 impl Folded {
@@ -144,6 +148,14 @@ impl Folded {
             biased(&mut layer, |layer| &mut layer.bias, &mut attributes)
         } else if let Some(mut layer) = node.layer::<SeparableConv2d>() {
             biased(&mut layer, |layer| &mut layer.bias, &mut attributes)
+        } else if let Some(mut layer) = node.layer::<Conv2dTranspose>() {
+            biased(&mut layer, |layer| &mut layer.bias, &mut attributes)
+        } else if let Some(mut layer) = node.layer::<Conv1d>() {
+            biased(&mut layer, |layer| &mut layer.maps.bias, &mut attributes)
+        } else if let Some(mut layer) = node.layer::<DepthwiseConv1d>() {
+            biased(&mut layer, |layer| &mut layer.0.bias, &mut attributes)
+        } else if let Some(mut layer) = node.layer::<Conv1dTranspose>() {
+            biased(&mut layer, |layer| &mut layer.0.bias, &mut attributes)
         } else if let Some(mut layer) = node.layer::<Dense>() {
             biased(&mut layer, |layer| &mut layer.bias, &mut attributes)
         } else {
@@ -157,7 +169,12 @@ impl Folded {
             let channels = node.output.dims().last().copied().unwrap_or(1);
             weights.push(heap::zeros(channels)?);
         }
-        Ok(Some(Folded { attributes: attributes.into_bytes()?, weights }))
+        // The channels are a kernel's innermost dimension, or those of a depthwise one its last two. A transposed
+        // kernel has its inputs behind them.
+        let transposed = [Conv1dTranspose::NAME, Conv2dTranspose::NAME].contains(&node.layer.name());
+        let inputs = parameters.first().and_then(|kernel| kernel.shape().dims().last().copied());
+        let beside = if transposed { inputs.unwrap_or(1) } else { 1 };
+        Ok(Some(Folded { attributes: attributes.into_bytes()?, weights, beside }))
     }
 
     /// Puts a normalisation behind it.
@@ -171,8 +188,9 @@ impl Folded {
             let [gamma, beta, mean, variance] = [gammas, betas, means, variances].map(|p| p.values[c]);
             let scale = layer.scale(gamma, variance)?;
             *bias = (*bias - mean) * scale + beta;
-            // The channels are a kernel's innermost dimension, or those of a depthwise one its last two.
-            kernel[c..].iter_mut().step_by(channels).for_each(|weight| *weight *= scale);
+            for taps in kernel.chunks_exact_mut(channels * self.beside) {
+                taps[c * self.beside..][..self.beside].iter_mut().for_each(|weight| *weight *= scale);
+            }
         }
         Ok(())
     }

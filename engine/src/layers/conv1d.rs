@@ -18,7 +18,7 @@ use bantam_kernels::conv2d::{Activation, Padding};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conv1d {
-    maps: Conv2d,
+    pub(crate) maps: Conv2d,
     causal: bool,
 }
 

@@ -8,7 +8,7 @@ use bantam_kernels::conv2d::{Activation, Padding};
 /// The transpose of a convolution of series, `[L, Cin]` to `[OL, filters]`, with a kernel of `[K, filters, Cin]` and a bias
 /// of `[filters]`: [`Conv2dTranspose`] over maps of height 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Conv1dTranspose(Conv2dTranspose);
+pub struct Conv1dTranspose(pub(crate) Conv2dTranspose);
 
 impl Conv1dTranspose {
     /// Stride 1, a bias, and that padding, to the left and right. Filters and kernel are told where it is used.

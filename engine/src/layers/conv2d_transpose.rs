@@ -26,7 +26,7 @@ pub struct Conv2dTranspose {
     dilation: [usize; 2],
     padding: Padding,
     output_padding: Option<[usize; 2]>,
-    bias: bool,
+    pub(crate) bias: bool,
 }
 
 impl Conv2dTranspose {

@@ -16,7 +16,7 @@ use bantam_kernels::conv2d::{Activation, Padding};
 /// # Ok::<(), bantam::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DepthwiseConv1d(DepthwiseConv2d);
+pub struct DepthwiseConv1d(pub(crate) DepthwiseConv2d);
 
 impl DepthwiseConv1d {
     /// Stride 1, a bias, and that padding, to the left and right. The kernel is told where it is used.

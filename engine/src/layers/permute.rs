@@ -60,9 +60,6 @@ impl Layer for Permute {
     fn read(attributes: &mut Attributes<'_>) -> Permute {
         let what = "dimensions";
         let (rank, mut dims) = (attributes.byte(what).into(), [0; Shape::MAX_RANK]);
-        if rank > dims.len() {
-            attributes.refuse(what);
-        }
         for dim in dims.iter_mut().take(rank) {
             *dim = attributes.byte(what);
         }

@@ -61,9 +61,6 @@ impl Layer for Reshape {
     fn read(attributes: &mut Attributes<'_>) -> Reshape {
         let what = "shape";
         let (rank, mut target) = (attributes.byte(what).into(), [0; Shape::MAX_RANK]);
-        if rank > target.len() {
-            attributes.refuse(what);
-        }
         for size in target.iter_mut().take(rank) {
             *size = attributes.size(what) as i32;
         }

@@ -1,8 +1,8 @@
 //! Batch normalisation that is folded into the layer before it gives the same outputs.
 
 use bantam::{
-    BatchNormalization, Conv2d, Dense, DepthwiseConv2d, GraphBuilder, Isa, Model, Options, SeparableConv2d,
-    Sequential, Session, Value,
+    BatchNormalization, Conv1d, Conv1dTranspose, Conv2d, Conv2dTranspose, Dense, DepthwiseConv1d,
+    DepthwiseConv2d, GraphBuilder, Isa, Model, Options, SeparableConv2d, Sequential, Session, Value,
 };
 
 fn numbers(n: usize, seed: usize) -> Vec<f32> {
@@ -65,11 +65,20 @@ fn every_layer_that_has_a_kernel() {
     let depthwise = DepthwiseConv2d::same().kernel([3, 3]).multiplier(2);
     let separable = SeparableConv2d::valid().filters(5).kernel([3, 3]);
     let net = |image: bool| Sequential::new(if image { vec![6, 7, 4] } else { vec![9] });
+    let transposed = Conv2dTranspose::same().stride(2).filters(5).kernel([3, 2]);
+    let series = || Sequential::new([9, 4]);
+    let conv1d = Conv1d::causal().filters(6).kernel(3);
+    let depthwise1d = DepthwiseConv1d::same().kernel(3).multiplier(2);
+    let transposed1d = Conv1dTranspose::valid().stride(2).filters(5).kernel(3);
     let cases = [
         (net(true).layer(conv), net(true).layer(conv.no_bias())),
         (net(true).layer(conv.groups(2)), net(true).layer(conv.groups(2).no_bias())),
         (net(true).layer(depthwise), net(true).layer(depthwise.no_bias())),
         (net(true).layer(separable), net(true).layer(separable.no_bias())),
+        (net(true).layer(transposed), net(true).layer(transposed.no_bias())),
+        (series().layer(conv1d), series().layer(conv1d.no_bias())),
+        (series().layer(depthwise1d), series().layer(depthwise1d.no_bias())),
+        (series().layer(transposed1d), series().layer(transposed1d.no_bias())),
         (net(false).layer(Dense::new(7)), net(false).layer(Dense::new(7).no_bias())),
     ];
     for (with_bias, without) in cases {

@@ -1,8 +1,9 @@
 //! Layers that run as one operation against the same layers run one by one.
 
 use bantam::{
-    BatchNormalization, Conv2d, DepthwiseConv2d, Differentiable, Isa, Layer, MaxPool2d, Mode, Model, Options,
-    SeparableConv2d, Sequential, Session, Tape, Var,
+    BatchNormalization, Conv1d, Conv1dTranspose, Conv2d, Conv2dTranspose, DepthwiseConv1d, DepthwiseConv2d,
+    Differentiable, Isa, Layer, MaxPool1d, MaxPool2d, Mode, Model, Options, Plan, SeparableConv2d,
+    Sequential, Session, Tape, Var,
 };
 
 fn numbers(n: usize) -> Vec<f32> {
@@ -94,23 +95,68 @@ fn same_as_one_by_one() {
     }
 }
 
+/// A convolution of series and its pool are one step; with windows that reach past the end they are two.
+#[test]
+fn series_too() {
+    let [pool, reaching] = [MaxPool1d::new(3).stride(2), MaxPool1d::new(2).ceil_mode()];
+    for (batch, input, pool, steps) in
+        [(3, [61, 5], pool, 1), (3, [61, 5], reaching, 2), (2, [9001, 3], pool, 1)]
+    {
+        let how = Conv1d::causal().dilation(2);
+        let net = Sequential::new(input).conv1d_with(10, 3, how).relu().max_pool1d_with(pool);
+        let model = net.build(3).unwrap();
+        let samples = numbers(batch * input.iter().product::<usize>());
+        let weights = numbers(batch * model.output_shape().elements());
+        for isa in Isa::available() {
+            let images = (batch, samples.as_slice());
+            let fused = pass(isa, &model, images, &weights, |tape, input, parameters| {
+                model.record(tape, input, Mode::Training { seed: 1 }, parameters).unwrap()
+            });
+            let apart = pass(isa, &model, images, &weights, |tape, input, parameters| {
+                for weights in model.parameters() {
+                    parameters.push(tape.parameter(weights.shape(), weights.values()).unwrap());
+                }
+                let map = tape.layer(how.filters(10).kernel(3), &[input], parameters).unwrap();
+                let map = tape.relu(map).unwrap();
+                tape.layer(pool, &[map], &[]).unwrap()
+            });
+            for (fused, apart) in fused.iter().zip(&apart) {
+                assert_close(fused, apart, &format!("{isa}: {input:?} {pool:?}"));
+            }
+            for threads in [1, 3] {
+                let options = Options::new(batch).isa(isa).threads(threads);
+                assert_eq!(Plan::new(&model, options).unwrap().steps().count(), steps);
+                assert!(Session::new(&model, options).unwrap().run(&samples).unwrap() == fused[0]);
+            }
+        }
+    }
+}
+
 #[test]
 fn an_activation_goes_with_the_layer_before() {
     // Small, and large enough for threads to share.
-    for (batch, input) in [(3, [5, 7, 9]), (5, [48, 40, 48])] {
+    for (batch, input) in [(3, &[5, 7, 9]), (5, &[48, 40, 48])] {
         let depthwise = DepthwiseConv2d::same().kernel([3, 3]);
         with_relu(batch, input, depthwise);
         with_relu(batch, input, depthwise.stride(2));
         with_relu(batch, input, SeparableConv2d::same().filters(7).kernel([3, 3]));
         with_relu(batch, input, BatchNormalization::new());
+        with_relu(batch, input, Conv2dTranspose::same().stride(2).filters(7).kernel([3, 3]));
+        with_relu(batch, input, Conv2dTranspose::valid().filters(16).kernel([3, 3]));
+    }
+    for (batch, input) in [(3, &[35, 9]), (5, &[1900, 48])] {
+        with_relu(batch, input, Conv1d::causal().filters(24).kernel(3));
+        with_relu(batch, input, DepthwiseConv1d::same().kernel(5));
+        with_relu(batch, input, Conv1dTranspose::same().stride(2).filters(7).kernel(3));
     }
 }
 
-fn with_relu<L: Differentiable + Copy>(batch: usize, input: [usize; 3], layer: L) {
+fn with_relu<L: Differentiable + Copy>(batch: usize, input: &[usize], layer: L) {
     let mut model = Sequential::new(input).layer(layer).named("layer").relu().build(3).unwrap();
     if L::NAME == BatchNormalization::NAME {
-        let weights = numbers(4 * input[2]).iter().map(|x| x + 1.5).collect::<Vec<_>>();
-        model.set_weights("layer", &weights.chunks(input[2]).collect::<Vec<_>>()).unwrap();
+        let channels = input[input.len() - 1];
+        let weights = numbers(4 * channels).iter().map(|x| x + 1.5).collect::<Vec<_>>();
+        model.set_weights("layer", &weights.chunks(channels).collect::<Vec<_>>()).unwrap();
     }
     let (pixels, weights) = (numbers(batch * input.iter().product::<usize>()), numbers(1 << 20));
     for isa in Isa::available() {

@@ -1,11 +1,11 @@
 //! What layers are called, and what they refuse.
 
 use bantam::{
-    Attributes, AttributesMut, AveragePool2d, Backward, BatchNormalization, Conv2d, DepthwiseConv2d,
-    Differentiable, Error, Forward, GlobalAveragePool2d, GlobalMaxPool2d, GraphBuilder, HardSigmoid,
-    HardSwish, Isa, Layer, LeakyRelu, Model, Multiply, Options, Padding, Plan, Relu, Relu6, SeparableConv2d,
-    Sequential, Session, Shape, Sigmoid, Signature, Silu, Site, Step, Tanh, Tape, TrainingStep, Value,
-    one_input,
+    Attributes, AttributesMut, AveragePool2d, Backward, BatchNormalization, Concatenate, Conv1d, Conv2d,
+    Conv2dTranspose, DepthwiseConv2d, Differentiable, Error, Forward, GlobalAveragePool2d, GlobalMaxPool2d,
+    GraphBuilder, HardSigmoid, HardSwish, Isa, Layer, LeakyRelu, MaxPool2d, Model, Multiply, Options,
+    Padding, Permute, Plan, Relu, Relu6, Reshape, SeparableConv2d, Sequential, Session, Shape, Sigmoid,
+    Signature, Silu, Site, Step, Tanh, Tape, TrainingStep, UpSampling2d, Value, one_input,
 };
 
 #[test]
@@ -16,7 +16,11 @@ fn layers_are_called_as_in_keras() {
     let y = y.batch_normalization().average_pool2d(1).depthwise_conv2d(2).separable_conv2d(4, 2);
     let [_, _] = [y.global_average_pool2d(), y.global_max_pool2d()];
     let y = net.add(&[y, y]);
-    let y = net.concatenate(&[y, net.multiply(y, y)]);
+    let y = net.concatenate(&[y, net.multiply(y, y)]).up_sampling2d([2, 2]).cropping2d([[1, 0], [0, 1]]);
+    let y = y.conv2d_transpose(2, 2).permute([3, 1, 2]);
+    let z = y.reshape([-1, 2]).conv1d(3, 1).depthwise_conv1d(2).max_pool1d(1).average_pool1d(1);
+    let z = z.conv1d_transpose(2, 2).zero_padding1d([1, 0]).cropping1d([0, 1]).up_sampling1d(2);
+    let [_, _] = [z.global_average_pool1d(), z.global_max_pool1d()];
     let model = net.build(&[y.flatten().dense(2).softmax(), x.conv2d(1, 1)], 1).unwrap();
     let names = include_str!("../golden/keras_names.txt");
     let keras: Vec<(&str, &str)> = names.lines().filter_map(|line| line.split_once(' ')).collect();
@@ -63,11 +67,95 @@ fn shapes_that_do_not_fit_are_told() {
     let text = refused(|net| net.concatenate(&[net.input([2, 3, 1]), net.input([3, 2, 4])]));
     assert_eq!(text, "layer \"concatenate\": input: expected [2, 3, 4], got [3, 2, 4]");
     let text = refused(|net| net.concatenate(&[net.input([3, 1]), net.input([3])]));
-    assert_eq!(text, "layer \"concatenate\": input: expected [3, 3], got [3]");
+    assert_eq!(text, "layer \"concatenate\": input: expected [3, 1], got [3]");
     let text = refused(|net| net.input([4]).zero_padding2d([[1, 1], [1, 1]]));
     assert_eq!(text, "layer \"zero_padding2d\": input: expected 3 dimensions, got [4]");
     let text = refused(|net| net.input([4, 4, 1]).zero_padding2d([[u32::MAX as usize; 2]; 2]));
     assert!(text.ends_with("too large") || usize::BITS > 32, "{text}");
+}
+
+/// A map in the file of a layer over series, or a shape that has no such size.
+#[test]
+fn shapes_of_series_and_of_other_orders_are_told() {
+    let text = refused(|net| net.input([4, 4, 1]).conv1d(2, 3));
+    assert_eq!(text, "layer \"conv1d\": input: expected 2 dimensions, got [4, 4, 1]");
+    let text = refused(|net| net.input([2, 1]).conv1d(2, 3));
+    assert_eq!(text, "layer \"conv1d\": window: expected at most the padded input's 2, got 3");
+    let high = Padding::Explicit { top: 1, bottom: 0, left: 0, right: 0 };
+    let text = refused(|net| net.input([4, 1]).conv1d_with(2, 3, Conv1d::padded(high)));
+    assert_eq!(text, "layer \"conv1d\": height of a series: expected at most 1, got 2");
+    let far = Conv1d::causal().dilation(usize::MAX);
+    let text = refused(|net| net.input([4, 1]).conv1d_with(2, 3, far));
+    assert!(text.contains("conv1d"), "{text}");
+    let text = refused(|net| net.input([6, 4]).reshape([-1, 5]));
+    assert_eq!(text, "layer \"reshape\": shape of as many numbers: expected [6, 4], got [4, 5]");
+    for (target, got) in [([-1, -1], "-1"), ([0, 24], "0"), ([-2, 12], "-2")] {
+        let text = refused(|net| net.input([6, 4]).reshape(target));
+        let told = "size of a shape: expected at least 1, or -1 once, got ";
+        assert_eq!(text, format!("layer \"reshape\": {told}{got}"));
+    }
+    let text = refused(|net| net.input([6, 4]).reshape([1; 7]));
+    assert_eq!(text, "layer \"reshape\": dimensions: expected at most 5, got 7");
+    let text = refused(|net| net.input([6, 4]).permute([1, 2, 3]));
+    assert_eq!(text, "layer \"permute\": input: expected 3 dimensions, got [6, 4]");
+    for (dims, got) in [([1, 1], 1), ([0, 1], 0), ([3, 1], 3)] {
+        let text = refused(|net| net.input([6, 4]).permute(dims));
+        assert_eq!(text, format!("layer \"permute\": dimensions, once each: expected at most 2, got {got}"));
+    }
+    for axis in [0, 3, -3, i8::MIN, i8::MAX] {
+        let text =
+            refused(|net| net.layer(Concatenate::new().axis(axis), &[net.input([2, 3]), net.input([2, 3])]));
+        let expected = "one of a sample, counted from 1 or from -1 backwards";
+        assert_eq!(text, format!("layer \"concatenate\": axis: expected {expected}, got {axis}"));
+    }
+    let text = refused(|net| net.layer(Concatenate::new().axis(1), &[net.input([2, 3]), net.input([2, 4])]));
+    assert_eq!(text, "layer \"concatenate\": input: expected [2, 3], got [2, 4]");
+    let text = refused(|net| net.input([4, 3, 1]).cropping2d([[2, 2], [0, 0]]));
+    assert_eq!(text, "layer \"cropping2d\": cropping: expected at most 3, got 4");
+    let text = refused(|net| net.input([4, 3, 1]).up_sampling2d([2, 0]));
+    assert_eq!(text, "layer \"up_sampling2d\": size: expected at least 1, got 0");
+    let text = refused(|net| net.input([4, 3, 1]).up_sampling2d([usize::MAX, 2]));
+    assert!(text.contains("up_sampling2d"), "{text}");
+}
+
+#[test]
+fn outputs_of_transposed_convolutions_are_told() {
+    let shape = |how: Conv2dTranspose, input: [usize; 3]| {
+        let model = Sequential::new(input).layer(how).build(1).map_err(|error| error.to_string())?;
+        Ok::<_, String>(model.output_shape().dims().to_vec())
+    };
+    let refused = |text: &str| Err(format!("layer \"conv2d_transpose\": {text}"));
+    let how = Conv2dTranspose::valid().filters(2).kernel([3, 4]).stride(2);
+    assert_eq!(shape(how, [4, 5, 1]), Ok(vec![9, 12, 2]));
+    assert_eq!(shape(how.output_padding([1, 0]), [4, 5, 1]), Ok(vec![10, 12, 2]));
+    let text = "output padding: expected at most 1, got 2";
+    assert_eq!(shape(how.output_padding([0, 2]), [4, 5, 1]), refused(text));
+    let how = Conv2dTranspose::same().filters(2).kernel([3, 4]).stride(2);
+    assert_eq!(shape(how, [4, 5, 1]), Ok(vec![8, 10, 2]));
+    assert_eq!(shape(how.output_padding([0, 1]), [4, 5, 1]), Ok(vec![7, 9, 2]));
+    let text = "output padding: expected at least 1 where the kernel's extent is even, got 0";
+    assert_eq!(shape(how.output_padding([0, 0]), [4, 5, 1]), refused(text));
+    let padded = |top| Padding::Explicit { top, bottom: 1, left: 1, right: 0 };
+    let how = Conv2dTranspose::padded(padded(1)).filters(2).kernel([3, 4]).stride(2);
+    assert_eq!(shape(how, [4, 5, 1]), Ok(vec![7, 11, 2]));
+    let how = Conv2dTranspose::padded(padded(8)).filters(2).kernel([3, 4]).stride(2);
+    assert_eq!(shape(how, [4, 5, 1]), refused("padding: expected at most 8, got 9"));
+    assert_eq!(shape(how.filters(0), [4, 5, 1]), refused("filters: expected at least 1, got 0"));
+    for how in [how.stride(0), how.kernel([0, 1]), how.dilation(0), how.stride(usize::MAX)] {
+        assert!(shape(how, [4, 5, 1]).is_err());
+    }
+}
+
+/// What was not there once is in a file only where it is used.
+#[test]
+fn pools_and_concatenations_of_old_files_are_as_they_were() {
+    let file = |pool: MaxPool2d| Sequential::new([6, 6, 1]).layer(pool).build(1).unwrap().to_bytes().unwrap();
+    let plain = file(MaxPool2d::new(2));
+    assert!(file(MaxPool2d::new(2).dilation(1)) == plain);
+    assert!(plain.windows(17).any(|bytes| *bytes == [2, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 0]));
+    let length = |bytes: u8| [&[bytes, 0][..], &2u32.to_le_bytes(), &2u32.to_le_bytes()].concat();
+    assert!(plain.windows(10).any(|bytes| bytes == length(17)));
+    assert!(file(MaxPool2d::new(2).ceil_mode()).windows(10).any(|bytes| bytes == length(27)));
 }
 
 #[test]
@@ -159,7 +247,12 @@ fn attributes_survive_the_file() {
     let padding = Padding::Explicit { top: 1, bottom: 2, left: 3, right: 0 };
     let depthwise = DepthwiseConv2d::padded(padding).stride(2).dilation(3).multiplier(2).no_bias();
     let separable = SeparableConv2d::padded(padding).stride(3).dilation(2).multiplier(3).no_bias();
-    let average = AveragePool2d::new(4).stride(3).padding(padding);
+    let average = AveragePool2d::rectangular([4, 5]).strides([3, 2]).padding(padding).count_padding();
+    let maximum = MaxPool2d::new(4).dilation(2).ceil_mode();
+    let transposed = Conv2dTranspose::padded(padding).strides([2, 3]).dilation(2).output_padding([1, 2]);
+    let series = Conv1d::padded(Padding::Same).stride(2).dilation(3).groups(2).no_bias();
+    let (along, order) = (Concatenate::new().axis(2), Permute::new([2, 3, 1]));
+    let (target, bilinear) = (Reshape::new([40, -1]), UpSampling2d::new([2, 3]).bilinear());
     let normalisation = BatchNormalization::new().epsilon(0.01);
     let net = GraphBuilder::new();
     let x = net.input([20, 20, 2]);
@@ -170,12 +263,26 @@ fn attributes_survive_the_file() {
         x.layer(normalisation),
         x.layer(GlobalAveragePool2d::new().keep_dims()),
         x.layer(GlobalMaxPool2d::new().keep_dims()),
+        x.layer(maximum),
+        x.conv2d_transpose_with(3, [2, 3], transposed),
+        x.layer(target),
+        x.reshape([400, 2]).conv1d_with(4, 3, series),
+        net.layer(along, &[x, x]),
+        x.layer(order),
+        x.layer(bilinear),
     ];
     let model = net.build(&outputs, 1).unwrap();
     let file = model.to_bytes().unwrap();
     let read = Model::from_bytes(&file).unwrap();
     assert_eq!(read, model);
-    let [a, b, c, d, e, f] = read.nodes() else { panic!() };
+    let [a, b, c, d, e, f, g, h, i, _, j, k, l, m] = read.nodes() else { panic!() };
+    assert_eq!(g.layer(), Some(maximum));
+    assert_eq!(h.layer(), Some(transposed.filters(3).kernel([2, 3])));
+    assert_eq!(i.layer(), Some(target));
+    assert_eq!(j.layer(), Some(series.filters(4).kernel(3)));
+    assert_eq!(k.layer(), Some(along));
+    assert_eq!(l.layer(), Some(order));
+    assert_eq!(m.layer(), Some(bilinear));
     assert_eq!(a.layer(), Some(depthwise.kernel([2, 3])));
     assert_eq!(b.layer(), Some(separable.filters(5).kernel([3, 2])));
     assert_eq!(c.layer(), Some(average));

@@ -22,3 +22,4 @@ mod pytorch;
 mod slots;
 mod training;
 mod training_plan;
+mod window_gradients;
