@@ -3,9 +3,9 @@
 #![no_main]
 
 use bantam::{
-    AveragePool2d, Buffer, Conv2d, DepthwiseConv2d, Event, GraphBuilder, Isa, Loss, MaxPool2d, Mode, Model,
-    Options, Padding, Plan, Samples, SeparableConv2d, Session, Sgd, Tape, Tensor, Trainer, TrainingPlan,
-    TrainingSession, Value,
+    AveragePool2d, Buffer, Concatenate, Conv1d, Conv2d, Conv2dTranspose, DepthwiseConv2d, Event,
+    GraphBuilder, Isa, Loss, MaxPool2d, Mode, Model, Options, Padding, Plan, Samples, SeparableConv2d,
+    Session, Sgd, Tape, Tensor, Trainer, TrainingPlan, TrainingSession, UpSampling2d, Value,
 };
 use libfuzzer_sys::fuzz_target;
 use std::ops::ControlFlow;
@@ -53,7 +53,7 @@ fn graph<'g>(net: &'g GraphBuilder, bytes: &mut Bytes<'_>) -> Vec<Value<'g>> {
         let back = bytes.below(8).saturating_sub(4);
         let (x, mut image) = values[values.len().saturating_sub(1 + back).min(values.len() - 1)];
         let other = values[bytes.below(values.len())].0;
-        let kind = bytes.below(24);
+        let kind = bytes.below(31);
         let value = match kind {
             0..=3 if image => {
                 let how = match bytes.below(4) {
@@ -101,6 +101,33 @@ fn graph<'g>(net: &'g GraphBuilder, bytes: &mut Bytes<'_>) -> Vec<Value<'g>> {
             20 if image => x.zero_padding2d([[bytes.below(3), bytes.below(3)], [bytes.below(3), 1]]),
             21 => x.leaky_relu(0.25),
             22 => x.hard_swish(),
+            23 if image && !vast => {
+                let how =
+                    if bytes.below(2) == 0 { Conv2dTranspose::same() } else { Conv2dTranspose::valid() };
+                x.conv2d_transpose_with(
+                    bytes.size(5),
+                    [bytes.size(3), bytes.size(3)],
+                    how.stride(bytes.size(2)),
+                )
+            }
+            24 if image => x.cropping2d([[bytes.below(2), bytes.below(2)], [0, bytes.below(2)]]),
+            25 if image && !vast => {
+                let how = UpSampling2d::new([bytes.size(2), bytes.size(3)]);
+                x.up_sampling2d_with(if bytes.below(2) == 0 { how } else { how.bilinear() })
+            }
+            26 if image => x.permute([3, 1, 2]),
+            27 if image => {
+                let how = AveragePool2d::rectangular([bytes.size(3), bytes.size(2)]).dilation(bytes.size(2));
+                let how = how.strides([bytes.size(2), bytes.size(3)]).ceil_mode();
+                x.average_pool2d_with(how.count_padding())
+            }
+            28 if image => x.max_pool2d_with(MaxPool2d::rectangular([2, bytes.size(3)]).ceil_mode()),
+            29 => net.layer(Concatenate::new().axis(1), &[x, x]),
+            30 if image && !vast => {
+                image = false;
+                let series = x.reshape([-1, 1]).conv1d_with(bytes.size(3), bytes.size(3), Conv1d::causal());
+                series.relu().max_pool1d(bytes.size(2)).flatten()
+            }
             _ => x.relu(),
         };
         values.push((value, image));

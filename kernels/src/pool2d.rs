@@ -213,9 +213,13 @@ pub(crate) struct Span {
 impl Axis {
     pub(crate) fn span(&self, position: usize) -> Span {
         let start = position * self.stride;
-        let first = self.before.saturating_sub(start).div_ceil(self.dilation);
+        // Small computers divide in many steps: only windows that are cut do.
+        let outside = self.before.saturating_sub(start);
+        let first = if outside == 0 { 0 } else { outside.div_ceil(self.dilation) };
         let input = start + first * self.dilation - self.before;
-        Span { first, input, len: (self.window - first).min((self.input - input).div_ceil(self.dilation)) }
+        let (cells, left) = (self.window - first, self.input - input);
+        let len = if (cells - 1) * self.dilation < left { cells } else { left.div_ceil(self.dilation) };
+        Span { first, input, len }
     }
 
     /// The positions whose windows lie inside the input.
