@@ -1,5 +1,6 @@
 //! Learning in less memory: every way gives the bits of the plan that keeps all.
 
+use crate::common::enlarged;
 use bantam::{
     Conv2d, Error, Event, GraphBuilder, Isa, Loss, MaxPool2d, Model, Padding, Samples, Sgd, Tensor, Trainer,
     TrainingPlan, Way,
@@ -48,7 +49,7 @@ const PAINT: f32 = f32::from_bits(0x7fc0_beef);
 
 #[test]
 fn every_way_learns_the_same() {
-    for (model, fewest) in [(residual(), 2), (chain(), 1)] {
+    for (model, fewest) in [(residual(), 2), (chain(), 1), (enlarged(), 1)] {
         let (inputs, labels) = samples(&model, BATCH);
         for isa in Isa::available() {
             let trainer = trainer(isa);

@@ -1,6 +1,9 @@
 //! What several tests use: numbers, a model, and the checksum of a model's file.
 
-use bantam::{Conv2d, MaxPool2d, Model, Padding, Sequential};
+use bantam::{
+    AveragePool2d, Concatenate, Conv1d, Conv2d, Conv2dTranspose, DepthwiseConv1d, GraphBuilder, MaxPool2d,
+    Model, Padding, Sequential, UpSampling2d,
+};
 
 pub fn numbers(n: usize) -> Vec<f32> {
     (0..n).map(|i| ((i * 7919) % 1009) as f32 / 500.0 - 1.0).collect()
@@ -23,6 +26,25 @@ pub fn model() -> Model<'static> {
         .unwrap();
     model.set_trainable("conv2d", false).unwrap();
     model
+}
+
+/// Maps that are halved and enlarged again, one above the other, beside each other and turned; then all of it as a series.
+pub fn enlarged() -> Model<'static> {
+    let net = GraphBuilder::new();
+    let x = net.input([8, 7, 3]).conv2d_with(4, [3, 3], Conv2d::same()).relu();
+    let half = x.max_pool2d_with(MaxPool2d::rectangular([2, 2]).ceil_mode()).conv2d(5, 1);
+    let up = half.conv2d_transpose_with(4, [3, 3], Conv2dTranspose::same().stride(2)).relu();
+    let above = net.layer(Concatenate::new().axis(1), &[x, up.cropping2d([[0, 0], [1, 0]])]);
+    let mean = AveragePool2d::rectangular([4, 3]).strides([2, 1]).ceil_mode().count_padding();
+    let mean = above.average_pool2d_with(mean.padding(Padding::Same)).conv2d(3, 1);
+    let beside = net.concatenate(&[mean, half.up_sampling2d([2, 2]).cropping2d([[0, 0], [0, 1]])]);
+    let larger = UpSampling2d::new([1, 2]).bilinear();
+    let series = beside.up_sampling2d_with(larger).permute([2, 1, 3]).reshape([-1, 8]);
+    let y = series.conv1d_with(6, 3, Conv1d::causal().dilation(2)).relu().max_pool1d(2);
+    let y = y.depthwise_conv1d_with(3, DepthwiseConv1d::same()).up_sampling1d(2).zero_padding1d([1, 0]);
+    let y = y.conv1d_transpose(4, 3).cropping1d([1, 1]).average_pool1d(2);
+    let y = net.concatenate(&[y.global_average_pool1d(), y.global_max_pool1d()]);
+    net.build(&[y.dense(4)], 8).unwrap()
 }
 
 /// The checksum of a file of version 2: FNV-1a over words of 64 bits, its own place left out; behind the header in four

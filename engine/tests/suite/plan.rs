@@ -1,8 +1,9 @@
 //! What a plan says is what a session uses, and where it is not given it is refused.
 
+use crate::common::enlarged;
 use bantam::{
-    Buffer, Conv2d, Error, GraphBuilder, Isa, Loss, MaxPool2d, Model, Options, Padding, Plan, RmsProp,
-    Sequential, Session, Trainer, TrainingPlan,
+    Buffer, Concatenate, Conv2d, Error, GraphBuilder, Isa, Loss, MaxPool2d, Model, Options, Padding, Plan,
+    RmsProp, Sequential, Session, Trainer, TrainingPlan,
 };
 use std::time::{Duration, Instant};
 
@@ -40,6 +41,7 @@ fn nets() -> Vec<Model<'static>> {
         inception(),
         long_way_round(),
         large_dense(),
+        enlarged(),
     ]
 }
 
@@ -264,7 +266,16 @@ fn concatenations_copy_what_is_read_otherwise() {
         let y = make(&net);
         net.build(&[y], 1).unwrap()
     };
-    let cases: [(Make, usize); 5] = [
+    let cases: [(Make, usize); 6] = [
+        // Along another axis; what is computed in the outer one's place is so still.
+        (
+            |net| {
+                let x = net.input([4, 4, 2]).conv2d(3, 1);
+                let y = net.layer(Concatenate::new().axis(1), &[x, x.conv2d(3, 1)]);
+                net.concatenate(&[y.conv2d(2, 1), y.conv2d(4, 1)])
+            },
+            2,
+        ),
         // Twice.
         (
             |net| {

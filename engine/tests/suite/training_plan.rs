@@ -1,5 +1,6 @@
 //! Training in an arena that was planned: it learns what a tape learns, in the bytes that were told.
 
+use crate::common::enlarged;
 use bantam::{
     Adam, AveragePool2d, Buffer, Conv2d, Error, GraphBuilder, Isa, Loss, MaxPool2d, Mode, Model, Optimizer,
     Options, RmsProp, SeparableConv2d, Sequential, Sgd, Tape, Trainer, TrainingPlan, TrainingSession,
@@ -48,7 +49,18 @@ fn nets() -> Vec<Model<'static>> {
     fine_tuned.set_trainable("depthwise_conv2d", false).unwrap();
     fine_tuned.set_trainable("separable_conv2d", false).unwrap();
     let [base, first] = [digits(&BASE), digits(&BASE[..1])];
-    vec![small.build(2).unwrap(), between, front, base, first, branches(), half_frozen, mobile(), fine_tuned]
+    vec![
+        small.build(2).unwrap(),
+        between,
+        front,
+        base,
+        first,
+        branches(),
+        half_frozen,
+        mobile(),
+        fine_tuned,
+        enlarged(),
+    ]
 }
 
 /// Depthwise and separable convolutions, normalised, and means.
