@@ -76,9 +76,9 @@ impl Conv2dTranspose {
         Conv2dTranspose { dilation, ..self }
     }
 
-    /// With so many rows below and columns to the right more than the least output that a convolution turns into the
-    /// input; less than the stride. The least output is a kernel's extent and a stride for each further input, less the
-    /// padding; with [`same`](Self::same) it is one pixel, or for a kernel of even extent none, and the strides.
+    /// With so many rows and columns more, below and to the right, than the smallest output that a convolution turns into
+    /// the input; less than the stride. The smallest output is a kernel's extent, and a stride for each input but one, less
+    /// the padding. With [`same`](Self::same) padding the extent counts as one pixel, or none if it is even.
     pub const fn output_padding(self, output_padding: [usize; 2]) -> Conv2dTranspose {
         Conv2dTranspose { output_padding: Some(output_padding), ..self }
     }
@@ -92,8 +92,10 @@ impl Conv2dTranspose {
     fn geometry(&self, input: [usize; 4]) -> Result<Geometry, Error> {
         let Conv2dTranspose { filters, kernel, stride, dilation, padding, .. } = *self;
         let [batch, height, width, channels] = input;
-        if filters == 0 {
-            return Err(kernels::Error::ZeroSize { what: "filters" }.into());
+        for (what, sizes) in [("filters", [filters; 2]), ("window", kernel), ("stride", stride)] {
+            if sizes.contains(&0) {
+                return Err(kernels::Error::ZeroSize { what }.into());
+            }
         }
         let (height, width) = (self.output(0, height)?, self.output(1, width)?);
         let output = [batch, height, width, filters];
@@ -105,7 +107,7 @@ impl Conv2dTranspose {
         let (kernel, stride, dilation) = (self.kernel[axis], self.stride[axis], self.dilation[axis]);
         let more = self.output_padding.map(|more| more[axis]);
         if let Some(got) = more.filter(|&more| more >= stride) {
-            let max = stride.saturating_sub(1);
+            let max = stride - 1;
             return Err(kernels::Error::OutOfRange { what: "output padding", max, got }.into());
         }
         let too_large = kernels::Error::TooLarge { what: "output" };

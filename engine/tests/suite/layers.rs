@@ -130,20 +130,23 @@ fn outputs_of_transposed_convolutions_are_told() {
     assert_eq!(shape(how.output_padding([1, 0]), [4, 5, 1]), Ok(vec![10, 12, 2]));
     let text = "output padding: expected at most 1, got 2";
     assert_eq!(shape(how.output_padding([0, 2]), [4, 5, 1]), refused(text));
-    let how = Conv2dTranspose::same().filters(2).kernel([3, 4]).stride(2);
-    assert_eq!(shape(how, [4, 5, 1]), Ok(vec![8, 10, 2]));
-    assert_eq!(shape(how.output_padding([0, 1]), [4, 5, 1]), Ok(vec![7, 9, 2]));
+    let same = Conv2dTranspose::same().filters(2).kernel([3, 4]).stride(2);
+    assert_eq!(shape(same, [4, 5, 1]), Ok(vec![8, 10, 2]));
+    assert_eq!(shape(same.output_padding([0, 1]), [4, 5, 1]), Ok(vec![7, 9, 2]));
     let text = "output padding: expected at least 1 where the kernel's extent is even, got 0";
-    assert_eq!(shape(how.output_padding([0, 0]), [4, 5, 1]), refused(text));
+    assert_eq!(shape(same.output_padding([0, 0]), [4, 5, 1]), refused(text));
     let padded = |top| Padding::Explicit { top, bottom: 1, left: 1, right: 0 };
     let how = Conv2dTranspose::padded(padded(1)).filters(2).kernel([3, 4]).stride(2);
     assert_eq!(shape(how, [4, 5, 1]), Ok(vec![7, 11, 2]));
     let how = Conv2dTranspose::padded(padded(8)).filters(2).kernel([3, 4]).stride(2);
     assert_eq!(shape(how, [4, 5, 1]), refused("padding: expected at most 8, got 9"));
     assert_eq!(shape(how.filters(0), [4, 5, 1]), refused("filters: expected at least 1, got 0"));
-    for how in [how.stride(0), how.kernel([0, 1]), how.dilation(0), how.stride(usize::MAX)] {
-        assert!(shape(how, [4, 5, 1]).is_err());
+    for (how, what) in
+        [(same.strides([0, 1]), "stride"), (same.kernel([0, 1]), "window"), (same.dilation(0), "dilation")]
+    {
+        assert_eq!(shape(how, [4, 5, 1]), refused(&format!("{what}: expected at least 1, got 0")));
     }
+    assert!(shape(same.stride(usize::MAX), [4, 5, 1]).is_err());
 }
 
 /// What was not there once is in a file only where it is used.
