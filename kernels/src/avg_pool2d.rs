@@ -17,7 +17,7 @@ pub use crate::pool2d::{Geometry, Windows};
 pub fn forward(isa: Isa, geometry: &Geometry, input: &[f32], output: &mut [f32]) -> Result<(), Error> {
     check("input", input, geometry.input().iter().product())?;
     check("output", output, geometry.output().iter().product())?;
-    Sweep { geometry, visitor: Mean { input, output } }.run_on(isa);
+    Sweep { geometry, visitor: Mean { input, output, divisor: 1.0 } }.run_on(isa);
     Ok(())
 }
 
@@ -31,9 +31,9 @@ pub fn grad_input(isa: Isa, geometry: &Geometry, d_output: &[f32], d_input: &mut
     check("input gradient", d_input, geometry.input().iter().product())?;
     geometry.clear_unseen(d_input);
     if geometry.overlaps() {
-        Sweep { geometry, visitor: Share::<true> { d_output, d_input } }.run_on(isa);
+        Sweep { geometry, visitor: Share::<true> { d_output, d_input, divisor: 1.0 } }.run_on(isa);
     } else {
-        Sweep { geometry, visitor: Share::<false> { d_output, d_input } }.run_on(isa);
+        Sweep { geometry, visitor: Share::<false> { d_output, d_input, divisor: 1.0 } }.run_on(isa);
     }
     Ok(())
 }
@@ -41,12 +41,14 @@ pub fn grad_input(isa: Isa, geometry: &Geometry, d_output: &[f32], d_input: &mut
 struct Mean<'a> {
     input: &'a [f32],
     output: &'a mut [f32],
+    /// What sums are divided by.
+    divisor: f32,
 }
 
 impl Visitor for Mean<'_> {
     #[inline(always)]
-    fn divisor(&self, geometry: &Geometry, position: [usize; 2], inside: [usize; 2]) -> f32 {
-        geometry.divisor(position, inside)
+    fn begin(&mut self, geometry: &Geometry, position: [usize; 2], inside: [usize; 2]) {
+        self.divisor = geometry.divisor(position, inside);
     }
 
     #[inline(always)]
@@ -73,7 +75,7 @@ impl Visitor for Mean<'_> {
             total.total(simd)
         };
         for (v, &sum) in sums.iter().enumerate() {
-            let mean = simd.div(sum, simd.splat(window.divisor));
+            let mean = simd.div(sum, simd.splat(self.divisor));
             // SAFETY: the caller's promise.
             unsafe {
                 let output = self.output.as_mut_ptr().add(window.output + v * S::LANES);
@@ -113,12 +115,13 @@ impl Mean<'_> {
 struct Share<'a, const ADD: bool> {
     d_output: &'a [f32],
     d_input: &'a mut [f32],
+    divisor: f32,
 }
 
 impl<const ADD: bool> Visitor for Share<'_, ADD> {
     #[inline(always)]
-    fn divisor(&self, geometry: &Geometry, position: [usize; 2], inside: [usize; 2]) -> f32 {
-        geometry.divisor(position, inside)
+    fn begin(&mut self, geometry: &Geometry, position: [usize; 2], inside: [usize; 2]) {
+        self.divisor = geometry.divisor(position, inside);
     }
 
     #[inline(always)]
@@ -127,7 +130,7 @@ impl<const ADD: bool> Visitor for Share<'_, ADD> {
             let n = live::<S, V>(v, last);
             // SAFETY: the caller's promise.
             let d = unsafe { simd.load_n(self.d_output.as_ptr().add(window.output + v * S::LANES), n) };
-            let share = simd.div(d, simd.splat(window.divisor));
+            let share = simd.div(d, simd.splat(self.divisor));
             for row in 0..window.len[0] {
                 for column in 0..window.len[1] {
                     // SAFETY: the caller's promise.

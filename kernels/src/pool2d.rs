@@ -222,6 +222,11 @@ impl Axis {
         Span { first, input, len }
     }
 
+    /// The same where all of the window is inside.
+    fn whole(&self, position: usize) -> Span {
+        Span { first: 0, input: position * self.stride - self.before, len: self.window }
+    }
+
     /// The positions whose windows lie inside the input.
     fn inner(&self) -> Range<usize> {
         let start = self.before.div_ceil(self.stride);
@@ -245,8 +250,6 @@ pub(crate) struct Window {
     pub pitch: usize,
     pub step: usize,
     pub channels: usize,
-    /// What its sum is divided by.
-    pub divisor: f32,
 }
 
 impl Window {
@@ -287,11 +290,9 @@ pub(crate) trait Visitor {
         false
     }
 
-    /// What the sum of a window is divided by, if there is one: of the arguments of [`Geometry::divisor`].
+    /// Comes before a run of windows, with the arguments of [`Geometry::divisor`] for all of them.
     #[inline(always)]
-    fn divisor(&self, _: &Geometry, _position: [usize; 2], _inside: [usize; 2]) -> f32 {
-        1.0
-    }
+    fn begin(&mut self, _: &Geometry, _position: [usize; 2], _inside: [usize; 2]) {}
 
     /// How many windows of a row are visited before those below them.
     #[inline(always)]
@@ -331,15 +332,17 @@ impl<V: Visitor> Operation for Sweep<'_, V> {
                     let row_of_output = (image * vertical.output + y) * horizontal.output;
                     let mut x = left;
                     while x < right {
-                        let columns = horizontal.span(x);
+                        let (columns, count) = if inner.contains(&x) {
+                            (horizontal.whole(x), inner.end.min(right) - x)
+                        } else {
+                            (horizontal.span(x), 1)
+                        };
                         let input = row + columns.input * channels;
                         let output = (row_of_output + x) * channels;
                         let first = rows.first * width + columns.first;
                         let len = [rows.len, columns.len];
-                        let divisor = self.visitor.divisor(self.geometry, [y, x], len);
-                        let window =
-                            Window { input, output, first, len, width, pitch, step, channels, divisor };
-                        let count = if inner.contains(&x) { inner.end.min(right) - x } else { 1 };
+                        self.visitor.begin(self.geometry, [y, x], len);
+                        let window = Window { input, output, first, len, width, pitch, step, channels };
                         // SAFETY: the spans lie inside the input, each window has its output, and the
                         // lengths were checked.
                         unsafe { self.windows(simd, window, count, horizontal.stride) };
