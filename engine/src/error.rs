@@ -108,6 +108,13 @@ pub enum Error {
         /// The name that is the most like it.
         nearest: Box<str>,
     },
+    /// A layer has no weights of that name that learn.
+    UnknownWeight {
+        /// The name.
+        name: Box<str>,
+        /// Those that it has.
+        known: Vec<&'static str>,
+    },
     /// A model's file has layers that the program does not name.
     UnknownLayerTypes {
         /// All of them: `"Conv2D"`, `"Softmax"`.
@@ -344,6 +351,13 @@ impl fmt::Display for Error {
             Error::NoValue => f.write_str("value: expected a computed variable, got a borrowed one"),
             Error::UnknownLayer { name, nearest } => {
                 write!(f, "layer: no layer is named \"{name}\"; the nearest is \"{nearest}\"")
+            }
+            Error::UnknownWeight { name, known } => {
+                write!(f, "weights: none that learn are named \"{name}\"; there are")?;
+                known.iter().enumerate().try_for_each(|(i, name)| {
+                    f.write_str(if i == 0 { " " } else { ", " })?;
+                    f.write_str(name)
+                })
             }
             Error::UnknownLayerTypes { names } => {
                 f.write_str("model file: expected layers that the program names, found")?;

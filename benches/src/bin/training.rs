@@ -2,8 +2,8 @@
 //! `cargo run --release -p bantam-benches --bin training -- --help`.
 
 use bantam::{
-    Conv2d, Error, Event, GraphBuilder, Isa, Loss, Model, Optimizer, RmsProp, Samples, Sequential, Sgd, Tensor,
-    Trainer, Value,
+    Conv2d, Error, Event, GraphBuilder, Isa, Loss, Model, Optimizer, RmsProp, Samples, Sequential, Sgd,
+    Tensor, Trainer, Value,
 };
 use bantam_benches::numbers;
 use clap::{Parser, ValueEnum};
@@ -109,7 +109,9 @@ fn run(options: &Options) -> Result<(), String> {
     };
     let threads = usize::from(options.threads);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-    pool.map_err(|error| error.to_string())?.install(|| train(options, isa)).map_err(|error| error.to_string())
+    pool.map_err(|error| error.to_string())?
+        .install(|| train(options, isa))
+        .map_err(|error| error.to_string())
 }
 
 fn train(options: &Options, isa: Isa) -> Result<(), Error> {

@@ -166,7 +166,7 @@ impl Drafts {
             let Draft { name, layer, attributes, initializer, inputs, shares } = draft;
             let attributes = attributes.map_err(|cause| in_layer(&name, cause))?;
             let (name, attributes) = (Cow::Owned(name), Cow::Owned(attributes));
-            let blueprint = Blueprint { name, layer, attributes, trainable: true, shares };
+            let blueprint = Blueprint { name, layer, attributes, trainable: true, frozen: 0, shares };
             model.push(blueprint, &mut inputs.iter().map(value), &mut |spec| {
                 let mut values = heap::zeros(spec.shape.elements())?;
                 match spec.initial {

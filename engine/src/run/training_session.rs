@@ -193,7 +193,7 @@ pub(super) fn fingerprint(model: &Model<'_>) -> u64 {
             for &dim in parameter.shape().dims() {
                 sum = sum.add(&(dim as u64).to_le_bytes());
             }
-            if !node.is_trainable() || parameter.role == Role::Constant {
+            if !node.is_trainable() || parameter.frozen || parameter.role == Role::Constant {
                 sum = sum.add(bytemuck::cast_slice(parameter.values()));
             }
         }

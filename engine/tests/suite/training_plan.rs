@@ -294,3 +294,30 @@ fn threads_are_an_option() {
         assert_eq!(three_steps(threads, pool), want);
     }
 }
+
+#[test]
+fn one_array_of_weights_can_stay_as_it_is() {
+    let mut model = digits(&BASE);
+    let whole = TrainingPlan::new(&trainer(Isa::SCALAR, Sgd::default()), &model).unwrap().peak_bytes();
+    model.set_weight_trainable("dense", "kernel", false).unwrap();
+    let refused = model.set_weight_trainable("dense", "kernels", false).unwrap_err().to_string();
+    assert_eq!(
+        refused,
+        "layer \"dense\": weights: none that learn are named \"kernels\"; there are kernel, bias"
+    );
+    let read = Model::from_bytes(&model.to_bytes().unwrap()).unwrap().into_owned();
+    assert!(read == model && read.fold().unwrap() == model);
+    assert!(read.summary().to_string().contains("Trainable params: 714"), "{}", read.summary());
+    for isa in Isa::available() {
+        let (inputs, labels) = batch(&model);
+        let trainer = trainer(isa, Sgd::default());
+        let mut session = TrainingSession::new(&trainer, &model).unwrap();
+        session.step(&inputs, &labels).unwrap();
+        let learnt = session.to_model();
+        assert!(learnt == on_a_tape(&model, isa, Sgd::default().into(), 1).0);
+        let [before, after] = [&model, &learnt].map(|model| model.weights("dense").unwrap());
+        assert!(before[0].values() == after[0].values() && before[1].values() != after[1].values());
+    }
+    let plan = TrainingPlan::new(&trainer(Isa::SCALAR, Sgd::default()), &model).unwrap();
+    assert!(plan.peak_bytes() < whole / 2, "{plan}");
+}
