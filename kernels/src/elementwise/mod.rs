@@ -3,7 +3,8 @@
 mod function;
 
 pub use function::{
-    Function, GradientAt, HardSigmoid, HardSwish, LeakyRelu, Relu, Relu6, Sigmoid, Silu, Tanh,
+    Affine, Elu, Exponential, Function, Gelu, GeneralRelu, GradientAt, HardSigmoid, HardSigmoidKeras2,
+    HardSwish, LeakyRelu, Mish, Relu, Relu6, Sigmoid, Silu, Softplus, Softsign, Tanh, TanhGelu,
 };
 
 use crate::conv2d::Activation;
@@ -58,6 +59,96 @@ pub fn mul(isa: Isa, a: &[f32], b: &[f32], y: &mut [f32]) -> Result<(), Error> {
 pub fn mul_assign(isa: Isa, y: &mut [f32], x: &[f32]) -> Result<(), Error> {
     check("operand", x, y.len())?;
     isa.run(Pass { combine: Product, operands: [None, Some(x)], y });
+    Ok(())
+}
+
+/// `y = a - b`.
+///
+/// # Errors
+/// The lengths differ.
+pub fn sub(isa: Isa, a: &[f32], b: &[f32], y: &mut [f32]) -> Result<(), Error> {
+    check("first operand", a, y.len())?;
+    check("second operand", b, y.len())?;
+    isa.run(Pass { combine: Difference, operands: [Some(a), Some(b)], y });
+    Ok(())
+}
+
+/// `y -= x`.
+///
+/// # Errors
+/// The lengths differ.
+pub fn sub_assign(isa: Isa, y: &mut [f32], x: &[f32]) -> Result<(), Error> {
+    check("operand", x, y.len())?;
+    isa.run(Pass { combine: Difference, operands: [None, Some(x)], y });
+    Ok(())
+}
+
+/// Which of several numbers is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extreme {
+    /// The largest.
+    Maximum,
+    /// The smallest.
+    Minimum,
+}
+
+/// `y = max(a, b)`, or `min(a, b)`; NaN if either is. The gradient goes where [`keep_equal`] and [`keep_unequal`] say.
+///
+/// # Errors
+/// The lengths differ.
+///
+/// ```
+/// use bantam_kernels::Isa;
+/// use bantam_kernels::elementwise::{self, Extreme};
+/// let mut y = [0.0; 2];
+/// elementwise::extreme(Isa::detect(), Extreme::Minimum, &[1.0, 5.0], &[2.0, 3.0], &mut y)?;
+/// assert_eq!(y, [1.0, 3.0]);
+/// # Ok::<(), bantam_kernels::Error>(())
+/// ```
+pub fn extreme(isa: Isa, extreme: Extreme, a: &[f32], b: &[f32], y: &mut [f32]) -> Result<(), Error> {
+    check("first operand", a, y.len())?;
+    check("second operand", b, y.len())?;
+    isa.run(Pass { combine: extreme, operands: [Some(a), Some(b)], y });
+    Ok(())
+}
+
+/// `y = max(y, x)`, or `min(y, x)`; NaN if either is.
+///
+/// # Errors
+/// The lengths differ.
+pub fn extreme_assign(isa: Isa, extreme: Extreme, y: &mut [f32], x: &[f32]) -> Result<(), Error> {
+    check("operand", x, y.len())?;
+    isa.run(Pass { combine: extreme, operands: [None, Some(x)], y });
+    Ok(())
+}
+
+/// Keeps the elements of `d` where `a` equals `b`; the others become 0.
+///
+/// # Errors
+/// The lengths differ.
+///
+/// ```
+/// use bantam_kernels::{Isa, elementwise};
+/// let mut d = [1.0, 2.0];
+/// elementwise::keep_equal(Isa::detect(), &[5.0, 6.0], &[5.0, 0.0], &mut d)?;
+/// assert_eq!(d, [1.0, 0.0]);
+/// # Ok::<(), bantam_kernels::Error>(())
+/// ```
+pub fn keep_equal(isa: Isa, a: &[f32], b: &[f32], d: &mut [f32]) -> Result<(), Error> {
+    check("first operand", a, d.len())?;
+    check("second operand", b, d.len())?;
+    isa.run(Pass { combine: Keep { equal: true }, operands: [Some(a), Some(b), None], y: d });
+    Ok(())
+}
+
+/// Keeps the elements of `d` where `a` differs from `b`; the others become 0.
+///
+/// # Errors
+/// The lengths differ.
+pub fn keep_unequal(isa: Isa, a: &[f32], b: &[f32], d: &mut [f32]) -> Result<(), Error> {
+    check("first operand", a, d.len())?;
+    check("second operand", b, d.len())?;
+    isa.run(Pass { combine: Keep { equal: false }, operands: [Some(a), Some(b), None], y: d });
     Ok(())
 }
 
@@ -170,6 +261,39 @@ impl Combine<2> for Product {
     #[inline(always)]
     fn apply<S: Simd>(self, simd: S, [a, b]: [S::Vector; 2]) -> S::Vector {
         simd.mul(a, b)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Difference;
+impl Combine<2> for Difference {
+    #[inline(always)]
+    fn apply<S: Simd>(self, simd: S, [a, b]: [S::Vector; 2]) -> S::Vector {
+        simd.sub(a, b)
+    }
+}
+
+impl Combine<2> for Extreme {
+    #[inline(always)]
+    fn apply<S: Simd>(self, simd: S, [a, b]: [S::Vector; 2]) -> S::Vector {
+        match self {
+            Extreme::Maximum => simd.max_or_nan(a, b),
+            Extreme::Minimum => simd.select(simd.eq(a, a), simd.min(a, b), a),
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Keep {
+    equal: bool,
+}
+impl Combine<3> for Keep {
+    #[inline(always)]
+    fn apply<S: Simd>(self, simd: S, [a, b, d]: [S::Vector; 3]) -> S::Vector {
+        let zero = simd.splat(0.0);
+        let (equal, unequal) = if self.equal { (d, zero) } else { (zero, d) };
+        // Without the sum the compiler makes this a masked store, which some CPUs run lane by lane.
+        simd.add(simd.select(simd.eq(a, b), equal, unequal), zero)
     }
 }
 

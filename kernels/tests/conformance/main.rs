@@ -55,7 +55,10 @@ conformance! {
         pack, pack_transposed, packed_len, packed_transposed_len, takes_plain_weights,
     }
     depthwise_conv2d { forward, grad_input, grad_weights }
-    elementwise { add, add_assign, mul, mul_assign, map, map_in_place, map_grad }
+    elementwise {
+        add, add_assign, mul, mul_assign, sub, sub_assign,
+        extreme, extreme_assign, keep_equal, keep_unequal, map, map_in_place, map_grad,
+    }
     global_max_pool2d { forward, grad_input }
     loss {
         softmax_cross_entropy, softmax_cross_entropy_grad,

@@ -278,6 +278,19 @@ fn lengths_of_the_rest() {
         refuses(length("second operand", 4, 3), 4, |y| add(four, three, y));
         refuses(length("first operand", 4, 3), 4, |y| mul(three, four, y));
         refuses(length("second operand", 4, 3), 4, |y| mul(four, three, y));
+        let sub = |a: &[f32], b: &[f32], y: &mut [f32]| elementwise::sub(isa, a, b, y);
+        refuses(length("first operand", 4, 3), 4, |y| sub(three, four, y));
+        refuses(length("second operand", 4, 3), 4, |y| sub(four, three, y));
+        refuses(length("operand", 4, 3), 4, |y| elementwise::sub_assign(isa, y, three));
+        let which = elementwise::Extreme::Maximum;
+        let extreme = |a: &[f32], b: &[f32], y: &mut [f32]| elementwise::extreme(isa, which, a, b, y);
+        refuses(length("first operand", 4, 3), 4, |y| extreme(three, four, y));
+        refuses(length("second operand", 4, 3), 4, |y| extreme(four, three, y));
+        refuses(length("operand", 4, 3), 4, |y| elementwise::extreme_assign(isa, which, y, three));
+        for keep in [elementwise::keep_equal, elementwise::keep_unequal] {
+            refuses(length("first operand", 4, 3), 4, |d| keep(isa, three, four, d));
+            refuses(length("second operand", 4, 3), 4, |d| keep(isa, four, three, d));
+        }
         refuses(length("operand", 4, 3), 4, |y| elementwise::add_assign(isa, Activation::Relu, y, three));
         refuses(length("operand", 4, 3), 4, |y| elementwise::mul_assign(isa, y, three));
         refuses(length("operand", 4, 3), 4, |y| elementwise::map(isa, elementwise::Tanh, three, y));
