@@ -43,11 +43,15 @@ pub use graph::{
     Aligned, GraphBuilder, Initializer, Metadata, Model, Node, Parameter, Scaling, Sequential, Value,
 };
 pub use layers::{
-    Add, Attributes, AttributesMut, AveragePool2d, Backward, BackwardReads, BackwardRows, BatchNormalization,
-    BatchStatistics, Concatenate, Conv2d, Dense, DepthwiseConv2d, Differentiable, Dropout, Flatten, Forward,
-    GlobalAveragePool2d, GlobalMaxPool2d, HardSigmoid, HardSwish, Initial, Layer, LayerType, LeakyRelu,
-    MAX_INPUTS, MAX_WEIGHTS, MaxPool2d, Multiply, PassesOn, Port, Relu, Relu6, SeparableConv2d, Sigmoid,
-    Signature, Silu, Site, Softmax, Step, Tanh, TrainingStep, WeightSpec, ZeroPadding2d, one_input,
+    ActivityRegularization, Add, AlphaDropout, Attributes, AttributesMut, Average, AveragePool2d,
+    AxisSoftmax, Backward, BackwardReads, BackwardRows, BatchNormalization, BatchStatistics, Concatenate,
+    Conv2d, Dense, DepthwiseConv2d, Differentiable, Dropout, Elu, Exponential, Flatten, Forward,
+    GaussianDropout, GaussianNoise, Gelu, GeneralRelu, GlobalAveragePool2d, GlobalMaxPool2d,
+    GroupNormalization, HardSigmoid, HardSigmoidKeras2, HardSwish, Initial, Layer, LayerNormalization,
+    LayerType, LeakyRelu, MAX_INPUTS, MAX_WEIGHTS, MaxPool2d, Maximum, Minimum, Mish, Multiply,
+    Normalization, PassesOn, Port, Prelu, Relu, Relu6, Rescaling, Selu, SeparableConv2d, Sigmoid, Signature,
+    Silu, Site, Softmax, Softplus, Softsign, SpatialDropout1d, SpatialDropout2d, Step, Subtract, Tanh,
+    TanhGelu, TrainingStep, WeightSpec, ZeroPadding2d, one_input,
 };
 pub use loss::Loss;
 pub use memory::buffer::Buffer;

@@ -5,6 +5,7 @@ use crate::error::{check, elements};
 use crate::pairwise::{CHAIN, Pairwise};
 use crate::simd::{Operation, Simd};
 use crate::{Error, Isa};
+use core::ops::Range;
 
 /// The sum of all elements.
 ///
@@ -14,6 +15,42 @@ use crate::{Error, Isa};
 /// ```
 pub fn sum(isa: Isa, x: &[f32]) -> f32 {
     isa.run(Sum { x })
+}
+
+/// `l1 Σ|x| + l2 Σx²`: what regularisation adds to a loss.
+///
+/// ```
+/// use bantam_kernels::{Isa, reduce};
+/// assert_eq!(reduce::penalty(Isa::detect(), [1.0, 0.5], &[-1.0, 2.0]), 5.5);
+/// ```
+pub fn penalty(isa: Isa, l1_l2: [f32; 2], x: &[f32]) -> f32 {
+    isa.run(Penalty { l1_l2, x })
+}
+
+struct Penalty<'a> {
+    l1_l2: [f32; 2],
+    x: &'a [f32],
+}
+
+impl Operation for Penalty<'_> {
+    type Output = f32;
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> f32 {
+        let columns = 0..self.x.len();
+        // SAFETY: the terms are as many as the elements.
+        unsafe { row_sum(simd, &self, columns) }
+    }
+}
+
+impl Terms for Penalty<'_> {
+    #[inline(always)]
+    unsafe fn load_n<S: Simd>(&self, simd: S, _: usize, column: usize, n: usize) -> S::Vector {
+        // SAFETY: the caller's promise.
+        let x = unsafe { simd.load_n(self.x.as_ptr().add(column), n) };
+        let size = simd.max(simd.sub(simd.splat(0.0), x), x);
+        let [l1, l2] = [simd.splat(self.l1_l2[0]), simd.splat(self.l1_l2[1])];
+        simd.mul(size, simd.mul_add(size, l2, l1))
+    }
 }
 
 /// The sum of each column of `x`, `[rows, columns]`, into `y`, `[columns]`: the gradient to a bias.
@@ -75,9 +112,9 @@ impl Operation for Columns<'_> {
     }
 }
 
-struct Matrix<'a> {
-    x: &'a [f32],
-    columns: usize,
+pub(crate) struct Matrix<'a> {
+    pub x: &'a [f32],
+    pub columns: usize,
 }
 
 impl Terms for Matrix<'_> {
@@ -93,6 +130,49 @@ pub(crate) trait Terms {
     /// # Safety
     /// The row exists, and `n <= LANES` columns of it from that one on.
     unsafe fn load_n<S: Simd>(&self, simd: S, row: usize, column: usize, n: usize) -> S::Vector;
+}
+
+impl<T: Terms> Terms for &T {
+    #[inline(always)]
+    unsafe fn load_n<S: Simd>(&self, simd: S, row: usize, column: usize, n: usize) -> S::Vector {
+        // SAFETY: the caller's promise.
+        unsafe { T::load_n(self, simd, row, column, n) }
+    }
+}
+
+/// The sum of some columns of the first row of terms.
+///
+/// # Safety
+/// There are such columns.
+#[inline(always)]
+pub(crate) unsafe fn row_sum<S: Simd>(simd: S, terms: &impl Terms, columns: Range<usize>) -> f32 {
+    let mut total = Pairwise::<S, 1>::new(simd);
+    let mut next = columns.start;
+    while next < columns.end {
+        let end = columns.end.min(next + 4 * CHAIN * S::LANES);
+        // Four chains hide the latency of addition.
+        let mut sums = [simd.splat(0.0); 4];
+        while next + 4 * S::LANES <= end {
+            for (v, sum) in sums.iter_mut().enumerate() {
+                // SAFETY: the caller's promise.
+                let x = unsafe { terms.load_n(simd, 0, next + v * S::LANES, S::LANES) };
+                *sum = simd.add(*sum, x);
+            }
+            next += 4 * S::LANES;
+        }
+        for sum in &mut sums {
+            let n = S::LANES.min(end - next);
+            if n > 0 {
+                // SAFETY: the caller's promise.
+                *sum = simd.add(*sum, unsafe { terms.load_n(simd, 0, next, n) });
+                next += n;
+            }
+        }
+        let [a, b, c, d] = sums;
+        total.add(simd, [simd.add(simd.add(a, b), simd.add(c, d))]);
+    }
+    let [total] = total.total(simd);
+    simd.reduce_add(total)
 }
 
 /// The sum of each column of `rows` rows of terms into `y`, which is as long as a row.

@@ -2,10 +2,10 @@ use super::model::{Blueprint, Model, in_layer};
 use crate::error::Error;
 use crate::graph::Initializer;
 use crate::layers::{
-    Add, AttributesMut, AveragePool2d, BatchNormalization, Concatenate, Conv2d, Dense, DepthwiseConv2d,
-    Differentiable, Dropout, Flatten, GlobalAveragePool2d, GlobalMaxPool2d, HardSigmoid, HardSwish, Initial,
-    LayerType, LeakyRelu, MaxPool2d, Multiply, Relu, Relu6, SeparableConv2d, Sigmoid, Silu, Softmax, Tanh,
-    ZeroPadding2d,
+    Add, AttributesMut, Average, AveragePool2d, BatchNormalization, Concatenate, Conv2d, Dense,
+    DepthwiseConv2d, Differentiable, Dropout, Flatten, GlobalAveragePool2d, GlobalMaxPool2d, HardSigmoid,
+    HardSwish, Initial, LayerType, LeakyRelu, MaxPool2d, Maximum, Minimum, Multiply, Relu, Relu6,
+    SeparableConv2d, Sigmoid, Silu, Softmax, Subtract, Tanh, ZeroPadding2d,
 };
 use crate::memory::heap;
 use crate::shape::Shape;
@@ -219,6 +219,26 @@ impl GraphBuilder {
     /// The sum of values of one shape.
     pub fn add(&self, values: &[Value<'_>]) -> Value<'_> {
         self.layer(Add, values)
+    }
+
+    /// The first value less the second.
+    pub fn subtract(&self, a: Value<'_>, b: Value<'_>) -> Value<'_> {
+        self.layer(Subtract, &[a, b])
+    }
+
+    /// The mean of values of one shape.
+    pub fn average(&self, values: &[Value<'_>]) -> Value<'_> {
+        self.layer(Average, values)
+    }
+
+    /// The largest of values of one shape, element by element.
+    pub fn maximum(&self, values: &[Value<'_>]) -> Value<'_> {
+        self.layer(Maximum, values)
+    }
+
+    /// The smallest of values of one shape, element by element.
+    pub fn minimum(&self, values: &[Value<'_>]) -> Value<'_> {
+        self.layer(Minimum, values)
     }
 
     /// The product of two values of one shape, or of a map and a factor for each of its channels.

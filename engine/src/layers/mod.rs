@@ -1,70 +1,119 @@
 //! The layers, one file each. A layer's file has its attributes and how a model's file keeps them, its shape rule, its
 //! weights, and how it is lowered to a step: for inference, and with a backward pass for training.
 
+mod activity_regularization;
 mod add;
+mod alpha_dropout;
 mod attributes;
+mod average;
 mod average_pool2d;
+mod axis_softmax;
 mod batch_normalization;
 mod concatenate;
 mod conv2d;
 mod dense;
 mod depthwise_conv2d;
 mod dropout;
+mod elu;
+mod exponential;
+mod extreme;
 mod flatten;
+mod gaussian_dropout;
+mod gaussian_noise;
+mod gelu;
+mod general_relu;
 mod global_average_pool2d;
 mod global_max_pool2d;
+mod group_normalization;
 mod hard_sigmoid;
+mod hard_sigmoid_keras2;
 mod hard_swish;
+mod layer_normalization;
 mod layer_type;
 mod leaky_relu;
 mod map;
 mod max_pool2d;
+mod mish;
 mod multiply;
+mod noise;
+mod normalization;
+mod prelu;
 mod relu;
 mod relu6;
+mod rescaling;
 mod schedule;
+mod selu;
 mod separable_conv2d;
 mod sigmoid;
 mod silu;
 mod softmax;
+mod softplus;
+mod softsign;
+mod spatial_dropout;
 mod step;
+mod subtract;
 mod tanh;
+mod tanh_gelu;
 mod zero_padding2d;
 
+pub use activity_regularization::ActivityRegularization;
 pub use add::Add;
 pub(crate) use add::AddStep;
+pub use alpha_dropout::AlphaDropout;
 pub use attributes::{Attributes, AttributesMut};
+pub use average::Average;
 pub use average_pool2d::AveragePool2d;
+pub use axis_softmax::AxisSoftmax;
 pub use batch_normalization::BatchNormalization;
 pub use concatenate::Concatenate;
 pub use conv2d::Conv2d;
 pub use dense::Dense;
 pub use depthwise_conv2d::DepthwiseConv2d;
 pub use dropout::Dropout;
+pub use elu::Elu;
+pub use exponential::Exponential;
+pub use extreme::{Maximum, Minimum};
 pub(crate) use flatten::CopyStep;
 pub use flatten::Flatten;
+pub use gaussian_dropout::GaussianDropout;
+pub use gaussian_noise::GaussianNoise;
+pub use gelu::Gelu;
+pub use general_relu::GeneralRelu;
 pub use global_average_pool2d::GlobalAveragePool2d;
 pub use global_max_pool2d::GlobalMaxPool2d;
+pub use group_normalization::GroupNormalization;
 pub use hard_sigmoid::HardSigmoid;
+pub use hard_sigmoid_keras2::HardSigmoidKeras2;
 pub use hard_swish::HardSwish;
+pub use layer_normalization::LayerNormalization;
 pub(crate) use layer_type::Arrange;
 pub use layer_type::{Joined, LayerType, PassesOn};
 pub use leaky_relu::LeakyRelu;
 pub use max_pool2d::MaxPool2d;
+pub use mish::Mish;
 pub use multiply::Multiply;
 pub(crate) use multiply::MultiplyStep;
+pub use normalization::Normalization;
+pub use prelu::Prelu;
 pub use relu::Relu;
 pub use relu6::Relu6;
+pub use rescaling::Rescaling;
 pub(crate) use schedule::{Read, Schedule, Scheduled, Source, whole};
+pub use selu::Selu;
 pub use separable_conv2d::SeparableConv2d;
 pub use sigmoid::Sigmoid;
 pub use silu::Silu;
 pub use softmax::Softmax;
 pub(crate) use softmax::matrix;
+pub use softplus::Softplus;
+pub use softsign::Softsign;
+pub use spatial_dropout::{SpatialDropout1d, SpatialDropout2d};
 pub use step::{
     Backward, BackwardReads, BackwardRows, BatchStatistics, Forward, Port, Site, Step, TrainingStep,
 };
+pub use subtract::Subtract;
 pub use tanh::Tanh;
+pub use tanh_gelu::TanhGelu;
 pub use zero_padding2d::ZeroPadding2d;
 
 use crate::error::Error;
@@ -241,6 +290,12 @@ pub fn one_input(inputs: &[Shape]) -> Result<Shape, Error> {
     }
 }
 
+/// How many samples the only input of a layer has, and the shape of one.
+fn one_batch(inputs: &[Shape]) -> Result<(usize, Shape), Error> {
+    let input = one_input(inputs)?;
+    input.split_batch().ok_or_else(|| Error::rank("input", 1, input))
+}
+
 /// The inputs of a layer that takes two.
 fn two_inputs(inputs: &[Shape]) -> Result<[Shape; 2], Error> {
     inputs.try_into().map_err(|_| Error::Inputs { expected: "two", got: inputs.len() })
@@ -321,28 +376,54 @@ macro_rules! trainable_layers {
 
 /// Every layer of this library.
 pub(crate) const ALL: &[&LayerType] = trainable_layers![
+    ActivityRegularization,
     Add,
+    AlphaDropout,
+    Average,
     AveragePool2d,
+    AxisSoftmax,
     BatchNormalization,
     Concatenate,
     Conv2d,
     Dense,
     DepthwiseConv2d,
     Dropout,
+    Elu,
+    Exponential,
     Flatten,
+    GaussianDropout,
+    GaussianNoise,
+    Gelu,
+    GeneralRelu,
     GlobalAveragePool2d,
     GlobalMaxPool2d,
+    GroupNormalization,
     HardSigmoid,
+    HardSigmoidKeras2,
     HardSwish,
+    LayerNormalization,
     LeakyRelu,
     MaxPool2d,
+    Maximum,
+    Minimum,
+    Mish,
     Multiply,
+    Normalization,
+    Prelu,
     Relu,
     Relu6,
+    Rescaling,
+    Selu,
     SeparableConv2d,
     Sigmoid,
     Silu,
     Softmax,
+    Softplus,
+    Softsign,
+    SpatialDropout1d,
+    SpatialDropout2d,
+    Subtract,
     Tanh,
+    TanhGelu,
     ZeroPadding2d,
 ];

@@ -83,7 +83,7 @@ impl<'m> TrainingSession<'m> {
         check_finite("input", sample.elements(), inputs)?;
         let criterion = plan.criterion(targets)?;
         let (persistent, transient) = arena.numbers_mut().split_at_mut(layout.persistent);
-        let run = Run { model, layout, learnt_in: Some(persistent), samples: inputs };
+        let run = Run { model, layout, learnt_in: Some(persistent), samples: inputs, share: 1.0 };
         let mut advanced = random.clone();
         let seed = advanced.next_u64();
         run.forward(transient, batch, Some(seed))?;
@@ -96,7 +96,7 @@ impl<'m> TrainingSession<'m> {
         *random = advanced;
         *steps += 1;
         for &event in &layout.events {
-            let run = Run { model, layout, learnt_in: Some(persistent), samples: inputs };
+            let run = Run { model, layout, learnt_in: Some(persistent), samples: inputs, share: 1.0 };
             let k = match event {
                 Event::Again(k) => {
                     run.step(transient, k, batch, Some(seed), Late(true))?;
@@ -127,7 +127,7 @@ impl<'m> TrainingSession<'m> {
         check_len("samples", inputs, sample.with_batch(n)?)?;
         check_finite("input", sample.elements(), inputs)?;
         let (persistent, transient) = self.arena.numbers_mut().split_at_mut(layout.persistent);
-        let run = Run { model, layout, learnt_in: Some(persistent), samples: inputs };
+        let run = Run { model, layout, learnt_in: Some(persistent), samples: inputs, share: 1.0 };
         run.forward(transient, n, None)?;
         let last = &layout.steps[layout.output];
         let output = &transient[last.passes[0].value.clone()][..n * last.sample_len];

@@ -134,6 +134,8 @@ pub(super) struct Run<'a, 'm> {
     /// What stays, with the weights that learn; without it they are the model's.
     pub learnt_in: Option<&'a [f32]>,
     pub samples: &'a [f32],
+    /// What part of the batch they are.
+    pub share: f32,
 }
 
 impl Run<'_, '_> {
@@ -229,6 +231,7 @@ impl Run<'_, '_> {
             output: trained.output(&rest),
             saved: &[],
             d_output,
+            share: self.share,
             input: 0,
             d_input: None,
             d_weights: &mut [],
@@ -317,6 +320,7 @@ impl Run<'_, '_> {
                 output: trained.output(&rest),
                 saved: &saved[..trained.saved_len],
                 d_output,
+                share: self.share,
                 input: next.map_or(0, |(i, _)| i),
                 d_input: gradient.map(|_| d_input),
                 d_weights: &mut d_weights[..trained.weights.len()],

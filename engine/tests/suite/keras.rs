@@ -3,12 +3,15 @@
 //! `golden/keras_layers.py` made the file.
 
 use bantam::{
-    Add, AveragePool2d, BatchNormalization, Concatenate, Conv2d, Dense, DepthwiseConv2d, Differentiable,
-    Error, GlobalAveragePool2d, GlobalMaxPool2d, GraphBuilder, HardSigmoid, HardSwish, Isa, LeakyRelu,
-    MaxPool2d, Mode, Model, Multiply, Options, Padding, Relu, Relu6, SeparableConv2d, Session, Shape,
-    Sigmoid, Silu, Softmax, Tanh, Tape, Var, ZeroPadding2d,
+    Add, Average, AveragePool2d, AxisSoftmax, BatchNormalization, Concatenate, Conv2d, Dense,
+    DepthwiseConv2d, Differentiable, Elu, Error, Exponential, Gelu, GeneralRelu, GlobalAveragePool2d,
+    GlobalMaxPool2d, GraphBuilder, GroupNormalization, HardSigmoid, HardSigmoidKeras2, HardSwish, Isa,
+    LayerNormalization, LeakyRelu, MaxPool2d, Maximum, Minimum, Mish, Mode, Model, Multiply, Normalization,
+    Options, Padding, Prelu, Relu, Relu6, Rescaling, Selu, SeparableConv2d, Session, Shape, Sigmoid, Silu,
+    Softmax, Softplus, Softsign, Subtract, Tanh, TanhGelu, Tape, Var, ZeroPadding2d,
 };
 use safetensors::SafeTensors;
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
 #[test]
@@ -55,17 +58,67 @@ fn every_case() {
     keras.layer("hard_swish", HardSwish);
     keras.layer("hard_sigmoid", HardSigmoid);
     keras.layer("softmax", Softmax);
+    keras.layer("softmax_axis_1", AxisSoftmax::new(1));
+    keras.layer("softmax_axis_-2", AxisSoftmax::new(-2));
     keras.layer("add_2", Add);
     keras.layer("add_3", Add);
+    keras.layer("subtract", Subtract);
+    keras.layer("average_2", Average);
+    keras.layer("average_3", Average);
+    keras.layer("maximum_2", Maximum);
+    keras.layer("maximum_3", Maximum);
+    keras.layer("minimum_2", Minimum);
+    keras.layer("minimum_3", Minimum);
     keras.layer("multiply_same", Multiply);
     keras.layer("multiply_broadcast", Multiply);
     keras.layer("concatenate_2", Concatenate);
     keras.layer("concatenate_3", Concatenate);
     keras.layer("zero_padding2d", ZeroPadding2d::new([[1, 2], [3, 0]]));
+    functions(&mut keras);
+    normalizations(&mut keras);
     keras.net("net_residual", residual());
     keras.net("net_squeeze_excite", squeeze_excite());
     keras.net("net_dense_block", dense_block());
     keras.checked_all();
+}
+
+fn functions(keras: &mut Keras) {
+    let relu = GeneralRelu::new();
+    keras.layer("relu_max_value", relu.max_value(2.999));
+    keras.layer("relu_slope", relu.negative_slope(0.25));
+    keras.layer("relu_threshold", relu.threshold(1.0));
+    keras.layer("relu_all", relu.max_value(2.999).negative_slope(0.25).threshold(0.5));
+    keras.layer("relu_below_threshold", relu.max_value(0.5).threshold(1.0));
+    keras.layer("prelu", Prelu::new());
+    keras.layer("prelu_shared_1_2", Prelu::new().shared_axes([1, 2]));
+    keras.layer("prelu_shared_3", Prelu::new().shared_axes([3]));
+    keras.layer("prelu_shared_1_3", Prelu::new().shared_axes([1, 3]));
+    keras.layer("elu", Elu::default());
+    keras.layer("elu_03", Elu::new(0.3));
+    keras.layer("selu", Selu);
+    keras.layer("gelu", Gelu);
+    keras.layer("tanh_gelu", TanhGelu);
+    keras.layer("hard_sigmoid_keras2", HardSigmoidKeras2);
+    keras.layer("softplus", Softplus);
+    keras.layer("softsign", Softsign);
+    keras.layer("exponential", Exponential);
+    keras.layer("mish", Mish);
+    keras.layer("rescaling", Rescaling::new(1.0 / 128.0).offset(-1.0));
+}
+
+fn normalizations(keras: &mut Keras) {
+    keras.layer("normalization", Normalization::new());
+    keras.layer("normalization_invert", Normalization::new().invert());
+    let layer = LayerNormalization::new();
+    keras.layer("layer_normalization", layer);
+    keras.layer("layer_normalization_row", layer.epsilon(1e-5));
+    keras.layer("layer_normalization_no_center", layer.no_center());
+    keras.layer("layer_normalization_no_scale", layer.no_scale());
+    keras.layer("layer_normalization_plain", layer.no_center().no_scale());
+    keras.layer("group_normalization_1", GroupNormalization::new(1));
+    keras.layer("group_normalization_2", GroupNormalization::new(2));
+    keras.layer("group_normalization_4", GroupNormalization::new(4).epsilon(1e-5));
+    keras.layer("group_normalization_row", GroupNormalization::new(3).no_scale());
 }
 
 fn residual() -> Model<'static> {
@@ -175,9 +228,11 @@ impl Keras {
         let [output, d_output] = ["output", "d_output"].map(|name| self.array(case, name).unwrap());
         let slices: Vec<_> = inputs.iter().map(|input| &input.data[..]).collect();
         let (batch, _) = output.shape.split_batch().unwrap();
+        let worst = Cell::new(0.0f32);
         for isa in Isa::available() {
             let close = |what: &str, got: &[f32], want: &Array| {
-                assert_close(&format!("{case} on {isa}: {what}"), got, &want.data);
+                let difference = assert_close(&format!("{case} on {isa}: {what}"), got, &want.data);
+                worst.set(worst.get().max(difference));
             };
             for (what, model) in [("output", &model), ("output of the folded model", &folded)] {
                 let mut session = Session::new(model, Options::new(batch).isa(isa)).unwrap();
@@ -205,6 +260,7 @@ impl Keras {
                 }
             }
         }
+        println!("{case}: {:.1e} of the root mean square", worst.get());
         assert!(self.checked.insert(case.into()), "{case} is checked twice");
     }
 
@@ -215,14 +271,20 @@ impl Keras {
     }
 }
 
+/// The largest difference, in parts of the root mean square.
+///
 /// A sum of `n` products is about `√n` roundings of 2⁻²⁴ of its largest part off. The longest sums here are of a hundred
 /// products and their parts up to twice as large as the usual sum: 20 roundings of the root mean square.
-fn assert_close(what: &str, got: &[f32], want: &[f32]) {
+fn assert_close(what: &str, got: &[f32], want: &[f32]) -> f32 {
     const TOLERANCE: f32 = 20.0 / (1 << 24) as f32;
     assert_eq!(got.len(), want.len(), "{what}");
     let usual = (want.iter().map(|want| want * want).sum::<f32>() / want.len() as f32).sqrt();
+    let mut worst = 0.0f32;
     for (i, (got, want)) in got.iter().zip(want).enumerate() {
+        let difference = (got - want).abs();
         let tolerance = TOLERANCE * (usual + want.abs());
-        assert!((got - want).abs() <= tolerance, "{what}[{i}] is {got}, expected {want}");
+        assert!(difference <= tolerance, "{what}[{i}] is {got}, expected {want}");
+        worst = worst.max(difference);
     }
+    if worst == 0.0 { 0.0 } else { worst / usual }
 }

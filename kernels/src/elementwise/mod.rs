@@ -9,7 +9,7 @@ pub use function::{
 
 use crate::conv2d::Activation;
 use crate::error::check;
-use crate::simd::{Operation, Simd};
+use crate::simd::{LEAST, Operation, Simd};
 use crate::{Error, Isa};
 
 /// `y = a + b` and an activation.
@@ -149,6 +149,17 @@ pub fn keep_unequal(isa: Isa, a: &[f32], b: &[f32], d: &mut [f32]) -> Result<(),
     check("first operand", a, d.len())?;
     check("second operand", b, d.len())?;
     isa.run(Pass { combine: Keep { equal: false }, operands: [Some(a), Some(b), None], y: d });
+    Ok(())
+}
+
+/// Adds the gradient of `l1 Σ|x| + l2 Σx²`, which is [`penalty`](crate::reduce::penalty), to `d`: `d += l1 sign(x) + 2 l2 x`.
+/// Where `x` is 0 there is none.
+///
+/// # Errors
+/// The lengths differ.
+pub fn add_penalty_grad(isa: Isa, [l1, l2]: [f32; 2], x: &[f32], d: &mut [f32]) -> Result<(), Error> {
+    check("operand", x, d.len())?;
+    isa.run(Pass { combine: Penalized { l1, twice_l2: 2.0 * l2 }, operands: [Some(x), None], y: d });
     Ok(())
 }
 
@@ -294,6 +305,25 @@ impl Combine<3> for Keep {
         let (equal, unequal) = if self.equal { (d, zero) } else { (zero, d) };
         // Without the sum the compiler makes this a masked store, which some CPUs run lane by lane.
         simd.add(simd.select(simd.eq(a, b), equal, unequal), zero)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Penalized {
+    l1: f32,
+    twice_l2: f32,
+}
+impl Combine<2> for Penalized {
+    #[inline(always)]
+    fn apply<S: Simd>(self, simd: S, [x, d]: [S::Vector; 2]) -> S::Vector {
+        let zero = simd.splat(0.0);
+        let [plus, minus] = [simd.splat(self.l1), simd.splat(-self.l1)];
+        let below = simd.select(simd.eq(x, zero), zero, minus);
+        let sign = simd.select(simd.not_le(x, zero), plus, below);
+        // Nothing subnormal arises.
+        let x = simd.flush(x, simd.splat(LEAST));
+        let square = simd.flush(simd.mul(x, simd.splat(self.twice_l2)), simd.splat(LEAST));
+        simd.add(d, simd.add(sign, square))
     }
 }
 

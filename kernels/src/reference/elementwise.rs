@@ -53,6 +53,15 @@ pub fn extreme(extreme: Extreme, a: f32, b: f32) -> Expected {
     rounded(value.into(), 0)
 }
 
+/// `d + l1 sign(x) + 2 l2 x`.
+pub fn add_penalty_grad([l1, l2]: [f32; 2], x: f32, d: f32) -> Expected {
+    let sign = if x == 0.0 { 0.0 } else { f64::from(x.signum()) * f64::from(l1) };
+    let square = 2.0 * f64::from(l2) * f64::from(x);
+    // The product, two sums; what is no larger than 2⁻¹⁰⁰ may count as zero, in the factor and in the product.
+    let error = gamma(3) * (fabs(d.into()) + fabs(sign) + fabs(square)) + LEAST * (1.0 + 2.0 * f64::from(l2));
+    Expected { value: f64::from(d) + sign + square, error }
+}
+
 /// `max(0, x)`.
 pub fn relu(x: f32) -> Expected {
     rounded(f64::from(x), 0).relu()

@@ -134,6 +134,16 @@ pub fn keep_unequal(isa: Isa) {
     keeps(|a, b, d| elementwise::keep_unequal(isa, a, b, d).unwrap(), |a, b| a != b);
 }
 
+pub fn add_penalty_grad(isa: Isa) {
+    // Less than a half, whose double keeps the largest number from overflowing.
+    for l1_l2 in [[0.0, 0.25], [0.5, 0.0], [0.3, 0.45]] {
+        for_each_pair(|x, d| {
+            let got = updated(d, |d| elementwise::add_penalty_grad(isa, l1_l2, x, d).unwrap());
+            compare(&format!("{isa} penalty"), &got, x, d, |x, d| reference::add_penalty_grad(l1_l2, x, d));
+        });
+    }
+}
+
 /// What a test does with a function, its value and its gradient.
 trait Check {
     fn check<F: Function + std::fmt::Debug>(

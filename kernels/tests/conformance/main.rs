@@ -20,6 +20,7 @@ mod loss;
 #[cfg(feature = "matmul")]
 mod matmul;
 mod max_pool2d;
+mod normalization;
 mod optimizer;
 mod peak;
 mod reduce;
@@ -49,7 +50,10 @@ macro_rules! conformance {
 conformance! {
     avg_pool2d { forward, grad_input }
     batch_normalization { moments, merge_moments, grad_sums, grad_input }
-    channels { scale_shift, scale_shift_in_place, mul, mul_assign, grad_scale, copy }
+    channels {
+        scale_shift, scale_shift_in_place, normalize, mul, mul_assign, grad_scale, copy,
+        prelu, prelu_in_place, prelu_slopes, grad_alpha,
+    }
     conv2d {
         forward, grad_input, grad_weights,
         pack, pack_transposed, packed_len, packed_transposed_len, takes_plain_weights,
@@ -57,7 +61,7 @@ conformance! {
     depthwise_conv2d { forward, grad_input, grad_weights }
     elementwise {
         add, add_assign, mul, mul_assign, sub, sub_assign,
-        extreme, extreme_assign, keep_equal, keep_unequal, map, map_in_place, map_grad,
+        extreme, extreme_assign, keep_equal, keep_unequal, add_penalty_grad, map, map_in_place, map_grad,
     }
     global_max_pool2d { forward, grad_input }
     loss {
@@ -68,10 +72,11 @@ conformance! {
     #[cfg(feature = "matmul")]
     matmul { matmul }
     max_pool2d { argmax_len, forward, forward_argmax, grad_input }
+    normalization { forward, forward_in_place, normalize, grad_input }
     optimizer { sgd, sgd_momentum, rmsprop, adam }
     peak { multiply_adds }
-    reduce { sum, sum_rows }
-    softmax { forward, grad }
+    reduce { sum, sum_rows, penalty }
+    softmax { forward, grad, forward_along, grad_along }
 }
 
 /// A kernel is a public function at the top of a module; a module may be a folder.

@@ -4,9 +4,10 @@
 use crate::support::{isas, updated};
 use bantam_kernels::conv2d::winograd::{Tile, Winograd};
 use bantam_kernels::conv2d::{self, Activation, Geometry, Padding};
+use bantam_kernels::normalization::Groups;
 use bantam_kernels::{
     Error, Isa, avg_pool2d, channels, depthwise_conv2d, elementwise, global_max_pool2d, loss, max_pool2d,
-    optimizer, reduce, softmax,
+    normalization, optimizer, reduce, softmax,
 };
 
 const HUGE: usize = usize::MAX / 2;
@@ -242,6 +243,25 @@ fn lengths_of_channels() {
         refuses(length("scale", 2, 3), 4, |y| channels::mul_assign(isa, 1, 2, 2, y, three));
         refuses(Error::TooLarge { what: "output" }, 4, |y| channels::mul_assign(isa, HUGE, 2, 2, y, two));
 
+        let normalize = |x: &[f32], mean: &[f32], scale: &[f32], y: &mut [f32]| {
+            channels::normalize(isa, 2, 2, x, mean, scale, y)
+        };
+        refuses(length("input", 4, 3), 4, |y| normalize(three, two, two, y));
+        refuses(length("mean", 2, 3), 4, |y| normalize(four, three, two, y));
+        refuses(length("scale", 2, 3), 4, |y| normalize(four, two, three, y));
+        refuses(length("output", 4, 3), 3, |y| normalize(four, two, two, y));
+        for prelu in [channels::prelu, channels::prelu_slopes] {
+            refuses(length("input", 4, 3), 4, |y| prelu(isa, 2, 2, three, two, y));
+            refuses(length("alpha", 2, 3), 4, |y| prelu(isa, 2, 2, four, three, y));
+            refuses(length("output", 4, 3), 3, |y| prelu(isa, 2, 2, four, two, y));
+        }
+        refuses(length("alpha", 2, 3), 4, |y| channels::prelu_in_place(isa, 2, 2, three, y));
+        refuses(length("output", 4, 3), 3, |y| channels::prelu_in_place(isa, 2, 2, two, y));
+        let grad_alpha = |d: &[f32], x: &[f32], y: &mut [f32]| channels::grad_alpha(isa, 2, 2, d, x, y);
+        refuses(length("output gradient", 4, 3), 2, |y| grad_alpha(three, four, y));
+        refuses(length("input", 4, 3), 2, |y| grad_alpha(four, three, y));
+        refuses(length("alpha gradient", 2, 3), 3, |y| grad_alpha(four, four, y));
+
         let grad =
             |d: &[f32], x: &[f32], stride, y: &mut [f32]| channels::grad_scale(isa, 1, 2, 2, d, x, stride, y);
         refuses(length("output gradient", 4, 3), 2, |y| grad(three, four, 2, y));
@@ -291,6 +311,7 @@ fn lengths_of_the_rest() {
             refuses(length("first operand", 4, 3), 4, |d| keep(isa, three, four, d));
             refuses(length("second operand", 4, 3), 4, |d| keep(isa, four, three, d));
         }
+        refuses(length("operand", 4, 3), 4, |d| elementwise::add_penalty_grad(isa, [1.0; 2], three, d));
         refuses(length("operand", 4, 3), 4, |y| elementwise::add_assign(isa, Activation::Relu, y, three));
         refuses(length("operand", 4, 3), 4, |y| elementwise::mul_assign(isa, y, three));
         refuses(length("operand", 4, 3), 4, |y| elementwise::map(isa, elementwise::Tanh, three, y));
@@ -309,6 +330,46 @@ fn lengths_of_the_rest() {
     refuses(length("output", 4, 3), 4, |y| softmax::grad(2, 2, three, four, y));
     refuses(length("output gradient", 4, 3), 4, |y| softmax::grad(2, 2, four, three, y));
     refuses(length("input gradient", 4, 3), 3, |y| softmax::grad(2, 2, four, four, y));
+}
+
+#[test]
+fn lengths_of_normalization() {
+    assert_eq!(Groups::new(1, 0, 4, 2), Err(Error::ZeroSize { what: "pixels" }));
+    assert_eq!(Groups::new(1, 1, 0, 2), Err(Error::ZeroSize { what: "channels" }));
+    assert_eq!(Groups::new(1, 1, 4, 0), Err(Error::ZeroSize { what: "groups" }));
+    assert_eq!(Groups::new(1, 1, 4, 3), Err(Error::Groups { groups: 3, channels: 4 }));
+    assert_eq!(Groups::new(HUGE, 1, 4, 2), Err(Error::TooLarge { what: "input" }));
+    let groups = Groups::new(1, 1, 4, 2).unwrap();
+    let (four, three, scratch) = (&[1.0; 4], &[1.0; 3], &mut [0.0; 16]);
+    for isa in isas() {
+        let none = [None; 2];
+        let mut forward = |x: &[f32], parameters, y: &mut [f32]| {
+            normalization::forward(isa, groups, 1e-3, x, parameters, y, scratch)
+        };
+        refuses(length("input", 4, 3), 4, |y| forward(three, none, y));
+        refuses(length("gamma", 4, 3), 4, |y| forward(four, [Some(three), None], y));
+        refuses(length("beta", 4, 3), 4, |y| forward(four, [None, Some(three)], y));
+        refuses(length("output", 4, 3), 3, |y| forward(four, none, y));
+        let short = &mut [0.0; 3];
+        refuses(length("scratch", 16, 3), 4, |y| {
+            normalization::forward_in_place(isa, groups, 1e-3, none, y, short)
+        });
+        refuses(length("inverse deviations", 2, 3), 3, |inverse| {
+            normalization::normalize(isa, groups, 1e-3, four, &mut [0.0; 4], inverse, &mut [0.0; 16])
+        });
+        refuses(length("inverse deviations", 2, 3), 4, |y| {
+            normalization::grad_input(isa, groups, four, None, three, y, &mut [0.0; 16])
+        });
+        refuses(length("output gradient", 4, 3), 4, |y| {
+            normalization::grad_input(isa, groups, three, None, &[1.0; 2], y, &mut [0.0; 16])
+        });
+        refuses(Error::ZeroSize { what: "length" }, 0, |y| softmax::forward_along(isa, [1, 0, 2], &[], y));
+        refuses(length("input", 4, 3), 4, |y| softmax::forward_along(isa, [1, 2, 2], three, y));
+        refuses(length("output", 4, 3), 3, |y| softmax::forward_along(isa, [1, 2, 2], four, y));
+        refuses(length("output", 4, 3), 4, |d| softmax::grad_along(isa, [1, 2, 2], three, four, d));
+        refuses(length("output gradient", 4, 3), 4, |d| softmax::grad_along(isa, [1, 2, 2], four, three, d));
+        refuses(length("input gradient", 4, 3), 3, |d| softmax::grad_along(isa, [1, 2, 2], four, four, d));
+    }
 }
 
 fn updates(isa: Isa) {
