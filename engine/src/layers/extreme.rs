@@ -1,25 +1,12 @@
 //! What [`Maximum`](super::Maximum) and [`Minimum`](super::Minimum) share.
 
-use super::{
-    Attributes, AttributesMut, Backward, Differentiable, Forward, Layer, Signature, Site, Step, TrainingStep,
-    several_inputs,
-};
+use super::{Backward, Forward, Step, TrainingStep};
 use crate::error::Error;
-use crate::shape::Shape;
 use bantam_kernels::Isa;
 use bantam_kernels::elementwise::{self, Extreme};
 
-/// The largest element of two inputs or more of one shape, up to [`MAX_INPUTS`](crate::MAX_INPUTS), element by element; NaN
-/// if one is. The gradient goes to the first input that has it, as in Keras on TensorFlow.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Maximum;
-
-/// The smallest element of two inputs or more of one shape, up to [`MAX_INPUTS`](crate::MAX_INPUTS), element by element; NaN
-/// if one is. The gradient goes to the first input that has it, as in Keras on TensorFlow.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Minimum;
-
-macro_rules! layer {
+/// A layer that takes one of the numbers.
+macro_rules! extreme_layer {
     ($layer:ident, $base:literal) => {
         impl Layer for $layer {
             const NAME: &'static str = stringify!($layer);
@@ -52,14 +39,12 @@ macro_rules! layer {
         }
     };
 }
+pub(super) use extreme_layer;
 
-layer!(Maximum, "maximum");
-layer!(Minimum, "minimum");
-
-/// [`Maximum`] or [`Minimum`], ready to run.
+/// [`Maximum`](super::Maximum) or [`Minimum`](super::Minimum), ready to run.
 pub struct ExtremeStep {
-    isa: Isa,
-    extreme: Extreme,
+    pub(super) isa: Isa,
+    pub(super) extreme: Extreme,
 }
 
 impl Step for ExtremeStep {

@@ -55,8 +55,9 @@ impl Map for GeneralRelu {
         let GeneralRelu { max_value, negative_slope: slope, threshold } = *self;
         not_negative("negative slope", slope)?;
         not_negative("threshold", threshold)?;
-        // Infinity is none.
-        not_negative("largest value", max_value.min(f32::MAX))?;
+        if max_value != f32::INFINITY {
+            not_negative("largest value", max_value)?;
+        }
         Ok(elementwise::GeneralRelu { max_value, slope, threshold })
     }
 

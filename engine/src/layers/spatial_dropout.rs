@@ -1,29 +1,12 @@
 //! Dropout of whole channels.
 
-use super::noise::{Random, check_rate};
-use super::{
-    Attributes, AttributesMut, Backward, BackwardReads, Differentiable, Forward, Layer, LayerType, PassesOn,
-    Signature, Site, Step, TrainingStep, matrix, one_input,
-};
+use super::noise::Random;
+use super::{Backward, BackwardReads, Forward, Step, TrainingStep};
 use crate::error::Error;
-use crate::shape::Shape;
 use bantam_kernels::{Isa, channels};
 
-/// Zeroes each channel of a map `[H, W, C]` with probability `rate` and scales the others by `1 / (1 - rate)`, in training only
-/// (Tompson et al., "Efficient Object Localization Using Convolutional Networks", arXiv 1411.4280).
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SpatialDropout2d {
-    rate: f32,
-}
-
-/// Zeroes each channel of a series `[T, C]` with probability `rate` and scales the others by `1 / (1 - rate)`, in training only
-/// (Tompson et al., "Efficient Object Localization Using Convolutional Networks", arXiv 1411.4280).
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SpatialDropout1d {
-    rate: f32,
-}
-
-macro_rules! layer {
+/// A layer of maps of so many dimensions.
+macro_rules! spatial_dropout {
     ($layer:ident, $name:literal, $base:literal, $rank:literal) => {
         impl $layer {
             /// Zeroes that share of channels, at least 0 and less than 1.
@@ -56,8 +39,7 @@ macro_rules! layer {
             fn lower(&self, site: &Site<'_>) -> Result<SpatialDropoutStep, Error> {
                 let input = one_input(site.inputs)?;
                 let ((rows, channels), batch) = (matrix(&input), input.dims()[0]);
-                let (isa, rate) = (site.isa, self.rate);
-                Ok(SpatialDropoutStep { isa, rate, batch, pixels: rows / batch, channels })
+                Ok(SpatialDropoutStep::new(site.isa, self.rate, [batch, rows / batch, channels]))
             }
         }
 
@@ -70,11 +52,9 @@ macro_rules! layer {
         }
     };
 }
+pub(super) use spatial_dropout;
 
-layer!(SpatialDropout1d, "SpatialDropout1D", "spatial_dropout1d", 2);
-layer!(SpatialDropout2d, "SpatialDropout2D", "spatial_dropout2d", 3);
-
-/// [`SpatialDropout2d`] or [`SpatialDropout1d`], ready to run.
+/// [`SpatialDropout2d`](super::SpatialDropout2d) or [`SpatialDropout1d`](super::SpatialDropout1d), ready to run.
 pub struct SpatialDropoutStep {
     isa: Isa,
     rate: f32,
@@ -84,6 +64,10 @@ pub struct SpatialDropoutStep {
 }
 
 impl SpatialDropoutStep {
+    pub(super) fn new(isa: Isa, rate: f32, [batch, pixels, channels]: [usize; 3]) -> SpatialDropoutStep {
+        SpatialDropoutStep { isa, rate, batch, pixels, channels }
+    }
+
     /// Multiplies by a factor for each channel of each sample.
     fn apply(&self, mut random: Random, x: &[f32], y: &mut [f32], scratch: &mut [f32]) -> Result<(), Error> {
         let SpatialDropoutStep { isa, rate, pixels, channels, .. } = *self;

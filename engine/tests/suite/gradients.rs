@@ -7,9 +7,9 @@ use bantam::{
 };
 
 /// A function of some arrays, in `f64`.
-type Function<'f> = &'f dyn Fn(&[Vec<f64>]) -> Vec<f64>;
+pub type Function<'f> = &'f dyn Fn(&[Vec<f64>]) -> Vec<f64>;
 /// The same function on a tape.
-type Recording<'f> = &'f dyn Fn(&mut Tape<'_>, &[Var]) -> Result<Var, Error>;
+pub type Recording<'f> = &'f dyn Fn(&mut Tape<'_>, &[Var]) -> Result<Var, Error>;
 
 /// Numbers whose differences from each other and from zero are large against the step of a central
 /// difference, so that no maximum or ReLU changes sides.
@@ -25,7 +25,7 @@ fn numbers(n: usize, seed: u64) -> Vec<f32> {
 
 /// Records `recording` on parameters of `shapes`, weighs its results and sums them up, and holds
 /// each parameter's gradient against the central differences of `function`.
-fn check(name: &str, shapes: &[&[usize]], function: Function<'_>, recording: Recording<'_>) {
+pub fn check(name: &str, shapes: &[&[usize]], function: Function<'_>, recording: Recording<'_>) {
     let shapes: Vec<Shape> = shapes.iter().map(|dims| Shape::new(dims).unwrap()).collect();
     let data: Vec<Vec<f32>> =
         shapes.iter().enumerate().map(|(i, shape)| numbers(shape.elements(), i as u64 + 1)).collect();

@@ -2,10 +2,10 @@
 
 use bantam::{
     Attributes, AttributesMut, AveragePool2d, Backward, BatchNormalization, Conv2d, DepthwiseConv2d,
-    Differentiable, Error, Forward, GlobalAveragePool2d, GlobalMaxPool2d, GraphBuilder, HardSigmoid,
-    HardSwish, Isa, Layer, LeakyRelu, Model, Multiply, Options, Padding, Plan, Relu, Relu6, SeparableConv2d,
-    Sequential, Session, Shape, Sigmoid, Signature, Silu, Site, Step, Tanh, Tape, TrainingStep, Value,
-    one_input,
+    Differentiable, Error, Forward, GeneralRelu, GlobalAveragePool2d, GlobalMaxPool2d, GraphBuilder,
+    HardSigmoid, HardSwish, Isa, Layer, LeakyRelu, Model, Multiply, Options, Padding, Plan, Prelu, Relu,
+    Relu6, SeparableConv2d, Sequential, Session, Shape, Sigmoid, Signature, Silu, Site, Step, Tanh, Tape,
+    TrainingStep, Value, one_input,
 };
 
 #[test]
@@ -17,6 +17,11 @@ fn layers_are_called_as_in_keras() {
     let [_, _] = [y.global_average_pool2d(), y.global_max_pool2d()];
     let y = net.add(&[y, y]);
     let y = net.concatenate(&[y, net.multiply(y, y)]);
+    let y = y.rescaling(0.5, 0.0).normalization().layer_normalization().group_normalization(2);
+    let y = y.elu(1.0).prelu(Prelu::new()).spatial_dropout2d(0.1).gaussian_noise(0.1).gaussian_dropout(0.1);
+    let y = y.alpha_dropout(0.1).activity_regularization(0.1, 0.1);
+    let y = net.maximum(&[y, net.minimum(&[y, net.average(&[y, net.subtract(y, y)])])]);
+    let _ = net.input([3, 4]).spatial_dropout1d(0.1);
     let model = net.build(&[y.flatten().dense(2).softmax(), x.conv2d(1, 1)], 1).unwrap();
     let names = include_str!("../golden/keras_names.txt");
     let keras: Vec<(&str, &str)> = names.lines().filter_map(|line| line.split_once(' ')).collect();
@@ -32,9 +37,17 @@ fn layers_are_called_as_in_keras() {
 #[test]
 fn activations_are_called_as_functions() {
     let net = Sequential::new([2]).relu6().sigmoid().tanh().silu().hard_swish().hard_sigmoid();
+    let more = net.clone().gelu().tanh_gelu().selu().softplus().softsign().exponential().mish();
+    let more = more.hard_sigmoid_keras2().relu_with(GeneralRelu::new()).softmax_along(1).build(1).unwrap();
+    let names = |model: &Model<'_>| -> Vec<String> {
+        model.nodes().iter().map(|node| node.name().to_string()).collect()
+    };
+    let functions = ["gelu", "tanh_gelu", "selu", "softplus", "softsign", "exponential", "mish"];
+    assert_eq!(names(&more)[6..13], functions);
+    // As Keras calls its classes.
+    assert_eq!(names(&more)[13..], ["hard_sigmoid_keras2", "re_lu", "softmax"]);
     let model = net.build(1).unwrap();
-    let names: Vec<&str> = model.nodes().iter().map(|node| node.name()).collect();
-    assert_eq!(names, ["re_lu6", "sigmoid", "tanh", "silu", "hard_swish", "hard_sigmoid"]);
+    assert_eq!(names(&model), ["re_lu6", "sigmoid", "tanh", "silu", "hard_swish", "hard_sigmoid"]);
     let [a, b, c, d, e, f] = model.nodes() else { panic!() };
     assert!(a.layer::<Relu6>().is_some() && b.layer::<Sigmoid>().is_some() && c.layer::<Tanh>().is_some());
     assert!(d.layer::<Silu>().is_some() && e.layer::<HardSwish>().is_some());

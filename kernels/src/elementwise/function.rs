@@ -231,7 +231,7 @@ fn exp_of_cubic<S: Simd>(simd: S, x: S::Vector) -> S::Vector {
 }
 
 /// `2 √(2 / π)`
-const TWICE_ROOT: f32 = 1.595_769_1;
+const TWICE_ROOT: f32 = 1.595_769;
 const CUBIC: f32 = 0.044_715;
 
 /// `e (e + 2)`, of which the tangent that Mish takes is `n / (n + 2)`.

@@ -77,7 +77,7 @@ pub fn forward<'a>(
 }
 
 /// `1 / sqrt(variance + epsilon)` of each image and group.
-pub fn inverse<'a>(shape: [usize; 3], epsilon: f32, x: &'a [f32]) -> impl Iterator<Item = Expected> {
+pub fn inverse(shape: [usize; 3], epsilon: f32, x: &[f32]) -> impl Iterator<Item = Expected> {
     let [pixels, channels, groups] = shape;
     (0..x.len() / (pixels * channels) * groups).map(move |at| {
         let first = at / groups * pixels * channels + at % groups * (channels / groups);
