@@ -30,7 +30,7 @@ impl Map for Elu {
 
     fn function(&self) -> Result<Self::Function, Error> {
         not_negative("alpha", self.alpha)?;
-        Ok(elementwise::Elu { scale: 1.0, alpha: self.alpha })
+        Ok(elementwise::Elu { scale: 1.0, alpha: self.alpha, at_zero: self.alpha })
     }
 
     fn read(attributes: &mut Attributes<'_>) -> Elu {

@@ -19,6 +19,7 @@ impl Map for Selu {
 
     fn function(&self) -> Result<Self::Function, Error> {
         let (scale, alpha) = (Selu::SCALE as f32, (Selu::SCALE * Selu::ALPHA) as f32);
-        Ok(elementwise::Elu { scale, alpha })
+        // As in TensorFlow.
+        Ok(elementwise::Elu { scale, alpha, at_zero: scale })
     }
 }

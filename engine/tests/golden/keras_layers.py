@@ -33,8 +33,8 @@ Tensors = dict[str, np.ndarray]
 
 MAP = (2, 7, 6, 4)
 ROW = (2, 3, 4, 5)
-# Both sides of each corner, where nothing is left of it, and past where exponentials leave f32.
-CORNERS = [sign * x for x in (0.001, 0.5, 1.0, 2.999, 3.001, 5.999, 6.001, 20.0, 100.0) for sign in (1.0, -1.0)]
+# Zero, both sides of each corner, where nothing is left of it, and past where exponentials leave f32.
+CORNERS = [0.0] + [sign * x for x in (0.001, 0.5, 1.0, 2.999, 3.001, 5.999, 6.001, 20.0, 100.0) for sign in (1.0, -1.0)]
 
 
 class Case(NamedTuple):

@@ -3,9 +3,9 @@
 
 use crate::common::numbers;
 use bantam::{
-    ActivityRegularization, AlphaDropout, Dataset, Differentiable, Event, GaussianDropout, GaussianNoise,
-    GraphBuilder, Isa, Loss, Mode, Model, Options, Samples, Sequential, Session, Sgd, Shape,
-    SpatialDropout1d, SpatialDropout2d, Tape, Tensor, Trainer,
+    Activation, ActivityRegularization, AlphaDropout, Dataset, Differentiable, Event, GaussianDropout,
+    GaussianNoise, GraphBuilder, Isa, Loss, Mode, Model, Options, Samples, Sequential, Session, Sgd, Shape,
+    Site, SpatialDropout1d, SpatialDropout2d, Tape, Tensor, Threads, Trainer, TrainingStep,
 };
 use std::ops::ControlFlow;
 
@@ -188,6 +188,19 @@ fn activity_adds_to_the_loss_as_in_keras() {
     }
     let mut session = Session::new(&model, Options::new(3)).unwrap();
     assert_eq!(session.run(&x).unwrap(), x);
+    let inputs = [Shape::new(&[3, 4]).unwrap()];
+    let site = Site {
+        isa: Isa::detect(),
+        threads: Threads::ONE,
+        direct_only: false,
+        model_weights: 0,
+        learns: true,
+        activation: Activation::None,
+        inputs: &inputs,
+        weights: &[],
+    };
+    let step = ActivityRegularization::new(0.1, 0.01).lower_for_training(&site).unwrap();
+    assert!((step.penalty(&[&x]) - 1.686_666_7).abs() < 1e-6);
 }
 
 /// A batch in shards moves weights as the same batch in one does, up to rounding: each shard has its share of the penalty.

@@ -93,6 +93,8 @@ pub struct Elu {
     pub scale: f32,
     /// Not negative: the sign of an output is then that of its input, which the gradient relies on.
     pub alpha: f32,
+    /// The gradient at zero, where the slope changes.
+    pub at_zero: f32,
 }
 
 /// `x Φ(x)` with the normal distribution `Φ(x) = (1 + erf(x / √2)) / 2` (Hendrycks and Gimpel, "Gaussian Error Linear
@@ -398,9 +400,10 @@ impl sealed::Vectors for Elu {
     /// `(y + alpha) d` below 0: the slope there is `alpha exp(x)`.
     #[inline(always)]
     fn grad<S: Simd>(self, simd: S, y: S::Vector, d: S::Vector) -> S::Vector {
+        let zero = simd.splat(0.0);
         let slope = simd.add(y, simd.splat(self.alpha));
-        let positive = simd.not_le(y, simd.splat(0.0));
-        product(simd, d, simd.select(positive, simd.splat(self.scale), slope))
+        let slope = simd.select(simd.eq(y, zero), simd.splat(self.at_zero), slope);
+        product(simd, d, simd.select(simd.not_le(y, zero), simd.splat(self.scale), slope))
     }
 }
 

@@ -221,8 +221,11 @@ pub fn elu(how: Elu, x: f32) -> Expected {
     }
 }
 
-/// `scale d`, or `(y + alpha) d` if `y` is not positive.
+/// `scale d`, or `(y + alpha) d` if `y` is negative.
 pub fn elu_grad(how: Elu, y: f32, d: f32) -> Expected {
+    if y == 0.0 {
+        return product(d.into(), rounded(how.at_zero.into(), 0));
+    }
     let fall = rounded(f64::from(y) + f64::from(how.alpha), 1);
     product(d.into(), if y <= 0.0 { fall } else { rounded(how.scale.into(), 0) })
 }

@@ -181,9 +181,8 @@ fn for_each_function(check: &impl Check) {
         let grad = |x, d| reference::general_relu_grad(how, x, d);
         check.check(how, |x| reference::general_relu(how, x), grad);
     }
-    for how in
-        [Elu { scale: 1.0, alpha: 1.0 }, Elu { scale: 1.05, alpha: 1.76 }, Elu { scale: 1.0, alpha: 0.0 }]
-    {
+    for [scale, alpha, at_zero] in [[1.0, 1.0, 1.0], [1.05, 1.76, 1.05], [1.0, 0.5, 0.5], [1.0, 0.0, 0.0]] {
+        let how = Elu { scale, alpha, at_zero };
         check.check(how, |x| reference::elu(how, x), |y, d| reference::elu_grad(how, y, d));
     }
     check.check(Gelu, reference::gelu, reference::gelu_grad);
