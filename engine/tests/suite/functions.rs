@@ -4,8 +4,9 @@
 use crate::gradients::{Recording, check};
 use bantam::{
     Average, AxisSoftmax, Elu, Error, Exponential, Gelu, GeneralRelu, GraphBuilder, GroupNormalization,
-    HardSigmoidKeras2, Isa, LayerNormalization, Maximum, Minimum, Mish, Model, Options, Prelu, Rescaling,
-    Selu, Sequential, Session, Softplus, Softsign, Subtract, TanhGelu, Tape, Value, Var,
+    HardSigmoidKeras2, Isa, LayerNormalization, Loss, Maximum, Minimum, Mish, Mode, Model, Options, Prelu,
+    Rescaling, Selu, Sequential, Session, Sgd, Shape, Softplus, Softsign, Subtract, TanhGelu, Tape, Trainer,
+    TrainingSession, Value, Var,
 };
 
 /// From -8 to 8, beyond all corners.
@@ -254,12 +255,53 @@ fn what_is_overwritten_is_the_same() {
     let input: Vec<f32> = crate::common::numbers(2 * 72);
     for isa in Isa::available() {
         let mut tape = Tape::new(isa);
-        let x = tape.input(bantam::Shape::new(&[2, 4, 3, 6]).unwrap(), &input).unwrap();
-        let y = model.record(&mut tape, x, bantam::Mode::Inference, &mut Vec::new()).unwrap();
+        let x = tape.input(Shape::new(&[2, 4, 3, 6]).unwrap(), &input).unwrap();
+        let y = model.record(&mut tape, x, Mode::Inference, &mut Vec::new()).unwrap();
         let mut session = Session::new(&model, Options::new(2).isa(isa)).unwrap();
         let difference = |(a, b): (&f32, &f32)| (a - b).abs();
         let outputs = session.run(&input).unwrap().iter().zip(tape.value(y).unwrap());
         let worst = outputs.map(difference).fold(0.0, f32::max);
         assert!(worst < 1e-5, "{isa}: {worst}");
+    }
+}
+
+/// A plan keeps what a layer's backward pass reads, and nothing else; a tape keeps all.
+#[test]
+fn a_training_session_learns_as_a_tape_does() {
+    const RATE: f32 = 0.01;
+    let net = GraphBuilder::new();
+    let x = net.input([4, 3, 6]);
+    let [a, b] = [x.rescaling(0.5, 0.1).conv2d(6, 1), x.conv2d(6, 1).elu(0.5)];
+    let y = net.subtract(a.normalization(), b).prelu(Prelu::new().shared_axes([1, 3])).group_normalization(3);
+    let y = net.average(&[y.gelu().softplus(), x.conv2d(6, 1).mish()]).layer_normalization();
+    let y = net.minimum(&[net.maximum(&[y, x.conv2d(6, 1).tanh_gelu()]), x.conv2d(6, 1).exponential()]);
+    let y = y.relu_with(GeneralRelu::new().negative_slope(0.1).threshold(0.2)).conv2d(6, 1).selu();
+    let y = y.softmax_along(1).conv2d(6, 1).softsign().activity_regularization(0.01, 0.02);
+    let model = net.build(&[y.flatten().dense(2)], 3).unwrap();
+    let (input, targets) = (crate::common::numbers(2 * 72), [0.5, -1.0, 2.0, 0.0]);
+    for isa in Isa::available() {
+        let mut tape = Tape::new(isa);
+        let x = tape.input(Shape::new(&[2, 4, 3, 6]).unwrap(), &input).unwrap();
+        let mut parameters = Vec::new();
+        let y = model.record(&mut tape, x, Mode::Training { seed: 1 }, &mut parameters).unwrap();
+        let t = tape.input(Shape::new(&[2, 2]).unwrap(), &targets).unwrap();
+        let loss = tape.mean_squared_error(y, t).unwrap();
+        let gradients = tape.backward(loss).unwrap();
+        let sgd = Sgd { rate: RATE, ..Sgd::default() };
+        let trainer = Trainer::new(sgd, Loss::MeanSquaredError).batch_size(2).isa(isa);
+        let mut session = TrainingSession::new(&trainer, &model).unwrap();
+        session.step(&input, &targets).unwrap();
+        let learnt = session.to_model();
+        for (i, &parameter) in parameters.iter().enumerate() {
+            let (old, new) = (model.parameters()[i].values(), learnt.parameters()[i].values());
+            let name = model.parameters()[i].name();
+            let Ok(gradient) = gradients.get(parameter) else {
+                assert_eq!(old, new, "{isa} {name}");
+                continue;
+            };
+            for ((old, new), g) in old.iter().zip(new).zip(gradient) {
+                assert!((old - RATE * g - new).abs() < 1e-6, "{isa} {name}: {old} {g} {new}");
+            }
+        }
     }
 }
