@@ -14,7 +14,12 @@ use core::ops::Range;
 /// assert_eq!(reduce::sum(Isa::detect(), &[1.0, 2.0, 3.0]), 6.0);
 /// ```
 pub fn sum(isa: Isa, x: &[f32]) -> f32 {
-    isa.run(Sum { x })
+    isa.run(Sum::<false> { x })
+}
+
+/// The sum of all elements' squares; those of elements no larger than 2⁻⁶³ are zero.
+pub fn sum_squares(isa: Isa, x: &[f32]) -> f32 {
+    isa.run(Sum::<true> { x })
 }
 
 /// `l1 Σ|x| + l2 Σx²`: what regularisation adds to a loss.
@@ -64,11 +69,27 @@ pub fn sum_rows(isa: Isa, rows: usize, columns: usize, x: &[f32], y: &mut [f32])
     Ok(())
 }
 
-struct Sum<'a> {
+struct Sum<'a, const SQUARES: bool> {
     x: &'a [f32],
 }
 
-impl Operation for Sum<'_> {
+impl<const SQUARES: bool> Sum<'_, SQUARES> {
+    #[inline(always)]
+    fn add<S: Simd>(simd: S, sum: S::Vector, x: S::Vector) -> S::Vector {
+        if SQUARES {
+            // No square is a subnormal number, which many CPUs are slow with.
+            let x = simd.flush(x, simd.splat(LEAST_ROOT));
+            simd.add(sum, simd.mul(x, x))
+        } else {
+            simd.add(sum, x)
+        }
+    }
+}
+
+/// 2⁻⁶³, whose square is a normal number.
+const LEAST_ROOT: f32 = 1.0 / (1u64 << 63) as f32;
+
+impl<const SQUARES: bool> Operation for Sum<'_, SQUARES> {
     type Output = f32;
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> f32 {
@@ -80,12 +101,14 @@ impl Operation for Sum<'_> {
             for group in &mut groups {
                 for (v, sum) in sums.iter_mut().enumerate() {
                     // SAFETY: a group has four vectors.
-                    *sum = simd.add(*sum, unsafe { simd.load(group.as_ptr().add(v * S::LANES)) });
+                    let x = unsafe { simd.load(group.as_ptr().add(v * S::LANES)) };
+                    *sum = Self::add(simd, *sum, x);
                 }
             }
             for (rest, sum) in groups.remainder().chunks(S::LANES).zip(&mut sums) {
                 // SAFETY: a chunk has at most as many elements as there are lanes.
-                *sum = simd.add(*sum, unsafe { simd.load_n(rest.as_ptr(), rest.len()) });
+                let x = unsafe { simd.load_n(rest.as_ptr(), rest.len()) };
+                *sum = Self::add(simd, *sum, x);
             }
             let [a, b, c, d] = sums;
             total.add(simd, [simd.add(simd.add(a, b), simd.add(c, d))]);

@@ -210,15 +210,15 @@ pub fn map_grad<F: Function>(isa: Isa, function: F, at: &[f32], d: &mut [f32]) -
 }
 
 /// What a pass makes of one vector of each of `N` operands.
-trait Combine<const N: usize>: Copy {
+pub(crate) trait Combine<const N: usize>: Copy {
     fn apply<S: Simd>(self, simd: S, operands: [S::Vector; N]) -> S::Vector;
 }
 
 /// One pass over `y`. The operands are as long; `None` is what `y` held before.
-struct Pass<'a, C, const N: usize> {
-    combine: C,
-    operands: [Option<&'a [f32]>; N],
-    y: &'a mut [f32],
+pub(crate) struct Pass<'a, C, const N: usize> {
+    pub combine: C,
+    pub operands: [Option<&'a [f32]>; N],
+    pub y: &'a mut [f32],
 }
 
 impl<C: Combine<N>, const N: usize> Operation for Pass<'_, C, N> {

@@ -1,12 +1,20 @@
 //! Pairwise sums.
 
-use super::{Expected, Sum, gamma, pairwise};
+use super::{Expected, LEAST, Sum, gamma, pairwise};
 
 /// The sum of all elements.
 pub fn sum(x: &[f32]) -> Expected {
     let mut sum = Sum::default();
     x.iter().for_each(|&x| sum.add(x, 1.0));
     sum.pairwise()
+}
+
+/// The sum of all squares.
+pub fn sum_squares(x: &[f32]) -> Expected {
+    let mut sum = Sum::default();
+    x.iter().for_each(|&x| sum.add(x, x));
+    let Expected { value, error } = sum.pairwise();
+    Expected { value, error: error + x.len() as f64 * LEAST }
 }
 
 /// The sum of each column of `x`, `[rows, columns]`.

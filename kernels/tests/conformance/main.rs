@@ -73,9 +73,12 @@ conformance! {
     matmul { matmul }
     max_pool2d { argmax_len, forward, forward_argmax, grad_input }
     normalization { forward, forward_in_place, normalize, grad_input }
-    optimizer { sgd, sgd_momentum, rmsprop, adam }
+    optimizer {
+        sgd, sgd_momentum, rmsprop, rmsprop_momentum, rmsprop_centered, rmsprop_centered_momentum,
+        adagrad, adam, amsgrad, adamax, nadam, lion, ema, clip, scale, decay,
+    }
     peak { multiply_adds }
-    reduce { sum, sum_rows, penalty }
+    reduce { sum, sum_squares, sum_rows, penalty }
     softmax { forward, grad, forward_along, grad_along }
 }
 

@@ -25,6 +25,22 @@ pub fn penalty(isa: Isa) {
     assert!(reduce::penalty(isa, [1.0, 0.0], &[1.0, f32::NAN, 1.0]).is_nan());
 }
 
+pub fn sum_squares(isa: Isa) {
+    for len in LENGTHS.into_iter().chain([4095, 4096, 4097, 100_003]) {
+        for numbers in Numbers::ALL {
+            let x = numbers.take(1, len);
+            let got = reduce::sum_squares(isa, &x);
+            numbers.compare(
+                &format!("{isa} {len}"),
+                &[got],
+                [reference::reduce::sum_squares(&x)].into_iter(),
+            );
+        }
+    }
+    assert!(reduce::sum_squares(isa, &[1.0, f32::NAN, 1.0]).is_nan());
+    assert_eq!(reduce::sum_squares(isa, &[1e-30; 50]), 0.0);
+}
+
 pub fn sum_rows(isa: Isa) {
     let listed = [(0, 5), (1, 1), (5, 0), (3, 7), (257, 8), (256, 33), (1030, 10), (5000, 1)];
     shapes(listed, (0..600usize, 0..70usize), |(rows, columns)| {

@@ -388,6 +388,34 @@ fn updates(isa: Isa) {
     refuses(short, 3, |w| adam(w, 3, 3));
     refuses(length("mean", 4, 3), 4, |w| adam(w, 3, 4));
     refuses(length("mean square", 4, 3), 4, |w| adam(w, 4, 3));
+    // What each rule remembers, by what it is called.
+    let [a, b, c] = [&mut [0.0; 4], &mut [0.0; 4], &mut [0.0; 4]];
+    let three = &mut [0.0; 3];
+    refuses(short, 3, |w| optimizer::adagrad(isa, 0.1, 1e-7, w, three, g));
+    refuses(length("sum of squares", 4, 3), 4, |w| optimizer::adagrad(isa, 0.1, 1e-7, w, three, g));
+    refuses(length("velocity", 4, 3), 4, |w| {
+        optimizer::rmsprop_momentum(isa, 0.1, 0.9, 0.9, 1e-7, w, a, three, g)
+    });
+    refuses(length("mean", 4, 3), 4, |w| optimizer::rmsprop_centered(isa, 0.1, 0.9, 1e-7, w, a, three, g));
+    refuses(length("velocity", 4, 3), 4, |w| {
+        optimizer::rmsprop_centered_momentum(isa, 0.1, 0.9, 0.9, 1e-7, w, a, b, three, g)
+    });
+    refuses(length("largest mean square", 4, 3), 4, |w| {
+        optimizer::amsgrad(isa, 0.1, 0.9, 0.999, 1e-7, w, a, b, three, g)
+    });
+    refuses(length("norm", 4, 3), 4, |w| optimizer::adamax(isa, 0.1, 0.9, 0.999, 1e-7, w, a, three, g));
+    refuses(length("mean square", 4, 3), 4, |w| {
+        optimizer::nadam(isa, [0.1; 2], 0.9, 0.999, 1e-7, w, a, three, g)
+    });
+    refuses(length("mean", 4, 3), 4, |w| optimizer::lion(isa, 0.1, 0.9, 0.99, w, three, g));
+    let two = &g[..2];
+    refuses(length("gradients", 4, 2), 4, |w| optimizer::lion(isa, 0.1, 0.9, 0.99, w, a, two));
+    refuses(length("gradients", 4, 2), 4, |w| {
+        optimizer::amsgrad(isa, 0.1, 0.9, 0.999, 1e-7, w, a, b, c, two)
+    });
+    refuses(length("weights", 4, 2), 4, |average| optimizer::ema(isa, 0.9, average, two));
+    refuses(length("gradients", 4, 2), 4, |y| optimizer::clip(isa, 0.9, two, y));
+    refuses(length("gradients", 4, 2), 4, |y| optimizer::scale(isa, 0.9, two, y));
 }
 
 #[test]
