@@ -212,6 +212,11 @@ pub enum Error {
         /// What was wrong: expected and found.
         problem: ModelFileProblem,
     },
+    /// A training cannot go on, or be kept.
+    Checkpoint {
+        /// Why: expected and found.
+        problem: String,
+    },
     /// A sample of a data set cannot be read.
     Sample {
         /// Its index.
@@ -404,6 +409,7 @@ impl fmt::Display for Error {
             }
             Error::OtherModel => f.write_str("slots in flash: expected weights of this model, got another's"),
             Error::ModelFile { problem } => write!(f, "model file: {problem}"),
+            Error::Checkpoint { problem } => write!(f, "checkpoint: {problem}"),
             Error::Sample { index, problem } => write!(f, "sample {index}: {problem}"),
             #[cfg(feature = "std")]
             Error::File { path, problem } => write!(f, "{path}: {problem}"),

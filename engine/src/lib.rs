@@ -56,14 +56,18 @@ pub use layers::{
 pub use loss::Loss;
 pub use memory::buffer::Buffer;
 pub use metrics::{Evaluation, argmax};
-pub use optimizer::{Adam, Optimizer, OptimizerStep, RmsProp, Sgd};
+pub use optimizer::schedule::{
+    CosineDecay, CosineDecayRestarts, ExponentialDecay, InverseTimeDecay, OneCycle, PiecewiseConstantDecay,
+    PolynomialDecay, Schedule,
+};
+pub use optimizer::{Adagrad, Adam, AdamW, Adamax, Lion, Nadam, Optimizer, OptimizerStep, RmsProp, Sgd};
 pub use parallel::Threads;
 pub use plan::{Options, Plan, PlannedStep, TrainedStep, TrainingPlan, Way};
 pub use run::{Session, Slots, TrainingSession};
 pub use shape::Shape;
 pub use tape::{Gradients, Mode, Tape, Var};
 pub use tensor::Tensor;
-pub use train::{Dataset, Epoch, Event, History, Samples, Trainer};
+pub use train::{Dataset, Epoch, Event, History, Monitor, ReduceLrOnPlateau, Samples, Trainer};
 
 /// The README's program, as a test.
 #[cfg(doctest)]

@@ -5,6 +5,7 @@ use crate::checksum::Checksum;
 use crate::error::{Error, ModelFileProblem};
 use crate::layers::{LayerType, MAX_INPUTS, Role, Signature, WeightSpec};
 use crate::memory::heap::{self, Claims};
+use crate::optimizer::Names;
 use crate::shape::Shape;
 use crate::tensor::check_len;
 use alloc::borrow::Cow;
@@ -484,7 +485,11 @@ impl<'m> Model<'m> {
 
     /// Of all weights.
     pub(crate) fn checksum(&self) -> u64 {
-        let add = |sum: Checksum, parameter: &Parameter<'_>| sum.add(bytemuck::cast_slice(&parameter.values));
+        let add = |sum: Checksum, parameter: &Parameter<'_>| {
+            let dims = parameter.shape.dims().iter();
+            let shape = dims.fold(sum, |sum, &dim| sum.add(&(dim as u64).to_le_bytes()));
+            shape.add(bytemuck::cast_slice(&parameter.values))
+        };
         self.parameters.iter().fold(Checksum::NONE, add).value()
     }
 
@@ -503,6 +508,13 @@ impl<'m> Model<'m> {
         self.nodes.iter().find(|node| node.parameters.contains(&parameter))
     }
 
+    /// What a parameter [is called](Names), and its elements, to be changed.
+    pub(crate) fn named_mut(&mut self, parameter: usize) -> ([&str; 2], &mut [f32]) {
+        let owner = self.nodes.iter().find(|node| node.parameters.contains(&parameter));
+        let Parameter { name, values, .. } = &mut self.parameters[parameter];
+        ([owner.map_or("", |node| node.name()), name], values.to_mut())
+    }
+
     /// The weights as slices, `count` of them.
     pub(crate) fn slices(&self, parameters: Range<usize>) -> ([&[f32]; crate::layers::MAX_WEIGHTS], usize) {
         let mut slices = [&[][..]; crate::layers::MAX_WEIGHTS];
@@ -511,6 +523,14 @@ impl<'m> Model<'m> {
             *slice = &parameter.values;
         }
         (slices, count)
+    }
+}
+
+/// By the first node that has a parameter.
+impl Names for Model<'_> {
+    fn of(&self, parameter: usize) -> Option<[&str; 2]> {
+        let name = self.parameters.get(parameter)?.name();
+        Some([self.owner(parameter)?.name(), name])
     }
 }
 

@@ -105,14 +105,19 @@ impl<'m> Model<'m> {
             let shape = self.parameters()[index].shape();
             check_len("gradient of a parameter", gradients.get(parameters[index])?, shape)?;
         }
+        optimizer.rule().check_names(self)?;
+        let mut step = optimizer.begin_step()?;
+        for index in learnt() {
+            step.observe(isa, gradients.get(parameters[index])?)?;
+        }
         for index in (0..count).filter(|&index| roles[index] == Role::Moving) {
             let Ok(gradient) = gradients.get(parameters[index]) else { continue };
             check_len("gradient of a parameter", gradient, self.parameters()[index].shape())?;
             self.values_mut(index).iter_mut().zip(gradient).for_each(|(value, down)| *value -= down);
         }
-        let mut step = optimizer.begin_step()?;
         learnt().try_for_each(|index| {
-            step.update(isa, index, self.values_mut(index), gradients.get(parameters[index])?)
+            let (names, weights) = self.named_mut(index);
+            step.update_named(isa, index, &names, weights, gradients.get(parameters[index])?)
         })
     }
 }

@@ -3,6 +3,7 @@
 mod bad_graphs;
 mod batch_normalization;
 mod budget;
+mod checkpoints;
 mod common;
 mod direct_only;
 mod error;
@@ -19,6 +20,7 @@ mod memory;
 mod metadata;
 mod model_file;
 mod noise;
+mod optimizers;
 mod plan;
 mod pytorch;
 mod slots;

@@ -1,8 +1,9 @@
 //! Training in an arena that was planned: it learns what a tape learns, in the bytes that were told.
 
 use bantam::{
-    Adam, AveragePool2d, Buffer, Conv2d, Error, GraphBuilder, Isa, Loss, MaxPool2d, Mode, Model, Optimizer,
-    Options, RmsProp, SeparableConv2d, Sequential, Sgd, Tape, Trainer, TrainingPlan, TrainingSession,
+    Adagrad, Adam, AveragePool2d, Buffer, Conv2d, Error, ExponentialDecay, GraphBuilder, Isa, Lion, Loss,
+    MaxPool2d, Mode, Model, Nadam, Optimizer, Options, RmsProp, SeparableConv2d, Sequential, Sgd, Tape,
+    Trainer, TrainingPlan, TrainingSession,
 };
 
 fn numbers(n: usize) -> Vec<f32> {
@@ -74,13 +75,24 @@ fn branches() -> Model<'static> {
     net.build(&[y.flatten().dense(6).tanh().dense(4)], 5).unwrap()
 }
 
-fn optimizers() -> [Optimizer; 4] {
+fn optimizers() -> Vec<Optimizer> {
     let momentum = Sgd { rate: 0.02, momentum: 0.9, nesterov: true };
-    [
-        Sgd { rate: 0.05, ..Sgd::default() }.into(),
+    let rmsprop = RmsProp { momentum: 0.5, centered: true, ..RmsProp::default() };
+    let sgd = || Optimizer::from(Sgd { rate: 0.05, ..Sgd::default() });
+    let schedule = ExponentialDecay { initial_rate: 0.1, decay_steps: 2, decay_rate: 0.5, staircase: false };
+    vec![
+        sgd(),
         momentum.into(),
         RmsProp::default().into(),
         Adam::default().into(),
+        rmsprop.into(),
+        Adagrad::default().into(),
+        Optimizer::from(Nadam::default()).clip_norm(0.1),
+        Optimizer::from(Lion::default()).clip_value(0.01).ema(0.5, Some(2)),
+        Optimizer::from(Adam { amsgrad: true, ..Adam::default() })
+            .weight_decay(0.1, &["bias"])
+            .clip_global_norm(0.1),
+        sgd().ema(0.9, None).clip_norm(0.05).weight_decay(0.1, &["kernel"]).schedule(schedule),
     ]
 }
 
@@ -123,7 +135,7 @@ fn it_learns_what_a_tape_learns_to_the_bit() {
     for (i, model) in nets().iter().enumerate() {
         let (inputs, labels) = batch(model);
         for isa in Isa::available() {
-            for (threads, optimizer) in [1, 2, 1, 1].into_iter().zip(optimizers()) {
+            for (threads, optimizer) in [1, 2].into_iter().cycle().zip(optimizers()) {
                 on_threads(threads, || {
                     let (want, want_loss) = on_a_tape(model, isa, optimizer.clone(), 3);
                     let mut session = TrainingSession::new(&trainer(isa, optimizer), model).unwrap();
@@ -163,7 +175,7 @@ fn the_arena_is_used_as_planned_and_no_further() {
     for model in nets() {
         let (inputs, labels) = batch(&model);
         for isa in Isa::available() {
-            for (threads, optimizer) in [1, 2, 1, 1].into_iter().zip(optimizers()) {
+            for (threads, optimizer) in [1, 2].into_iter().cycle().zip(optimizers()) {
                 on_threads(threads, || {
                     let trainer = trainer(isa, optimizer);
                     let plan = TrainingPlan::new(&trainer, &model).unwrap();

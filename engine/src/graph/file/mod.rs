@@ -201,16 +201,19 @@ impl Model<'static> {
     /// # Errors
     /// As [`from_bytes`](Model::from_bytes), and [`Error::File`] where the system refuses.
     pub fn load(path: impl AsRef<std::path::Path>) -> Result<Model<'static>, Error> {
-        let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(|problem| crate::atomic_file::file_error(path, &problem))?;
-        // A vector of bytes may lie anywhere, one of words where weights can be read.
-        let len = bytes.len().div_ceil(size_of::<u64>());
-        let mut words = heap::list(len)?;
-        words.resize(len, 0u64);
-        let aligned = &mut bytemuck::cast_slice_mut::<u64, u8>(&mut words)[..bytes.len()];
-        aligned.copy_from_slice(&bytes);
-        Ok(Model::from_bytes(aligned)?.into_owned())
+        let (words, len) = read_words(path)?;
+        Ok(Model::from_bytes(&bytemuck::cast_slice(&words)[..len])?.into_owned())
     }
+}
+
+/// The bytes of a file, so many, in words: a vector of bytes may lie anywhere, one of words where weights can be read.
+#[cfg(feature = "std")]
+pub(crate) fn read_words(path: impl AsRef<std::path::Path>) -> Result<(Vec<u64>, usize), Error> {
+    let path = path.as_ref();
+    let bytes = std::fs::read(path).map_err(|problem| crate::atomic_file::file_error(path, &problem))?;
+    let mut words = heap::filled(bytes.len().div_ceil(size_of::<u64>()), 0u64)?;
+    bytemuck::cast_slice_mut(&mut words)[..bytes.len()].copy_from_slice(&bytes);
+    Ok((words, bytes.len()))
 }
 
 /// The table and the weights of a file that is what it says.
@@ -252,8 +255,8 @@ fn open(
     }
 }
 
-/// The checksum's own place is left out.
-fn checksum(bytes: &[u8]) -> u64 {
+/// Of a file with a header of 64 bytes, in which the checksum's own place is left out.
+pub(crate) fn checksum(bytes: &[u8]) -> u64 {
     Checksum::NONE
         .add(&bytes[..CHECKSUM.start])
         .add(&bytes[CHECKSUM.end..HEADER])
