@@ -35,7 +35,16 @@ def number(x: float) -> np.float64:
 
 
 def numbers(arguments: dict[str, Any]) -> dict[str, Any]:
-    return {key: number(x) if isinstance(x, float) else x for key, x in arguments.items()}
+    def exactly(x: Any) -> Any:
+        if isinstance(x, list):
+            return [exactly(y) for y in x]
+        return number(x) if isinstance(x, float) else x
+
+    return {key: exactly(x) for key, x in arguments.items()}
+
+
+def shown(kind: str, arguments: dict[str, Any]) -> str:
+    return f"{kind}({', '.join(f'{key}={x!r}' for key, x in arguments.items())})"
 
 
 def cosine() -> Any:
@@ -75,21 +84,31 @@ OPTIMIZERS: dict[str, tuple[type, dict[str, Any]]] = {
     ),
 }
 
+FALL = {"initial_learning_rate": 0.1, "decay_steps": 30, "decay_rate": 0.8}
+LINE = {"initial_learning_rate": 0.1, "decay_steps": 150}
+WAVES = {"initial_learning_rate": 0.1, "first_decay_steps": 50}
+STAIRS = {"staircase": True}
+PIECES = {"boundaries": [40, 100, 101], "values": [0.5, 0.1, 0.02, 0.01]}
+WARM = {"initial_learning_rate": 0.001, "warmup_target": 0.1, "warmup_steps": 40}
 SCHEDULES: dict[str, tuple[type, dict[str, Any], int]] = {
-    "piecewise_constant": (schedules.PiecewiseConstantDecay, {"boundaries": [40, 100, 101], "values": [0.5, 0.1, 0.02, 0.01]}, 200),
-    "exponential": (schedules.ExponentialDecay, {"initial_learning_rate": 0.1, "decay_steps": 30, "decay_rate": 0.8}, 500),
-    "exponential_staircase": (schedules.ExponentialDecay, {"initial_learning_rate": 0.1, "decay_steps": 30, "decay_rate": 0.8, "staircase": True}, 500),
-    "inverse_time": (schedules.InverseTimeDecay, {"initial_learning_rate": 0.1, "decay_steps": 30, "decay_rate": 0.8}, 500),
-    "inverse_time_staircase": (schedules.InverseTimeDecay, {"initial_learning_rate": 0.1, "decay_steps": 30, "decay_rate": 0.8, "staircase": True}, 500),
-    "polynomial": (schedules.PolynomialDecay, {"initial_learning_rate": 0.1, "decay_steps": 150}, 300),
-    "polynomial_power": (schedules.PolynomialDecay, {"initial_learning_rate": 0.1, "decay_steps": 150, "end_learning_rate": 0.01, "power": 1.5}, 300),
-    "polynomial_cycle": (schedules.PolynomialDecay, {"initial_learning_rate": 0.1, "decay_steps": 70, "power": 2.0, "cycle": True}, 400),
-    "cosine": (schedules.CosineDecay, {"initial_learning_rate": 0.1, "decay_steps": 150, "alpha": 0.125}, 300),
-    "cosine_warmup": (schedules.CosineDecay, {"initial_learning_rate": 0.001, "decay_steps": 150, "warmup_target": 0.1, "warmup_steps": 40}, 300),
-    "cosine_restarts": (schedules.CosineDecayRestarts, {"initial_learning_rate": 0.1, "first_decay_steps": 50}, 800),
-    "cosine_restarts_even": (schedules.CosineDecayRestarts, {"initial_learning_rate": 0.1, "first_decay_steps": 50, "t_mul": 1.0, "m_mul": 0.75, "alpha": 0.125}, 400),
-    "cosine_restarts_slow": (schedules.CosineDecayRestarts, {"initial_learning_rate": 0.1, "first_decay_steps": 64, "t_mul": 1.5, "m_mul": 0.5}, 800),
-}  # fmt: skip
+    "piecewise_constant": (schedules.PiecewiseConstantDecay, PIECES, 200),
+    "exponential": (schedules.ExponentialDecay, FALL, 500),
+    "exponential_staircase": (schedules.ExponentialDecay, FALL | STAIRS, 500),
+    "inverse_time": (schedules.InverseTimeDecay, FALL, 500),
+    "inverse_time_staircase": (schedules.InverseTimeDecay, FALL | STAIRS, 500),
+    "polynomial": (schedules.PolynomialDecay, LINE, 300),
+    "polynomial_power": (schedules.PolynomialDecay, LINE | {"end_learning_rate": 0.01, "power": 1.5}, 300),
+    "polynomial_cycle": (schedules.PolynomialDecay, LINE | {"decay_steps": 70, "power": 2.0, "cycle": True}, 400),
+    "cosine": (schedules.CosineDecay, LINE | {"alpha": 0.125}, 300),
+    "cosine_warmup": (schedules.CosineDecay, LINE | WARM, 300),
+    "cosine_restarts": (schedules.CosineDecayRestarts, WAVES, 800),
+    "cosine_restarts_even": (schedules.CosineDecayRestarts, WAVES | {"t_mul": 1.0, "m_mul": 0.75, "alpha": 0.125}, 400),
+    "cosine_restarts_slow": (
+        schedules.CosineDecayRestarts,
+        WAVES | {"first_decay_steps": 64, "t_mul": 1.5, "m_mul": 0.5},
+        800,
+    ),
+}
 
 PLATEAUS: dict[str, dict[str, Any]] = {
     **{f"cooldown{c}": {"factor": 0.5, "patience": 2, "cooldown": c, "min_delta": 0.001} for c in range(4)},
@@ -102,13 +121,9 @@ PLATEAUS: dict[str, dict[str, Any]] = {
 def run(name: str, initial: dict[str, np.ndarray], gradients: np.ndarray) -> dict[str, np.ndarray]:
     kind, arguments = OPTIMIZERS[name]
     arguments = {k: x() if callable(x) else x for k, x in numbers(arguments).items()}
-    # The defaults are as exact in f32 as the library's.
-    defaults = {"learning_rate", "beta_1", "beta_2", "rho", "epsilon", "momentum", "initial_accumulator_value", "weight_decay"}
-    config = kind().get_config()
-    for key in defaults & config.keys() - arguments.keys():
-        if isinstance(config[key], float):
-            arguments[key] = number(config[key])
-    optimizer = kind(**arguments)
+    # The defaults too are made exact in f32.
+    defaults = {key: x for key, x in kind().get_config().items() if isinstance(x, float)}
+    optimizer = kind(**numbers(defaults) | arguments)
     variables = [keras.Variable(array, name=key) for key, array in initial.items()]
     if name.endswith("no_bias"):
         optimizer.exclude_from_weight_decay(var_names=["bias"])
@@ -154,12 +169,12 @@ def main() -> None:
     tensors = {"initial": flat, "gradients": gradients}
     metadata = {"keras": keras.__version__, "backend": f"{keras.config.backend()} {tf.__version__}"}
     for name, (kind, arguments) in OPTIMIZERS.items():
-        shown = {key: "cosine_warmup" if callable(x) else x for key, x in arguments.items()}
-        metadata[f"case.{name}"] = f"{kind.__name__}({', '.join(f'{k}={x!r}' for k, x in shown.items())})"
+        named = {key: "cosine_warmup" if callable(x) else x for key, x in arguments.items()}
+        metadata[f"case.{name}"] = shown(kind.__name__, named)
         tensors |= run(name, initial, gradients)
     for name, (kind, arguments, steps) in SCHEDULES.items():
-        metadata[f"case.schedule.{name}"] = f"{kind.__name__}({', '.join(f'{k}={x!r}' for k, x in arguments.items())})"
-        arguments = {k: [number(y) if isinstance(y, float) else y for y in x] if isinstance(x, list) else x for k, x in numbers(arguments).items()}
+        metadata[f"case.schedule.{name}"] = shown(kind.__name__, arguments)
+        arguments = numbers(arguments)
         if kind is schedules.PolynomialDecay:
             arguments.setdefault("end_learning_rate", number(0.0001))
         schedule = kind(**arguments)
@@ -167,7 +182,7 @@ def main() -> None:
     losses = [1.0, 0.9, 0.9, 0.9, 0.9, 0.89985, 0.85, 0.85, 0.86, 0.9, 0.9, 0.7, 0.7, 0.7, 0.7] + [0.7] * 15
     tensors["plateau"] = exact(np.array(losses))
     for name, arguments in PLATEAUS.items():
-        metadata[f"case.plateau.{name}"] = f"ReduceLROnPlateau({', '.join(f'{k}={x!r}' for k, x in arguments.items())})"
+        metadata[f"case.plateau.{name}"] = shown("ReduceLROnPlateau", arguments)
         tensors[f"plateau.{name}"] = plateau(tensors["plateau"], arguments)
     tensors = {name: tensor.astype(np.float32) for name, tensor in tensors.items()}
     file = pathlib.Path(__file__).with_suffix(".safetensors")
