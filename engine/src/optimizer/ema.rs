@@ -6,8 +6,8 @@ use bantam_kernels::{Isa, optimizer};
 
 impl Optimizer {
     /// With an exponential moving average of the weights, of which a step keeps the share `momentum`: a net with it is
-    /// often better than one with the last weights. [`Trainer::fit`](crate::Trainer::fit) leaves the average in the model,
-    /// and goes on from the weights themselves; elsewhere [`swap_ema`](Optimizer::swap_ema) exchanges the two. With
+    /// often better than one with the last weights. [`Trainer::fit`](crate::Trainer::fit) leaves the average in the model
+    /// and goes on from the weights themselves, which its events see; elsewhere [`swap_ema`](Optimizer::swap_ema) exchanges the two. With
     /// `overwrite`, the weights become their average each time that so many steps were made.
     pub fn ema(self, momentum: f32, overwrite: Option<u64>) -> Optimizer {
         self.within(|rule| Ema { rule, momentum, overwrite })

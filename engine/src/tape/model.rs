@@ -101,14 +101,12 @@ impl<'m> Model<'m> {
             return Err(bantam_kernels::Error::Length { what, expected: count, got: parameters.len() }.into());
         }
         let learnt = || (0..count).filter(|&index| roles[index] == Role::Learnt);
-        for index in learnt() {
-            let shape = self.parameters()[index].shape();
-            check_len("gradient of a parameter", gradients.get(parameters[index])?, shape)?;
-        }
         optimizer.rule().check_names(self)?;
         let mut step = optimizer.begin_step()?;
         for index in learnt() {
-            step.observe(isa, gradients.get(parameters[index])?)?;
+            let gradient = gradients.get(parameters[index])?;
+            check_len("gradient of a parameter", gradient, self.parameters()[index].shape())?;
+            step.observe(isa, gradient)?;
         }
         for index in (0..count).filter(|&index| roles[index] == Role::Moving) {
             let Ok(gradient) = gradients.get(parameters[index]) else { continue };
