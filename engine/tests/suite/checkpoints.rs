@@ -100,6 +100,7 @@ fn two_epochs_and_two_more_are_four_through_a_file() {
     }
 }
 
+#[cfg(feature = "std")]
 #[test]
 fn a_file_is_written_as_a_whole_and_read() {
     let folder = std::env::temp_dir().join(format!("bantam-checkpoint-{}", std::process::id()));
@@ -113,7 +114,7 @@ fn a_file_is_written_as_a_whole_and_read() {
     assert!(again.load_checkpoint(&path).unwrap() == model);
     assert!(again.checkpoint(&model).unwrap() == std::fs::read(&path).unwrap());
     let missing = again.load_checkpoint(folder.join("none")).unwrap_err();
-    assert!(matches!(missing, Error::File { .. }), "{missing}");
+    assert!(matches!(missing, bantam::Error::File { .. }), "{missing}");
     std::fs::remove_dir_all(folder).unwrap();
 }
 
