@@ -108,6 +108,13 @@ pub enum Error {
         /// The name that is the most like it.
         nearest: Box<str>,
     },
+    /// A layer has no weights of that name that learn.
+    UnknownWeight {
+        /// The name.
+        name: Box<str>,
+        /// Those that it has.
+        known: Vec<&'static str>,
+    },
     /// A model's file has layers that the program does not name.
     UnknownLayerTypes {
         /// All of them: `"Conv2D"`, `"Softmax"`.
@@ -204,6 +211,11 @@ pub enum Error {
     ModelFile {
         /// What was wrong: expected and found.
         problem: ModelFileProblem,
+    },
+    /// A training cannot go on, or be kept.
+    Checkpoint {
+        /// Why: expected and found.
+        problem: String,
     },
     /// A sample of a data set cannot be read.
     Sample {
@@ -345,6 +357,13 @@ impl fmt::Display for Error {
             Error::UnknownLayer { name, nearest } => {
                 write!(f, "layer: no layer is named \"{name}\"; the nearest is \"{nearest}\"")
             }
+            Error::UnknownWeight { name, known } => {
+                write!(f, "weights: none that learn are named \"{name}\"; there are")?;
+                known.iter().enumerate().try_for_each(|(i, name)| {
+                    f.write_str(if i == 0 { " " } else { ", " })?;
+                    f.write_str(name)
+                })
+            }
             Error::UnknownLayerTypes { names } => {
                 f.write_str("model file: expected layers that the program names, found")?;
                 names.iter().enumerate().try_for_each(|(i, name)| {
@@ -390,6 +409,7 @@ impl fmt::Display for Error {
             }
             Error::OtherModel => f.write_str("slots in flash: expected weights of this model, got another's"),
             Error::ModelFile { problem } => write!(f, "model file: {problem}"),
+            Error::Checkpoint { problem } => write!(f, "checkpoint: {problem}"),
             Error::Sample { index, problem } => write!(f, "sample {index}: {problem}"),
             #[cfg(feature = "std")]
             Error::File { path, problem } => write!(f, "{path}: {problem}"),

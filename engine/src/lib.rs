@@ -43,26 +43,33 @@ pub use graph::{
     Aligned, GraphBuilder, Initializer, Metadata, Model, Node, Parameter, Scaling, Sequential, Value,
 };
 pub use layers::{
-    Add, Attributes, AttributesMut, AveragePool1d, AveragePool2d, Backward, BackwardReads, BackwardRows,
-    BatchNormalization, BatchStatistics, Concatenate, Conv1d, Conv1dTranspose, Conv2d, Conv2dTranspose,
-    Cropping1d, Cropping2d, Dense, DepthwiseConv1d, DepthwiseConv2d, Differentiable, Dropout, Flatten,
-    Forward, GlobalAveragePool1d, GlobalAveragePool2d, GlobalMaxPool1d, GlobalMaxPool2d, HardSigmoid,
-    HardSwish, Initial, Layer, LayerType, LeakyRelu, MAX_INPUTS, MAX_WEIGHTS, MaxPool1d, MaxPool2d, Multiply,
-    PassesOn, Permute, Port, Relu, Relu6, Reshape, SeparableConv2d, Sigmoid, Signature, Silu, Site, Softmax,
-    Step, Tanh, TrainingStep, UpSampling1d, UpSampling2d, WeightSpec, ZeroPadding1d, ZeroPadding2d,
-    one_input,
+    ActivityRegularization, Add, AlphaDropout, Attributes, AttributesMut, Average, AveragePool1d,
+    AveragePool2d, AxisSoftmax, Backward, BackwardReads, BackwardRows, BatchNormalization, BatchStatistics,
+    Concatenate, Conv1d, Conv1dTranspose, Conv2d, Conv2dTranspose, Cropping1d, Cropping2d, Dense,
+    DepthwiseConv1d, DepthwiseConv2d, Differentiable, Dropout, Elu, Exponential, Flatten, Forward,
+    GaussianDropout, GaussianNoise, Gelu, GeneralRelu, GlobalAveragePool1d, GlobalAveragePool2d,
+    GlobalMaxPool1d, GlobalMaxPool2d, GroupNormalization, HardSigmoid, HardSigmoidKeras2, HardSwish, Initial,
+    Layer, LayerNormalization, LayerType, LeakyRelu, MAX_INPUTS, MAX_WEIGHTS, MaxPool1d, MaxPool2d, Maximum,
+    Minimum, Mish, Multiply, Normalization, PassesOn, Permute, Port, Prelu, Relu, Relu6, Rescaling, Reshape,
+    Selu, SeparableConv2d, Sigmoid, Signature, Silu, Site, Softmax, Softplus, Softsign, SpatialDropout1d,
+    SpatialDropout2d, Step, Subtract, Tanh, TanhGelu, TrainingStep, UpSampling1d, UpSampling2d, WeightSpec,
+    ZeroPadding1d, ZeroPadding2d, one_input,
 };
 pub use loss::Loss;
 pub use memory::buffer::Buffer;
 pub use metrics::{Evaluation, argmax};
-pub use optimizer::{Adam, Optimizer, OptimizerStep, RmsProp, Sgd};
+pub use optimizer::schedule::{
+    CosineDecay, CosineDecayRestarts, ExponentialDecay, InverseTimeDecay, OneCycle, PiecewiseConstantDecay,
+    PolynomialDecay, Schedule,
+};
+pub use optimizer::{Adagrad, Adam, AdamW, Adamax, Lion, Nadam, Optimizer, OptimizerStep, RmsProp, Sgd};
 pub use parallel::Threads;
 pub use plan::{Options, Plan, PlannedStep, TrainedStep, TrainingPlan, Way};
 pub use run::{Session, Slots, TrainingSession};
 pub use shape::Shape;
 pub use tape::{Gradients, Mode, Tape, Var};
 pub use tensor::Tensor;
-pub use train::{Dataset, Epoch, Event, History, Samples, Trainer};
+pub use train::{Dataset, Epoch, Event, History, Monitor, ReduceLrOnPlateau, Samples, Trainer};
 
 /// The README's program, as a test.
 #[cfg(doctest)]

@@ -131,6 +131,114 @@ pub fn mul_assign(
     Ok(())
 }
 
+/// `y[r, c] = (x[r, c] - mean[c]) scale[c]` of `[rows, columns]`: the mean goes first, so that one that is large against
+/// what is left takes no digits of it.
+///
+/// # Errors
+/// A slice's length differs from its shape's.
+pub fn normalize(
+    isa: Isa,
+    rows: usize,
+    columns: usize,
+    x: &[f32],
+    mean: &[f32],
+    scale: &[f32],
+    y: &mut [f32],
+) -> Result<(), Error> {
+    check("input", x, elements("input", &[rows, columns])?)?;
+    check("mean", mean, columns)?;
+    check("scale", scale, columns)?;
+    check("output", y, x.len())?;
+    let (x, parameters) = (Some((x, columns)), [mean, scale]);
+    isa.run(Map { combine: Normalize, images: 1, pixels: rows, channels: columns, x, parameters, y });
+    Ok(())
+}
+
+/// `y[r, c] = x[r, c]` if that is positive, else `alpha[c] x[r, c]`, of `[rows, columns]` (He et al., "Delving Deep into
+/// Rectifiers", arXiv 1502.01852). The gradient to `x` is a product with [`prelu_slopes`], that to `alpha` [`grad_alpha`].
+///
+/// # Errors
+/// A slice's length differs from its shape's.
+pub fn prelu(
+    isa: Isa,
+    rows: usize,
+    columns: usize,
+    x: &[f32],
+    alpha: &[f32],
+    y: &mut [f32],
+) -> Result<(), Error> {
+    check("input", x, elements("input", &[rows, columns])?)?;
+    check("alpha", alpha, columns)?;
+    check("output", y, x.len())?;
+    let (x, parameters) = (Some((x, columns)), [alpha]);
+    isa.run(Map { combine: Prelu, images: 1, pixels: rows, channels: columns, x, parameters, y });
+    Ok(())
+}
+
+/// As [`prelu`], where `y` of `[rows, columns]` is input and output.
+///
+/// # Errors
+/// A slice's length differs from its shape's.
+pub fn prelu_in_place(
+    isa: Isa,
+    rows: usize,
+    columns: usize,
+    alpha: &[f32],
+    y: &mut [f32],
+) -> Result<(), Error> {
+    check("alpha", alpha, columns)?;
+    check("output", y, elements("output", &[rows, columns])?)?;
+    let parameters = [alpha];
+    isa.run(Map { combine: Prelu, images: 1, pixels: rows, channels: columns, x: None, parameters, y });
+    Ok(())
+}
+
+/// The slopes of [`prelu`]: 1 above zero, `alpha[c]` below and 0 at zero, as in Keras.
+///
+/// # Errors
+/// A slice's length differs from its shape's.
+pub fn prelu_slopes(
+    isa: Isa,
+    rows: usize,
+    columns: usize,
+    x: &[f32],
+    alpha: &[f32],
+    y: &mut [f32],
+) -> Result<(), Error> {
+    check("input", x, elements("input", &[rows, columns])?)?;
+    check("alpha", alpha, columns)?;
+    check("output", y, x.len())?;
+    let (x, parameters) = (Some((x, columns)), [alpha]);
+    isa.run(Map { combine: Slope, images: 1, pixels: rows, channels: columns, x, parameters, y });
+    Ok(())
+}
+
+/// The gradient to `alpha` of [`prelu`]: a pairwise sum `d_alpha[c] = Σᵣ d_y[r, c] min(0, x[r, c])`.
+///
+/// # Errors
+/// A slice's length differs from its shape's.
+pub fn grad_alpha(
+    isa: Isa,
+    rows: usize,
+    columns: usize,
+    d_y: &[f32],
+    x: &[f32],
+    d_alpha: &mut [f32],
+) -> Result<(), Error> {
+    check("output gradient", d_y, elements("output gradient", &[rows, columns])?)?;
+    check("input", x, d_y.len())?;
+    check("alpha gradient", d_alpha, columns)?;
+    isa.run(GradScale::<true> {
+        pixels: rows,
+        channels: columns,
+        d_y,
+        x,
+        x_stride: columns,
+        d_scale: d_alpha,
+    });
+    Ok(())
+}
+
 /// The gradient to the scale of [`mul`], or with one image to that of [`scale_shift`]: a pairwise sum
 /// `d_scale[n, c] = Σₚ d_y[n, p, c] x[n, p, c]`, with `x_stride` from pixel to pixel of `x`.
 ///
@@ -150,7 +258,7 @@ pub fn grad_scale(
     check("output gradient", d_y, elements("output gradient", &[images, pixels, channels])?)?;
     check("input", x, strided("input", images * pixels, channels, x_stride)?)?;
     check("scale gradient", d_scale, elements("scale gradient", &[images, channels])?)?;
-    isa.run(GradScale { pixels, channels, d_y, x, x_stride, d_scale });
+    isa.run(GradScale::<false> { pixels, channels, d_y, x, x_stride, d_scale });
     Ok(())
 }
 
@@ -198,21 +306,22 @@ fn strided(what: &'static str, rows: usize, columns: usize, stride: usize) -> Re
 }
 
 /// What becomes of one vector of a pixel with those of `N` parameters of its channels.
-trait Combine<const N: usize>: Copy {
+pub(crate) trait Combine<const N: usize>: Copy {
     fn apply<S: Simd>(self, simd: S, x: S::Vector, parameters: [S::Vector; N]) -> S::Vector;
 }
 
-struct Map<'a, C, const N: usize> {
-    combine: C,
-    images: usize,
-    pixels: usize,
-    channels: usize,
+/// One pass over `y`. All lengths are checked by whoever makes it.
+pub(crate) struct Map<'a, C, const N: usize> {
+    pub combine: C,
+    pub images: usize,
+    pub pixels: usize,
+    pub channels: usize,
     /// With its stride; `None` is what `y` held before.
-    x: Option<(&'a [f32], usize)>,
+    pub x: Option<(&'a [f32], usize)>,
     /// `[images, channels]` each.
-    parameters: [&'a [f32]; N],
+    pub parameters: [&'a [f32]; N],
     /// `[images, pixels, channels]`
-    y: &'a mut [f32],
+    pub y: &'a mut [f32],
 }
 
 impl<C: Combine<N>, const N: usize> Operation for Map<'_, C, N> {
@@ -301,7 +410,37 @@ impl Combine<1> for Scale {
     }
 }
 
-struct GradScale<'a> {
+#[derive(Clone, Copy)]
+struct Normalize;
+impl Combine<2> for Normalize {
+    #[inline(always)]
+    fn apply<S: Simd>(self, simd: S, x: S::Vector, [mean, scale]: [S::Vector; 2]) -> S::Vector {
+        simd.mul(simd.sub(x, mean), scale)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Prelu;
+impl Combine<1> for Prelu {
+    #[inline(always)]
+    fn apply<S: Simd>(self, simd: S, x: S::Vector, [alpha]: [S::Vector; 1]) -> S::Vector {
+        simd.select(simd.not_le(x, simd.splat(0.0)), x, simd.mul(x, alpha))
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Slope;
+impl Combine<1> for Slope {
+    #[inline(always)]
+    fn apply<S: Simd>(self, simd: S, x: S::Vector, [alpha]: [S::Vector; 1]) -> S::Vector {
+        let zero = simd.splat(0.0);
+        let below = simd.select(simd.eq(x, zero), zero, alpha);
+        simd.select(simd.not_le(x, zero), simd.splat(1.0), below)
+    }
+}
+
+/// Of the input, or where it is to `FALL` of what is negative of it.
+struct GradScale<'a, const FALL: bool> {
     pixels: usize,
     channels: usize,
     d_y: &'a [f32],
@@ -310,7 +449,7 @@ struct GradScale<'a> {
     d_scale: &'a mut [f32],
 }
 
-impl Operation for GradScale<'_> {
+impl<const FALL: bool> Operation for GradScale<'_, FALL> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
@@ -319,7 +458,7 @@ impl Operation for GradScale<'_> {
         }
         for (image, y) in self.d_scale.chunks_exact_mut(self.channels).enumerate() {
             let first = image * self.pixels;
-            let terms = Products {
+            let terms = Products::<FALL> {
                 d_y: self.d_y.as_ptr().wrapping_add(first * self.channels),
                 channels: self.channels,
                 x: self.x.as_ptr().wrapping_add(first * self.x_stride),
@@ -332,20 +471,21 @@ impl Operation for GradScale<'_> {
 }
 
 /// Pixels of two maps, multiplied.
-struct Products {
+struct Products<const FALL: bool> {
     d_y: *const f32,
     channels: usize,
     x: *const f32,
     x_stride: usize,
 }
 
-impl Terms for Products {
+impl<const FALL: bool> Terms for Products<FALL> {
     #[inline(always)]
     unsafe fn load_n<S: Simd>(&self, simd: S, row: usize, column: usize, n: usize) -> S::Vector {
         // SAFETY: the caller's promise.
         unsafe {
             let d_y = simd.load_n(self.d_y.add(row * self.channels + column), n);
-            simd.mul(d_y, simd.load_n(self.x.add(row * self.x_stride + column), n))
+            let x = simd.load_n(self.x.add(row * self.x_stride + column), n);
+            simd.mul(d_y, if FALL { simd.min(simd.splat(0.0), x) } else { x })
         }
     }
 }

@@ -24,6 +24,7 @@ pub mod loss;
 #[cfg(feature = "matmul")]
 pub mod matmul;
 pub mod max_pool2d;
+pub mod normalization;
 pub mod optimizer;
 pub mod peak;
 pub mod reduce;

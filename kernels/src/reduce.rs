@@ -5,6 +5,7 @@ use crate::error::{check, elements};
 use crate::pairwise::{CHAIN, Pairwise};
 use crate::simd::{Operation, Simd};
 use crate::{Error, Isa};
+use core::ops::Range;
 
 /// The sum of all elements.
 ///
@@ -13,7 +14,48 @@ use crate::{Error, Isa};
 /// assert_eq!(reduce::sum(Isa::detect(), &[1.0, 2.0, 3.0]), 6.0);
 /// ```
 pub fn sum(isa: Isa, x: &[f32]) -> f32 {
-    isa.run(Sum { x })
+    isa.run(Sum::<false> { x })
+}
+
+/// The sum of all elements' squares; those of elements no larger than 2⁻⁶³ are zero.
+pub fn sum_squares(isa: Isa, x: &[f32]) -> f32 {
+    isa.run(Sum::<true> { x })
+}
+
+/// `l1 Σ|x| + l2 Σx²`: what regularisation adds to a loss.
+///
+/// ```
+/// use bantam_kernels::{Isa, reduce};
+/// assert_eq!(reduce::penalty(Isa::detect(), [1.0, 0.5], &[-1.0, 2.0]), 5.5);
+/// ```
+pub fn penalty(isa: Isa, l1_l2: [f32; 2], x: &[f32]) -> f32 {
+    isa.run(Penalty { l1_l2, x })
+}
+
+struct Penalty<'a> {
+    l1_l2: [f32; 2],
+    x: &'a [f32],
+}
+
+impl Operation for Penalty<'_> {
+    type Output = f32;
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> f32 {
+        let columns = 0..self.x.len();
+        // SAFETY: the terms are as many as the elements.
+        unsafe { row_sum(simd, &self, columns) }
+    }
+}
+
+impl Terms for Penalty<'_> {
+    #[inline(always)]
+    unsafe fn load_n<S: Simd>(&self, simd: S, _: usize, column: usize, n: usize) -> S::Vector {
+        // SAFETY: the caller's promise.
+        let x = unsafe { simd.load_n(self.x.as_ptr().add(column), n) };
+        let size = simd.max(simd.sub(simd.splat(0.0), x), x);
+        let [l1, l2] = [simd.splat(self.l1_l2[0]), simd.splat(self.l1_l2[1])];
+        simd.mul(size, simd.mul_add(size, l2, l1))
+    }
 }
 
 /// The sum of each column of `x`, `[rows, columns]`, into `y`, `[columns]`: the gradient to a bias.
@@ -27,11 +69,27 @@ pub fn sum_rows(isa: Isa, rows: usize, columns: usize, x: &[f32], y: &mut [f32])
     Ok(())
 }
 
-struct Sum<'a> {
+struct Sum<'a, const SQUARES: bool> {
     x: &'a [f32],
 }
 
-impl Operation for Sum<'_> {
+impl<const SQUARES: bool> Sum<'_, SQUARES> {
+    #[inline(always)]
+    fn add<S: Simd>(simd: S, sum: S::Vector, x: S::Vector) -> S::Vector {
+        if SQUARES {
+            // No square is a subnormal number, which many CPUs are slow with.
+            let x = simd.flush(x, simd.splat(LEAST_ROOT));
+            simd.add(sum, simd.mul(x, x))
+        } else {
+            simd.add(sum, x)
+        }
+    }
+}
+
+/// 2⁻⁶³, whose square is a normal number.
+const LEAST_ROOT: f32 = 1.0 / (1u64 << 63) as f32;
+
+impl<const SQUARES: bool> Operation for Sum<'_, SQUARES> {
     type Output = f32;
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> f32 {
@@ -43,12 +101,14 @@ impl Operation for Sum<'_> {
             for group in &mut groups {
                 for (v, sum) in sums.iter_mut().enumerate() {
                     // SAFETY: a group has four vectors.
-                    *sum = simd.add(*sum, unsafe { simd.load(group.as_ptr().add(v * S::LANES)) });
+                    let x = unsafe { simd.load(group.as_ptr().add(v * S::LANES)) };
+                    *sum = Self::add(simd, *sum, x);
                 }
             }
             for (rest, sum) in groups.remainder().chunks(S::LANES).zip(&mut sums) {
                 // SAFETY: a chunk has at most as many elements as there are lanes.
-                *sum = simd.add(*sum, unsafe { simd.load_n(rest.as_ptr(), rest.len()) });
+                let x = unsafe { simd.load_n(rest.as_ptr(), rest.len()) };
+                *sum = Self::add(simd, *sum, x);
             }
             let [a, b, c, d] = sums;
             total.add(simd, [simd.add(simd.add(a, b), simd.add(c, d))]);
@@ -75,9 +135,9 @@ impl Operation for Columns<'_> {
     }
 }
 
-struct Matrix<'a> {
-    x: &'a [f32],
-    columns: usize,
+pub(crate) struct Matrix<'a> {
+    pub x: &'a [f32],
+    pub columns: usize,
 }
 
 impl Terms for Matrix<'_> {
@@ -93,6 +153,49 @@ pub(crate) trait Terms {
     /// # Safety
     /// The row exists, and `n <= LANES` columns of it from that one on.
     unsafe fn load_n<S: Simd>(&self, simd: S, row: usize, column: usize, n: usize) -> S::Vector;
+}
+
+impl<T: Terms> Terms for &T {
+    #[inline(always)]
+    unsafe fn load_n<S: Simd>(&self, simd: S, row: usize, column: usize, n: usize) -> S::Vector {
+        // SAFETY: the caller's promise.
+        unsafe { T::load_n(self, simd, row, column, n) }
+    }
+}
+
+/// The sum of some columns of the first row of terms.
+///
+/// # Safety
+/// There are such columns.
+#[inline(always)]
+pub(crate) unsafe fn row_sum<S: Simd>(simd: S, terms: &impl Terms, columns: Range<usize>) -> f32 {
+    let mut total = Pairwise::<S, 1>::new(simd);
+    let mut next = columns.start;
+    while next < columns.end {
+        let end = columns.end.min(next + 4 * CHAIN * S::LANES);
+        // Four chains hide the latency of addition.
+        let mut sums = [simd.splat(0.0); 4];
+        while next + 4 * S::LANES <= end {
+            for (v, sum) in sums.iter_mut().enumerate() {
+                // SAFETY: the caller's promise.
+                let x = unsafe { terms.load_n(simd, 0, next + v * S::LANES, S::LANES) };
+                *sum = simd.add(*sum, x);
+            }
+            next += 4 * S::LANES;
+        }
+        for sum in &mut sums {
+            let n = S::LANES.min(end - next);
+            if n > 0 {
+                // SAFETY: the caller's promise.
+                *sum = simd.add(*sum, unsafe { terms.load_n(simd, 0, next, n) });
+                next += n;
+            }
+        }
+        let [a, b, c, d] = sums;
+        total.add(simd, [simd.add(simd.add(a, b), simd.add(c, d))]);
+    }
+    let [total] = total.total(simd);
+    simd.reduce_add(total)
 }
 
 /// The sum of each column of `rows` rows of terms into `y`, which is as long as a row.

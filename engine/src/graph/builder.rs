@@ -2,12 +2,12 @@ use super::model::{Blueprint, Model, in_layer};
 use crate::error::Error;
 use crate::graph::Initializer;
 use crate::layers::{
-    Add, AttributesMut, AveragePool1d, AveragePool2d, BatchNormalization, Concatenate, Conv1d,
+    Add, AttributesMut, Average, AveragePool1d, AveragePool2d, BatchNormalization, Concatenate, Conv1d,
     Conv1dTranspose, Conv2d, Conv2dTranspose, Cropping1d, Cropping2d, Dense, DepthwiseConv1d,
     DepthwiseConv2d, Differentiable, Dropout, Flatten, GlobalAveragePool1d, GlobalAveragePool2d,
     GlobalMaxPool1d, GlobalMaxPool2d, HardSigmoid, HardSwish, Initial, LayerType, LeakyRelu, MaxPool1d,
-    MaxPool2d, Multiply, Permute, Relu, Relu6, Reshape, SeparableConv2d, Sigmoid, Silu, Softmax, Tanh,
-    UpSampling1d, UpSampling2d, ZeroPadding1d, ZeroPadding2d,
+    MaxPool2d, Maximum, Minimum, Multiply, Permute, Relu, Relu6, Reshape, SeparableConv2d, Sigmoid, Silu,
+    Softmax, Subtract, Tanh, UpSampling1d, UpSampling2d, ZeroPadding1d, ZeroPadding2d,
 };
 use crate::memory::heap;
 use crate::shape::Shape;
@@ -168,7 +168,7 @@ impl Drafts {
             let Draft { name, layer, attributes, initializer, inputs, shares } = draft;
             let attributes = attributes.map_err(|cause| in_layer(&name, cause))?;
             let (name, attributes) = (Cow::Owned(name), Cow::Owned(attributes));
-            let blueprint = Blueprint { name, layer, attributes, trainable: true, shares };
+            let blueprint = Blueprint { name, layer, attributes, trainable: true, frozen: 0, shares };
             model.push(blueprint, &mut inputs.iter().map(value), &mut |spec| {
                 let mut values = heap::zeros(spec.shape.elements())?;
                 match spec.initial {
@@ -221,6 +221,26 @@ impl GraphBuilder {
     /// The sum of values of one shape.
     pub fn add(&self, values: &[Value<'_>]) -> Value<'_> {
         self.layer(Add, values)
+    }
+
+    /// The first value less the second.
+    pub fn subtract(&self, a: Value<'_>, b: Value<'_>) -> Value<'_> {
+        self.layer(Subtract, &[a, b])
+    }
+
+    /// The mean of values of one shape.
+    pub fn average(&self, values: &[Value<'_>]) -> Value<'_> {
+        self.layer(Average, values)
+    }
+
+    /// The largest of values of one shape, element by element.
+    pub fn maximum(&self, values: &[Value<'_>]) -> Value<'_> {
+        self.layer(Maximum, values)
+    }
+
+    /// The smallest of values of one shape, element by element.
+    pub fn minimum(&self, values: &[Value<'_>]) -> Value<'_> {
+        self.layer(Minimum, values)
     }
 
     /// The product of two values of one shape, or of a map and a factor for each of its channels.

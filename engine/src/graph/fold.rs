@@ -110,6 +110,7 @@ impl<'m> Model<'m> {
                 layer: node.layer,
                 attributes,
                 trainable: node.trainable,
+                frozen: self.frozen(node),
                 shares: shares.map(|earlier| numbers[first + earlier] - first),
             };
             model.push(

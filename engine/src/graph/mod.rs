@@ -4,6 +4,7 @@ mod builder;
 mod dot;
 pub(crate) mod file;
 mod fold;
+mod functions;
 pub(crate) mod fuse;
 mod init;
 mod metadata;

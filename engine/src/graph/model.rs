@@ -5,6 +5,7 @@ use crate::checksum::Checksum;
 use crate::error::{Error, ModelFileProblem};
 use crate::layers::{LayerType, MAX_INPUTS, Role, Signature, WeightSpec};
 use crate::memory::heap::{self, Claims};
+use crate::optimizer::Names;
 use crate::shape::Shape;
 use crate::tensor::check_len;
 use alloc::borrow::Cow;
@@ -42,6 +43,8 @@ pub(super) struct Blueprint<'m> {
     pub layer: &'static LayerType,
     pub attributes: Cow<'m, [u8]>,
     pub trainable: bool,
+    /// A bit for each of its own arrays of weights that stays as it is.
+    pub frozen: u8,
     /// The earlier node whose weights it uses.
     pub shares: Option<usize>,
 }
@@ -90,7 +93,7 @@ impl<'m> Model<'m> {
         inputs: &mut dyn Iterator<Item = usize>,
         weights: &mut WeightSource<'_, 'm>,
     ) -> Result<(), Error> {
-        let Blueprint { name, layer, attributes, trainable, shares } = blueprint;
+        let Blueprint { name, layer, attributes, trainable, frozen, shares } = blueprint;
         if self.nodes.iter().any(|node| node.name == name) {
             return Err(Error::DuplicateLayer { name: heap::text(&name)? });
         }
@@ -103,7 +106,7 @@ impl<'m> Model<'m> {
             output: Shape::SCALAR,
             trainable,
         };
-        match self.connect(&mut node, inputs, shares, weights) {
+        match self.connect(&mut node, inputs, (shares, frozen), weights) {
             Ok(()) => {
                 self.nodes.push(node);
                 Ok(())
@@ -116,7 +119,7 @@ impl<'m> Model<'m> {
         &mut self,
         node: &mut Node<'m>,
         inputs: &mut dyn Iterator<Item = usize>,
-        shares: Option<usize>,
+        (shares, frozen): (Option<usize>, u8),
         weights: &mut WeightSource<'_, 'm>,
     ) -> Result<(), Error> {
         let first = self.edges.len();
@@ -166,10 +169,10 @@ impl<'m> Model<'m> {
         }
         let first = self.parameters.len();
         heap::reserve(&mut self.parameters, specs.len())?;
-        for spec in &specs {
+        for (i, spec) in specs.iter().enumerate() {
             let WeightSpec { name, shape, role, .. } = *spec;
-            let values = weights(spec)?;
-            self.parameters.push(Parameter { name, shape, values, role });
+            let (values, frozen) = (weights(spec)?, frozen >> i & 1 == 1);
+            self.parameters.push(Parameter { name, shape, values, role, frozen });
         }
         node.parameters = first..self.parameters.len();
         Ok(())
@@ -332,6 +335,40 @@ impl<'m> Model<'m> {
         Ok(())
     }
 
+    /// Whether training changes one array of weights of the node of that name, where the node is trainable: `"bias"` alone
+    /// is little to learn.
+    ///
+    /// ```
+    /// use bantam::Sequential;
+    /// let mut model = Sequential::new([2]).dense(3).dense(1).build(1)?;
+    /// model.set_weight_trainable("dense", "kernel", false)?;
+    /// assert!(model.weights("dense")?[1].is_trainable() && !model.weights("dense")?[0].is_trainable());
+    /// # Ok::<(), bantam::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// There is no such node, or it has no weights of that name that learn.
+    pub fn set_weight_trainable(&mut self, name: &str, weight: &str, trainable: bool) -> Result<(), Error> {
+        let parameters = self.nodes[self.index(name)?].parameters.clone();
+        let of_node = &mut self.parameters[parameters];
+        let known = of_node.iter().filter(|parameter| parameter.role == Role::Learnt);
+        let known = known.map(|parameter| parameter.name).collect::<Vec<_>>();
+        match of_node.iter_mut().find(|parameter| parameter.name == weight && parameter.role == Role::Learnt)
+        {
+            Some(parameter) => {
+                parameter.frozen = !trainable;
+                Ok(())
+            }
+            None => Err(in_layer(name, Error::UnknownWeight { name: weight.into(), known })),
+        }
+    }
+
+    /// A bit for each array of weights of a node that stays as it is.
+    pub(super) fn frozen(&self, node: &Node<'_>) -> u8 {
+        let parameters = self.parameters_of(node).iter().enumerate();
+        parameters.fold(0, |bits, (i, parameter)| bits | u8::from(parameter.frozen) << i)
+    }
+
     /// The same model with the outputs of these nodes as its own.
     ///
     /// ```
@@ -385,8 +422,8 @@ impl<'m> Model<'m> {
     /// The same model with weights of its own.
     pub fn into_owned(self) -> Model<'static> {
         let parameters = self.parameters.into_iter().map(|parameter| {
-            let Parameter { name, shape, values, role } = parameter;
-            Parameter { name, shape, role, values: Cow::Owned(values.into_owned()) }
+            let Parameter { name, shape, values, role, frozen } = parameter;
+            Parameter { name, shape, role, frozen, values: Cow::Owned(values.into_owned()) }
         });
         let nodes = self.nodes.into_iter().map(|node| {
             let Node { name, layer, attributes, inputs, parameters, output, trainable } = node;
@@ -426,7 +463,7 @@ impl<'m> Model<'m> {
     pub(crate) fn roles(&self) -> Result<Vec<Role>, Error> {
         let mut roles = heap::filled(self.parameters.len(), Role::Constant)?;
         for node in self.nodes.iter().filter(|node| node.trainable) {
-            for index in node.parameters.clone() {
+            for index in node.parameters.clone().filter(|&index| !self.parameters[index].frozen) {
                 roles[index] = self.parameters[index].role;
             }
         }
@@ -448,7 +485,11 @@ impl<'m> Model<'m> {
 
     /// Of all weights.
     pub(crate) fn checksum(&self) -> u64 {
-        let add = |sum: Checksum, parameter: &Parameter<'_>| sum.add(bytemuck::cast_slice(&parameter.values));
+        let add = |sum: Checksum, parameter: &Parameter<'_>| {
+            let dims = parameter.shape.dims().iter();
+            let shape = dims.fold(sum, |sum, &dim| sum.add(&(dim as u64).to_le_bytes()));
+            shape.add(bytemuck::cast_slice(&parameter.values))
+        };
         self.parameters.iter().fold(Checksum::NONE, add).value()
     }
 
@@ -467,6 +508,13 @@ impl<'m> Model<'m> {
         self.nodes.iter().find(|node| node.parameters.contains(&parameter))
     }
 
+    /// What a parameter [is called](Names), and its elements, to be changed.
+    pub(crate) fn named_mut(&mut self, parameter: usize) -> ([&str; 2], &mut [f32]) {
+        let owner = self.nodes.iter().find(|node| node.parameters.contains(&parameter));
+        let Parameter { name, values, .. } = &mut self.parameters[parameter];
+        ([owner.map_or("", |node| node.name()), name], values.to_mut())
+    }
+
     /// The weights as slices, `count` of them.
     pub(crate) fn slices(&self, parameters: Range<usize>) -> ([&[f32]; crate::layers::MAX_WEIGHTS], usize) {
         let mut slices = [&[][..]; crate::layers::MAX_WEIGHTS];
@@ -475,6 +523,14 @@ impl<'m> Model<'m> {
             *slice = &parameter.values;
         }
         (slices, count)
+    }
+}
+
+/// By the first node that has a parameter.
+impl Names for Model<'_> {
+    fn of(&self, parameter: usize) -> Option<[&str; 2]> {
+        let name = self.parameters.get(parameter)?.name();
+        Some([self.owner(parameter)?.name(), name])
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Parameter<'m> {
     pub(crate) values: Cow<'m, [f32]>,
     /// What training does with it where its layer is trainable.
     pub(crate) role: Role,
+    /// Whether it stays as it is even where its layer is trainable.
+    pub(crate) frozen: bool,
 }
 
 impl Node<'_> {
@@ -69,6 +71,12 @@ impl Node<'_> {
 }
 
 impl Parameter<'_> {
+    /// Whether training changes it where its layer is trainable, as
+    /// [`set_weight_trainable`](crate::Model::set_weight_trainable) says.
+    pub fn is_trainable(&self) -> bool {
+        self.role == Role::Learnt && !self.frozen
+    }
+
     /// `"kernel"`, `"bias"`, …
     pub fn name(&self) -> &'static str {
         self.name

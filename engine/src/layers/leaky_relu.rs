@@ -1,4 +1,4 @@
-use super::map::Map;
+use super::map::{Map, not_negative};
 use super::{Attributes, AttributesMut};
 use crate::error::Error;
 use bantam_kernels::elementwise;
@@ -29,12 +29,8 @@ impl Map for LeakyRelu {
     type Function = elementwise::LeakyRelu;
 
     fn function(&self) -> Result<Self::Function, Error> {
-        let slope = self.slope;
-        if !(0.0..f32::INFINITY).contains(&slope) {
-            let expected = "a finite number that is not negative";
-            return Err(Error::OutOfRange { what: "slope", expected, got: slope });
-        }
-        Ok(elementwise::LeakyRelu { slope })
+        not_negative("slope", self.slope)?;
+        Ok(elementwise::LeakyRelu { slope: self.slope })
     }
 
     fn read(attributes: &mut Attributes<'_>) -> LeakyRelu {

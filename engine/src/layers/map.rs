@@ -107,3 +107,14 @@ impl<F: Function + Copy + Send + Sync> TrainingStep for MapStep<F> {
         Ok(elementwise::map_grad(self.isa, self.function, at, d_input)?)
     }
 }
+
+/// Refuses a number that is not finite.
+pub(super) fn finite(what: &'static str, got: f32) -> Result<(), Error> {
+    if got.is_finite() { Ok(()) } else { Err(Error::OutOfRange { what, expected: "a finite number", got }) }
+}
+
+/// Refuses a number that is negative or not finite.
+pub(super) fn not_negative(what: &'static str, got: f32) -> Result<(), Error> {
+    let expected = "a finite number that is not negative";
+    if (0.0..f32::INFINITY).contains(&got) { Ok(()) } else { Err(Error::OutOfRange { what, expected, got }) }
+}

@@ -1,10 +1,14 @@
 //! The layers, one file each. A layer's file has its attributes and how a model's file keeps them, its shape rule, its
 //! weights, and how it is lowered to a step: for inference, and with a backward pass for training.
 
+mod activity_regularization;
 mod add;
+mod alpha_dropout;
 mod attributes;
+mod average;
 mod average_pool1d;
 mod average_pool2d;
+mod axis_softmax;
 mod batch_normalization;
 mod concatenate;
 mod conv1d;
@@ -17,42 +21,71 @@ mod dense;
 mod depthwise_conv1d;
 mod depthwise_conv2d;
 mod dropout;
+mod elu;
+mod exponential;
+mod extreme;
 mod flatten;
 mod frame;
+mod gaussian_dropout;
+mod gaussian_noise;
+mod gelu;
+mod general_relu;
 mod global_average_pool1d;
 mod global_average_pool2d;
 mod global_max_pool1d;
 mod global_max_pool2d;
+mod group_normalization;
 mod hard_sigmoid;
+mod hard_sigmoid_keras2;
 mod hard_swish;
+mod layer_normalization;
 mod layer_type;
 mod leaky_relu;
 mod map;
 mod max_pool1d;
 mod max_pool2d;
+mod maximum;
+mod minimum;
+mod mish;
 mod multiply;
+mod noise;
+mod normalization;
 mod permute;
+mod prelu;
 mod relu;
 mod relu6;
+mod rescaling;
 mod reshape;
 mod schedule;
+mod selu;
 mod separable_conv2d;
 mod series;
 mod sigmoid;
 mod silu;
 mod softmax;
+mod softplus;
+mod softsign;
+mod spatial_dropout;
+mod spatial_dropout1d;
+mod spatial_dropout2d;
 mod step;
+mod subtract;
 mod tanh;
+mod tanh_gelu;
 mod up_sampling1d;
 mod up_sampling2d;
 mod zero_padding1d;
 mod zero_padding2d;
 
+pub use activity_regularization::ActivityRegularization;
 pub use add::Add;
 pub(crate) use add::AddStep;
+pub use alpha_dropout::AlphaDropout;
 pub use attributes::{Attributes, AttributesMut};
+pub use average::Average;
 pub use average_pool1d::AveragePool1d;
 pub use average_pool2d::AveragePool2d;
+pub use axis_softmax::AxisSoftmax;
 pub use batch_normalization::BatchNormalization;
 pub use concatenate::Concatenate;
 pub use conv1d::Conv1d;
@@ -65,35 +98,57 @@ pub use dense::Dense;
 pub use depthwise_conv1d::DepthwiseConv1d;
 pub use depthwise_conv2d::DepthwiseConv2d;
 pub use dropout::Dropout;
+pub use elu::Elu;
+pub use exponential::Exponential;
 pub(crate) use flatten::CopyStep;
 pub use flatten::Flatten;
+pub use gaussian_dropout::GaussianDropout;
+pub use gaussian_noise::GaussianNoise;
+pub use gelu::Gelu;
+pub use general_relu::GeneralRelu;
 pub use global_average_pool1d::GlobalAveragePool1d;
 pub use global_average_pool2d::GlobalAveragePool2d;
 pub use global_max_pool1d::GlobalMaxPool1d;
 pub use global_max_pool2d::GlobalMaxPool2d;
+pub use group_normalization::GroupNormalization;
 pub use hard_sigmoid::HardSigmoid;
+pub use hard_sigmoid_keras2::HardSigmoidKeras2;
 pub use hard_swish::HardSwish;
+pub use layer_normalization::LayerNormalization;
 pub(crate) use layer_type::Arrange;
 pub use layer_type::{Joined, LayerType, PassesOn};
 pub use leaky_relu::LeakyRelu;
 pub use max_pool1d::MaxPool1d;
 pub use max_pool2d::MaxPool2d;
+pub use maximum::Maximum;
+pub use minimum::Minimum;
+pub use mish::Mish;
 pub use multiply::Multiply;
 pub(crate) use multiply::MultiplyStep;
+pub use normalization::Normalization;
 pub use permute::Permute;
+pub use prelu::Prelu;
 pub use relu::Relu;
 pub use relu6::Relu6;
+pub use rescaling::Rescaling;
 pub use reshape::Reshape;
 pub(crate) use schedule::{Read, Schedule, Scheduled, Source, whole};
+pub use selu::Selu;
 pub use separable_conv2d::SeparableConv2d;
 pub use sigmoid::Sigmoid;
 pub use silu::Silu;
 pub use softmax::Softmax;
 pub(crate) use softmax::matrix;
+pub use softplus::Softplus;
+pub use softsign::Softsign;
+pub use spatial_dropout1d::SpatialDropout1d;
+pub use spatial_dropout2d::SpatialDropout2d;
 pub use step::{
     Backward, BackwardReads, BackwardRows, BatchStatistics, Forward, Port, Site, Step, TrainingStep,
 };
+pub use subtract::Subtract;
 pub use tanh::Tanh;
+pub use tanh_gelu::TanhGelu;
 pub use up_sampling1d::UpSampling1d;
 pub use up_sampling2d::UpSampling2d;
 pub use zero_padding1d::ZeroPadding1d;
@@ -273,6 +328,12 @@ pub fn one_input(inputs: &[Shape]) -> Result<Shape, Error> {
     }
 }
 
+/// How many samples the only input of a layer has, and the shape of one.
+fn one_batch(inputs: &[Shape]) -> Result<(usize, Shape), Error> {
+    let input = one_input(inputs)?;
+    input.split_batch().ok_or_else(|| Error::rank("input", 1, input))
+}
+
 /// The inputs of a layer that takes two.
 fn two_inputs(inputs: &[Shape]) -> Result<[Shape; 2], Error> {
     inputs.try_into().map_err(|_| Error::Inputs { expected: "two", got: inputs.len() })
@@ -353,9 +414,13 @@ macro_rules! trainable_layers {
 
 /// Every layer of this library.
 pub(crate) const ALL: &[&LayerType] = trainable_layers![
+    ActivityRegularization,
     Add,
+    AlphaDropout,
+    Average,
     AveragePool1d,
     AveragePool2d,
+    AxisSoftmax,
     BatchNormalization,
     Concatenate,
     Conv1d,
@@ -368,26 +433,48 @@ pub(crate) const ALL: &[&LayerType] = trainable_layers![
     DepthwiseConv1d,
     DepthwiseConv2d,
     Dropout,
+    Elu,
+    Exponential,
     Flatten,
+    GaussianDropout,
+    GaussianNoise,
+    Gelu,
+    GeneralRelu,
     GlobalAveragePool1d,
     GlobalAveragePool2d,
     GlobalMaxPool1d,
     GlobalMaxPool2d,
+    GroupNormalization,
     HardSigmoid,
+    HardSigmoidKeras2,
     HardSwish,
+    LayerNormalization,
     LeakyRelu,
     MaxPool1d,
     MaxPool2d,
+    Maximum,
+    Minimum,
+    Mish,
     Multiply,
+    Normalization,
     Permute,
+    Prelu,
     Relu,
     Relu6,
+    Rescaling,
     Reshape,
+    Selu,
     SeparableConv2d,
     Sigmoid,
     Silu,
     Softmax,
+    Softplus,
+    Softsign,
+    SpatialDropout1d,
+    SpatialDropout2d,
+    Subtract,
     Tanh,
+    TanhGelu,
     UpSampling1d,
     UpSampling2d,
     ZeroPadding1d,

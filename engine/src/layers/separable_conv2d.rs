@@ -193,7 +193,8 @@ impl TrainingStep for Separable<ConvolutionTraining> {
     }
 
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
-        let Backward { inputs, weights, output, saved, d_output, d_input, d_weights, scratch, .. } = run;
+        let Backward { inputs, weights, output, saved, d_output, share, d_input, d_weights, scratch, .. } =
+            run;
         let [d_depthwise, d_pointwise, d_bias] = gradients(d_weights);
         let (map, scratch) = split_lines(scratch, self.map_len(self.batch));
         let (d_map, scratch) = split_lines(scratch, self.map_len(self.batch));
@@ -207,6 +208,7 @@ impl TrainingStep for Separable<ConvolutionTraining> {
             output,
             saved,
             d_output,
+            share,
             input: 0,
             d_input: passed_on.then_some(&mut *d_map),
             d_weights: &mut [d_pointwise, d_bias],

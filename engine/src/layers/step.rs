@@ -116,6 +116,11 @@ pub trait TrainingStep: Step {
     /// Sums overflow where the step cannot have that.
     fn backward(&self, run: Backward<'_>) -> Result<(), Error>;
 
+    /// What the layer adds to the loss of a batch by itself, from its inputs. [`backward`](Self::backward) has the gradient of it.
+    fn penalty(&self, _inputs: &[&[f32]]) -> f32 {
+        0.0
+    }
+
     /// How many rows the first weights have, if [`backward_rows`](Self::backward_rows) gives the gradients of
     /// some.
     fn weight_rows(&self) -> Option<usize> {
@@ -231,6 +236,8 @@ pub struct Backward<'a> {
     pub saved: &'a [u8],
     /// The gradient to the output. A layer of one input may change it.
     pub d_output: &'a mut [f32],
+    /// What part of the batch these samples are: gradients of several parts are added up.
+    pub share: f32,
     /// Which input's gradient `d_input` is.
     pub input: usize,
     /// The gradient to that input.

@@ -1,7 +1,7 @@
-use super::{Optimizer, Rule, check_epsilon, check_rate, check_share};
+use super::{Optimizer, Rule, Update, check_epsilon, check_rate, check_share};
 use crate::error::Error;
 use alloc::boxed::Box;
-use bantam_kernels::{Isa, optimizer};
+use bantam_kernels::optimizer;
 
 /// Adaptive moment estimation (Kingma and Ba, arXiv 1412.6980).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -14,11 +14,13 @@ pub struct Adam {
     pub beta2: f32,
     /// Added to the root of the mean square.
     pub epsilon: f32,
+    /// Whether the largest mean square that there was takes the place of the last (Reddi et al., ICLR 2018).
+    pub amsgrad: bool,
 }
 
 impl Default for Adam {
     fn default() -> Adam {
-        Adam { rate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-7 }
+        Adam { rate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-7, amsgrad: false }
     }
 }
 
@@ -30,7 +32,7 @@ impl From<Adam> for Optimizer {
 
 impl Rule for Adam {
     fn name(&self) -> &'static str {
-        "Adam"
+        if self.amsgrad { "Adam by AMSGrad" } else { "Adam" }
     }
 
     fn check(&self) -> Result<(), Error> {
@@ -40,22 +42,26 @@ impl Rule for Adam {
         check_epsilon(self.epsilon)
     }
 
-    fn arrays(&self) -> usize {
-        2
+    fn rate(&self, _: u64) -> f32 {
+        self.rate
     }
 
-    fn update(
-        &self,
-        isa: Isa,
-        step: u64,
-        weights: &mut [f32],
-        [mean, square]: [&mut [f32]; 2],
-        gradients: &[f32],
-    ) -> Result<(), Error> {
-        let Adam { rate, beta1, beta2, epsilon } = *self;
+    fn arrays(&self) -> usize {
+        2 + usize::from(self.amsgrad)
+    }
+
+    fn update(&self, run: Update<'_>) -> Result<(), Error> {
+        let Adam { beta1, beta2, epsilon, amsgrad, .. } = *self;
+        let Update { isa, weights: w, gradients: g, state, step, .. } = run;
         let left = |beta: f32| 1.0 - libm::pow(beta.into(), step as f64);
-        let rate = (f64::from(rate) * libm::sqrt(left(beta2)) / left(beta1)) as f32;
-        Ok(optimizer::adam(isa, rate, beta1, beta2, epsilon, weights, mean, square, gradients)?)
+        let rate = (f64::from(run.rate) * libm::sqrt(left(beta2)) / left(beta1)) as f32;
+        if amsgrad {
+            let [mean, square, largest] = state.split();
+            Ok(optimizer::amsgrad(isa, rate, beta1, beta2, epsilon, w, mean, square, largest, g)?)
+        } else {
+            let [mean, square] = state.split();
+            Ok(optimizer::adam(isa, rate, beta1, beta2, epsilon, w, mean, square, g)?)
+        }
     }
 
     fn boxed(&self) -> Box<dyn Rule> {

@@ -1,19 +1,36 @@
 //! Optimisers, with Keras's update rules and defaults.
 
+mod adagrad;
 mod adam;
+mod adamax;
+mod adamw;
+mod clip;
+mod decay;
+mod ema;
+mod lion;
+mod nadam;
 mod rmsprop;
+mod rule;
+pub(crate) mod schedule;
 mod sgd;
 
+pub use adagrad::Adagrad;
 pub use adam::Adam;
+pub use adamax::Adamax;
+pub use adamw::AdamW;
+pub use lion::Lion;
+pub use nadam::Nadam;
 pub use rmsprop::RmsProp;
 pub use sgd::Sgd;
+
+pub(crate) use rule::{Asks, Names, Rule, State, Update};
 
 use crate::error::Error;
 use crate::memory::heap;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bantam_kernels::Isa;
-use core::fmt;
+use rule::{check_epsilon, check_rate, check_share};
 
 /// An optimiser and what it remembers of each parameter.
 ///
@@ -25,72 +42,93 @@ use core::fmt;
 /// assert_eq!(weights, [0.0]);
 /// # Ok::<(), bantam::Error>(())
 /// ```
+///
+/// What Keras's optimisers have in common is added to any rule, in any order, and happens in Keras's: gradients are
+/// clipped, weights decay, then comes the rule's step, and the moving average of the weights.
+///
+/// ```
+/// use bantam::{Adam, CosineDecay, Optimizer};
+/// let schedule = CosineDecay { initial_rate: 0.01, decay_steps: 1000, ..CosineDecay::default() };
+/// let optimizer = Optimizer::from(Adam::default())
+///     .schedule(schedule)
+///     .clip_global_norm(1.0)
+///     .weight_decay(0.004, &["bias", "gamma", "beta"])
+///     .ema(0.99, None);
+/// assert_eq!(optimizer.rate(), 0.01);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Optimizer {
     rule: Box<dyn Rule>,
     steps: u64,
-    /// For each parameter; empty until it is first updated.
-    memory: Vec<[Vec<f32>; 2]>,
+    /// In place of the rule's rate.
+    reduced: Option<f32>,
+    /// For each parameter, the rule's arrays one after the other; empty until it is first updated.
+    memory: Vec<Vec<f32>>,
 }
 
 /// A step of an optimiser, in which each parameter is updated once.
-pub struct OptimizerStep<'o>(&'o mut Optimizer);
-
-/// How weights move, and what is remembered for it. A trait, so that a program that names one rule has the code of
-/// no other in it; and not `Debug`, which would have the formatting of floats in it.
-pub(crate) trait Rule: Send + Sync {
-    /// As in Keras.
-    fn name(&self) -> &'static str;
-
-    /// Checks that its numbers are in their ranges.
-    fn check(&self) -> Result<(), Error>;
-
-    /// How many arrays of the weights' length it remembers.
-    fn arrays(&self) -> usize;
-
-    /// Moves weights in the `step`th step, from 1. Arrays that it does not remember are empty.
-    fn update(
-        &self,
-        isa: Isa,
-        step: u64,
-        weights: &mut [f32],
-        memory: [&mut [f32]; 2],
-        gradients: &[f32],
-    ) -> Result<(), Error>;
-
-    /// A copy.
-    fn boxed(&self) -> Box<dyn Rule>;
-}
-
-impl fmt::Debug for dyn Rule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl Clone for Box<dyn Rule> {
-    fn clone(&self) -> Box<dyn Rule> {
-        (**self).boxed()
-    }
+pub struct OptimizerStep<'o> {
+    optimizer: &'o mut Optimizer,
+    step: u64,
+    rate: f32,
+    /// Of the gradients that it observed.
+    squares: Option<f32>,
 }
 
 impl Optimizer {
     fn new(rule: &dyn Rule) -> Optimizer {
-        Optimizer { rule: rule.boxed(), steps: 0, memory: Vec::new() }
+        Optimizer { rule: rule.boxed(), steps: 0, reduced: None, memory: Vec::new() }
     }
 
-    /// Begins a step.
+    /// The learning rate of the next step.
+    pub fn rate(&self) -> f32 {
+        self.reduced.unwrap_or_else(|| self.rule.rate(self.steps.saturating_add(1)))
+    }
+
+    /// Begins a step. It counts once a parameter is updated.
     ///
     /// # Errors
     /// A rate, or another number that it goes by, is out of its range.
     pub fn begin_step(&mut self) -> Result<OptimizerStep<'_>, Error> {
         self.rule.check()?;
-        self.steps += 1;
-        Ok(OptimizerStep(self))
+        let (step, rate) = (self.steps.saturating_add(1), self.rate());
+        check_rate(rate)?;
+        Ok(OptimizerStep { optimizer: self, step, rate, squares: None })
+    }
+
+    /// Exchanges weights of parameter `index` and their moving average, if there is one: the average to use the
+    /// model with, and the weights again to go on.
+    ///
+    /// # Errors
+    /// The length differs from that of an earlier step.
+    pub fn swap_ema(&mut self, index: usize, weights: &mut [f32]) -> Result<(), Error> {
+        let Some(memory) = self.memory.get_mut(index) else { return Ok(()) };
+        if !self.rule.asks(Asks::Average) || memory.is_empty() {
+            return Ok(());
+        }
+        check_memory(&*self.rule, memory, weights.len())?;
+        let average = memory.len() - weights.len();
+        memory[average..].swap_with_slice(weights);
+        Ok(())
     }
 
     pub(crate) fn rule(&self) -> &dyn Rule {
         &*self.rule
+    }
+
+    /// The rule, the number of steps, the rate in place of the rule's, and what is remembered of each parameter.
+    pub(crate) fn parts(&self) -> (&dyn Rule, u64, Option<f32>, &[Vec<f32>]) {
+        (&*self.rule, self.steps, self.reduced, &self.memory)
+    }
+
+    /// The same rule, with other [parts](Self::parts).
+    pub(crate) fn with(self, steps: u64, reduced: Option<f32>, memory: Vec<Vec<f32>>) -> Optimizer {
+        Optimizer { steps, reduced, memory, ..self }
+    }
+
+    /// From now on with this rate.
+    pub(crate) fn reduce(&mut self, rate: f32) {
+        self.reduced = Some(rate);
     }
 
     /// The same with nothing remembered.
@@ -100,11 +138,22 @@ impl Optimizer {
 }
 
 impl OptimizerStep<'_> {
+    /// Tells the step of a parameter's gradients before any are applied. Clipping by the global norm needs to know of all.
+    ///
+    /// # Errors
+    /// The rule clips by a norm, and theirs is not finite.
+    pub fn observe(&mut self, isa: Isa, gradients: &[f32]) -> Result<(), Error> {
+        let squares = self.squares.unwrap_or(0.0);
+        self.squares = Some(self.optimizer.rule.add_squares(isa, gradients, squares)?);
+        Ok(())
+    }
+
     /// Moves the weights of parameter `index`, any number that stays the parameter's, by their gradients. The
     /// first time, memory for the parameter is allocated.
     ///
     /// # Errors
-    /// The lengths differ from each other or from those of an earlier step.
+    /// The lengths differ from each other or from those of an earlier step; or parameters are excluded from weight decay
+    /// by their names, which [`Model::update`](crate::Model::update) knows.
     pub fn update(
         &mut self,
         isa: Isa,
@@ -112,44 +161,56 @@ impl OptimizerStep<'_> {
         weights: &mut [f32],
         gradients: &[f32],
     ) -> Result<(), Error> {
-        let Optimizer { rule, steps, memory } = &mut *self.0;
+        self.update_named(isa, index, &(), weights, gradients)
+    }
+
+    /// The same of a parameter that has names.
+    pub(crate) fn update_named(
+        &mut self,
+        isa: Isa,
+        index: usize,
+        names: &dyn Names,
+        weights: &mut [f32],
+        gradients: &[f32],
+    ) -> Result<(), Error> {
+        let OptimizerStep { optimizer, step, rate, squares } = self;
+        let Optimizer { rule, memory, .. } = &mut **optimizer;
+        if squares.is_none() && rule.asks(Asks::AllGradients) {
+            return Err(Error::Empty { what: "gradients that the step observed" });
+        }
         if memory.len() <= index {
             let more = (index - memory.len()).saturating_add(1);
-            let bytes = more.saturating_mul(size_of::<[Vec<f32>; 2]>());
-            memory.try_reserve(more).map_err(|_| Error::OutOfMemory { bytes })?;
+            heap::reserve(memory, more)?;
             memory.resize_with(index + 1, Default::default);
         }
-        let memory = &mut memory[index];
-        for array in &mut memory[..rule.arrays()] {
-            if array.is_empty() {
-                *array = heap::zeros(weights.len())?;
-            }
+        let (arrays, len) = (&mut memory[index], weights.len());
+        let first = arrays.is_empty();
+        if first {
+            *arrays = heap::filled(len.saturating_mul(rule.arrays()), rule.initial())?;
         }
-        let [first, second] = memory;
-        rule.update(isa, *steps, weights, [first, second], gradients)
+        check_memory(&**rule, arrays, len)?;
+        rule.update(Update {
+            isa,
+            step: *step,
+            rate: *rate,
+            first,
+            squares: squares.unwrap_or(0.0),
+            names,
+            parameter: index,
+            weights,
+            state: State::new(arrays, len, 0..len),
+            gradients,
+        })?;
+        optimizer.steps = *step;
+        Ok(())
     }
 }
 
-fn check_rate(rate: f32) -> Result<(), Error> {
-    match rate {
-        0.0..=f32::MAX => Ok(()),
-        got => {
-            Err(Error::OutOfRange { what: "learning rate", expected: "a finite number of at least 0", got })
-        }
+/// Checks that what is remembered is of so many weights.
+fn check_memory(rule: &dyn Rule, memory: &[f32], weights: usize) -> Result<(), Error> {
+    if memory.len() == weights.saturating_mul(rule.arrays()) {
+        return Ok(());
     }
-}
-
-fn check_epsilon(epsilon: f32) -> Result<(), Error> {
-    match epsilon {
-        f32::MIN_POSITIVE..=f32::MAX => Ok(()),
-        got => Err(Error::OutOfRange { what: "epsilon", expected: "a finite number above 0", got }),
-    }
-}
-
-/// Of something that decays.
-fn check_share(what: &'static str, share: f32) -> Result<(), Error> {
-    match share {
-        0.0..1.0 => Ok(()),
-        got => Err(Error::OutOfRange { what, expected: "at least 0 and less than 1", got }),
-    }
+    let (what, expected, got) = ("weights", memory.len() / rule.arrays().max(1), weights);
+    Err(bantam_kernels::Error::Length { what, expected, got }.into())
 }

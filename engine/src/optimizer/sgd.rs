@@ -1,7 +1,7 @@
-use super::{Optimizer, Rule, check_rate, check_share};
+use super::{Optimizer, Rule, Update, check_rate, check_share};
 use crate::error::Error;
 use alloc::boxed::Box;
-use bantam_kernels::{Isa, optimizer};
+use bantam_kernels::optimizer;
 
 /// Stochastic gradient descent, with momentum if that is not zero.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,7 +29,7 @@ impl From<Sgd> for Optimizer {
 
 impl Rule for Sgd {
     fn name(&self) -> &'static str {
-        "SGD"
+        if self.momentum == 0.0 { "SGD" } else { "SGD with momentum" }
     }
 
     fn check(&self) -> Result<(), Error> {
@@ -37,22 +37,21 @@ impl Rule for Sgd {
         check_share("momentum", self.momentum)
     }
 
+    fn rate(&self, _: u64) -> f32 {
+        self.rate
+    }
+
     fn arrays(&self) -> usize {
         usize::from(self.momentum != 0.0)
     }
 
-    fn update(
-        &self,
-        isa: Isa,
-        _step: u64,
-        weights: &mut [f32],
-        [velocity, _]: [&mut [f32]; 2],
-        gradients: &[f32],
-    ) -> Result<(), Error> {
+    fn update(&self, run: Update<'_>) -> Result<(), Error> {
+        let Update { isa, rate, weights, gradients, state, .. } = run;
         if self.momentum == 0.0 {
-            return Ok(optimizer::sgd(isa, self.rate, weights, gradients)?);
+            return Ok(optimizer::sgd(isa, rate, weights, gradients)?);
         }
-        let Sgd { rate, momentum, nesterov } = *self;
+        let Sgd { momentum, nesterov, .. } = *self;
+        let [velocity] = state.split();
         Ok(optimizer::sgd_momentum(isa, rate, momentum, nesterov, weights, velocity, gradients)?)
     }
 

@@ -5,16 +5,17 @@ use super::training::{Gradient, Pass, TrainedInput, TrainingLayout};
 use crate::error::Error;
 use crate::graph::Model;
 use crate::layers::{MAX_INPUTS, MAX_WEIGHTS, Source};
-use crate::memory::buffer::{check_len, end_of};
+use crate::memory::buffer::{check_len, end_of, whole_lines};
 use crate::memory::heap;
 use crate::memory::lifetimes::{Lifetime, fullest, needed_at, place};
+use crate::optimizer::{Asks, Rule};
 use alloc::vec::Vec;
 use bantam_kernels::Isa;
 use core::ops::Range;
 
 impl TrainingLayout {
     /// Places for what stays: the base's prepared weights, the weights that learn, and the optimiser's state.
-    pub(super) fn place_persistent(&mut self, model: &Model<'_>, arrays: Option<usize>) {
+    pub(super) fn place_persistent(&mut self, model: &Model<'_>, rule: Option<&dyn Rule>) {
         self.persistent = end_of(0, self.base.as_ref().map_or(0, |base| base.layout.prepared));
         let place = |end: &mut usize, len: usize| {
             let start = *end;
@@ -23,24 +24,23 @@ impl TrainingLayout {
         };
         for learnt in &mut self.learnt {
             let len = model.parameters()[learnt.parameter].shape().elements();
-            let Some(arrays) = arrays else {
+            let Some(rule) = rule else {
                 if !learnt.moves {
                     learnt.gradient = place(&mut self.gradients, len);
                 }
                 continue;
             };
             learnt.weights = place(&mut self.persistent, len);
-            if learnt.moves {
-                continue;
-            }
-            for state in &mut learnt.state[..arrays] {
-                *state = place(&mut self.persistent, len);
+            if !learnt.moves {
+                learnt.state = place(&mut self.persistent, whole_lines(len).saturating_mul(rule.arrays()));
             }
         }
     }
 
     /// Gives what a step needs its place. The base runs at time 0, then the steps, the loss, and the steps backwards.
-    pub(super) fn place(&mut self, shard: bool) -> Result<(), Error> {
+    pub(super) fn place(&mut self, rule: Option<&dyn Rule>) -> Result<(), Error> {
+        let shard = rule.is_none();
+        let whole = rule.is_some_and(|rule| rule.asks(Asks::WholeGradients));
         let (isa, count) = (self.options.isa, self.steps.len());
         let mut buffers = Buffers { list: Vec::new() };
         let times = Times::new(self)?;
@@ -101,7 +101,7 @@ impl TrainingLayout {
                     handle.weights[i] = buffers.need(len, time, time)?;
                     continue;
                 }
-                let alone = learnt.first_step == k;
+                let alone = learnt.first_step == k && !whole;
                 let rows = if isa == Isa::SCALAR && i == 0 && alone && !shard {
                     step.step.weight_rows()
                 } else {
@@ -110,7 +110,7 @@ impl TrainingLayout {
                 learnt.slices = rows.map(|rows| [1, len / rows]);
                 let len =
                     if shard { 0 } else { learnt.slices.map_or(len, |[rows, features]| rows * features) };
-                learnt_handles[at] = Some(buffers.need(len, time, times.steps[learnt.first_step].back)?);
+                learnt_handles[at] = Some(buffers.need(len, time, times.steps[learnt.updated_after].back)?);
             }
         }
         for (k, step) in self.steps.iter().enumerate() {

@@ -7,7 +7,7 @@ use crate::graph::fuse::{Operation, Operations};
 use crate::layers::{PassesOn, Role, Site, Source, TrainingStep};
 use crate::loss::{Criterion, Loss};
 use crate::memory::heap;
-use crate::optimizer::Rule;
+use crate::optimizer::{Asks, Rule};
 use crate::shape::Shape;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -83,10 +83,13 @@ pub(crate) struct Learnt {
     /// Whether it has no gradient.
     pub moves: bool,
     pub weights: Range<usize>,
-    /// What the optimiser keeps of it.
-    pub state: [Range<usize>; 2],
+    /// What the optimiser keeps of it, each array from a whole line on.
+    pub state: Range<usize>,
     /// The first step that has it: its gradient is complete after that step's backward pass.
     pub first_step: usize,
+    /// It is updated after the backward pass of this step: the first, or the last of all to go back if the rule asks for
+    /// all gradients.
+    pub updated_after: usize,
     /// Of what a step needs.
     pub gradient: Range<usize>,
     /// Rows whose gradient is computed at a time, of so many elements; `None` is all at once.
@@ -184,9 +187,10 @@ impl<'m> TrainingPlan<'m> {
         model: &'m Model<'m>,
     ) -> Result<TrainingPlan<'m>, Error> {
         rule.check()?;
+        rule.check_names(model)?;
         let output = model.output_shape();
         Criterion::new(loss, output, output.elements())?;
-        let layout = TrainingLayout::new(model, loss, options, Some(rule.arrays()), way)?;
+        let layout = TrainingLayout::new(model, loss, options, Some(rule), way)?;
         Ok(TrainingPlan { model, rule: rule.boxed(), loss, seed, way, layout })
     }
 
@@ -238,7 +242,7 @@ impl<'m> TrainingPlan<'m> {
                 offset: size_of::<f32>() * (self.layout.persistent + step.passes[0].value.start),
                 bytes: bytes(&step.passes[0].value) + bytes(&step.passes[0].saved),
                 weight_bytes: own().map(|learnt| bytes(&learnt.weights)).sum(),
-                optimizer_bytes: own().flat_map(|learnt| &learnt.state).map(bytes).sum(),
+                optimizer_bytes: own().map(|learnt| self.rule.arrays() * bytes(&learnt.weights)).sum(),
                 gradient_bytes: own().map(|learnt| bytes(&learnt.gradient)).sum::<usize>()
                     + bytes(&step.d_output),
                 scratch_bytes: bytes(&step.passes[0].scratch).max(bytes(&step.backward_scratch)),
@@ -249,13 +253,13 @@ impl<'m> TrainingPlan<'m> {
 }
 
 impl TrainingLayout {
-    /// With so many arrays of optimiser state beside each array of weights; or, if there are none, for a shard of a
+    /// With what a rule remembers beside each array of weights; or, if there is none, for a shard of a
     /// batch: weights stay where the model has them, and gradients stay to be added to those of other shards.
     pub fn new(
         model: &Model<'_>,
         loss: Loss,
         options: Options,
-        arrays: Option<usize>,
+        rule: Option<&dyn Rule>,
         way: Way,
     ) -> Result<TrainingLayout, Error> {
         let roles = model.roles()?;
@@ -289,20 +293,27 @@ impl TrainingLayout {
             persistent: 0,
             transient: 0,
         };
+        let all = rule.is_some_and(|rule| rule.asks(Asks::AllGradients));
         for operation in &list {
-            layout.push(model, operation, &roles)?;
+            layout.push(model, operation, &roles, all)?;
         }
         if layout.learnt.iter().all(|learnt| learnt.moves) {
             return Err(Error::Empty { what: "trainable layers" });
         }
-        layout.place_persistent(model, arrays);
+        layout.place_persistent(model, rule);
         layout.order(way)?;
-        layout.place(arrays.is_none())?;
+        layout.place(rule)?;
         Ok(layout)
     }
 
-    /// Lowers an operation.
-    fn push(&mut self, model: &Model<'_>, operation: &Operation, roles: &[Role]) -> Result<(), Error> {
+    /// Lowers an operation. Its weights are updated when `all` gradients are there, or as soon as theirs are.
+    fn push(
+        &mut self,
+        model: &Model<'_>,
+        operation: &Operation,
+        roles: &[Role],
+        all: bool,
+    ) -> Result<(), Error> {
         let Options { batch, isa, threads, direct_only } = self.options;
         let reads = operation.reads;
         let shapes = Shapes::new(model, reads, batch)?;
@@ -327,8 +338,17 @@ impl TrainingLayout {
                 if learnt.is_none() {
                     learnt = Some(self.learnt.len());
                     let first_step = self.steps.len();
-                    let (weights, state, gradient) = (0..0, [0..0, 0..0], 0..0);
-                    let new = Learnt { parameter, moves, weights, state, first_step, gradient, slices: None };
+                    let first = self.learnt.iter().find(|learnt| all && !learnt.moves);
+                    let new = Learnt {
+                        parameter,
+                        moves,
+                        weights: 0..0,
+                        state: 0..0,
+                        first_step,
+                        updated_after: first.map_or(first_step, |first| first.first_step),
+                        gradient: 0..0,
+                        slices: None,
+                    };
                     heap::push(&mut self.learnt, new)?;
                 }
             }

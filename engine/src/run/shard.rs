@@ -40,7 +40,7 @@ impl Shard {
     /// the batch's.
     pub fn learn(&mut self, lesson: &Lesson<'_, '_>, stretch: Range<usize>) -> Result<(), Error> {
         let Lesson { model, layout, prepared, criterion, seed, share, samples, targets } = *lesson;
-        let run = Run { model, layout, learnt_in: None, samples };
+        let run = Run { model, layout, learnt_in: None, samples, share };
         let transient = &mut self.transient[..layout.transient];
         let batch = layout.options.batch;
         if stretch.start == 0 {

@@ -1,3 +1,4 @@
+use super::carve::carve;
 use super::session::check_finite;
 use super::training_step::{Late, Run};
 use crate::checksum::Checksum;
@@ -6,7 +7,9 @@ use crate::graph::Model;
 use crate::layers::Role;
 use crate::loss::Criterion;
 use crate::memory::arena::Arena;
+use crate::memory::buffer::whole_lines;
 use crate::metrics::Evaluation;
+use crate::optimizer::{Asks, State};
 use crate::plan::TrainingPlan;
 use crate::plan::timeline::Event;
 use crate::tensor::check_len;
@@ -54,10 +57,10 @@ impl<'m> TrainingSession<'m> {
     /// Forgets what was learnt: the weights are the model's again, and the next step is the first.
     pub fn restart(&mut self) {
         self.random = Xoshiro256PlusPlus::seed_from_u64(self.seed);
-        let (arena, TrainingPlan { model, layout, .. }) = (self.arena.numbers_mut(), &self.plan);
+        let (arena, TrainingPlan { model, rule, layout, .. }) = (self.arena.numbers_mut(), &self.plan);
         for learnt in &layout.learnt {
             arena[learnt.weights.clone()].copy_from_slice(model.parameters()[learnt.parameter].values());
-            learnt.state.iter().for_each(|state| arena[state.clone()].fill(0.0));
+            arena[learnt.state.clone()].fill(rule.initial());
         }
         self.steps = 0;
     }
@@ -73,17 +76,18 @@ impl<'m> TrainingSession<'m> {
     /// # Errors
     /// The inputs or targets are not a batch, an input is not finite, a target is none that the loss can be measured
     /// against, or the loss is not a finite number. The session is then as it was. A convolution may overflow that is not
-    /// [direct only](crate::Conv2d::direct_only): if it is in its gradient, the layers behind it have learnt already.
+    /// [direct only](crate::Conv2d::direct_only), and so may the square of a norm that gradients are clipped by: if it is in a
+    /// gradient, the layers behind it have learnt already.
     pub fn step(&mut self, inputs: &[f32], targets: &[f32]) -> Result<Evaluation, Error> {
         let TrainingSession { plan, arena, steps, random, .. } = self;
         let plan = &*plan;
-        let TrainingPlan { model, rule, layout, .. } = plan;
+        let TrainingPlan { model, layout, .. } = plan;
         let (batch, sample) = (layout.options.batch, model.input_shape());
         check_len("inputs of a batch", inputs, sample.with_batch(batch)?)?;
         check_finite("input", sample.elements(), inputs)?;
         let criterion = plan.criterion(targets)?;
         let (persistent, transient) = arena.numbers_mut().split_at_mut(layout.persistent);
-        let run = Run { model, layout, learnt_in: Some(persistent), samples: inputs };
+        let run = Run { model, layout, learnt_in: Some(persistent), samples: inputs, share: 1.0 };
         let mut advanced = random.clone();
         let seed = advanced.next_u64();
         run.forward(transient, batch, Some(seed))?;
@@ -93,10 +97,9 @@ impl<'m> TrainingSession<'m> {
             return Err(Error::Diverged { epoch: 1, batch, loss });
         }
         let accuracy = correct.map(|correct| correct as f32 / (batch * criterion.judged()) as f32);
-        *random = advanced;
-        *steps += 1;
+        let step = *steps + 1;
         for &event in &layout.events {
-            let run = Run { model, layout, learnt_in: Some(persistent), samples: inputs };
+            let run = Run { model, layout, learnt_in: Some(persistent), samples: inputs, share: 1.0 };
             let k = match event {
                 Event::Again(k) => {
                     run.step(transient, k, batch, Some(seed), Late(true))?;
@@ -107,11 +110,10 @@ impl<'m> TrainingSession<'m> {
             };
             run.gather_gradient(transient, k)?;
             run.backward(transient, k)?;
-            for learnt in layout.learnt.iter().filter(|learnt| learnt.first_step == k && !learnt.moves) {
-                layout.update(&**rule, *steps, learnt, persistent, transient, inputs)?;
-            }
+            plan.update(step, k, persistent, transient, inputs)?;
         }
         layout.follow(transient, |learnt, update| update(&mut persistent[learnt.weights.clone()]));
+        (*steps, *random) = (step, advanced);
         Ok(Evaluation { loss, accuracy })
     }
 
@@ -127,7 +129,7 @@ impl<'m> TrainingSession<'m> {
         check_len("samples", inputs, sample.with_batch(n)?)?;
         check_finite("input", sample.elements(), inputs)?;
         let (persistent, transient) = self.arena.numbers_mut().split_at_mut(layout.persistent);
-        let run = Run { model, layout, learnt_in: Some(persistent), samples: inputs };
+        let run = Run { model, layout, learnt_in: Some(persistent), samples: inputs, share: 1.0 };
         run.forward(transient, n, None)?;
         let last = &layout.steps[layout.output];
         let output = &transient[last.passes[0].value.clone()][..n * last.sample_len];
@@ -142,6 +144,20 @@ impl<'m> TrainingSession<'m> {
             let layer = model.owner(learnt.parameter).map_or("", |node| node.name());
             (layer, model.parameters()[learnt.parameter].name(), &arena[learnt.weights.clone()])
         })
+    }
+
+    /// Exchanges the weights and their [moving average](crate::Optimizer::ema), if there is one: the average to use and to
+    /// keep what was learnt, and the weights again to go on. Before the first step there is no average.
+    pub fn swap_ema(&mut self) {
+        let TrainingSession { plan: TrainingPlan { rule, layout, .. }, arena, steps, .. } = self;
+        if !rule.asks(Asks::Average) || *steps == 0 {
+            return;
+        }
+        for learnt in layout.learnt.iter().filter(|learnt| !learnt.moves) {
+            let ranges = [learnt.weights.clone(), learnt.state.clone()];
+            let ([weights, arrays], _) = carve(arena.numbers_mut(), ranges);
+            State::new(arrays, whole_lines(weights.len()), 0..weights.len()).last().swap_with_slice(weights);
+        }
     }
 
     /// As [`weights`](Self::weights), their elements alone, to be overwritten.
@@ -193,7 +209,7 @@ pub(super) fn fingerprint(model: &Model<'_>) -> u64 {
             for &dim in parameter.shape().dims() {
                 sum = sum.add(&(dim as u64).to_le_bytes());
             }
-            if !node.is_trainable() || parameter.role == Role::Constant {
+            if !node.is_trainable() || parameter.frozen || parameter.role == Role::Constant {
                 sum = sum.add(bytemuck::cast_slice(parameter.values()));
             }
         }

@@ -5,7 +5,9 @@ use crate::error::Error;
 use crate::graph::Model;
 use crate::layers::{Backward, BackwardRows, Forward, MAX_INPUTS, MAX_WEIGHTS, Scheduled, Source};
 use crate::loss::Criterion;
-use crate::optimizer::Rule;
+use crate::memory::buffer::whole_lines;
+use crate::optimizer::{Rule, State, Update};
+use crate::plan::TrainingPlan;
 use crate::plan::timeline::Event;
 use crate::plan::training::{Base, Gradient, Learnt, Pass, Trained, TrainingLayout};
 use bantam_kernels::conv2d::Activation;
@@ -19,43 +21,6 @@ impl TrainingLayout {
             Some(base) => base.layout.prepare(model, persistent),
             None => Ok(()),
         }
-    }
-
-    /// Moves weights whose gradient is there, or computes it slice by slice.
-    pub(super) fn update(
-        &self,
-        rule: &dyn Rule,
-        moves: u64,
-        learnt: &Learnt,
-        persistent: &mut [f32],
-        transient: &mut [f32],
-        samples: &[f32],
-    ) -> Result<(), Error> {
-        let isa = self.options.isa;
-        let [first, second] = learnt.state.clone();
-        let ([weights, first, second], _) = carve(persistent, [learnt.weights.clone(), first, second]);
-        let Some([rows, features]) = learnt.slices else {
-            let gradient = &transient[learnt.gradient.clone()];
-            return rule.update(isa, moves, weights, [first, second], gradient);
-        };
-        let Trained { step, inputs, d_output, .. } = &self.steps[learnt.first_step];
-        let ([gradient], rest) = carve(transient, [learnt.gradient.clone()]);
-        let input = match self.start(inputs[0].source, Late(true)) {
-            None => samples,
-            Some(start) => rest.read(start, self.options.batch * inputs[0].sample_len),
-        };
-        let d_output = rest.read(d_output.start, d_output.len());
-        let all = weights.len() / features;
-        for first_row in (0..all).step_by(rows) {
-            let rows = first_row..all.min(first_row + rows);
-            let elements = rows.start * features..rows.end * features;
-            let d_weights = &mut gradient[..elements.len()];
-            step.backward_rows(BackwardRows { input, d_output, rows, d_weights })?;
-            let state = [&mut *first, &mut *second]
-                .map(|state| if state.is_empty() { state } else { &mut state[elements.clone()] });
-            rule.update(isa, moves, &mut weights[elements], state, d_weights)?;
-        }
-        Ok(())
     }
 
     /// Where the statistics lie that are merged before that event.
@@ -108,6 +73,76 @@ impl TrainingLayout {
     }
 }
 
+impl TrainingPlan<'_> {
+    /// Updates the weights that are updated after the backward pass of step `after`, by gradients that are there or are
+    /// computed slice by slice.
+    pub(super) fn update(
+        &self,
+        number: u64,
+        after: usize,
+        persistent: &mut [f32],
+        transient: &mut [f32],
+        samples: &[f32],
+    ) -> Result<(), Error> {
+        let TrainingPlan { model, rule, layout, .. } = self;
+        let isa = layout.options.isa;
+        let learning =
+            || layout.learnt.iter().filter(|learnt| learnt.updated_after == after && !learnt.moves);
+        let squares = learning()
+            .try_fold(0.0, |sum, learnt| rule.add_squares(isa, &transient[learnt.gradient.clone()], sum))?;
+        for learnt in learning() {
+            let ([weights, arrays], _) = carve(persistent, [learnt.weights.clone(), learnt.state.clone()]);
+            let all = 0..weights.len();
+            let run = Update {
+                isa,
+                step: number,
+                rate: rule.rate(number),
+                first: number == 1,
+                squares,
+                names: *model,
+                parameter: learnt.parameter,
+                state: State::new(arrays, whole_lines(weights.len()), all),
+                weights,
+                gradients: &[],
+            };
+            match learnt.slices {
+                None => rule.update(Update { gradients: &transient[learnt.gradient.clone()], ..run })?,
+                Some(slices) => layout.update_in_slices(&**rule, run, learnt, slices, transient, samples)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl TrainingLayout {
+    fn update_in_slices(
+        &self,
+        rule: &dyn Rule,
+        mut run: Update<'_>,
+        learnt: &Learnt,
+        [rows, features]: [usize; 2],
+        transient: &mut [f32],
+        samples: &[f32],
+    ) -> Result<(), Error> {
+        let Trained { step, inputs, d_output, .. } = &self.steps[learnt.first_step];
+        let ([gradient], rest) = carve(transient, [learnt.gradient.clone()]);
+        let input = match self.start(inputs[0].source, Late(true)) {
+            None => samples,
+            Some(start) => rest.read(start, self.options.batch * inputs[0].sample_len),
+        };
+        let d_output = rest.read(d_output.start, d_output.len());
+        let all = run.weights.len() / features;
+        for first_row in (0..all).step_by(rows) {
+            let rows = first_row..all.min(first_row + rows);
+            let elements = rows.start * features..rows.end * features;
+            let d_weights = &mut gradient[..elements.len()];
+            step.backward_rows(BackwardRows { input, d_output, rows, d_weights })?;
+            rule.update(run.part(elements, d_weights))?;
+        }
+        Ok(())
+    }
+}
+
 /// Whether a backward pass reads what was computed, which may have been dropped meanwhile and computed again.
 #[derive(Clone, Copy)]
 pub(super) struct Late(pub bool);
@@ -134,6 +169,8 @@ pub(super) struct Run<'a, 'm> {
     /// What stays, with the weights that learn; without it they are the model's.
     pub learnt_in: Option<&'a [f32]>,
     pub samples: &'a [f32],
+    /// What part of the batch they are.
+    pub share: f32,
 }
 
 impl Run<'_, '_> {
@@ -229,6 +266,7 @@ impl Run<'_, '_> {
             output: trained.output(&rest),
             saved: &[],
             d_output,
+            share: self.share,
             input: 0,
             d_input: None,
             d_weights: &mut [],
@@ -317,6 +355,7 @@ impl Run<'_, '_> {
                 output: trained.output(&rest),
                 saved: &saved[..trained.saved_len],
                 d_output,
+                share: self.share,
                 input: next.map_or(0, |(i, _)| i),
                 d_input: gradient.map(|_| d_input),
                 d_weights: &mut d_weights[..trained.weights.len()],

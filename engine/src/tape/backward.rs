@@ -99,6 +99,7 @@ impl Tape<'_> {
                     output: &self.memory.buffers[index].value,
                     saved: &self.memory.buffers[index].kept,
                     d_output: &mut d_output,
+                    share: 1.0,
                     input: if input == usize::MAX { 0 } else { input },
                     d_input,
                     d_weights: &mut d_weights[..weights.len()],

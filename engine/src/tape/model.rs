@@ -101,18 +101,21 @@ impl<'m> Model<'m> {
             return Err(bantam_kernels::Error::Length { what, expected: count, got: parameters.len() }.into());
         }
         let learnt = || (0..count).filter(|&index| roles[index] == Role::Learnt);
+        optimizer.rule().check_names(self)?;
+        let mut step = optimizer.begin_step()?;
         for index in learnt() {
-            let shape = self.parameters()[index].shape();
-            check_len("gradient of a parameter", gradients.get(parameters[index])?, shape)?;
+            let gradient = gradients.get(parameters[index])?;
+            check_len("gradient of a parameter", gradient, self.parameters()[index].shape())?;
+            step.observe(isa, gradient)?;
         }
         for index in (0..count).filter(|&index| roles[index] == Role::Moving) {
             let Ok(gradient) = gradients.get(parameters[index]) else { continue };
             check_len("gradient of a parameter", gradient, self.parameters()[index].shape())?;
             self.values_mut(index).iter_mut().zip(gradient).for_each(|(value, down)| *value -= down);
         }
-        let mut step = optimizer.begin_step()?;
         learnt().try_for_each(|index| {
-            step.update(isa, index, self.values_mut(index), gradients.get(parameters[index])?)
+            let (names, weights) = self.named_mut(index);
+            step.update_named(isa, index, &names, weights, gradients.get(parameters[index])?)
         })
     }
 }

@@ -1,10 +1,14 @@
 //! How models learn from data sets.
 
 mod batch;
+mod checkpoint;
 mod data;
+mod plateau;
+mod progress;
 mod session;
 mod shards;
 mod trainer;
 
 pub use data::{Dataset, Samples};
+pub use plateau::{Monitor, ReduceLrOnPlateau};
 pub use trainer::{Epoch, Event, History, Trainer};

@@ -6,16 +6,18 @@ use crate::layers::Role;
 use crate::loss::{Criterion, Loss};
 use crate::memory::heap;
 use crate::metrics::Evaluation;
-use crate::optimizer::Optimizer;
+use crate::optimizer::{Asks, Optimizer};
 use crate::parallel::Threads;
 use crate::plan::Options;
 use crate::run::Session;
 use crate::tensor::Tensor;
 use crate::train::Dataset;
+use crate::train::plateau::{Monitor, Plateau, ReduceLrOnPlateau};
+use crate::train::progress::{Progress, swap_ema};
 use alloc::vec::Vec;
 use bantam_kernels::Isa;
 use core::ops::ControlFlow;
-use rand_core::{Rng, SeedableRng};
+use rand_core::Rng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 /// Trains models, and measures and uses them.
@@ -52,17 +54,8 @@ pub struct Trainer {
     /// Bytes that a training may take.
     memory: Option<usize>,
     /// What goes on from one `fit` to the next.
-    progress: Option<Progress>,
-}
-
-/// Where a training is, beside the model and the optimiser's state.
-#[derive(Clone, Debug)]
-struct Progress {
-    random: Xoshiro256PlusPlus,
-    /// Of samples, in the last epoch.
-    order: Vec<usize>,
-    /// Of the weights that it left.
-    checksum: u64,
+    pub(super) progress: Option<Progress>,
+    plateau: Option<ReduceLrOnPlateau>,
 }
 
 /// What happened in training, as it happens.
@@ -130,6 +123,7 @@ impl Trainer {
             direct_only: false,
             memory: None,
             progress: None,
+            plateau: None,
         }
     }
 
@@ -173,6 +167,16 @@ impl Trainer {
         Trainer { direct_only: true, ..self }
     }
 
+    /// With a learning rate that is cut when a loss no longer falls.
+    pub fn reduce_lr_on_plateau(self, plateau: ReduceLrOnPlateau) -> Trainer {
+        Trainer { plateau: Some(plateau), ..self }
+    }
+
+    /// The learning rate of the next step, if training goes on.
+    pub fn rate(&self) -> f32 {
+        self.optimizer.rate()
+    }
+
     /// Trains a model, its layers as far as they are trainable. The order of samples is drawn anew
     /// in each epoch. `on_event` is told of each batch and epoch and may end the training. After
     /// the first step of each batch size, steps allocate nothing.
@@ -194,6 +198,8 @@ impl Trainer {
             self.criterion(model, validation)?;
         }
         self.optimizer.rule().check()?;
+        self.optimizer.rule().check_names(model)?;
+        self.check_plateau(validation.is_some())?;
         let nothing = if self.batch_size == 0 {
             Some("batch")
         } else if self.epochs == 0 {
@@ -208,46 +214,47 @@ impl Trainer {
         }
         let batch = Batch::new(self.batch_size.min(train.len()), train)?;
         let before = self.resume(model, train.len())?;
-        let Progress { random, order, .. } = before.clone();
+        let Progress { random, order, plateau, averaged, .. } = before.clone();
+        if averaged {
+            swap_ema(&mut self.optimizer, model)?;
+        }
         let fresh = self.optimizer.restarted();
         let optimizer = core::mem::replace(&mut self.optimizer, fresh);
         let shards = Shards::new(self.setup());
-        let mut run =
-            Run { trainer: self, train, criterion, optimizer, random, order, batch, shards, steps: 0 };
+        let mut run = Run {
+            trainer: self,
+            train,
+            criterion,
+            optimizer,
+            random,
+            order,
+            plateau,
+            batch,
+            shards,
+            steps: 0,
+        };
         let result = run.epochs(model, validation, on_event);
-        let Run { optimizer, random, order, steps, .. } = run;
+        let Run { optimizer, random, order, plateau, steps, .. } = run;
         self.optimizer = optimizer;
-        let now = Progress { random, order, checksum: model.checksum() };
+        let averaged = averaged || steps > 0;
+        if averaged {
+            swap_ema(&mut self.optimizer, model)?;
+        }
+        let now = Progress { random, order, checksum: model.checksum(), plateau, averaged };
         // If nothing was learnt, all is as it was.
         self.progress = Some(if steps > 0 { now } else { before });
         result
     }
 
-    /// Where the last `fit` left off, if it left the model like this.
-    fn resume(&mut self, model: &Model<'_>, samples: usize) -> Result<Progress, Error> {
-        let in_order = || {
-            let mut order = heap::list(samples)?;
-            order.extend(0..samples);
-            Ok::<_, Error>(order)
-        };
-        if self.progress.as_ref().is_some_and(|progress| progress.checksum != model.checksum()) {
-            self.forget();
+    fn check_plateau(&self, validated: bool) -> Result<(), Error> {
+        let Some(plateau) = self.plateau else { return Ok(()) };
+        if self.optimizer.rule().asks(Asks::Schedule) {
+            return Err(Error::TooMany { what: "schedules", max: 1, got: 2 });
         }
-        match self.progress.take() {
-            Some(progress) if progress.order.len() == samples => Ok(progress),
-            Some(progress) => Ok(Progress { order: in_order()?, ..progress }),
-            None => {
-                let random = Xoshiro256PlusPlus::seed_from_u64(self.seed);
-                Ok(Progress { random, order: in_order()?, checksum: model.checksum() })
-            }
+        if plateau.monitor == Monitor::ValidationLoss && !validated {
+            return Err(Error::Empty { what: "validation set of a plateau" });
         }
-    }
-
-    /// Drops what an earlier training left. An optimiser that was in none keeps the state that it came with.
-    fn forget(&mut self) {
-        if self.progress.take().is_some() {
-            self.optimizer = self.optimizer.restarted();
-        }
+        plateau.check()
     }
 
     /// Loss and accuracy of a model on a data set.
@@ -332,6 +339,7 @@ struct Run<'t> {
     optimizer: Optimizer,
     random: Xoshiro256PlusPlus,
     order: Vec<usize>,
+    plateau: Plateau,
     batch: Batch,
     shards: Shards,
     /// How many there were.
@@ -356,11 +364,24 @@ impl Run<'_> {
             };
             let record = Epoch { epoch, samples: training.samples, training: training.result(), validation };
             history.epochs.push(record);
+            self.see_loss(&record);
             if stopped || on_event(Event::Epoch(record, model)).is_break() {
                 break;
             }
         }
         Ok(history)
+    }
+
+    /// Cuts the learning rate if an epoch's loss asks for it.
+    fn see_loss(&mut self, epoch: &Epoch) {
+        let Some(reduce) = self.trainer.plateau else { return };
+        let loss = match (reduce.monitor, epoch.validation) {
+            (Monitor::ValidationLoss, Some(validation)) => validation.loss,
+            _ => epoch.training.loss,
+        };
+        if let Some(rate) = reduce.see(&mut self.plateau, loss, self.optimizer.rate()) {
+            self.optimizer.reduce(rate);
+        }
     }
 
     /// Learns every sample once. Also returns whether `on_event` requested a stop.
@@ -402,10 +423,16 @@ impl Run<'_> {
         let lessons =
             Lessons { model, criterion: &self.criterion, seed: random.next_u64(), batch: &self.batch, rows };
         let Learnt { loss, correct, gradients, layout, first } = self.shards.learn(&lessons)?;
+        let isa = self.trainer.isa;
+        let learnt = || layout.learnt.iter().filter(|learnt| !learnt.moves);
         let mut step = self.optimizer.begin_step()?;
-        for learnt in layout.learnt.iter().filter(|learnt| !learnt.moves) {
-            let weights = model.values_mut(learnt.parameter);
-            step.update(self.trainer.isa, learnt.parameter, weights, &gradients[learnt.gradient.clone()])?;
+        for learnt in learnt() {
+            step.observe(isa, &gradients[learnt.gradient.clone()])?;
+        }
+        for learnt in learnt() {
+            let (names, weights) = model.named_mut(learnt.parameter);
+            let gradients = &gradients[learnt.gradient.clone()];
+            step.update_named(isa, learnt.parameter, &names, weights, gradients)?;
         }
         first.follow(layout, |parameter, update| update(model.values_mut(parameter)));
         self.random = random;

@@ -34,27 +34,29 @@ Tensors = dict[str, np.ndarray]
 MAP = (2, 7, 6, 4)
 SERIES = (2, 9, 4)
 ROW = (2, 3, 4, 5)
-# Both sides of each corner, where nothing is left of it, and past where exponentials leave f32.
-CORNERS = [sign * x for x in (0.001, 0.5, 1.0, 2.999, 3.001, 5.999, 6.001, 20.0, 100.0) for sign in (1.0, -1.0)]
+# Zero, both sides of each corner, where nothing is left of it, and past where exponentials leave f32.
+CORNERS = [0.0] + [sign * x for x in (0.001, 0.5, 1.0, 2.999, 3.001, 5.999, 6.001, 20.0, 100.0) for sign in (1.0, -1.0)]
 
 
 class Case(NamedTuple):
     name: str
     shapes: list[Shape]
-    # A layer's class, or a function from the input to the output of a net.
+    # A layer's class, or a function from the input to the output of a layer, or of a net: `net_…`.
     build: Callable[..., Any]
     arguments: dict[str, Any] = {}
     corners: bool = False
+    # Every second element is the same in all inputs.
+    ties: bool = False
 
     @property
     def is_net(self) -> bool:
-        return not isinstance(self.build, type)
+        return self.build.__name__.startswith("net_")
 
     def apply(self, inputs: Any) -> Any:
-        return self.build(inputs) if self.is_net else self.build(**self.arguments)(inputs)
+        return self.build(**self.arguments)(inputs) if isinstance(self.build, type) else self.build(inputs)
 
     def description(self) -> str:
-        if self.is_net:
+        if not isinstance(self.build, type):
             return str(self.build.__doc__)
         return f"{self.build.__name__}({', '.join(f'{k}={v!r}' for k, v in self.arguments.items())})"
 
@@ -101,6 +103,16 @@ def net_dense_block(x: Any) -> Any:
         y = layers.Conv2D(3, 3, padding="same", use_bias=False, name=f"conv{i}")(y)
         x = layers.Concatenate(name=f"concat{i}")([x, y])
     return layers.Dense(5, name="dense")(layers.GlobalAveragePooling2D(name="mean")(x))
+
+
+def hard_sigmoid_keras2(x: Any) -> Any:
+    """clip(0.2 x + 0.5, 0, 1), the hard_sigmoid of Keras 2"""
+    return layers.Activation(lambda x: keras.ops.clip(0.2 * x + 0.5, 0.0, 1.0), name="hard_sigmoid_keras2")(x)
+
+
+def tanh_gelu(x: Any) -> Any:
+    """activations.gelu(x, approximate=True)"""
+    return layers.Activation(lambda x: keras.activations.gelu(x, approximate=True), name="tanh_gelu")(x)
 
 
 def activation(name: str, build: Callable[..., Any], **arguments: Any) -> Case:
@@ -237,6 +249,13 @@ CASES = [
     Case("batch_normalization", [MAP], layers.BatchNormalization, {"epsilon": 1e-3}),
     Case("add_2", [ROW] * 2, layers.Add),
     Case("add_3", [ROW] * 3, layers.Add),
+    Case("subtract", [ROW] * 2, layers.Subtract),
+    Case("average_2", [ROW] * 2, layers.Average),
+    Case("average_3", [ROW] * 3, layers.Average),
+    Case("maximum_2", [ROW] * 2, layers.Maximum, ties=True),
+    Case("maximum_3", [ROW] * 3, layers.Maximum, ties=True),
+    Case("minimum_2", [ROW] * 2, layers.Minimum, ties=True),
+    Case("minimum_3", [ROW] * 3, layers.Minimum, ties=True),
     Case("multiply_same", [ROW] * 2, layers.Multiply),
     Case("multiply_broadcast", [(2, 5, 4, 6), (2, 1, 1, 6)], layers.Multiply),
     Case("concatenate_2", [(2, 3, 4, 5), (2, 3, 4, 3)], layers.Concatenate, {"axis": -1}),
@@ -252,6 +271,40 @@ CASES = [
     activation("hard_swish", layers.Activation, activation="hard_silu"),
     activation("hard_sigmoid", layers.Activation, activation="hard_sigmoid"),
     activation("softmax", layers.Softmax, axis=-1),
+    activation("softmax_axis_1", layers.Softmax, axis=1),
+    activation("softmax_axis_-2", layers.Softmax, axis=-2),
+    activation("relu_max_value", layers.ReLU, max_value=2.999),
+    activation("relu_slope", layers.ReLU, negative_slope=0.25),
+    activation("relu_threshold", layers.ReLU, threshold=1.0),
+    activation("relu_all", layers.ReLU, max_value=2.999, negative_slope=0.25, threshold=0.5),
+    activation("relu_below_threshold", layers.ReLU, max_value=0.5, threshold=1.0),
+    activation("prelu", layers.PReLU),
+    activation("prelu_shared_1_2", layers.PReLU, shared_axes=[1, 2]),
+    activation("prelu_shared_3", layers.PReLU, shared_axes=[3]),
+    activation("prelu_shared_1_3", layers.PReLU, shared_axes=[1, 3]),
+    activation("elu", layers.ELU),
+    activation("elu_03", layers.ELU, alpha=0.3),
+    activation("selu", layers.Activation, activation="selu"),
+    activation("gelu", layers.Activation, activation="gelu"),
+    activation("tanh_gelu", tanh_gelu),
+    activation("hard_sigmoid_keras2", hard_sigmoid_keras2),
+    activation("softplus", layers.Activation, activation="softplus"),
+    activation("softsign", layers.Activation, activation="softsign"),
+    # Of 100 it would be all that there is.
+    Case("exponential", [ROW], layers.Activation, {"activation": "exponential"}),
+    activation("mish", layers.Activation, activation="mish"),
+    activation("rescaling", layers.Rescaling, scale=1 / 128, offset=-1.0),
+    Case("normalization", [ROW], layers.Normalization),
+    Case("normalization_invert", [ROW], layers.Normalization, {"invert": True}),
+    Case("layer_normalization", [MAP], layers.LayerNormalization),
+    Case("layer_normalization_row", [(3, 17)], layers.LayerNormalization, {"epsilon": 1e-5}),
+    Case("layer_normalization_no_center", [ROW], layers.LayerNormalization, {"center": False}),
+    Case("layer_normalization_no_scale", [ROW], layers.LayerNormalization, {"scale": False}),
+    Case("layer_normalization_plain", [ROW], layers.LayerNormalization, {"center": False, "scale": False}),
+    Case("group_normalization_1", [MAP], layers.GroupNormalization, {"groups": 1}),
+    Case("group_normalization_2", [MAP], layers.GroupNormalization, {"groups": 2}),
+    Case("group_normalization_4", [MAP], layers.GroupNormalization, {"groups": 4, "epsilon": 1e-5}),
+    Case("group_normalization_row", [(3, 12)], layers.GroupNormalization, {"groups": 3, "scale": False}),
     Case("dense", [(3, 7)], layers.Dense, {"units": 5}),
     Case("dense_no_bias", [(3, 7)], layers.Dense, {"units": 5, "use_bias": False}),
     Case("net_series", [(2, 24, 3)], net_series),
@@ -262,23 +315,25 @@ CASES = [
 
 # Classes with what their constructors ask for.
 NAMED: dict[Any, tuple[Any, ...]] = {
-    layers.Activation: ("relu",), layers.Add: (), layers.Average: (), layers.AveragePooling1D: (2,),
-    layers.AveragePooling2D: (2,), layers.Conv1D: (1, 1), layers.Conv1DTranspose: (1, 1), layers.Cropping1D: (),
-    layers.DepthwiseConv1D: (1,), layers.GlobalAveragePooling1D: (), layers.GlobalMaxPooling1D: (),
-    layers.MaxPooling1D: (), layers.UpSampling1D: (), layers.ZeroPadding1D: (),
-    layers.BatchNormalization: (), layers.Concatenate: (), layers.Conv2D: (1, 1), layers.Conv2DTranspose: (1, 1),
-    layers.Cropping2D: (), layers.Dense: (1,), layers.DepthwiseConv2D: (1,), layers.Dropout: (0.5,), layers.ELU: (),
-    layers.Flatten: (), layers.GlobalAveragePooling2D: (), layers.GlobalMaxPooling2D: (),
-    layers.GroupNormalization: (), layers.InputLayer: ((1,),), layers.LayerNormalization: (), layers.LeakyReLU: (),
-    layers.Maximum: (), layers.MaxPooling2D: (), layers.Minimum: (), layers.Multiply: (), layers.Normalization: (),
-    layers.Permute: ((1,),), layers.PReLU: (), layers.ReLU: (), layers.Rescaling: (1.0,), layers.Reshape: ((1,),),
-    layers.SeparableConv2D: (1, 1), layers.Softmax: (), layers.SpatialDropout2D: (0.5,), layers.Subtract: (),
+    layers.Activation: ("relu",), layers.ActivityRegularization: (), layers.Add: (), layers.AlphaDropout: (0.5,),
+    layers.Average: (), layers.AveragePooling1D: (2,), layers.AveragePooling2D: (2,), layers.BatchNormalization: (),
+    layers.Concatenate: (), layers.Conv1D: (1, 1), layers.Conv1DTranspose: (1, 1), layers.Conv2D: (1, 1),
+    layers.Conv2DTranspose: (1, 1), layers.Cropping1D: (), layers.Cropping2D: (), layers.Dense: (1,),
+    layers.DepthwiseConv1D: (1,), layers.DepthwiseConv2D: (1,), layers.Dropout: (0.5,), layers.ELU: (),
+    layers.Flatten: (), layers.GaussianDropout: (0.5,), layers.GaussianNoise: (0.5,),
+    layers.GlobalAveragePooling1D: (), layers.GlobalAveragePooling2D: (), layers.GlobalMaxPooling1D: (),
+    layers.GlobalMaxPooling2D: (), layers.GroupNormalization: (), layers.InputLayer: ((1,),),
+    layers.LayerNormalization: (), layers.LeakyReLU: (), layers.MaxPooling1D: (), layers.MaxPooling2D: (),
+    layers.Maximum: (), layers.Minimum: (), layers.Multiply: (), layers.Normalization: (), layers.PReLU: (),
+    layers.Permute: ((1,),), layers.ReLU: (), layers.Rescaling: (1.0,), layers.Reshape: ((1,),),
+    layers.SeparableConv2D: (1, 1), layers.Softmax: (), layers.SpatialDropout1D: (0.5,),
+    layers.SpatialDropout2D: (0.5,), layers.Subtract: (), layers.UpSampling1D: (), layers.ZeroPadding1D: (),
     layers.UpSampling2D: (), layers.ZeroPadding2D: (), keras.Sequential: (),
 }  # fmt: skip
 
 
 def weight(rng: np.random.Generator, path: str, shape: Shape) -> np.ndarray:
-    if path.endswith("moving_variance"):
+    if path.endswith("variance"):
         return rng.uniform(0.5, 2.0, shape)
     if path.endswith("gamma"):
         return 1.0 + 0.3 * rng.standard_normal(shape)
@@ -303,10 +358,17 @@ def run(case: Case) -> Tensors:
     inputs = [exact(2.0 * rng.standard_normal(shape)) for shape in case.shapes]
     if case.corners:
         inputs[0].flat[: len(CORNERS)] = exact(np.array(CORNERS))
+    if case.ties:
+        for other in inputs[1:]:
+            other.flat[::2] = inputs[0].flat[::2]
     weights = {}
-    for variable in model.weights:
+    # How many samples a normalisation has seen is no weight.
+    for variable in (variable for variable in model.weights if variable.name != "count"):
         variable.assign(exact(weight(rng, variable.path, variable.shape)))
         weights[variable.path.replace("/", ".") if case.is_net else variable.name] = variable
+    for layer in model.layers:
+        if isinstance(layer, layers.Normalization):
+            layer.finalize_state()
     d_output = exact(rng.standard_normal(model.output_shape))
 
     sources = [tf.constant(x) for x in inputs]

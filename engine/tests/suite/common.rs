@@ -48,7 +48,7 @@ pub fn enlarged() -> Model<'static> {
 }
 
 /// The checksum of a file of version 2: FNV-1a over words of 64 bits, its own place left out; behind the header in four
-/// sums in turn, and after a megabyte of that in four new ones.
+/// sums in turn, what is left of blocks of 32 bytes in one, and after a megabyte of that in new ones.
 pub fn checksum(bytes: &[u8]) -> u64 {
     const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
     let step = |sum: u64, word: u64| (sum ^ word).wrapping_mul(0x0000_0100_0000_01b3);
@@ -58,8 +58,11 @@ pub fn checksum(bytes: &[u8]) -> u64 {
     let header = [&bytes[..24], &bytes[32..64]].concat();
     let sum = words(&header).into_iter().fold(BASIS, step);
     let four = |start: u64, block: &[u8]| {
-        let lane = |lane: usize, start| words(block).into_iter().skip(lane).step_by(4).fold(start, step);
-        (1..4).map(|i| lane(i, BASIS)).fold(lane(0, start), step)
+        let (whole, rest) = block.split_at(block.len() / 32 * 32);
+        let lane = |lane: usize, start| words(whole).into_iter().skip(lane).step_by(4).fold(start, step);
+        let sum = (1..4).map(|i| lane(i, BASIS)).fold(lane(0, start), step);
+        let sum = words(rest).into_iter().fold(sum, step);
+        rest[rest.len() / 8 * 8..].iter().fold(sum, |sum, &byte| step(sum, byte.into()))
     };
     let mut blocks = bytes[64..].chunks(1 << 20);
     let first = four(sum, blocks.next().unwrap_or(&[]));

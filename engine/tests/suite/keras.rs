@@ -3,12 +3,14 @@
 //! `golden/keras_layers.py` made the file.
 
 use bantam::{
-    Add, AveragePool1d, AveragePool2d, BatchNormalization, Concatenate, Conv1d, Conv1dTranspose, Conv2d,
-    Conv2dTranspose, Cropping1d, Cropping2d, Dense, DepthwiseConv1d, DepthwiseConv2d, Differentiable, Error,
-    GlobalAveragePool1d, GlobalAveragePool2d, GlobalMaxPool1d, GlobalMaxPool2d, GraphBuilder, HardSigmoid,
-    HardSwish, Isa, LeakyRelu, MaxPool1d, MaxPool2d, Mode, Model, Multiply, Options, Padding, Permute, Relu,
-    Relu6, Reshape, SeparableConv2d, Session, Shape, Sigmoid, Silu, Softmax, Tanh, Tape, UpSampling1d,
-    UpSampling2d, Var, ZeroPadding1d, ZeroPadding2d,
+    Add, Average, AveragePool1d, AveragePool2d, AxisSoftmax, BatchNormalization, Concatenate, Conv1d,
+    Conv1dTranspose, Conv2d, Conv2dTranspose, Cropping1d, Cropping2d, Dense, DepthwiseConv1d,
+    DepthwiseConv2d, Differentiable, Elu, Error, Exponential, Gelu, GeneralRelu, GlobalAveragePool1d,
+    GlobalAveragePool2d, GlobalMaxPool1d, GlobalMaxPool2d, GraphBuilder, GroupNormalization, HardSigmoid,
+    HardSigmoidKeras2, HardSwish, Isa, LayerNormalization, LeakyRelu, MaxPool1d, MaxPool2d, Maximum, Minimum,
+    Mish, Mode, Model, Multiply, Normalization, Options, Padding, Permute, Prelu, Relu, Relu6, Rescaling,
+    Reshape, Selu, SeparableConv2d, Session, Shape, Sigmoid, Silu, Softmax, Softplus, Softsign, Subtract,
+    Tanh, TanhGelu, Tape, UpSampling1d, UpSampling2d, Var, ZeroPadding1d, ZeroPadding2d,
 };
 use safetensors::SafeTensors;
 use std::cell::Cell;
@@ -61,8 +63,17 @@ fn every_case() {
     keras.layer("hard_swish", HardSwish);
     keras.layer("hard_sigmoid", HardSigmoid);
     keras.layer("softmax", Softmax);
+    keras.layer("softmax_axis_1", AxisSoftmax::new(1));
+    keras.layer("softmax_axis_-2", AxisSoftmax::new(-2));
     keras.layer("add_2", Add);
     keras.layer("add_3", Add);
+    keras.layer("subtract", Subtract);
+    keras.layer("average_2", Average);
+    keras.layer("average_3", Average);
+    keras.layer("maximum_2", Maximum);
+    keras.layer("maximum_3", Maximum);
+    keras.layer("minimum_2", Minimum);
+    keras.layer("minimum_3", Minimum);
     keras.layer("multiply_same", Multiply);
     keras.layer("multiply_broadcast", Multiply);
     keras.layer("concatenate_2", Concatenate::new());
@@ -81,6 +92,8 @@ fn every_case() {
     transposed(&mut keras);
     series(&mut keras);
     keras.net("net_series", net_of_series());
+    functions(&mut keras);
+    normalizations(&mut keras);
     keras.net("net_residual", residual());
     keras.net("net_squeeze_excite", squeeze_excite());
     keras.net("net_dense_block", dense_block());
@@ -137,6 +150,45 @@ fn net_of_series() -> Model<'static> {
     let z = x.depthwise_conv1d_with(3, DepthwiseConv1d::same()).named("depthwise");
     let y = net.concatenate(&[y, z]).named("concat").global_max_pool1d().named("largest");
     net.build(&[y.dense(5).named("dense")], 1).unwrap()
+}
+
+fn functions(keras: &mut Keras) {
+    let relu = GeneralRelu::new();
+    keras.layer("relu_max_value", relu.max_value(2.999));
+    keras.layer("relu_slope", relu.negative_slope(0.25));
+    keras.layer("relu_threshold", relu.threshold(1.0));
+    keras.layer("relu_all", relu.max_value(2.999).negative_slope(0.25).threshold(0.5));
+    keras.layer("relu_below_threshold", relu.max_value(0.5).threshold(1.0));
+    keras.layer("prelu", Prelu::new());
+    keras.layer("prelu_shared_1_2", Prelu::new().shared_axes([1, 2]));
+    keras.layer("prelu_shared_3", Prelu::new().shared_axes([3]));
+    keras.layer("prelu_shared_1_3", Prelu::new().shared_axes([1, 3]));
+    keras.layer("elu", Elu::default());
+    keras.layer("elu_03", Elu::new(0.3));
+    keras.layer("selu", Selu);
+    keras.layer("gelu", Gelu);
+    keras.layer("tanh_gelu", TanhGelu);
+    keras.layer("hard_sigmoid_keras2", HardSigmoidKeras2);
+    keras.layer("softplus", Softplus);
+    keras.layer("softsign", Softsign);
+    keras.layer("exponential", Exponential);
+    keras.layer("mish", Mish);
+    keras.layer("rescaling", Rescaling::new(1.0 / 128.0).offset(-1.0));
+}
+
+fn normalizations(keras: &mut Keras) {
+    keras.layer("normalization", Normalization::new());
+    keras.layer("normalization_invert", Normalization::new().invert());
+    let layer = LayerNormalization::new();
+    keras.layer("layer_normalization", layer);
+    keras.layer("layer_normalization_row", layer.epsilon(1e-5));
+    keras.layer("layer_normalization_no_center", layer.no_center());
+    keras.layer("layer_normalization_no_scale", layer.no_scale());
+    keras.layer("layer_normalization_plain", layer.no_center().no_scale());
+    keras.layer("group_normalization_1", GroupNormalization::new(1));
+    keras.layer("group_normalization_2", GroupNormalization::new(2));
+    keras.layer("group_normalization_4", GroupNormalization::new(4).epsilon(1e-5));
+    keras.layer("group_normalization_row", GroupNormalization::new(3).no_scale());
 }
 
 fn residual() -> Model<'static> {

@@ -2,10 +2,10 @@
 
 use bantam::{
     Attributes, AttributesMut, AveragePool2d, Backward, BatchNormalization, Concatenate, Conv1d, Conv2d,
-    Conv2dTranspose, DepthwiseConv2d, Differentiable, Error, Forward, GlobalAveragePool2d, GlobalMaxPool2d,
-    GraphBuilder, HardSigmoid, HardSwish, Isa, Layer, LeakyRelu, MaxPool2d, Model, Multiply, Options,
-    Padding, Permute, Plan, Relu, Relu6, Reshape, SeparableConv2d, Sequential, Session, Shape, Sigmoid,
-    Signature, Silu, Site, Step, Tanh, Tape, TrainingStep, UpSampling2d, Value, one_input,
+    Conv2dTranspose, DepthwiseConv2d, Differentiable, Error, Forward, GeneralRelu, GlobalAveragePool2d,
+    GlobalMaxPool2d, GraphBuilder, HardSigmoid, HardSwish, Isa, Layer, LeakyRelu, MaxPool2d, Model, Multiply,
+    Options, Padding, Permute, Plan, Prelu, Relu, Relu6, Reshape, SeparableConv2d, Sequential, Session,
+    Shape, Sigmoid, Signature, Silu, Site, Step, Tanh, Tape, TrainingStep, UpSampling2d, Value, one_input,
 };
 
 #[test]
@@ -17,6 +17,11 @@ fn layers_are_called_as_in_keras() {
     let [_, _] = [y.global_average_pool2d(), y.global_max_pool2d()];
     let y = net.add(&[y, y]);
     let y = net.concatenate(&[y, net.multiply(y, y)]).up_sampling2d([2, 2]).cropping2d([[1, 0], [0, 1]]);
+    let y = y.rescaling(0.5, 0.0).normalization().layer_normalization().group_normalization(2);
+    let y = y.elu(1.0).prelu(Prelu::new()).spatial_dropout2d(0.1).gaussian_noise(0.1).gaussian_dropout(0.1);
+    let y = y.alpha_dropout(0.1).activity_regularization(0.1, 0.1);
+    let y = net.maximum(&[y, net.minimum(&[y, net.average(&[y, net.subtract(y, y)])])]);
+    let _ = net.input([3, 4]).spatial_dropout1d(0.1);
     let y = y.conv2d_transpose(2, 2).permute([3, 1, 2]);
     let z = y.reshape([-1, 2]).conv1d(3, 1).depthwise_conv1d(2).max_pool1d(1).average_pool1d(1);
     let z = z.conv1d_transpose(2, 2).zero_padding1d([1, 0]).cropping1d([0, 1]).up_sampling1d(2);
@@ -36,9 +41,17 @@ fn layers_are_called_as_in_keras() {
 #[test]
 fn activations_are_called_as_functions() {
     let net = Sequential::new([2]).relu6().sigmoid().tanh().silu().hard_swish().hard_sigmoid();
+    let more = net.clone().gelu().tanh_gelu().selu().softplus().softsign().exponential().mish();
+    let more = more.hard_sigmoid_keras2().relu_with(GeneralRelu::new()).softmax_along(1).build(1).unwrap();
+    let names = |model: &Model<'_>| -> Vec<String> {
+        model.nodes().iter().map(|node| node.name().to_string()).collect()
+    };
+    let functions = ["gelu", "tanh_gelu", "selu", "softplus", "softsign", "exponential", "mish"];
+    assert_eq!(names(&more)[6..13], functions);
+    // As Keras calls its classes.
+    assert_eq!(names(&more)[13..], ["hard_sigmoid_keras2", "re_lu", "softmax"]);
     let model = net.build(1).unwrap();
-    let names: Vec<&str> = model.nodes().iter().map(|node| node.name()).collect();
-    assert_eq!(names, ["re_lu6", "sigmoid", "tanh", "silu", "hard_swish", "hard_sigmoid"]);
+    assert_eq!(names(&model), ["re_lu6", "sigmoid", "tanh", "silu", "hard_swish", "hard_sigmoid"]);
     let [a, b, c, d, e, f] = model.nodes() else { panic!() };
     assert!(a.layer::<Relu6>().is_some() && b.layer::<Sigmoid>().is_some() && c.layer::<Tanh>().is_some());
     assert!(d.layer::<Silu>().is_some() && e.layer::<HardSwish>().is_some());

@@ -2,8 +2,9 @@
 
 use crate::common::enlarged;
 use bantam::{
-    Adam, AveragePool2d, Buffer, Conv2d, Error, GraphBuilder, Isa, Loss, MaxPool2d, Mode, Model, Optimizer,
-    Options, RmsProp, SeparableConv2d, Sequential, Sgd, Tape, Trainer, TrainingPlan, TrainingSession,
+    Adagrad, Adam, AveragePool2d, Buffer, Conv2d, Error, ExponentialDecay, GraphBuilder, Isa, Lion, Loss,
+    MaxPool2d, Mode, Model, Nadam, Optimizer, Options, RmsProp, SeparableConv2d, Sequential, Sgd, Tape,
+    Trainer, TrainingPlan, TrainingSession,
 };
 
 fn numbers(n: usize) -> Vec<f32> {
@@ -86,13 +87,24 @@ fn branches() -> Model<'static> {
     net.build(&[y.flatten().dense(6).tanh().dense(4)], 5).unwrap()
 }
 
-fn optimizers() -> [Optimizer; 4] {
+fn optimizers() -> Vec<Optimizer> {
     let momentum = Sgd { rate: 0.02, momentum: 0.9, nesterov: true };
-    [
-        Sgd { rate: 0.05, ..Sgd::default() }.into(),
+    let rmsprop = RmsProp { momentum: 0.5, centered: true, ..RmsProp::default() };
+    let sgd = || Optimizer::from(Sgd { rate: 0.05, ..Sgd::default() });
+    let schedule = ExponentialDecay { initial_rate: 0.1, decay_steps: 2, decay_rate: 0.5, staircase: false };
+    vec![
+        sgd(),
         momentum.into(),
         RmsProp::default().into(),
         Adam::default().into(),
+        rmsprop.into(),
+        Adagrad::default().into(),
+        Optimizer::from(Nadam::default()).clip_norm(0.1),
+        Optimizer::from(Lion::default()).clip_value(0.01).ema(0.5, Some(2)),
+        Optimizer::from(Adam { amsgrad: true, ..Adam::default() })
+            .weight_decay(0.1, &["bias"])
+            .clip_global_norm(0.1),
+        sgd().ema(0.9, None).clip_norm(0.05).weight_decay(0.1, &["kernel"]).schedule(schedule),
     ]
 }
 
@@ -135,7 +147,7 @@ fn it_learns_what_a_tape_learns_to_the_bit() {
     for (i, model) in nets().iter().enumerate() {
         let (inputs, labels) = batch(model);
         for isa in Isa::available() {
-            for (threads, optimizer) in [1, 2, 1, 1].into_iter().zip(optimizers()) {
+            for (threads, optimizer) in [1, 2].into_iter().cycle().zip(optimizers()) {
                 on_threads(threads, || {
                     let (want, want_loss) = on_a_tape(model, isa, optimizer.clone(), 3);
                     let mut session = TrainingSession::new(&trainer(isa, optimizer), model).unwrap();
@@ -175,7 +187,7 @@ fn the_arena_is_used_as_planned_and_no_further() {
     for model in nets() {
         let (inputs, labels) = batch(&model);
         for isa in Isa::available() {
-            for (threads, optimizer) in [1, 2, 1, 1].into_iter().zip(optimizers()) {
+            for (threads, optimizer) in [1, 2].into_iter().cycle().zip(optimizers()) {
                 on_threads(threads, || {
                     let trainer = trainer(isa, optimizer);
                     let plan = TrainingPlan::new(&trainer, &model).unwrap();
@@ -305,4 +317,31 @@ fn threads_are_an_option() {
     for (threads, pool) in [(4, 4), (4, 1), (1, 4), (2, 2)] {
         assert_eq!(three_steps(threads, pool), want);
     }
+}
+
+#[test]
+fn one_array_of_weights_can_stay_as_it_is() {
+    let mut model = digits(&BASE);
+    let whole = TrainingPlan::new(&trainer(Isa::SCALAR, Sgd::default()), &model).unwrap().peak_bytes();
+    model.set_weight_trainable("dense", "kernel", false).unwrap();
+    let refused = model.set_weight_trainable("dense", "kernels", false).unwrap_err().to_string();
+    assert_eq!(
+        refused,
+        "layer \"dense\": weights: none that learn are named \"kernels\"; there are kernel, bias"
+    );
+    let read = Model::from_bytes(&model.to_bytes().unwrap()).unwrap().into_owned();
+    assert!(read == model && read.fold().unwrap() == model);
+    assert!(read.summary().to_string().contains("Trainable params: 714"), "{}", read.summary());
+    for isa in Isa::available() {
+        let (inputs, labels) = batch(&model);
+        let trainer = trainer(isa, Sgd::default());
+        let mut session = TrainingSession::new(&trainer, &model).unwrap();
+        session.step(&inputs, &labels).unwrap();
+        let learnt = session.to_model();
+        assert!(learnt == on_a_tape(&model, isa, Sgd::default().into(), 1).0);
+        let [before, after] = [&model, &learnt].map(|model| model.weights("dense").unwrap());
+        assert!(before[0].values() == after[0].values() && before[1].values() != after[1].values());
+    }
+    let plan = TrainingPlan::new(&trainer(Isa::SCALAR, Sgd::default()), &model).unwrap();
+    assert!(plan.peak_bytes() < whole / 2, "{plan}");
 }

@@ -1,7 +1,7 @@
 //! Options that several commands have.
 
 use crate::Failure;
-use bantam::{Adam, Dataset, Error, Isa, Model, Optimizer, RmsProp, Sgd};
+use bantam::{Adam, Error, Isa, Model, Optimizer, RmsProp, Sgd, Shape};
 use clap::ValueEnum;
 use mnist::nets;
 use std::path::{Path, PathBuf};
@@ -37,18 +37,11 @@ impl NetChoice {
     /// The net for pictures of that shape, with weights drawn from `seed`.
     ///
     /// # Errors
-    /// The pictures are too small for it, or there are none to measure.
-    pub fn build(self, pictures: &dyn Dataset, seed: u64, isa: Isa) -> Result<Model<'static>, Error> {
-        /// Pictures that statistics are measured over.
-        const MEASURED: usize = 512;
-        let input = pictures.input_shape();
+    /// The pictures are too small for it.
+    pub fn build(self, input: Shape, seed: u64) -> Result<Model<'static>, Error> {
         match self {
             NetChoice::Convnet => nets::convnet(input.dims(), seed),
-            NetChoice::Residual => {
-                let mut model = nets::residual(input.dims(), seed)?;
-                nets::measure_statistics(&mut model, pictures, MEASURED, isa)?;
-                Ok(model)
-            }
+            NetChoice::Residual => nets::residual(input.dims(), seed),
         }
     }
 }

@@ -36,40 +36,67 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<(), Failure> {
     // A chip has one core.
     let trainer = trainer.isa(isa).threads(1);
     let samples = count(batch_size, "sample");
-    writeln!(out, "Steps of {samples}, by the first layer that learns; those before it stay in the file:")?;
-    let choices = last_layers(model)?;
+    writeln!(
+        out,
+        "Steps of {samples}, by what learns and by what is computed again to be kept for less time:"
+    )?;
+    let choices = choices(model)?;
     let width = choices.iter().map(|(name, _)| name.len()).fold(12, usize::max);
-    writeln!(out, "{:width$} {:>10} {:>10} {:>14}", "from", "weights", "arena", "multiply-adds")?;
-    let mut largest = None;
-    for (name, model) in choices {
-        let plan = TrainingPlan::new(&trainer, &model)?;
-        let weights: usize = plan.steps().map(|layer| layer.weight_bytes / size_of::<f32>()).sum();
-        let (bytes, multiply_adds) = (plan.peak_bytes(), plan.multiply_adds());
-        let share = draw::share(bytes, ram);
-        writeln!(out, "{name:width$} {weights:>10} {bytes:>10} {multiply_adds:>14}  {share}")?;
-        if bytes <= ram {
-            largest = Some((name, plan.to_string()));
+    writeln!(out, "{:width$} {:>10} {:>10} {:>14}", "learns", "weights", "arena", "multiply-adds")?;
+    let mut largest: Option<(usize, &str, String)> = None;
+    for (name, model) in &choices {
+        for plan in TrainingPlan::ways(&trainer, model)? {
+            let weights: usize = plan.steps().map(|layer| layer.weight_bytes / size_of::<f32>()).sum();
+            let (bytes, multiply_adds, way) = (plan.peak_bytes(), plan.multiply_adds(), plan.way());
+            let share = draw::share(bytes, ram);
+            writeln!(out, "{name:width$} {weights:>10} {bytes:>10} {multiply_adds:>14}  {share}  {way}")?;
+            if bytes <= ram {
+                // The fastest way that fits comes first.
+                if largest.as_ref().is_none_or(|&(most, ..)| most < weights) {
+                    largest = Some((weights, name, plan.to_string()));
+                }
+                break;
+            }
         }
     }
     match largest {
-        Some((name, plan)) => writeln!(out, "\nThe most that fits, from {name} on:\n{plan}")?,
+        Some((_, name, plan)) => writeln!(out, "\nThe most that fits, {name}:\n{plan}")?,
         None => writeln!(out, "\nNo layer can learn in {}.", count(ram, "byte"))?,
     }
     Ok(())
 }
 
-/// The model with its last layer trainable, its last two, and so on: by the first that is.
-fn last_layers(model: &Model<'_>) -> Result<Vec<(String, Model<'static>)>, bantam::Error> {
-    let mut model = model.clone().into_owned();
+/// What can learn of a model: its last layer, its last two, and so on; and of all layers the biases, or what normalises.
+fn choices(model: &Model<'_>) -> Result<Vec<(String, Model<'static>)>, bantam::Error> {
+    let mut frozen = model.clone().into_owned();
     let with_weights = model.nodes().iter().filter(|node| !model.parameters_of(node).is_empty());
     let names: Vec<String> = with_weights.map(|node| node.name().to_string()).collect();
     for name in &names {
-        model.set_trainable(name, false)?;
+        frozen.set_trainable(name, false)?;
     }
     let mut choices = Vec::new();
-    for name in names.into_iter().rev() {
-        model.set_trainable(&name, true)?;
-        choices.push((name, model.clone()));
+    let mut last_layers = frozen.clone();
+    for name in names.iter().rev() {
+        last_layers.set_trainable(name, true)?;
+        choices.push((format!("from {name} on"), last_layers.clone()));
+    }
+    for (what, learn) in [("all biases", ["bias", "beta"]), ("all norms", ["gamma", "beta"])] {
+        let mut some = frozen.clone();
+        let mut any = false;
+        for name in &names {
+            let weights = model.weights(name)?.iter().map(|weights| weights.name());
+            let weights: Vec<&str> = weights.filter(|weight| !weight.starts_with("moving")).collect();
+            if weights.contains(&learn[0]) {
+                some.set_trainable(name, true)?;
+                any = true;
+                for weight in weights.into_iter().filter(|weight| !learn.contains(weight)) {
+                    some.set_weight_trainable(name, weight, false)?;
+                }
+            }
+        }
+        if any {
+            choices.push((what.to_string(), some));
+        }
     }
     Ok(choices)
 }

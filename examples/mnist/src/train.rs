@@ -72,7 +72,7 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<ExitCode, Failure> {
     if let Some(limit) = options.limit {
         train = train.limited(limit as usize, options.seed);
     }
-    let mut model = options.net.build(&train, options.seed, isa)?;
+    let mut model = options.net.build(train.input_shape(), options.seed)?;
     let mut trainer = Trainer::new(options.optimizer, Loss::SoftmaxCrossEntropy)
         .epochs(options.epochs as usize)
         .batch_size(options.batch_size as usize)

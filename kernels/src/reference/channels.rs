@@ -64,3 +64,46 @@ pub fn grad_scale<'a>(
         sum.pairwise()
     })
 }
+
+/// `(x - mean) scale`, of `[rows, columns]`.
+pub fn normalize<'a>(
+    columns: usize,
+    x: &'a [f32],
+    mean: &'a [f32],
+    scale: &'a [f32],
+) -> impl Iterator<Item = Expected> {
+    x.iter().enumerate().map(move |(i, &x)| {
+        let value = (f64::from(x) - f64::from(mean[i % columns])) * f64::from(scale[i % columns]);
+        // The difference, the product.
+        Expected { value, error: gamma(2) * fabs(value) }
+    })
+}
+
+/// `x`, or `alpha x` if it is not positive, of `[rows, columns]`.
+pub fn prelu<'a>(columns: usize, x: &'a [f32], alpha: &'a [f32]) -> impl Iterator<Item = Expected> {
+    x.iter().enumerate().map(move |(i, &x)| super::elementwise::leaky_relu(alpha[i % columns], x))
+}
+
+/// `1`, `alpha` or, at zero, `0`.
+pub fn prelu_slopes<'a>(columns: usize, x: &'a [f32], alpha: &'a [f32]) -> impl Iterator<Item = Expected> {
+    x.iter().enumerate().map(move |(i, &x)| {
+        let below = if x == 0.0 { 0.0 } else { alpha[i % columns] };
+        Expected { value: if x > 0.0 { 1.0 } else { below.into() }, error: 0.0 }
+    })
+}
+
+/// `Σ d_y min(0, x)` over the rows, `[columns]`.
+pub fn grad_alpha<'a>(
+    rows: usize,
+    columns: usize,
+    d_y: &'a [f32],
+    x: &'a [f32],
+) -> impl Iterator<Item = Expected> {
+    (0..columns).map(move |column| {
+        let mut sum = Sum::default();
+        for row in 0..rows {
+            sum.add(d_y[row * columns + column], x[row * columns + column].min(0.0));
+        }
+        sum.pairwise()
+    })
+}

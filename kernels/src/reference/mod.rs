@@ -16,6 +16,7 @@ pub mod global_max_pool2d;
 pub mod loss;
 pub mod matmul;
 pub mod max_pool2d;
+pub mod normalization;
 pub mod optimizer;
 pub mod reduce;
 pub mod softmax;

@@ -119,3 +119,60 @@ pub fn copy(_: Isa) {
         }
     });
 }
+
+pub fn normalize(isa: Isa) {
+    for_each_shape(|(images, pixels, columns, _), numbers| {
+        let rows = images * pixels;
+        let x = numbers.take(1, rows * columns);
+        let (mean, scale) = (numbers.take(2, columns), numbers.take(3, columns));
+        let got = written(x.len(), |y| {
+            channels::normalize(isa, rows, columns, &x, &mean, &scale, y).unwrap();
+        });
+        let want = reference::channels::normalize(columns, &x, &mean, &scale);
+        numbers.compare(&format!("{isa} {rows}x{columns}"), &got, want);
+    });
+}
+
+pub fn prelu(isa: Isa) {
+    for_each_shape(|(images, pixels, columns, _), numbers| {
+        let rows = images * pixels;
+        let (x, alpha) = (numbers.take(1, rows * columns), numbers.take(2, columns));
+        let got = written(x.len(), |y| channels::prelu(isa, rows, columns, &x, &alpha, y).unwrap());
+        let want = reference::channels::prelu(columns, &x, &alpha);
+        numbers.compare(&format!("{isa} {rows}x{columns}"), &got, want);
+    });
+    let got = written(1, |y| channels::prelu(isa, 1, 1, &[f32::NAN], &[0.5], y).unwrap());
+    assert!(got[0].is_nan());
+}
+
+pub fn prelu_in_place(isa: Isa) {
+    for_each_shape(|(images, pixels, columns, _), numbers| {
+        let rows = images * pixels;
+        let (x, alpha) = (numbers.take(1, rows * columns), numbers.take(2, columns));
+        let got = updated(&x, |y| channels::prelu_in_place(isa, rows, columns, &alpha, y).unwrap());
+        let want = reference::channels::prelu(columns, &x, &alpha);
+        numbers.compare(&format!("{isa} {rows}x{columns}"), &got, want);
+    });
+}
+
+pub fn prelu_slopes(isa: Isa) {
+    for_each_shape(|(images, pixels, columns, _), numbers| {
+        let rows = images * pixels;
+        let (x, alpha) = (numbers.take(1, rows * columns), numbers.take(2, columns));
+        let got = written(x.len(), |y| channels::prelu_slopes(isa, rows, columns, &x, &alpha, y).unwrap());
+        let want = reference::channels::prelu_slopes(columns, &x, &alpha);
+        numbers.compare(&format!("{isa} {rows}x{columns}"), &got, want);
+    });
+}
+
+pub fn grad_alpha(isa: Isa) {
+    for_each_shape(|(images, pixels, columns, _), numbers| {
+        let rows = images * pixels;
+        let (d_y, x) = (numbers.take(1, rows * columns), numbers.take(2, rows * columns));
+        let got = written(columns, |d_alpha| {
+            channels::grad_alpha(isa, rows, columns, &d_y, &x, d_alpha).unwrap();
+        });
+        let want = reference::channels::grad_alpha(rows, columns, &d_y, &x);
+        numbers.compare(&format!("{isa} {rows}x{columns}"), &got, want);
+    });
+}

@@ -1,7 +1,9 @@
 use crate::support::{LENGTHS, Numbers, updated, written};
 use bantam_kernels::conv2d::Activation;
 use bantam_kernels::elementwise::{
-    self, Function, GradientAt, HardSigmoid, HardSwish, LeakyRelu, Relu, Relu6, Sigmoid, Silu, Tanh,
+    self, Affine, Elu, Exponential, Extreme, Function, Gelu, GeneralRelu, GradientAt, HardSigmoid,
+    HardSigmoidKeras2, HardSwish, LeakyRelu, Mish, Relu, Relu6, Sigmoid, Silu, Softplus, Softsign, Tanh,
+    TanhGelu,
 };
 use bantam_kernels::reference::elementwise as reference;
 use bantam_kernels::{Isa, reference::Expected};
@@ -82,6 +84,66 @@ pub fn mul_assign(isa: Isa) {
     });
 }
 
+pub fn sub(isa: Isa) {
+    for_each_pair(|a, b| {
+        let got = written(a.len(), |y| elementwise::sub(isa, a, b, y).unwrap());
+        compare(&format!("{isa} difference"), &got, a, b, reference::sub);
+    });
+}
+
+pub fn sub_assign(isa: Isa) {
+    for_each_pair(|y, x| {
+        let got = updated(y, |y| elementwise::sub_assign(isa, y, x).unwrap());
+        compare(&format!("{isa} difference"), &got, y, x, reference::sub);
+    });
+}
+
+pub fn extreme(isa: Isa) {
+    for which in [Extreme::Maximum, Extreme::Minimum] {
+        for_each_pair(|a, b| {
+            let got = written(a.len(), |y| elementwise::extreme(isa, which, a, b, y).unwrap());
+            compare(&format!("{isa} {which:?}"), &got, a, b, |a, b| reference::extreme(which, a, b));
+        });
+    }
+}
+
+pub fn extreme_assign(isa: Isa) {
+    for which in [Extreme::Maximum, Extreme::Minimum] {
+        for_each_pair(|y, x| {
+            let got = updated(y, |y| elementwise::extreme_assign(isa, which, y, x).unwrap());
+            compare(&format!("{isa} {which:?}"), &got, y, x, |y, x| reference::extreme(which, y, x));
+        });
+    }
+}
+
+/// On numbers of which many are equal; the gradient is all different.
+fn keeps(keep: impl Fn(&[f32], &[f32], &mut [f32]), kept: fn(f32, f32) -> bool) {
+    for_each_pair(|a, b| {
+        let d: Vec<f32> = (1..=a.len()).map(|i| i as f32).collect();
+        let got = updated(&d, |d| keep(a, b, d));
+        let want = a.iter().zip(b).zip(&d).map(|((&a, &b), &d)| if kept(a, b) { d } else { 0.0 });
+        assert_eq!(got, want.collect::<Vec<_>>());
+    });
+}
+
+pub fn keep_equal(isa: Isa) {
+    keeps(|a, b, d| elementwise::keep_equal(isa, a, b, d).unwrap(), |a, b| a == b);
+}
+
+pub fn keep_unequal(isa: Isa) {
+    keeps(|a, b, d| elementwise::keep_unequal(isa, a, b, d).unwrap(), |a, b| a != b);
+}
+
+pub fn add_penalty_grad(isa: Isa) {
+    // Less than a half, whose double keeps the largest number from overflowing.
+    for l1_l2 in [[0.0, 0.25], [0.5, 0.0], [0.3, 0.45]] {
+        for_each_pair(|x, d| {
+            let got = updated(d, |d| elementwise::add_penalty_grad(isa, l1_l2, x, d).unwrap());
+            compare(&format!("{isa} penalty"), &got, x, d, |x, d| reference::add_penalty_grad(l1_l2, x, d));
+        });
+    }
+}
+
 /// What a test does with a function, its value and its gradient.
 trait Check {
     fn check<F: Function + std::fmt::Debug>(
@@ -107,6 +169,31 @@ fn for_each_function(check: &impl Check) {
     check.check(Silu, reference::silu, reference::silu_grad);
     check.check(HardSwish, reference::hard_swish, reference::hard_swish_grad);
     check.check(HardSigmoid, reference::hard_sigmoid, reference::hard_sigmoid_grad);
+    check.check(HardSigmoidKeras2, reference::hard_sigmoid_keras2, reference::hard_sigmoid_keras2_grad);
+    for (max_value, slope, threshold) in [
+        (2.5, 0.3, 1.5),
+        (6.0, 0.0, 0.0),
+        (f32::INFINITY, 0.3, 0.0),
+        (f32::INFINITY, 0.0, 1.5),
+        (1.0, 0.0, 1.5),
+    ] {
+        let how = GeneralRelu { max_value, slope, threshold };
+        let grad = |x, d| reference::general_relu_grad(how, x, d);
+        check.check(how, |x| reference::general_relu(how, x), grad);
+    }
+    for [scale, alpha, at_zero] in [[1.0, 1.0, 1.0], [1.05, 1.76, 1.05], [1.0, 0.5, 0.5], [1.0, 0.0, 0.0]] {
+        let how = Elu { scale, alpha, at_zero };
+        check.check(how, |x| reference::elu(how, x), |y, d| reference::elu_grad(how, y, d));
+    }
+    check.check(Gelu, reference::gelu, reference::gelu_grad);
+    check.check(TanhGelu, reference::tanh_gelu, reference::tanh_gelu_grad);
+    check.check(Softplus, reference::softplus, reference::softplus_grad);
+    check.check(Softsign, reference::softsign, reference::softsign_grad);
+    check.check(Exponential, reference::exponential, reference::exponential_grad);
+    check.check(Mish, reference::mish, reference::mish_grad);
+    for how in [Affine { scale: 1.0 / 255.0, offset: 0.0 }, Affine { scale: 3.0, offset: -1.0 }] {
+        check.check(how, |x| reference::affine(how, x), |y, d| reference::affine_grad(how, y, d));
+    }
 }
 
 struct Map(Isa);

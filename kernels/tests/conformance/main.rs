@@ -20,6 +20,7 @@ mod loss;
 #[cfg(feature = "matmul")]
 mod matmul;
 mod max_pool2d;
+mod normalization;
 mod optimizer;
 mod peak;
 mod reduce;
@@ -50,13 +51,19 @@ macro_rules! conformance {
 conformance! {
     avg_pool2d { forward, grad_input }
     batch_normalization { moments, merge_moments, grad_sums, grad_input }
-    channels { scale_shift, scale_shift_in_place, shift_in_place, mul, mul_assign, grad_scale, copy }
+    channels {
+        scale_shift, scale_shift_in_place, shift_in_place, normalize, mul, mul_assign, grad_scale, copy,
+        prelu, prelu_in_place, prelu_slopes, grad_alpha,
+    }
     conv2d {
         forward, grad_input, grad_weights,
         pack, pack_transposed, packed_len, packed_transposed_len, takes_plain_weights,
     }
     depthwise_conv2d { forward, grad_input, grad_weights }
-    elementwise { add, add_assign, mul, mul_assign, map, map_in_place, map_grad }
+    elementwise {
+        add, add_assign, mul, mul_assign, sub, sub_assign,
+        extreme, extreme_assign, keep_equal, keep_unequal, add_penalty_grad, map, map_in_place, map_grad,
+    }
     global_max_pool2d { forward, grad_input }
     loss {
         softmax_cross_entropy, softmax_cross_entropy_grad,
@@ -66,10 +73,16 @@ conformance! {
     #[cfg(feature = "matmul")]
     matmul { matmul }
     max_pool2d { argmax_len, forward, forward_argmax, grad_input }
-    optimizer { sgd, sgd_momentum, rmsprop, adam }
+    normalization { forward, forward_in_place, normalize, grad_input }
+    optimizer {
+        sgd, sgd_momentum, rmsprop, rmsprop_momentum, rmsprop_centered, rmsprop_centered_momentum,
+        adagrad, adam, amsgrad, adamax, nadam, lion, ema, clip, scale, decay,
+    }
     peak { multiply_adds }
     reduce { sum, sum_rows }
+    reduce { sum, sum_squares, sum_rows, penalty }
     softmax { forward, grad }
+    softmax { forward, grad, forward_along, grad_along }
     upsample2d { bilinear, grad_bilinear }
 }
 

@@ -4,9 +4,10 @@
 use crate::support::{isas, updated};
 use bantam_kernels::conv2d::winograd::{Tile, Winograd};
 use bantam_kernels::conv2d::{self, Activation, Geometry, Padding};
+use bantam_kernels::normalization::Groups;
 use bantam_kernels::{
     Error, Isa, avg_pool2d, channels, depthwise_conv2d, elementwise, global_max_pool2d, loss, max_pool2d,
-    optimizer, reduce, softmax, upsample2d,
+    normalization, optimizer, reduce, softmax, upsample2d,
 };
 
 const HUGE: usize = usize::MAX / 2;
@@ -263,6 +264,25 @@ fn lengths_of_channels() {
         refuses(length("scale", 2, 3), 4, |y| channels::mul_assign(isa, 1, 2, 2, y, three));
         refuses(Error::TooLarge { what: "output" }, 4, |y| channels::mul_assign(isa, HUGE, 2, 2, y, two));
 
+        let normalize = |x: &[f32], mean: &[f32], scale: &[f32], y: &mut [f32]| {
+            channels::normalize(isa, 2, 2, x, mean, scale, y)
+        };
+        refuses(length("input", 4, 3), 4, |y| normalize(three, two, two, y));
+        refuses(length("mean", 2, 3), 4, |y| normalize(four, three, two, y));
+        refuses(length("scale", 2, 3), 4, |y| normalize(four, two, three, y));
+        refuses(length("output", 4, 3), 3, |y| normalize(four, two, two, y));
+        for prelu in [channels::prelu, channels::prelu_slopes] {
+            refuses(length("input", 4, 3), 4, |y| prelu(isa, 2, 2, three, two, y));
+            refuses(length("alpha", 2, 3), 4, |y| prelu(isa, 2, 2, four, three, y));
+            refuses(length("output", 4, 3), 3, |y| prelu(isa, 2, 2, four, two, y));
+        }
+        refuses(length("alpha", 2, 3), 4, |y| channels::prelu_in_place(isa, 2, 2, three, y));
+        refuses(length("output", 4, 3), 3, |y| channels::prelu_in_place(isa, 2, 2, two, y));
+        let grad_alpha = |d: &[f32], x: &[f32], y: &mut [f32]| channels::grad_alpha(isa, 2, 2, d, x, y);
+        refuses(length("output gradient", 4, 3), 2, |y| grad_alpha(three, four, y));
+        refuses(length("input", 4, 3), 2, |y| grad_alpha(four, three, y));
+        refuses(length("alpha gradient", 2, 3), 3, |y| grad_alpha(four, four, y));
+
         let grad =
             |d: &[f32], x: &[f32], stride, y: &mut [f32]| channels::grad_scale(isa, 1, 2, 2, d, x, stride, y);
         refuses(length("output gradient", 4, 3), 2, |y| grad(three, four, 2, y));
@@ -299,6 +319,20 @@ fn lengths_of_the_rest() {
         refuses(length("second operand", 4, 3), 4, |y| add(four, three, y));
         refuses(length("first operand", 4, 3), 4, |y| mul(three, four, y));
         refuses(length("second operand", 4, 3), 4, |y| mul(four, three, y));
+        let sub = |a: &[f32], b: &[f32], y: &mut [f32]| elementwise::sub(isa, a, b, y);
+        refuses(length("first operand", 4, 3), 4, |y| sub(three, four, y));
+        refuses(length("second operand", 4, 3), 4, |y| sub(four, three, y));
+        refuses(length("operand", 4, 3), 4, |y| elementwise::sub_assign(isa, y, three));
+        let which = elementwise::Extreme::Maximum;
+        let extreme = |a: &[f32], b: &[f32], y: &mut [f32]| elementwise::extreme(isa, which, a, b, y);
+        refuses(length("first operand", 4, 3), 4, |y| extreme(three, four, y));
+        refuses(length("second operand", 4, 3), 4, |y| extreme(four, three, y));
+        refuses(length("operand", 4, 3), 4, |y| elementwise::extreme_assign(isa, which, y, three));
+        for keep in [elementwise::keep_equal, elementwise::keep_unequal] {
+            refuses(length("first operand", 4, 3), 4, |d| keep(isa, three, four, d));
+            refuses(length("second operand", 4, 3), 4, |d| keep(isa, four, three, d));
+        }
+        refuses(length("operand", 4, 3), 4, |d| elementwise::add_penalty_grad(isa, [1.0; 2], three, d));
         refuses(length("operand", 4, 3), 4, |y| elementwise::add_assign(isa, Activation::Relu, y, three));
         refuses(length("operand", 4, 3), 4, |y| elementwise::mul_assign(isa, y, three));
         refuses(length("operand", 4, 3), 4, |y| elementwise::map(isa, elementwise::Tanh, three, y));
@@ -319,6 +353,46 @@ fn lengths_of_the_rest() {
     refuses(length("input gradient", 4, 3), 3, |y| softmax::grad(2, 2, four, four, y));
 }
 
+#[test]
+fn lengths_of_normalization() {
+    assert_eq!(Groups::new(1, 0, 4, 2), Err(Error::ZeroSize { what: "pixels" }));
+    assert_eq!(Groups::new(1, 1, 0, 2), Err(Error::ZeroSize { what: "channels" }));
+    assert_eq!(Groups::new(1, 1, 4, 0), Err(Error::ZeroSize { what: "groups" }));
+    assert_eq!(Groups::new(1, 1, 4, 3), Err(Error::Groups { groups: 3, channels: 4 }));
+    assert_eq!(Groups::new(HUGE, 1, 4, 2), Err(Error::TooLarge { what: "input" }));
+    let groups = Groups::new(1, 1, 4, 2).unwrap();
+    let (four, three, scratch) = (&[1.0; 4], &[1.0; 3], &mut [0.0; 16]);
+    for isa in isas() {
+        let none = [None; 2];
+        let mut forward = |x: &[f32], parameters, y: &mut [f32]| {
+            normalization::forward(isa, groups, 1e-3, x, parameters, y, scratch)
+        };
+        refuses(length("input", 4, 3), 4, |y| forward(three, none, y));
+        refuses(length("gamma", 4, 3), 4, |y| forward(four, [Some(three), None], y));
+        refuses(length("beta", 4, 3), 4, |y| forward(four, [None, Some(three)], y));
+        refuses(length("output", 4, 3), 3, |y| forward(four, none, y));
+        let short = &mut [0.0; 3];
+        refuses(length("scratch", 16, 3), 4, |y| {
+            normalization::forward_in_place(isa, groups, 1e-3, none, y, short)
+        });
+        refuses(length("inverse deviations", 2, 3), 3, |inverse| {
+            normalization::normalize(isa, groups, 1e-3, four, &mut [0.0; 4], inverse, &mut [0.0; 16])
+        });
+        refuses(length("inverse deviations", 2, 3), 4, |y| {
+            normalization::grad_input(isa, groups, four, None, three, y, &mut [0.0; 16])
+        });
+        refuses(length("output gradient", 4, 3), 4, |y| {
+            normalization::grad_input(isa, groups, three, None, &[1.0; 2], y, &mut [0.0; 16])
+        });
+        refuses(Error::ZeroSize { what: "length" }, 0, |y| softmax::forward_along(isa, [1, 0, 2], &[], y));
+        refuses(length("input", 4, 3), 4, |y| softmax::forward_along(isa, [1, 2, 2], three, y));
+        refuses(length("output", 4, 3), 3, |y| softmax::forward_along(isa, [1, 2, 2], four, y));
+        refuses(length("output", 4, 3), 4, |d| softmax::grad_along(isa, [1, 2, 2], three, four, d));
+        refuses(length("output gradient", 4, 3), 4, |d| softmax::grad_along(isa, [1, 2, 2], four, three, d));
+        refuses(length("input gradient", 4, 3), 3, |d| softmax::grad_along(isa, [1, 2, 2], four, four, d));
+    }
+}
+
 fn updates(isa: Isa) {
     let g = &[1.0; 4];
     let short = length("gradients", 3, 4);
@@ -335,6 +409,34 @@ fn updates(isa: Isa) {
     refuses(short, 3, |w| adam(w, 3, 3));
     refuses(length("mean", 4, 3), 4, |w| adam(w, 3, 4));
     refuses(length("mean square", 4, 3), 4, |w| adam(w, 4, 3));
+    // What each rule remembers, by what it is called.
+    let [a, b, c] = [&mut [0.0; 4], &mut [0.0; 4], &mut [0.0; 4]];
+    let three = &mut [0.0; 3];
+    refuses(short, 3, |w| optimizer::adagrad(isa, 0.1, 1e-7, w, three, g));
+    refuses(length("sum of squares", 4, 3), 4, |w| optimizer::adagrad(isa, 0.1, 1e-7, w, three, g));
+    refuses(length("velocity", 4, 3), 4, |w| {
+        optimizer::rmsprop_momentum(isa, 0.1, 0.9, 0.9, 1e-7, w, a, three, g)
+    });
+    refuses(length("mean", 4, 3), 4, |w| optimizer::rmsprop_centered(isa, 0.1, 0.9, 1e-7, w, a, three, g));
+    refuses(length("velocity", 4, 3), 4, |w| {
+        optimizer::rmsprop_centered_momentum(isa, 0.1, 0.9, 0.9, 1e-7, w, a, b, three, g)
+    });
+    refuses(length("largest mean square", 4, 3), 4, |w| {
+        optimizer::amsgrad(isa, 0.1, 0.9, 0.999, 1e-7, w, a, b, three, g)
+    });
+    refuses(length("norm", 4, 3), 4, |w| optimizer::adamax(isa, 0.1, 0.9, 0.999, 1e-7, w, a, three, g));
+    refuses(length("mean square", 4, 3), 4, |w| {
+        optimizer::nadam(isa, [0.1; 2], 0.9, 0.999, 1e-7, w, a, three, g)
+    });
+    refuses(length("mean", 4, 3), 4, |w| optimizer::lion(isa, 0.1, 0.9, 0.99, w, three, g));
+    let two = &g[..2];
+    refuses(length("gradients", 4, 2), 4, |w| optimizer::lion(isa, 0.1, 0.9, 0.99, w, a, two));
+    refuses(length("gradients", 4, 2), 4, |w| {
+        optimizer::amsgrad(isa, 0.1, 0.9, 0.999, 1e-7, w, a, b, c, two)
+    });
+    refuses(length("weights", 4, 2), 4, |average| optimizer::ema(isa, 0.9, average, two));
+    refuses(length("gradients", 4, 2), 4, |y| optimizer::clip(isa, 0.9, two, y));
+    refuses(length("gradients", 4, 2), 4, |y| optimizer::scale(isa, 0.9, two, y));
 }
 
 #[test]

@@ -22,7 +22,7 @@
 //!
 //! | a node | |
 //! | --- | --- |
-//! | flags | a byte: 1 it is trainable, 2 it shares an earlier node's weights |
+//! | flags | a byte: 1 it is trainable, 2 it shares an earlier node's weights, 4 and on its first array of weights is frozen, … |
 //! | names | its own, two bytes for how long it is and its letters, and that of its layer |
 //! | what it reads | a byte for how many, and which values: the inputs come first, then the nodes |
 //! | whose weights it shares | the node, if the flag is set |
@@ -37,7 +37,7 @@ mod v1;
 use super::model::{Blueprint, Model};
 use crate::checksum::Checksum;
 use crate::error::{Error, ModelFileProblem};
-use crate::layers::{self, Attributes, LayerType};
+use crate::layers::{self, Attributes, LayerType, MAX_WEIGHTS};
 use crate::memory::heap;
 use crate::shape::Shape;
 use alloc::borrow::Cow;
@@ -54,6 +54,9 @@ const CHECKSUM: core::ops::Range<usize> = 24..32;
 /// Flags of a node.
 const TRAINABLE: u8 = 1;
 const SHARES: u8 = 2;
+/// The first of the bits of frozen weights, one for each of [`MAX_WEIGHTS`].
+const FROZEN: u32 = 2;
+const _: () = assert!(MAX_WEIGHTS <= (u8::BITS - FROZEN) as usize);
 
 /// Bytes of a node without names, inputs, weights and attributes.
 const LEAST_NODE: usize = 9;
@@ -141,7 +144,8 @@ impl<'m> Model<'m> {
             let shares = self.shares(index);
             let flags =
                 if node.trainable { TRAINABLE } else { 0 } | if shares.is_some() { SHARES } else { 0 };
-            file.bytes.push(flags);
+            let frozen = if shares.is_some() { 0 } else { self.frozen(node) };
+            file.bytes.push(flags | frozen << FROZEN);
             file.text(node.name.as_bytes(), "length of a name")?;
             file.text(node.layer.name.as_bytes(), "length of a name")?;
             file.small(node.inputs.len(), "number of inputs")?;
@@ -197,16 +201,19 @@ impl Model<'static> {
     /// # Errors
     /// As [`from_bytes`](Model::from_bytes), and [`Error::File`] where the system refuses.
     pub fn load(path: impl AsRef<std::path::Path>) -> Result<Model<'static>, Error> {
-        let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(|problem| crate::atomic_file::file_error(path, &problem))?;
-        // A vector of bytes may lie anywhere, one of words where weights can be read.
-        let len = bytes.len().div_ceil(size_of::<u64>());
-        let mut words = heap::list(len)?;
-        words.resize(len, 0u64);
-        let aligned = &mut bytemuck::cast_slice_mut::<u64, u8>(&mut words)[..bytes.len()];
-        aligned.copy_from_slice(&bytes);
-        Ok(Model::from_bytes(aligned)?.into_owned())
+        let (words, len) = read_words(path)?;
+        Ok(Model::from_bytes(&bytemuck::cast_slice(&words)[..len])?.into_owned())
     }
+}
+
+/// The bytes of a file, so many, in words: a vector of bytes may lie anywhere, one of words where weights can be read.
+#[cfg(feature = "std")]
+pub(crate) fn read_words(path: impl AsRef<std::path::Path>) -> Result<(Vec<u64>, usize), Error> {
+    let path = path.as_ref();
+    let bytes = std::fs::read(path).map_err(|problem| crate::atomic_file::file_error(path, &problem))?;
+    let mut words = heap::filled(bytes.len().div_ceil(size_of::<u64>()), 0u64)?;
+    bytemuck::cast_slice_mut(&mut words)[..bytes.len()].copy_from_slice(&bytes);
+    Ok((words, bytes.len()))
 }
 
 /// The table and the weights of a file that is what it says.
@@ -248,8 +255,8 @@ fn open(
     }
 }
 
-/// The checksum's own place is left out.
-fn checksum(bytes: &[u8]) -> u64 {
+/// Of a file with a header of 64 bytes, in which the checksum's own place is left out.
+pub(crate) fn checksum(bytes: &[u8]) -> u64 {
     Checksum::NONE
         .add(&bytes[..CHECKSUM.start])
         .add(&bytes[CHECKSUM.end..HEADER])
@@ -281,20 +288,22 @@ fn read<'m>(
     let mut missing = Missing::default();
     for _ in 0..nodes {
         let flags = table.byte("flags of a node");
-        if flags & !(TRAINABLE | SHARES) != 0 {
-            table.refuse("flags of a node");
-        }
         let (name, layer) = (table.text("layer's name"), table.text("kind of layer"));
         let count = usize::from(table.byte("number of inputs"));
         let mut inputs = Attributes::new(table.take(count * size_of::<u32>(), "what a node reads"));
         let shares = (flags & SHARES != 0).then(|| table.size("whose weights a node shares"));
         let count = usize::from(table.byte("number of weights"));
         let types = table.take(count, "element types");
+        let frozen = flags >> FROZEN;
+        if frozen != 0 && (shares.is_some() || frozen.ilog2() as usize >= count) {
+            table.refuse("flags of a node");
+        }
         let attributes = table.block("attributes");
         table.check()?;
         let Some(layer) = missing.find(layer, layers)? else { continue };
         let (name, attributes) = (Cow::Borrowed(name), Cow::Borrowed(attributes));
-        let blueprint = Blueprint { name, layer, attributes, trainable: flags & TRAINABLE != 0, shares };
+        let blueprint =
+            Blueprint { name, layer, attributes, trainable: flags & TRAINABLE != 0, frozen, shares };
         let mut reads = core::iter::from_fn(|| inputs.more().then(|| inputs.size("what a node reads")));
         types.iter().for_each(|&of_one| element_type(&mut table, of_one));
         table.check()?;

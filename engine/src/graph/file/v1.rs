@@ -44,7 +44,7 @@ pub(super) fn read<'m>(mut table: Attributes<'m>, mut weights: Arrays<'m>) -> Re
     for value in 0..count {
         let Entry { trainable, name, layer, attributes } = Entry::read(&mut table)?;
         let (name, attributes) = (Cow::Borrowed(name), Cow::Borrowed(attributes));
-        let blueprint = Blueprint { name, layer, attributes, trainable, shares: None };
+        let blueprint = Blueprint { name, layer, attributes, trainable, frozen: 0, shares: None };
         model.push(blueprint, &mut iter::once(value), &mut |spec| weights.take(spec.shape))?;
     }
     let mut outputs = heap::list(1)?;

@@ -1,0 +1,36 @@
+"""What the programs share that train a net on random images: their command line, samples, and memory."""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+
+SHAPES = {"mnist": (28, 28, 1), "resnet20": (32, 32, 3)}
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """The same names as our program's."""
+    options = argparse.ArgumentParser(description=description)
+    options.add_argument("--net", choices=SHAPES, required=True)
+    options.add_argument("--batch", type=int, default=64, metavar="N", help="images of a step")
+    options.add_argument("--steps", type=int, default=20, metavar="N", help="steps of an epoch")
+    options.add_argument("--epochs", type=int, default=5, metavar="N", help="epochs that the fastest is taken of")
+    options.add_argument("--threads", type=int, default=1, metavar="N")
+    return options
+
+
+def samples(asked: argparse.Namespace, *, channels_first: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Random images and their classes."""
+    count = asked.batch * asked.steps
+    rows, columns, channels = SHAPES[asked.net]
+    shape = (channels, rows, columns) if channels_first else (rows, columns, channels)
+    pixels = np.random.default_rng(1).random((count, *shape), np.float32)
+    return pixels, np.arange(count, dtype=np.int64) * 7 % 10
+
+
+def resident(field: str) -> int:
+    """Bytes of this process, now or at the most, as Linux tells them."""
+    with open("/proc/self/status", encoding="ascii") as status:
+        line = next(line for line in status if line.startswith(field))
+    return 1024 * int(line.split()[1])

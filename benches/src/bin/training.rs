@@ -1,0 +1,162 @@
+//! Times training and tells its memory:
+//! `cargo run --release -p bantam-benches --bin training -- --help`.
+
+use bantam::{
+    Conv2d, Error, Event, GraphBuilder, Isa, Loss, Model, Optimizer, RmsProp, Samples, Sequential, Sgd,
+    Tensor, Trainer, Value,
+};
+use bantam_benches::numbers;
+use clap::{Parser, ValueEnum};
+use serde_json::json;
+use std::ops::ControlFlow;
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// Times training on samples that are drawn at random: the fastest of some epochs.
+#[derive(Parser)]
+struct Options {
+    /// The net
+    #[arg(long)]
+    net: Net,
+    /// Images of a step
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
+    batch: u16,
+    /// Steps of an epoch
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
+    steps: u16,
+    /// Epochs that the fastest is taken of
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    epochs: u16,
+    /// Threads
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    threads: u16,
+    /// Instruction set (default: the widest of this CPU)
+    #[arg(long)]
+    isa: Option<String>,
+    /// Bytes that training may take beside model and samples
+    #[arg(long, value_name = "BYTES")]
+    budget: Option<usize>,
+    /// Print `{"images_per_second": …, "peak_bytes": …, "resident_bytes": …}` instead of a sentence
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Net {
+    /// The ConvNet for MNIST of *Deep Learning with Python*, by RMSprop
+    Mnist,
+    /// ResNet-20 with batch normalisation for images of 32×32×3 (He et al., arXiv 1512.03385, section 4.2), with 1×1
+    /// convolutions where shapes change, by SGD with momentum
+    #[value(name = "resnet20")]
+    ResNet20,
+}
+
+impl Net {
+    fn build(self) -> Result<Model<'static>, Error> {
+        match self {
+            Net::Mnist => {
+                let net = Sequential::new([28, 28, 1]).conv2d(32, 3).relu().max_pool2d(2);
+                let net = net.conv2d(64, 3).relu().max_pool2d(2).conv2d(64, 3).relu();
+                net.flatten().dense(64).relu().dense(10).build(1)
+            }
+            Net::ResNet20 => resnet20(),
+        }
+    }
+
+    fn optimizer(self) -> Optimizer {
+        match self {
+            Net::Mnist => RmsProp::default().into(),
+            Net::ResNet20 => Sgd { rate: 0.1, momentum: 0.9, ..Sgd::default() }.into(),
+        }
+    }
+}
+
+fn resnet20() -> Result<Model<'static>, Error> {
+    fn conv(x: Value<'_>, filters: usize, kernel: usize, stride: usize) -> Value<'_> {
+        let how = Conv2d::same().stride(stride).no_bias();
+        x.conv2d_with(filters, [kernel, kernel], how).batch_normalization()
+    }
+    let net = GraphBuilder::new();
+    let mut x = conv(net.input([32, 32, 3]), 16, 3, 1).relu();
+    for (stage, filters) in [16, 32, 64].into_iter().enumerate() {
+        for block in 0..3 {
+            let stride = if stage > 0 && block == 0 { 2 } else { 1 };
+            let y = conv(conv(x, filters, 3, stride).relu(), filters, 3, 1);
+            let shortcut = if stride == 2 { conv(x, filters, 1, 2) } else { x };
+            x = net.add(&[y, shortcut]).relu();
+        }
+    }
+    net.build(&[x.global_average_pool2d().dense(10)], 1)
+}
+
+fn main() -> ExitCode {
+    match run(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<(), String> {
+    let isa = match &options.isa {
+        None => Isa::detect(),
+        Some(name) => Isa::named(name).ok_or_else(|| {
+            let known = Isa::available().map(Isa::name).collect::<Vec<_>>().join(", ");
+            format!("--isa: expected one that this CPU has ({known}), found {name}")
+        })?,
+    };
+    let threads = usize::from(options.threads);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.map_err(|error| error.to_string())?
+        .install(|| train(options, isa))
+        .map_err(|error| error.to_string())
+}
+
+fn train(options: &Options, isa: Isa) -> Result<(), Error> {
+    let (batch, epochs) = (usize::from(options.batch), usize::from(options.epochs));
+    let mut model = options.net.build()?;
+    let samples = batch * usize::from(options.steps);
+    let shape = model.input_shape().with_batch(samples)?;
+    let labels = (0..samples).map(|i| (i * 7 % 10) as f32).collect();
+    let data = Samples::new(
+        Tensor::new(shape.dims(), numbers(shape.elements()).to_vec())?,
+        Tensor::new(&[samples, 1], labels)?,
+    )?;
+    let trainer = Trainer::new(options.net.optimizer(), Loss::SoftmaxCrossEntropy);
+    let trainer = trainer.batch_size(batch).epochs(epochs).isa(isa).threads(usize::from(options.threads));
+    let mut trainer = match options.budget {
+        Some(bytes) => trainer.within(bytes),
+        None => trainer,
+    };
+    let peak = trainer.peak_bytes(&model, &data)?;
+    let before = resident("VmRSS:");
+    let (mut fastest, mut start) = (f64::INFINITY, Instant::now());
+    trainer.fit(&mut model, &data, None, &mut |event| {
+        match event {
+            Event::Trained { .. } => fastest = fastest.min(start.elapsed().as_secs_f64()),
+            Event::Epoch(..) => start = Instant::now(),
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    })?;
+    let speed = samples as f64 / fastest;
+    let resident = resident("VmHWM:").zip(before).map(|(most, before)| most.saturating_sub(before));
+    if options.json {
+        println!("{}", json!({ "images_per_second": speed, "peak_bytes": peak, "resident_bytes": resident }));
+    } else {
+        println!("{isa}, threads: {}: {speed:.0} images/s, {peak} bytes planned", options.threads);
+        if let Some(resident) = resident {
+            println!("{resident} bytes more in memory than before the first step");
+        }
+    }
+    Ok(())
+}
+
+/// Bytes of this process, now or at the most, where Linux tells them.
+fn resident(field: &str) -> Option<usize> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
+    Some(1024 * line.split_whitespace().next()?.parse::<usize>().ok()?)
+}
