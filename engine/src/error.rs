@@ -81,6 +81,24 @@ pub enum Error {
         /// The number that came.
         got: f32,
     },
+    /// A weight of a sample or class is no finite number of at least 0.
+    Weight {
+        /// `"sample"` or `"class"`.
+        what: &'static str,
+        /// Which one, of the data set, the batch or the classes.
+        index: usize,
+        /// The weight.
+        got: f32,
+    },
+    /// There are class weights, and the loss knows no classes.
+    NoClasses,
+    /// A model's output is no probability where the loss takes some.
+    NoProbability {
+        /// The sample, of the data set or the batch.
+        sample: usize,
+        /// The output.
+        got: f32,
+    },
     /// The softmax of a single output is 1, whatever the output: there is nothing to learn.
     OneOutput,
     /// A sample's input or output holds a NaN or an infinity.
@@ -99,6 +117,22 @@ pub enum Error {
     /// A gradient was asked for of a variable that has none: only parameters that the loss depends
     /// on have one.
     NoGradient,
+    /// A gradient is not what central differences say.
+    Gradient {
+        /// Which input.
+        input: usize,
+        /// Which of its elements.
+        index: usize,
+        /// What the differences say.
+        expected: f32,
+        /// The gradient.
+        got: f32,
+    },
+    /// Axes to transpose that are not all axes of a tensor.
+    Axes {
+        /// How many it has.
+        rank: usize,
+    },
     /// The value of a variable was asked for that the tape does not own.
     NoValue,
     /// No layer has that name.
@@ -114,6 +148,13 @@ pub enum Error {
         name: Box<str>,
         /// Those that it has.
         known: Vec<&'static str>,
+    },
+    /// A layer has no weights of that name.
+    UnknownWeights {
+        /// The layer's name.
+        layer: Box<str>,
+        /// That of the weights.
+        name: Box<str>,
     },
     /// A model's file has layers that the program does not name.
     UnknownLayerTypes {
@@ -300,6 +341,8 @@ impl Error {
             Error::NotFinite { what, sample, index, got } => {
                 Error::NotFinite { what, sample: samples + sample, index, got }
             }
+            Error::NoProbability { sample, got } => Error::NoProbability { sample: samples + sample, got },
+            Error::Weight { what, index, got } => Error::Weight { what, index: samples + index, got },
             other => other,
         }
     }
@@ -335,6 +378,17 @@ impl fmt::Display for Error {
             Error::Target { sample, expected, got } => {
                 write!(f, "target of sample {sample}: expected {expected}, got {}", Decimal(*got))
             }
+            Error::Weight { what, index, got } => {
+                let got = Decimal(*got);
+                write!(f, "weight of {what} {index}: expected a finite number of at least 0, got {got}")
+            }
+            Error::NoClasses => f.write_str(
+                "class weights: expected a loss of classes, or a binary one of one output, got another",
+            ),
+            Error::NoProbability { sample, got } => {
+                let got = Decimal(*got);
+                write!(f, "output of sample {sample}: expected a probability from 0 to 1, got {got}")
+            }
             Error::OneOutput => f.write_str(
                 "softmax cross-entropy: expected at least two outputs, got one: use binary cross-entropy",
             ),
@@ -353,6 +407,12 @@ impl fmt::Display for Error {
             Error::NoGradient => {
                 f.write_str("gradient: expected a parameter that the loss depends on, got another variable")
             }
+            Error::Gradient { input, index, expected, got } => {
+                let (expected, got) = (Decimal(*expected), Decimal(*got));
+                write!(f, "gradient of input {input} at index {index}: expected {expected} by central ")?;
+                write!(f, "differences, got {got}")
+            }
+            Error::Axes { rank } => write!(f, "axes: expected all {rank} of the tensor, each once"),
             Error::NoValue => f.write_str("value: expected a computed variable, got a borrowed one"),
             Error::UnknownLayer { name, nearest } => {
                 write!(f, "layer: no layer is named \"{name}\"; the nearest is \"{nearest}\"")
@@ -363,6 +423,9 @@ impl fmt::Display for Error {
                     f.write_str(if i == 0 { " " } else { ", " })?;
                     f.write_str(name)
                 })
+            }
+            Error::UnknownWeights { layer, name } => {
+                write!(f, "layer \"{layer}\": it has no weights that are named \"{name}\"")
             }
             Error::UnknownLayerTypes { names } => {
                 f.write_str("model file: expected layers that the program names, found")?;

@@ -55,9 +55,12 @@ pub use layers::{
     SpatialDropout2d, Step, Subtract, Tanh, TanhGelu, TrainingStep, UpSampling1d, UpSampling2d, WeightSpec,
     ZeroPadding1d, ZeroPadding2d, one_input,
 };
-pub use loss::Loss;
+pub use loss::{L1L2, Loss};
 pub use memory::buffer::Buffer;
-pub use metrics::{Evaluation, argmax};
+pub use metrics::{
+    Auc, BinaryAccuracy, CategoricalAccuracy, ConfusionMatrix, Evaluation, Measured, Metric, Precision,
+    Predictions, Recall, Row, TopKAccuracy, Weighted, argmax,
+};
 pub use optimizer::schedule::{
     CosineDecay, CosineDecayRestarts, ExponentialDecay, InverseTimeDecay, OneCycle, PiecewiseConstantDecay,
     PolynomialDecay, Schedule,
@@ -67,7 +70,7 @@ pub use parallel::Threads;
 pub use plan::{Options, Plan, PlannedStep, TrainedStep, TrainingPlan, Way};
 pub use run::{Session, Slots, TrainingSession};
 pub use shape::Shape;
-pub use tape::{Gradients, Mode, Tape, Var};
+pub use tape::{Gradients, Mode, Operation, Tape, Var};
 pub use tensor::Tensor;
 pub use train::{Dataset, Epoch, Event, History, Monitor, ReduceLrOnPlateau, Samples, Trainer};
 

@@ -3,8 +3,8 @@
 
 use allocation_counter::measure;
 use bantam::{
-    Adam, Dataset, Error, Loss, Model, Options, Plan, RmsProp, Sequential, Session, Shape, Trainer,
-    TrainingPlan, TrainingSession,
+    Adam, Auc, ConfusionMatrix, Dataset, Error, Loss, Metric, Model, Options, Plan, Precision, RmsProp,
+    Sequential, Session, Shape, TopKAccuracy, Trainer, TrainingPlan, TrainingSession,
 };
 use std::ops::ControlFlow;
 
@@ -74,6 +74,24 @@ fn a_long_training_allocates_no_more_than_its_first_step() {
     let both_sizes = allocations(1, 20);
     assert!(both_sizes > first_step, "a smaller step is planned too");
     assert_eq!(allocations(4, 20), both_sizes, "four such epochs");
+}
+
+/// Metrics are measured in memory of their own.
+#[test]
+fn an_evaluation_with_metrics_allocates_nothing_by_batch() {
+    let model = network();
+    let trainer = Trainer::new(RmsProp::default(), Loss::SoftmaxCrossEntropy);
+    let (mut auc, mut precision, mut top) = (Auc::roc(), Precision::new(), TopKAccuracy::new(3));
+    let mut matrix = ConfusionMatrix::new(10).unwrap();
+    let mut evaluate = |samples| {
+        let metrics: &mut [&mut dyn Metric] = &mut [&mut auc, &mut precision, &mut top, &mut matrix];
+        measure(|| {
+            trainer.evaluate_with(&model, &Noise { samples }, metrics).unwrap();
+        })
+        .count_total
+    };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    pool.install(|| assert_eq!(evaluate(64), evaluate(200)));
 }
 
 #[test]

@@ -75,6 +75,12 @@ pub struct MapStep<F> {
     function: F,
 }
 
+impl<F> MapStep<F> {
+    pub(crate) fn new(isa: Isa, function: F) -> MapStep<F> {
+        MapStep { isa, function }
+    }
+}
+
 impl<F: Function + Copy + Send + Sync> Step for MapStep<F> {
     fn overwrites(&self, _: usize) -> bool {
         true

@@ -118,6 +118,7 @@ pub use layer_normalization::LayerNormalization;
 pub(crate) use layer_type::Arrange;
 pub use layer_type::{Joined, LayerType, PassesOn};
 pub use leaky_relu::LeakyRelu;
+pub(crate) use map::MapStep;
 pub use max_pool1d::MaxPool1d;
 pub use max_pool2d::MaxPool2d;
 pub use maximum::Maximum;

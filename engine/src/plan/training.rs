@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::graph::Model;
 use crate::graph::fuse::{Operation, Operations};
 use crate::layers::{PassesOn, Role, Site, Source, TrainingStep};
-use crate::loss::{Criterion, Loss};
+use crate::loss::{Criterion, Loss, Penalty};
 use crate::memory::heap;
 use crate::optimizer::{Asks, Rule};
 use crate::shape::Shape;
@@ -41,6 +41,9 @@ pub struct TrainingPlan<'m> {
     pub(crate) loss: Loss,
     pub(crate) seed: u64,
     pub(crate) way: Way,
+    /// One for each class, or none.
+    pub(crate) class_weights: Vec<f32>,
+    pub(crate) penalties: Vec<Penalty>,
     pub(crate) layout: TrainingLayout,
 }
 
@@ -188,10 +191,28 @@ impl<'m> TrainingPlan<'m> {
     ) -> Result<TrainingPlan<'m>, Error> {
         rule.check()?;
         rule.check_names(model)?;
+        model.only_input()?;
+        let (_, loss) = loss.output(model)?;
         let output = model.output_shape();
         Criterion::new(loss, output, output.elements())?;
         let layout = TrainingLayout::new(model, loss, options, Some(rule), way)?;
-        Ok(TrainingPlan { model, rule: rule.boxed(), loss, seed, way, layout })
+        let (class_weights, penalties) = (Vec::new(), Vec::new());
+        Ok(TrainingPlan { model, rule: rule.boxed(), loss, seed, way, class_weights, penalties, layout })
+    }
+
+    /// With a weight for each class, if there are any, and penalties.
+    pub(crate) fn with(
+        mut self,
+        class_weights: &[f32],
+        penalties: Vec<Penalty>,
+    ) -> Result<TrainingPlan<'m>, Error> {
+        if !class_weights.is_empty() {
+            let output = self.model.output_shape();
+            Criterion::new(self.loss, output, output.elements())?.weighted(class_weights)?;
+            self.class_weights = heap::list(class_weights.len())?;
+            self.class_weights.extend_from_slice(class_weights);
+        }
+        Ok(TrainingPlan { penalties, ..self })
     }
 
     /// Bytes of the arena.
@@ -267,7 +288,7 @@ impl TrainingLayout {
             return Err(Error::Empty { what: "trainable layers" });
         }
         model.only_input()?.with_batch(options.batch)?;
-        let output = [loss.output(model)?];
+        let output = [loss.output(model)?.0];
         let given = features(model, &roles, output[0])?;
         let mut base = None;
         if !given.is_empty() {

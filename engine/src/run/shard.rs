@@ -15,11 +15,12 @@ pub(crate) struct Lesson<'a, 'm> {
     pub layout: &'a TrainingLayout,
     /// Weights of the frozen base.
     pub prepared: &'a [f32],
-    pub criterion: &'a Criterion,
+    pub criterion: &'a Criterion<'a>,
     pub seed: u64,
     pub share: f32,
     pub samples: &'a [f32],
     pub targets: &'a [f32],
+    pub weights: &'a [f32],
 }
 
 /// A part of a batch that is learnt apart from its others.
@@ -39,7 +40,7 @@ impl Shard {
     /// A stretch of a step's time: at the end of the last, the gradients, and its share of the loss, are the shard's part of
     /// the batch's.
     pub fn learn(&mut self, lesson: &Lesson<'_, '_>, stretch: Range<usize>) -> Result<(), Error> {
-        let Lesson { model, layout, prepared, criterion, seed, share, samples, targets } = *lesson;
+        let Lesson { model, layout, prepared, criterion, seed, share, samples, targets, weights } = *lesson;
         let run = Run { model, layout, learnt_in: None, samples, share };
         let transient = &mut self.transient[..layout.transient];
         let batch = layout.options.batch;
@@ -50,7 +51,7 @@ impl Shard {
             match event {
                 Event::Forward(k) => run.step(transient, k, batch, Some(seed), Late(false))?,
                 Event::Loss => {
-                    let (loss, correct) = run.loss(transient, criterion, targets, share)?;
+                    let (loss, correct) = run.loss(transient, criterion, (targets, weights), share)?;
                     (self.loss, self.correct) = (loss * share, correct);
                 }
                 Event::Again(k) => run.step(transient, k, batch, Some(seed), Late(true))?,
@@ -103,6 +104,11 @@ impl Shard {
     /// All gradients, one after the other.
     pub fn gradients(&self, layout: &TrainingLayout) -> &[f32] {
         &self.transient[..layout.gradients]
+    }
+
+    /// The same, to be changed.
+    pub fn gradients_mut(&mut self, layout: &TrainingLayout) -> &mut [f32] {
+        &mut self.transient[..layout.gradients]
     }
 
     /// Adds another shard's gradients.

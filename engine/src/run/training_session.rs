@@ -5,7 +5,7 @@ use crate::checksum::Checksum;
 use crate::error::Error;
 use crate::graph::Model;
 use crate::layers::Role;
-use crate::loss::Criterion;
+use crate::loss::{Criterion, check_weights};
 use crate::memory::arena::Arena;
 use crate::memory::buffer::whole_lines;
 use crate::metrics::Evaluation;
@@ -79,19 +79,37 @@ impl<'m> TrainingSession<'m> {
     /// [direct only](crate::Conv2d::direct_only), and so may the square of a norm that gradients are clipped by: if it is in a
     /// gradient, the layers behind it have learnt already.
     pub fn step(&mut self, inputs: &[f32], targets: &[f32]) -> Result<Evaluation, Error> {
+        self.step_weighted(inputs, targets, &[])
+    }
+
+    /// As [`step`](TrainingSession::step), with a weight for each sample, by which its loss is multiplied. The accuracy is
+    /// of samples that count the same.
+    ///
+    /// # Errors
+    /// As [`step`](TrainingSession::step), or there is another number of weights, or one is below 0 or not finite.
+    pub fn step_weighted(
+        &mut self,
+        inputs: &[f32],
+        targets: &[f32],
+        weights: &[f32],
+    ) -> Result<Evaluation, Error> {
         let TrainingSession { plan, arena, steps, random, .. } = self;
         let plan = &*plan;
-        let TrainingPlan { model, layout, .. } = plan;
+        let TrainingPlan { model, layout, penalties, .. } = plan;
         let (batch, sample) = (layout.options.batch, model.input_shape());
         check_len("inputs of a batch", inputs, sample.with_batch(batch)?)?;
         check_finite("input", sample.elements(), inputs)?;
         let criterion = plan.criterion(targets)?;
+        check_weights(weights, batch)?;
         let (persistent, transient) = arena.numbers_mut().split_at_mut(layout.persistent);
         let run = Run { model, layout, learnt_in: Some(persistent), samples: inputs, share: 1.0 };
         let mut advanced = random.clone();
         let seed = advanced.next_u64();
         run.forward(transient, batch, Some(seed))?;
-        let (loss, correct) = run.loss(transient, &criterion, targets, 1.0)?;
+        let (mut loss, correct) = run.loss(transient, &criterion, (targets, weights), 1.0)?;
+        for (penalty, learnt) in layout.penalised(penalties) {
+            loss += penalty.value(layout.options.isa, &persistent[learnt.weights.clone()]);
+        }
         if !loss.is_finite() {
             let batch = usize::try_from(*steps).unwrap_or(usize::MAX).saturating_add(1);
             return Err(Error::Diverged { epoch: 1, batch, loss });
@@ -117,8 +135,8 @@ impl<'m> TrainingSession<'m> {
         Ok(Evaluation { loss, accuracy })
     }
 
-    /// The outputs for up to a batch of samples, with what is learnt so far. A softmax at the end, which the loss has in
-    /// it, is left out.
+    /// The outputs for up to a batch of samples, with what is learnt so far. A softmax or sigmoid at the end, which the loss
+    /// has in it, is left out.
     ///
     /// # Errors
     /// `inputs` is not a whole number of samples, or more than a batch; or it or the output holds a NaN or an infinity.
@@ -185,7 +203,7 @@ impl<'m> TrainingSession<'m> {
 
 impl TrainingPlan<'_> {
     /// What a batch is measured by, if its targets are some.
-    fn criterion(&self, targets: &[f32]) -> Result<Criterion, Error> {
+    fn criterion(&self, targets: &[f32]) -> Result<Criterion<'_>, Error> {
         let (batch, output) = (self.layout.options.batch, self.model.output_shape());
         let len = targets.len() / batch;
         if len == 0 || !targets.len().is_multiple_of(batch) {
@@ -196,7 +214,7 @@ impl TrainingPlan<'_> {
         let criterion = Criterion::new(self.loss, output, len)?;
         let mut samples = targets.chunks_exact(len).enumerate();
         samples.try_for_each(|(sample, targets)| criterion.check(sample, targets))?;
-        Ok(criterion)
+        if self.class_weights.is_empty() { Ok(criterion) } else { criterion.weighted(&self.class_weights) }
     }
 }
 

@@ -4,7 +4,7 @@ use super::carve::{Rest, carve};
 use crate::error::Error;
 use crate::graph::Model;
 use crate::layers::{Backward, BackwardRows, Forward, MAX_INPUTS, MAX_WEIGHTS, Scheduled, Source};
-use crate::loss::Criterion;
+use crate::loss::{Criterion, Examples, Penalty, penalty_of};
 use crate::memory::buffer::whole_lines;
 use crate::optimizer::{Rule, State, Update};
 use crate::plan::TrainingPlan;
@@ -21,6 +21,15 @@ impl TrainingLayout {
             Some(base) => base.layout.prepare(model, persistent),
             None => Ok(()),
         }
+    }
+
+    /// What learns and has a penalty.
+    pub(crate) fn penalised<'p>(
+        &'p self,
+        penalties: &'p [Penalty],
+    ) -> impl Iterator<Item = (Penalty, &'p Learnt)> {
+        let of = |learnt: &'p Learnt| Some((penalty_of(penalties, learnt.parameter)?, learnt));
+        self.learnt.iter().filter_map(of)
     }
 
     /// Where the statistics lie that are merged before that event.
@@ -75,7 +84,7 @@ impl TrainingLayout {
 
 impl TrainingPlan<'_> {
     /// Updates the weights that are updated after the backward pass of step `after`, by gradients that are there or are
-    /// computed slice by slice.
+    /// computed slice by slice; a penalty's are added before.
     pub(super) fn update(
         &self,
         number: u64,
@@ -84,10 +93,16 @@ impl TrainingPlan<'_> {
         transient: &mut [f32],
         samples: &[f32],
     ) -> Result<(), Error> {
-        let TrainingPlan { model, rule, layout, .. } = self;
+        let TrainingPlan { model, rule, layout, penalties, .. } = self;
         let isa = layout.options.isa;
         let learning =
             || layout.learnt.iter().filter(|learnt| learnt.updated_after == after && !learnt.moves);
+        for learnt in learning().filter(|learnt| learnt.slices.is_none()) {
+            if let Some(penalty) = penalty_of(penalties, learnt.parameter) {
+                let gradient = &mut transient[learnt.gradient.clone()];
+                penalty.add_gradient(isa, &persistent[learnt.weights.clone()], gradient)?;
+            }
+        }
         let squares = learning()
             .try_fold(0.0, |sum, learnt| rule.add_squares(isa, &transient[learnt.gradient.clone()], sum))?;
         for learnt in learning() {
@@ -107,7 +122,10 @@ impl TrainingPlan<'_> {
             };
             match learnt.slices {
                 None => rule.update(Update { gradients: &transient[learnt.gradient.clone()], ..run })?,
-                Some(slices) => layout.update_in_slices(&**rule, run, learnt, slices, transient, samples)?,
+                Some(slices) => {
+                    let rule = (&**rule, penalty_of(penalties, learnt.parameter));
+                    layout.update_in_slices(rule, run, learnt, slices, transient, samples)?;
+                }
             }
         }
         Ok(())
@@ -117,7 +135,7 @@ impl TrainingPlan<'_> {
 impl TrainingLayout {
     fn update_in_slices(
         &self,
-        rule: &dyn Rule,
+        (rule, penalty): (&dyn Rule, Option<Penalty>),
         mut run: Update<'_>,
         learnt: &Learnt,
         [rows, features]: [usize; 2],
@@ -136,7 +154,10 @@ impl TrainingLayout {
             let rows = first_row..all.min(first_row + rows);
             let elements = rows.start * features..rows.end * features;
             let d_weights = &mut gradient[..elements.len()];
-            step.backward_rows(BackwardRows { input, d_output, rows, d_weights })?;
+            step.backward_rows(BackwardRows { input, d_output, rows, d_weights: &mut *d_weights })?;
+            if let Some(penalty) = penalty {
+                penalty.add_gradient(run.isa, &run.weights[elements.clone()], d_weights)?;
+            }
             rule.update(run.part(elements, d_weights))?;
         }
         Ok(())
@@ -303,8 +324,8 @@ impl Run<'_, '_> {
     pub(super) fn loss(
         &self,
         transient: &mut [f32],
-        criterion: &Criterion,
-        targets: &[f32],
+        criterion: &Criterion<'_>,
+        (targets, weights): (&[f32], &[f32]),
         share: f32,
     ) -> Result<(f32, Option<usize>), Error> {
         let last = &self.layout.steps[self.layout.output];
@@ -312,10 +333,12 @@ impl Run<'_, '_> {
         let ([d_outputs, one_hot], rest) = carve(transient, ranges);
         let Range { start, end } = last.passes[0].value;
         let outputs = rest.read(start, end - start);
+        criterion.check_outputs(outputs)?;
+        let batch = Examples { outputs, targets, weights };
         let wanted = criterion.wanted(targets, one_hot);
-        let loss = criterion.value(outputs, wanted)?;
-        criterion.gradient(outputs, wanted, share, d_outputs)?;
-        Ok((loss, criterion.correct(outputs, targets)))
+        let loss = criterion.value(&batch, wanted)?;
+        criterion.gradient(&batch, wanted, share, d_outputs)?;
+        Ok((loss, criterion.correct(&batch)))
     }
 
     /// Passes the gradient of step `k` on to what it reads, and to its weights.

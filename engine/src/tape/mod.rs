@@ -1,19 +1,21 @@
 //! A recording of operations that can be differentiated, for what is not a graph.
 
 mod backward;
+mod check;
 mod gradients;
 mod model;
 mod operations;
 
 pub use gradients::Gradients;
 pub use model::Mode;
+pub use operations::Operation;
 
 use crate::error::Error;
 use crate::layers::{
-    AddStep, Conv2d, Dense, Differentiable, Dropout, Flatten, Forward, MAX_INPUTS, MAX_WEIGHTS, MaxPool2d,
-    MultiplyStep, Relu, Signature, Site, Softmax, TrainingStep,
+    Conv2d, Dense, Differentiable, Dropout, Flatten, Forward, MAX_INPUTS, MAX_WEIGHTS, MaxPool2d, Relu,
+    Signature, Site, Softmax, TrainingStep,
 };
-use crate::loss::{fill_one_hot, is_class};
+use crate::loss::{Loss, fill_one_hot, is_class};
 use crate::memory::buffer::Buffer;
 use crate::memory::heap::{self, boxed};
 use crate::parallel::Threads;
@@ -24,7 +26,7 @@ use alloc::vec::Vec;
 use bantam_kernels::Isa;
 use bantam_kernels::conv2d::Activation;
 use core::mem;
-use operations::{BinaryCrossEntropy, Matmul, MeanSquaredError, SoftmaxCrossEntropy, Sum, reshape};
+use operations::{LossOf, Matmul, Sum, reshape};
 
 /// A value on a tape. It means something to the recording that made it, and to no other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -336,26 +338,6 @@ impl<'a> Tape<'a> {
         self.record(boxed(step)?, shape, &[a, b], &[], 0)
     }
 
-    /// The sum of two tensors of one shape.
-    ///
-    /// # Errors
-    /// The shapes differ.
-    pub fn add(&mut self, a: Var, b: Var) -> Result<Var, Error> {
-        let shape = self.shape_of_both(a, b)?;
-        let step = AddStep { isa: self.isa(), activation: Activation::None };
-        self.record(boxed(step)?, shape, &[a, b], &[], 0)
-    }
-
-    /// The product of two tensors of one shape, element by element.
-    ///
-    /// # Errors
-    /// The shapes differ.
-    pub fn mul(&mut self, a: Var, b: Var) -> Result<Var, Error> {
-        let shape = self.shape_of_both(a, b)?;
-        let step = MultiplyStep::new(self.isa(), [shape.elements(); 2]);
-        self.record(boxed(step)?, shape, &[a, b], &[], 0)
-    }
-
     /// The sum of all elements.
     ///
     /// # Errors
@@ -365,33 +347,66 @@ impl<'a> Tape<'a> {
         self.record(step, Shape::SCALAR, &[x], &[], 0)
     }
 
-    /// Cross-entropy of the softmax of logits `[…, C]` over `C` with targets `[…, C]`, the mean over all
-    /// else. For class labels make the targets with [`one_hot`](Tape::one_hot). Targets are data: no
-    /// gradient flows into them.
+    /// A loss of outputs `[N, …]`, as [`Trainer`](crate::Trainer) has it: the mean over samples, and pixels. Targets have
+    /// the outputs' shape, or are labels, `[N]` or `[N, 1]`, or one for each pixel. What follows from a model's last layer
+    /// does not here: outputs are logits, unless the loss is [`of_probabilities`](Loss::of_probabilities). Targets are
+    /// data: no gradient flows into them.
+    ///
+    /// ```
+    /// use bantam::{Isa, Loss, Shape, Tape};
+    /// let mut tape = Tape::new(Isa::detect());
+    /// let x = tape.parameter(Shape::new(&[2, 3])?, &[0.1, 0.2, 0.3, 0.4, 0.5, 0.6])?;
+    /// let labels = tape.input(Shape::new(&[2])?, &[2.0, 0.0])?;
+    /// let loss = tape.loss(Loss::categorical_focal(0.25, 2.0), x, labels)?;
+    /// assert!(tape.backward(loss)?.get(x)?[2] < 0.0);
+    /// # Ok::<(), bantam::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// The shapes differ, there is one logit in a row, or a target lies outside 0 to 1, or is 0 for all.
+    /// The shapes do not fit each other, or a target is none that the loss can be measured against.
+    pub fn loss(&mut self, loss: Loss, outputs: Var, targets: Var) -> Result<Var, Error> {
+        let step = LossOf::new(loss, self.shape(outputs)?, self.shape(targets)?, None)?;
+        self.record(boxed(step)?, Shape::SCALAR, &[outputs, targets], &[], 0)
+    }
+
+    /// As [`loss`](Tape::loss), each sample's times its weight, `[N]`: their sum by the number of samples.
+    ///
+    /// # Errors
+    /// As [`loss`](Tape::loss), or a weight is below 0 or not finite.
+    pub fn loss_weighted(
+        &mut self,
+        loss: Loss,
+        outputs: Var,
+        targets: Var,
+        weights: Var,
+    ) -> Result<Var, Error> {
+        let shape = Some(self.shape(weights)?);
+        let step = LossOf::new(loss, self.shape(outputs)?, self.shape(targets)?, shape)?;
+        self.record(boxed(step)?, Shape::SCALAR, &[outputs, targets, weights], &[], 0)
+    }
+
+    /// [`Loss::SoftmaxCrossEntropy`] of logits `[…, C]` with targets `[…, C]`, or with labels.
+    ///
+    /// # Errors
+    /// As [`loss`](Tape::loss).
     pub fn softmax_cross_entropy(&mut self, logits: Var, targets: Var) -> Result<Var, Error> {
-        let (shape, step) = SoftmaxCrossEntropy::new([self.shape(logits)?, self.shape(targets)?])?;
-        self.record(boxed(step)?, shape, &[logits, targets], &[], 0)
+        self.loss(Loss::SoftmaxCrossEntropy, logits, targets)
     }
 
-    /// Cross-entropy of the sigmoid of logits with targets from 0 to 1, the mean over all elements.
+    /// [`Loss::BinaryCrossEntropy`] of logits with targets from 0 to 1.
     ///
     /// # Errors
-    /// The shapes differ, or a target lies outside 0 to 1.
+    /// As [`loss`](Tape::loss).
     pub fn binary_cross_entropy(&mut self, logits: Var, targets: Var) -> Result<Var, Error> {
-        let (shape, step) = BinaryCrossEntropy::new([self.shape(logits)?, self.shape(targets)?])?;
-        self.record(boxed(step)?, shape, &[logits, targets], &[], 0)
+        self.loss(Loss::BinaryCrossEntropy, logits, targets)
     }
 
-    /// The mean over all elements of the squared difference.
+    /// [`Loss::MeanSquaredError`].
     ///
     /// # Errors
-    /// The shapes differ.
+    /// As [`loss`](Tape::loss).
     pub fn mean_squared_error(&mut self, predictions: Var, targets: Var) -> Result<Var, Error> {
-        let (shape, step) = MeanSquaredError::new([self.shape(predictions)?, self.shape(targets)?])?;
-        self.record(boxed(step)?, shape, &[predictions, targets], &[], 0)
+        self.loss(Loss::MeanSquaredError, predictions, targets)
     }
 
     /// The shape of a variable.
@@ -509,13 +524,6 @@ impl<'a> Tape<'a> {
             Source::Borrowed(data) => data,
             _ => &self.memory.buffers[index].value,
         }
-    }
-
-    /// The shape of two operands.
-    fn shape_of_both(&self, a: Var, b: Var) -> Result<Shape, Error> {
-        let shape = self.shape(a)?;
-        shape.require("second operand", self.shape(b)?)?;
-        Ok(shape)
     }
 
     /// The shapes of a few variables.

@@ -1,6 +1,6 @@
 use super::data::Dataset;
 use crate::error::Error;
-use crate::loss::Criterion;
+use crate::loss::{Criterion, check_weights};
 use crate::memory::heap;
 use crate::run::session::check_finite;
 use alloc::vec::Vec;
@@ -10,6 +10,7 @@ use core::ops::Range;
 pub(super) struct Batch {
     inputs: Vec<f32>,
     targets: Vec<f32>,
+    weights: Vec<f32>,
     input_len: usize,
     target_len: usize,
 }
@@ -20,6 +21,7 @@ impl Batch {
         Ok(Batch {
             inputs: heap::zeros(samples.saturating_mul(input_len))?,
             targets: heap::zeros(samples.saturating_mul(target_len))?,
+            weights: heap::zeros(samples)?,
             input_len,
             target_len,
         })
@@ -29,23 +31,25 @@ impl Batch {
     pub fn read(
         &mut self,
         data: &dyn Dataset,
-        criterion: &Criterion,
+        criterion: &Criterion<'_>,
         indices: impl Iterator<Item = usize>,
     ) -> Result<(), Error> {
         let shape = data.input_shape();
         let inputs = self.inputs.chunks_exact_mut(self.input_len);
         let targets = self.targets.chunks_exact_mut(self.target_len);
-        for ((input, target), index) in inputs.zip(targets).zip(indices) {
+        for (((input, target), weight), index) in inputs.zip(targets).zip(&mut self.weights).zip(indices) {
             data.read(index, input, target)?;
             check_finite("input", shape.elements(), input).map_err(|error| error.after(index))?;
             criterion.check(index, target)?;
+            *weight = data.weight(index);
+            check_weights(&[*weight], 1).map_err(|error| error.after(index))?;
         }
         Ok(())
     }
 
     /// Bytes of all samples.
     pub fn bytes(&self) -> usize {
-        size_of_val(&self.inputs[..]) + size_of_val(&self.targets[..])
+        [&self.inputs, &self.targets, &self.weights].iter().map(|numbers| size_of_val(&numbers[..])).sum()
     }
 
     pub fn inputs(&self, samples: usize) -> &[f32] {
@@ -56,9 +60,13 @@ impl Batch {
         &self.targets[..samples * self.target_len]
     }
 
-    /// Inputs and targets of some samples.
-    pub fn part(&self, samples: Range<usize>) -> (&[f32], &[f32]) {
+    pub fn weights(&self, samples: usize) -> &[f32] {
+        &self.weights[..samples]
+    }
+
+    /// Inputs, targets and weights of some samples.
+    pub fn part(&self, samples: Range<usize>) -> [&[f32]; 3] {
         let of = |len: usize| samples.start * len..samples.end * len;
-        (&self.inputs[of(self.input_len)], &self.targets[of(self.target_len)])
+        [&self.inputs[of(self.input_len)], &self.targets[of(self.target_len)], &self.weights[of(1)]]
     }
 }

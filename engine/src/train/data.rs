@@ -1,6 +1,8 @@
 use crate::error::Error;
+use crate::loss::check_weights;
 use crate::shape::Shape;
 use crate::tensor::{Tensor, check_len};
+use alloc::vec::Vec;
 
 /// Samples to learn from, read one at a time into memory that the reader is given.
 pub trait Dataset {
@@ -17,6 +19,11 @@ pub trait Dataset {
 
     /// Numbers in one sample's target: one for a class label.
     fn target_len(&self) -> usize;
+
+    /// What sample `index` counts in the loss: a finite number of at least 0.
+    fn weight(&self, _index: usize) -> f32 {
+        1.0
+    }
 
     /// Writes sample `index`, `index < len()`, and its target.
     ///
@@ -40,6 +47,8 @@ pub trait Dataset {
 pub struct Samples {
     inputs: Tensor,
     targets: Tensor,
+    /// One for each sample; none if all count the same.
+    weights: Vec<f32>,
     len: usize,
     input: Shape,
     target_len: usize,
@@ -60,7 +69,21 @@ impl Samples {
             let expected = target.with_batch(len)?;
             return Err(Error::shape("targets", expected, targets.shape()));
         }
-        Ok(Samples { inputs, targets, len, input, target_len: target.elements() })
+        let target_len = target.elements();
+        Ok(Samples { inputs, targets, weights: Vec::new(), len, input, target_len })
+    }
+
+    /// With a weight for each sample: what its loss is multiplied by.
+    ///
+    /// # Errors
+    /// There is another number of them, or one is below 0 or not finite.
+    pub fn weighted(self, weights: Vec<f32>) -> Result<Samples, Error> {
+        if weights.len() != self.len {
+            let (what, expected, got) = ("weights of the samples", self.len, weights.len());
+            return Err(bantam_kernels::Error::Length { what, expected, got }.into());
+        }
+        check_weights(&weights, self.len)?;
+        Ok(Samples { weights, ..self })
     }
 }
 
@@ -75,6 +98,10 @@ impl Dataset for Samples {
 
     fn target_len(&self) -> usize {
         self.target_len
+    }
+
+    fn weight(&self, index: usize) -> f32 {
+        self.weights.get(index).copied().unwrap_or(1.0)
     }
 
     fn read(&self, index: usize, input: &mut [f32], target: &mut [f32]) -> Result<(), Error> {

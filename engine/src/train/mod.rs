@@ -3,6 +3,7 @@
 mod batch;
 mod checkpoint;
 mod data;
+mod evaluate;
 mod plateau;
 mod progress;
 mod session;

@@ -3,6 +3,7 @@
 use super::Trainer;
 use crate::error::Error;
 use crate::graph::Model;
+use crate::loss::penalties;
 use crate::memory::arena::{self, Arena};
 use crate::memory::buffer::Buffer;
 use crate::plan::{TrainingPlan, Way};
@@ -25,8 +26,9 @@ impl<'m> TrainingPlan<'m> {
     /// # Errors
     /// As [`new`](TrainingPlan::new).
     pub fn by_way(trainer: &Trainer, model: &'m Model<'m>, way: Way) -> Result<TrainingPlan<'m>, Error> {
-        let Trainer { optimizer, loss, batch_size, seed, .. } = trainer;
-        TrainingPlan::by_rule(optimizer.rule(), *loss, trainer.options(*batch_size), *seed, way, model)
+        let Trainer { optimizer, loss, class_weights, batch_size, seed, .. } = trainer;
+        TrainingPlan::by_rule(optimizer.rule(), *loss, trainer.options(*batch_size), *seed, way, model)?
+            .with(class_weights, penalties(&trainer.regularizers, model)?)
     }
 
     /// All ways that are worth it, the fastest first: each takes less memory than those before it.

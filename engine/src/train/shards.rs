@@ -3,7 +3,7 @@
 use super::batch::Batch;
 use crate::error::Error;
 use crate::graph::Model;
-use crate::loss::{Criterion, Loss};
+use crate::loss::{Criterion, Loss, Penalty, penalty};
 use crate::memory::buffer::Buffer;
 use crate::memory::heap;
 use crate::parallel::{Threads, for_each_apart};
@@ -65,7 +65,8 @@ struct Parts {
 /// What a batch is to teach.
 pub(super) struct Lessons<'a, 'm> {
     pub model: &'a Model<'m>,
-    pub criterion: &'a Criterion,
+    pub criterion: &'a Criterion<'a>,
+    pub penalties: &'a [Penalty],
     pub seed: u64,
     pub batch: &'a Batch,
     /// Samples.
@@ -91,7 +92,7 @@ impl Shards {
 
     /// Learns the batch that was read.
     pub fn learn(&mut self, lessons: &Lessons<'_, '_>) -> Result<Learnt<'_>, Error> {
-        let &Lessons { model, criterion, seed, batch, rows } = lessons;
+        let &Lessons { model, criterion, penalties, seed, batch, rows } = lessons;
         let Parts { count, samples, whole, last } = self.parts(model, rows)?;
         let in_turn = self.in_turn && count > 1;
         self.reserve(Parts { count, samples, whole, last })?;
@@ -102,8 +103,8 @@ impl Shards {
             let range = i * samples..rows.min((i + 1) * samples);
             let share = range.len() as f32 / rows as f32;
             let ShardLayout { layout, prepared, .. } = layout_of(i);
-            let (seed, (samples, targets)) = (seed.wrapping_add(i as u64), batch.part(range));
-            Lesson { model, layout, prepared, criterion, seed, share, samples, targets }
+            let (seed, [samples, targets, weights]) = (seed.wrapping_add(i as u64), batch.part(range));
+            Lesson { model, layout, prepared, criterion, seed, share, samples, targets, weights }
         };
         let layout = &layouts[whole].layout;
         let (mut loss, mut correct) = (0.0, None);
@@ -134,7 +135,7 @@ impl Shards {
             }
             shards.iter().for_each(&mut count_in);
         }
-        let loss = loss as f32;
+        let loss = (loss + penalty(penalties, isa, model)) as f32;
         if !loss.is_finite() {
             return Err(Error::Diverged { epoch: 0, batch: 0, loss });
         }
@@ -148,6 +149,11 @@ impl Shards {
                 }
                 apart *= 2;
             }
+        }
+        let gradients = if in_turn { &mut sums[0] } else { shards[0].gradients_mut(layout) };
+        for (penalty, learnt) in layout.penalised(penalties) {
+            let weights = model.parameters()[learnt.parameter].values();
+            penalty.add_gradient(isa, weights, &mut gradients[learnt.gradient.clone()])?;
         }
         let first = &shards[0];
         let gradients = if in_turn { &sums[0] } else { first.gradients(layout) };

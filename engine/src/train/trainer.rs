@@ -3,9 +3,9 @@ use super::shards::{Learnt, Lessons, Setup, Shards};
 use crate::error::Error;
 use crate::graph::Model;
 use crate::layers::Role;
-use crate::loss::{Criterion, Loss};
+use crate::loss::{Criterion, L1L2, Loss, Penalty, Regularizer, penalties};
 use crate::memory::heap;
-use crate::metrics::Evaluation;
+use crate::metrics::{Evaluation, Measured, Metric};
 use crate::optimizer::{Asks, Optimizer};
 use crate::parallel::Threads;
 use crate::plan::Options;
@@ -45,6 +45,9 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 pub struct Trainer {
     pub(super) optimizer: Optimizer,
     pub(super) loss: Loss,
+    /// One for each class, or none.
+    pub(super) class_weights: Vec<f32>,
+    pub(super) regularizers: Vec<Regularizer>,
     epochs: usize,
     pub(super) batch_size: usize,
     pub(super) seed: u64,
@@ -82,6 +85,13 @@ pub enum Event<'m> {
         /// The epoch.
         epoch: usize,
     },
+    /// The metrics of the validation set were measured, in the order in which they were given.
+    Measured {
+        /// The epoch.
+        epoch: usize,
+        /// Their names and values.
+        metrics: &'m [Measured],
+    },
     /// An epoch is over: its figures, and the model as it is then.
     Epoch(Epoch, &'m Model<'m>),
 }
@@ -104,10 +114,12 @@ pub struct Epoch {
 pub struct History {
     /// First to last.
     pub epochs: Vec<Epoch>,
+    /// For each epoch the metrics of the validation set, if there were any.
+    pub metrics: Vec<Vec<Measured>>,
 }
 
 /// Samples that evaluation and prediction run at a time.
-const INFERENCE_BATCH: usize = 64;
+pub(super) const INFERENCE_BATCH: usize = 64;
 
 impl Trainer {
     /// One epoch, batches of 32, seed 0, the widest instruction set of this CPU, the threads of rayon's current pool.
@@ -115,6 +127,8 @@ impl Trainer {
         Trainer {
             optimizer: optimizer.into(),
             loss,
+            class_weights: Vec::new(),
+            regularizers: Vec::new(),
             epochs: 1,
             batch_size: 32,
             seed: 0,
@@ -135,6 +149,18 @@ impl Trainer {
     /// How many samples make one step. The last batch of an epoch may be smaller.
     pub fn batch_size(self, batch_size: usize) -> Trainer {
         Trainer { batch_size, ..self }
+    }
+
+    /// What a sample counts, by the class of its target: one weight for each class, two where there is one output of a
+    /// binary loss. They multiply the samples' own [weights](Dataset::weight), and are of training alone.
+    pub fn class_weights(self, weights: &[f32]) -> Trainer {
+        Trainer { class_weights: weights.to_vec(), ..self }
+    }
+
+    /// A penalty for the weights of the layer of that name: its `"kernel"`, `"bias"` or others.
+    pub fn regularizer(mut self, layer: &str, weights: &str, how: L1L2) -> Trainer {
+        self.regularizers.push(Regularizer::new(layer, weights, how));
+        self
     }
 
     /// What the order of samples and dropout are drawn from. The next training begins anew.
@@ -193,10 +219,26 @@ impl Trainer {
         validation: Option<&dyn Dataset>,
         on_event: &mut dyn FnMut(Event) -> ControlFlow<()>,
     ) -> Result<History, Error> {
-        let criterion = self.criterion(model, train)?;
+        self.fit_with(model, train, validation, &mut [], on_event)
+    }
+
+    /// As [`fit`](Trainer::fit), with metrics of the validation set, which are measured anew at the end of each epoch.
+    ///
+    /// # Errors
+    /// As [`fit`](Trainer::fit), or a metric cannot measure the model's outputs.
+    pub fn fit_with(
+        &mut self,
+        model: &mut Model<'_>,
+        train: &dyn Dataset,
+        validation: Option<&dyn Dataset>,
+        metrics: &mut [&mut dyn Metric],
+        on_event: &mut dyn FnMut(Event) -> ControlFlow<()>,
+    ) -> Result<History, Error> {
+        self.training_criterion(model, train)?;
         if let Some(validation) = validation {
             self.criterion(model, validation)?;
         }
+        let penalties = penalties(&self.regularizers, model)?;
         self.optimizer.rule().check()?;
         self.optimizer.rule().check_names(model)?;
         self.check_plateau(validation.is_some())?;
@@ -222,9 +264,10 @@ impl Trainer {
         let optimizer = core::mem::replace(&mut self.optimizer, fresh);
         let shards = Shards::new(self.setup());
         let mut run = Run {
+            criterion: self.training_criterion(model, train)?,
+            penalties,
             trainer: self,
             train,
-            criterion,
             optimizer,
             random,
             order,
@@ -233,7 +276,7 @@ impl Trainer {
             shards,
             steps: 0,
         };
-        let result = run.epochs(model, validation, on_event);
+        let result = run.epochs(model, validation, metrics, on_event);
         let Run { optimizer, random, order, plateau, steps, .. } = run;
         self.optimizer = optimizer;
         let averaged = averaged || steps > 0;
@@ -255,32 +298,6 @@ impl Trainer {
             return Err(Error::Empty { what: "validation set of a plateau" });
         }
         plateau.check()
-    }
-
-    /// Loss and accuracy of a model on a data set.
-    ///
-    /// # Errors
-    /// The data set is empty or does not fit the model, a sample cannot be read, it or the model's output is
-    /// not finite, or a target is none that the loss can be measured against.
-    pub fn evaluate(&self, model: &Model<'_>, data: &dyn Dataset) -> Result<Evaluation, Error> {
-        let criterion = self.criterion(model, data)?;
-        let batch_size = INFERENCE_BATCH.min(data.len());
-        let mut session = Session::of(model, self.loss.output(model)?, self.options(batch_size))?;
-        let mut batch = Batch::new(batch_size, data)?;
-        let mut one_hot = heap::zeros(batch_size.saturating_mul(criterion.one_hot_len()))?;
-        let mut total = Running::default();
-        for first in (0..data.len()).step_by(batch_size) {
-            let rows = batch_size.min(data.len() - first);
-            batch.read(data, &criterion, first..first + rows)?;
-            let targets = batch.targets(rows);
-            let outputs = session.run(batch.inputs(rows)).map_err(|error| error.after(first))?;
-            let loss = criterion.value(outputs, criterion.wanted(targets, &mut one_hot))?;
-            if !loss.is_finite() {
-                return Err(Error::OutOfRange { what: "loss", expected: "a finite number", got: loss });
-            }
-            total.add(rows, &criterion, loss, criterion.correct(outputs, targets));
-        }
-        Ok(total.result())
     }
 
     /// The outputs of a model for inputs `[N, …]`.
@@ -305,7 +322,7 @@ impl Trainer {
     /// # Errors
     /// It could not begin.
     pub fn peak_bytes(&self, model: &Model<'_>, train: &dyn Dataset) -> Result<usize, Error> {
-        self.criterion(model, train)?;
+        self.training_criterion(model, train)?;
         let batch = Batch::new(self.batch_size.min(train.len()), train)?;
         Shards::new(self.setup()).plan(model, batch.bytes(), train.len())
     }
@@ -321,13 +338,23 @@ impl Trainer {
     }
 
     /// How a model is measured on a data set, if it can be.
-    fn criterion(&self, model: &Model<'_>, data: &dyn Dataset) -> Result<Criterion, Error> {
+    pub(super) fn criterion(
+        &self,
+        model: &Model<'_>,
+        data: &dyn Dataset,
+    ) -> Result<Criterion<'static>, Error> {
         if data.is_empty() {
             return Err(Error::Empty { what: "data set" });
         }
         model.only_input()?.require("samples of the data set", data.input_shape())?;
-        model.only_output()?;
-        Criterion::new(self.loss, model.output_shape(), data.target_len())
+        let (_, loss) = self.loss.output(model)?;
+        Criterion::new(loss, model.output_shape(), data.target_len())
+    }
+
+    /// The same in training, where classes have weights.
+    fn training_criterion(&self, model: &Model<'_>, data: &dyn Dataset) -> Result<Criterion<'_>, Error> {
+        let criterion = self.criterion(model, data)?;
+        if self.class_weights.is_empty() { Ok(criterion) } else { criterion.weighted(&self.class_weights) }
     }
 }
 
@@ -335,7 +362,8 @@ impl Trainer {
 struct Run<'t> {
     trainer: &'t Trainer,
     train: &'t dyn Dataset,
-    criterion: Criterion,
+    criterion: Criterion<'t>,
+    penalties: Vec<Penalty>,
     optimizer: Optimizer,
     random: Xoshiro256PlusPlus,
     order: Vec<usize>,
@@ -351,6 +379,7 @@ impl Run<'_> {
         &mut self,
         model: &mut Model<'_>,
         validation: Option<&dyn Dataset>,
+        metrics: &mut [&mut dyn Metric],
         on_event: &mut dyn FnMut(Event) -> ControlFlow<()>,
     ) -> Result<History, Error> {
         let mut history = History::default();
@@ -359,12 +388,18 @@ impl Run<'_> {
         for epoch in 1..=self.trainer.epochs {
             let (training, stopped) = self.epoch(model, epoch, on_event)?;
             let validation = match validation {
-                Some(set) => Some(self.trainer.evaluate(model, set)?),
+                Some(set) => Some(self.trainer.evaluate_with(model, set, metrics)?),
                 None => None,
             };
             let record = Epoch { epoch, samples: training.samples, training: training.result(), validation };
             history.epochs.push(record);
             self.see_loss(&record);
+            let mut stopped = stopped;
+            if validation.is_some() && !metrics.is_empty() {
+                let measured: Vec<_> = metrics.iter().map(|metric| metric.measured()).collect();
+                stopped |= on_event(Event::Measured { epoch, metrics: &measured }).is_break();
+                history.metrics.push(measured);
+            }
             if stopped || on_event(Event::Epoch(record, model)).is_break() {
                 break;
             }
@@ -420,8 +455,8 @@ impl Run<'_> {
     /// One step on the batch that was read. Gives its loss and how many samples were right.
     fn step(&mut self, model: &mut Model<'_>, rows: usize) -> Result<(f32, Option<usize>), Error> {
         let mut random = self.random.clone();
-        let lessons =
-            Lessons { model, criterion: &self.criterion, seed: random.next_u64(), batch: &self.batch, rows };
+        let (criterion, penalties, batch) = (&self.criterion, &self.penalties[..], &self.batch);
+        let lessons = Lessons { model, criterion, penalties, seed: random.next_u64(), batch, rows };
         let Learnt { loss, correct, gradients, layout, first } = self.shards.learn(&lessons)?;
         let isa = self.trainer.isa;
         let learnt = || layout.learnt.iter().filter(|learnt| !learnt.moves);
@@ -452,7 +487,7 @@ fn shuffle(order: &mut [usize], random: &mut Xoshiro256PlusPlus) {
 
 /// A running mean over samples.
 #[derive(Clone, Copy, Default)]
-struct Running {
+pub(super) struct Running {
     samples: usize,
     loss: f64,
     judged: usize,
@@ -460,14 +495,14 @@ struct Running {
 }
 
 impl Running {
-    fn add(&mut self, samples: usize, criterion: &Criterion, loss: f32, correct: Option<usize>) {
+    pub fn add(&mut self, samples: usize, criterion: &Criterion<'_>, loss: f32, correct: Option<usize>) {
         self.samples += samples;
         self.loss += f64::from(loss) * samples as f64;
         self.judged += samples * criterion.judged();
         self.correct = correct.map(|correct| self.correct.unwrap_or(0) + correct);
     }
 
-    fn result(&self) -> Evaluation {
+    pub fn result(&self) -> Evaluation {
         Evaluation {
             loss: (self.loss / self.samples as f64) as f32,
             accuracy: self.correct.map(|correct| (correct as f64 / self.judged as f64) as f32),

@@ -8,6 +8,7 @@
 
 pub mod avg_pool2d;
 pub mod batch_normalization;
+pub mod bounded;
 pub mod channels;
 pub mod conv2d;
 pub mod depthwise_conv2d;

@@ -3,6 +3,7 @@
 use crate::support::{Numbers, isas};
 use bantam_kernels::avg_pool2d::Geometry;
 use bantam_kernels::conv2d::Padding;
+use bantam_kernels::loss::{BinaryCrossEntropy, CrossEntropy, MeanSquaredError, Rows};
 use bantam_kernels::{avg_pool2d, loss, reduce, reference, softmax};
 
 const COUNT: usize = 100_000_000;
@@ -53,29 +54,37 @@ fn losses() {
     let compare = |what: &str, got: f32, want: reference::Expected| {
         Numbers::Reals.compare(what, &[got], [want].into_iter());
     };
-    let got = loss::mean_squared_error(&x, &t).unwrap();
-    compare("squared error", got, reference::loss::mean_squared_error(&x, &t));
-    let got = loss::binary_cross_entropy(&x, &t).unwrap();
-    compare("binary", got, reference::loss::binary_cross_entropy(&x, &t));
+    let rows = Rows::new(1, &x, &t);
+    let got = loss::of_elements(&MeanSquaredError, &rows).unwrap();
+    let cost = |x: &[f32], t: &[f32]| reference::loss::mean_squared_error(x[0], t[0])[0];
+    compare("squared error", got, reference::loss::mean(1, &x, &t, |_| 1.0, cost));
+    let got = loss::of_elements(&BinaryCrossEntropy { from_logits: true }, &rows).unwrap();
+    let cost = |x: &[f32], t: &[f32]| reference::loss::binary_cross_entropy(true, x[0], t[0])[0];
+    compare("binary", got, reference::loss::mean(1, &x, &t, |_| 1.0, cost));
     for columns in [2, COUNT] {
-        let rows = COUNT / columns;
-        let got = loss::softmax_cross_entropy(rows, columns, &x, &t).unwrap();
-        let want = reference::loss::softmax_cross_entropy(rows, columns, &x, &t);
+        let got = loss::of_rows(&FROM_LOGITS, &Rows::new(columns, &x, &t)).unwrap();
+        let cost = |x: &[f32], t: &[f32]| reference::loss::focal(true, 0.0, 1.0, x, t);
+        let want = reference::loss::mean(columns, &x, &t, |_| 1.0, cost);
         compare(&format!("{columns} classes"), got, want);
     }
 }
 
+const FROM_LOGITS: CrossEntropy = CrossEntropy { from_logits: true };
+
 #[test]
 fn ones_have_a_mean_square_of_one() {
     let x = vec![1.0; 1 << 25];
-    assert_eq!(loss::mean_squared_error(&x, &vec![0.0; 1 << 25]), Ok(1.0));
+    let zeros = vec![0.0; 1 << 25];
+    let rows = Rows::new(1, &x, &zeros);
+    assert_eq!(loss::of_elements(&MeanSquaredError, &rows), Ok(1.0));
 }
 
 #[test]
 fn equal_rows_have_the_loss_of_one() {
     let (rows, columns) = (200_000, 10);
     let targets: Vec<_> = (0..rows * columns).map(|i| f32::from(i % columns == 3)).collect();
-    let got = loss::softmax_cross_entropy(rows, columns, &vec![0.5; rows * columns], &targets).unwrap();
+    let outputs = vec![0.5; rows * columns];
+    let got = loss::of_rows(&FROM_LOGITS, &Rows::new(columns, &outputs, &targets)).unwrap();
     assert!((f64::from(got) - 10f64.ln()).abs() < 1e-6, "{got}");
 }
 

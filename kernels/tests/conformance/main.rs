@@ -65,11 +65,7 @@ conformance! {
         extreme, extreme_assign, keep_equal, keep_unequal, add_penalty_grad, map, map_in_place, map_grad,
     }
     global_max_pool2d { forward, grad_input }
-    loss {
-        softmax_cross_entropy, softmax_cross_entropy_grad,
-        binary_cross_entropy, binary_cross_entropy_grad,
-        mean_squared_error, mean_squared_error_grad,
-    }
+    loss { of_elements, of_elements_grad, of_rows, of_rows_grad }
     #[cfg(feature = "matmul")]
     matmul { matmul }
     max_pool2d { argmax_len, forward, forward_argmax, grad_input }

@@ -4,6 +4,7 @@
 use crate::support::{isas, updated};
 use bantam_kernels::conv2d::winograd::{Tile, Winograd};
 use bantam_kernels::conv2d::{self, Activation, Geometry, Padding};
+use bantam_kernels::loss::{CrossEntropy, MeanSquaredError, Rows};
 use bantam_kernels::normalization::Groups;
 use bantam_kernels::{
     Error, Isa, avg_pool2d, channels, depthwise_conv2d, elementwise, global_max_pool2d, loss, max_pool2d,
@@ -442,30 +443,24 @@ fn updates(isa: Isa) {
 #[test]
 fn lengths_of_losses() {
     let (four, three) = (&[0.5; 4], &[0.5; 3]);
-    assert_eq!(loss::softmax_cross_entropy(2, 2, three, four), Err(length("logits", 4, 3)));
-    assert_eq!(loss::softmax_cross_entropy(2, 2, four, three), Err(length("targets", 4, 3)));
-    assert_eq!(loss::softmax_cross_entropy(0, 2, &[], &[]), Err(Error::ZeroSize { what: "rows" }));
-    assert_eq!(loss::softmax_cross_entropy(2, 0, &[], &[]), Err(Error::ZeroSize { what: "columns" }));
-    refuses(length("logits", 4, 3), 4, |d| loss::softmax_cross_entropy_grad(2, 2, three, four, 1.0, d));
-    refuses(length("targets", 4, 3), 4, |d| loss::softmax_cross_entropy_grad(2, 2, four, three, 1.0, d));
-    refuses(length("logit gradient", 4, 3), 3, |d| {
-        loss::softmax_cross_entropy_grad(2, 2, four, four, 1.0, d)
-    });
-    refuses(Error::ZeroSize { what: "rows" }, 0, |d| {
-        loss::softmax_cross_entropy_grad(0, 2, &[], &[], 1.0, d)
-    });
-
-    for (kernel, what) in [
-        (loss::binary_cross_entropy as fn(&[f32], &[f32]) -> _, "logits"),
-        (loss::mean_squared_error, "predictions"),
+    let (by_row, by_element) = (CrossEntropy { from_logits: true }, MeanSquaredError);
+    let zero = |what| Error::ZeroSize { what };
+    for (columns, outputs, targets, error) in [
+        (2, &three[..], &four[..], length("outputs", 2, 3)),
+        (2, four, three, length("targets", 4, 3)),
+        (2, &[], &[], zero("rows")),
+        (0, &[], &[], zero("columns")),
+        (0, four, four, zero("columns")),
     ] {
-        assert_eq!(kernel(four, three), Err(length("targets", 4, 3)));
-        assert_eq!(kernel(&[], &[]), Err(Error::ZeroSize { what }));
+        let rows = Rows::new(columns, outputs, targets);
+        assert_eq!(loss::of_rows(&by_row, &rows), Err(error));
+        assert_eq!(loss::of_elements(&by_element, &rows), Err(error));
+        refuses(error, 4, |d| loss::of_rows_grad(&by_row, &rows, 1.0, d));
+        refuses(error, 4, |d| loss::of_elements_grad(&by_element, &rows, 1.0, d));
     }
-    refuses(length("targets", 4, 3), 4, |d| loss::binary_cross_entropy_grad(four, three, 1.0, d));
-    refuses(length("logit gradient", 4, 3), 3, |d| loss::binary_cross_entropy_grad(four, four, 1.0, d));
-    refuses(length("targets", 4, 3), 4, |d| loss::mean_squared_error_grad(four, three, 1.0, d));
-    refuses(length("prediction gradient", 4, 3), 3, |d| loss::mean_squared_error_grad(four, four, 1.0, d));
+    let rows = Rows::new(2, four, four);
+    refuses(length("output gradient", 4, 3), 3, |d| loss::of_rows_grad(&by_row, &rows, 1.0, d));
+    refuses(length("output gradient", 4, 3), 3, |d| loss::of_elements_grad(&by_element, &rows, 1.0, d));
 }
 
 #[test]

@@ -1,113 +1,73 @@
-//! Losses of predictions and targets, the mean over all elements or rows. Targets are data: their gradient is zero by
-//! definition.
+//! Losses of outputs and targets. Targets and weights are data: their gradient is zero by definition.
 
 use crate::error::Error;
-use crate::layers::{Backward, Forward, Step, TrainingStep, matrix};
-use crate::loss::{check_probabilities, check_shares};
+use crate::layers::{Backward, Forward, Step, TrainingStep};
+use crate::loss::{Criterion, Examples, Loss, check_weights};
 use crate::shape::Shape;
-use bantam_kernels::loss;
 
-/// Cross-entropy of the softmax of logits over the last dimension with targets of that shape.
-pub(in crate::tape) struct SoftmaxCrossEntropy {
-    shape: Shape,
+/// A loss of a batch of outputs, with targets and perhaps a weight for each sample.
+pub(in crate::tape) struct LossOf {
+    criterion: Criterion<'static>,
+    samples: usize,
+    wanted_len: usize,
 }
 
-/// Cross-entropy of the sigmoid of logits with targets from 0 to 1.
-pub(in crate::tape) struct BinaryCrossEntropy {
-    shape: Shape,
-}
-
-/// The squared difference of predictions and targets.
-pub(in crate::tape) struct MeanSquaredError;
-
-/// Elements of a sample of a batch.
-fn sample_len(shape: &Shape) -> usize {
-    shape.split_batch().map_or(1, |(_, sample)| sample.elements())
-}
-
-impl SoftmaxCrossEntropy {
-    pub fn new([logits, targets]: [Shape; 2]) -> Result<(Shape, SoftmaxCrossEntropy), Error> {
-        logits.require("targets", targets)?;
-        match matrix(&logits) {
-            (_, 1) => Err(Error::OneOutput),
-            _ => Ok((Shape::SCALAR, SoftmaxCrossEntropy { shape: logits })),
+impl LossOf {
+    /// `[N, …]` outputs, targets of them, and weights `[N]`.
+    pub fn new(loss: Loss, outputs: Shape, targets: Shape, weights: Option<Shape>) -> Result<LossOf, Error> {
+        // A row by itself is one sample.
+        let batched = match outputs.rank() {
+            0 | 1 => outputs.with_batch(1)?,
+            _ => outputs,
+        };
+        let Some((samples, output)) = batched.split_batch() else {
+            return Err(Error::rank("outputs", 2, outputs));
+        };
+        if !targets.elements().is_multiple_of(samples) || targets.elements() > outputs.elements() {
+            return Err(Error::shape("targets", outputs, targets));
         }
+        let criterion = Criterion::new(loss, output, targets.elements() / samples)?;
+        if let Some(weights) = weights {
+            Shape::new(&[samples])?.require("weights", weights)?;
+        }
+        Ok(LossOf { criterion, samples, wanted_len: samples.saturating_mul(criterion.wanted_len()) })
     }
 }
 
-impl Step for SoftmaxCrossEntropy {
+impl Step for LossOf {
+    fn scratch_len(&self) -> usize {
+        self.wanted_len
+    }
+
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
-        let (rows, columns) = matrix(&self.shape);
-        let mut targets = run.inputs[1].chunks_exact(sample_len(&self.shape).max(columns)).enumerate();
-        targets.try_for_each(|(sample, targets)| check_probabilities(sample, columns, targets))?;
-        run.output[0] = loss::softmax_cross_entropy(rows, columns, run.inputs[0], run.inputs[1])?;
+        let batch = examples(run.inputs);
+        let samples = batch.targets.chunks_exact(batch.targets.len() / self.samples);
+        samples.enumerate().try_for_each(|(sample, targets)| self.criterion.check(sample, targets))?;
+        check_weights(batch.weights, self.samples)?;
+        self.criterion.check_outputs(batch.outputs)?;
+        run.output[0] = self.criterion.value(&batch, self.criterion.wanted(batch.targets, run.scratch))?;
         Ok(())
     }
 }
 
-impl TrainingStep for SoftmaxCrossEntropy {
+impl TrainingStep for LossOf {
+    fn backward_scratch_len(&self, _: bool) -> usize {
+        self.wanted_len
+    }
+
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
-        let (rows, columns) = matrix(&self.shape);
-        backward(run, |logits, targets, d, d_logits| {
-            loss::softmax_cross_entropy_grad(rows, columns, logits, targets, d, d_logits)
-        })
-    }
-}
-
-impl BinaryCrossEntropy {
-    pub fn new([logits, targets]: [Shape; 2]) -> Result<(Shape, BinaryCrossEntropy), Error> {
-        logits.require("targets", targets)?;
-        Ok((Shape::SCALAR, BinaryCrossEntropy { shape: logits }))
-    }
-}
-
-impl Step for BinaryCrossEntropy {
-    fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
-        let mut targets = run.inputs[1].chunks_exact(sample_len(&self.shape)).enumerate();
-        targets.try_for_each(|(sample, targets)| check_shares(sample, targets))?;
-        run.output[0] = loss::binary_cross_entropy(run.inputs[0], run.inputs[1])?;
-        Ok(())
-    }
-}
-
-impl TrainingStep for BinaryCrossEntropy {
-    fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
-        backward(run, loss::binary_cross_entropy_grad)
-    }
-}
-
-impl MeanSquaredError {
-    pub fn new([predictions, targets]: [Shape; 2]) -> Result<(Shape, MeanSquaredError), Error> {
-        predictions.require("targets", targets)?;
-        Ok((Shape::SCALAR, MeanSquaredError))
-    }
-}
-
-impl Step for MeanSquaredError {
-    fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
-        run.output[0] = loss::mean_squared_error(run.inputs[0], run.inputs[1])?;
-        Ok(())
-    }
-}
-
-impl TrainingStep for MeanSquaredError {
-    fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
-        backward(run, loss::mean_squared_error_grad)
-    }
-}
-
-fn backward(
-    run: Backward<'_>,
-    gradient: impl FnOnce(&[f32], &[f32], f32, &mut [f32]) -> Result<(), bantam_kernels::Error>,
-) -> Result<(), Error> {
-    match run.d_input {
-        Some(d_predictions) if run.input == 0 => {
-            Ok(gradient(run.inputs[0], run.inputs[1], run.d_output[0], d_predictions)?)
+        let Some(d_input) = run.d_input else { return Ok(()) };
+        if run.input != 0 {
+            d_input.fill(0.0);
+            return Ok(());
         }
-        Some(d_targets) => {
-            d_targets.fill(0.0);
-            Ok(())
-        }
-        None => Ok(()),
+        let batch = examples(run.inputs);
+        let wanted = self.criterion.wanted(batch.targets, run.scratch);
+        self.criterion.gradient(&batch, wanted, run.d_output[0], d_input)
     }
+}
+
+fn examples<'a>(inputs: &[&'a [f32]]) -> Examples<'a> {
+    let weights = inputs.get(2).copied().unwrap_or_default();
+    Examples { outputs: inputs[0], targets: inputs[1], weights }
 }

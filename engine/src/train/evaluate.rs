@@ -1,0 +1,81 @@
+//! How a model does on a data set.
+
+use super::batch::Batch;
+use super::trainer::{INFERENCE_BATCH, Running, Trainer};
+use crate::error::Error;
+use crate::graph::Model;
+use crate::loss::{Examples, penalties, penalty};
+use crate::memory::heap;
+use crate::metrics::{Evaluation, Metric};
+use crate::run::Session;
+use crate::train::Dataset;
+
+impl Trainer {
+    /// Loss and accuracy of a model on a data set. Samples have their weights in the loss; classes have none.
+    ///
+    /// # Errors
+    /// The data set is empty or does not fit the model, a sample cannot be read, it or the model's output is
+    /// not finite, a target is none that the loss can be measured against, or a weight or penalty is none.
+    pub fn evaluate(&self, model: &Model<'_>, data: &dyn Dataset) -> Result<Evaluation, Error> {
+        self.evaluate_with(model, data, &mut [])
+    }
+
+    /// As [`evaluate`](Trainer::evaluate), with metrics, which forget what they measured before. Where the loss takes logits
+    /// metrics are of the probabilities that these mean.
+    ///
+    /// ```
+    /// use bantam::{Auc, Loss, Metric, Samples, Sequential, Sgd, Tensor, TopKAccuracy, Trainer};
+    /// let model = Sequential::new([2]).dense(4).softmax().build(1)?;
+    /// let trainer = Trainer::new(Sgd::default(), Loss::SoftmaxCrossEntropy);
+    /// let (x, t) = (Tensor::new(&[3, 2], vec![0.5; 6])?, Tensor::new(&[3, 1], vec![0., 1., 2.])?);
+    /// let (mut top, mut auc) = (TopKAccuracy::new(4), Auc::roc());
+    /// trainer.evaluate_with(&model, &Samples::new(x, t)?, &mut [&mut top, &mut auc])?;
+    /// assert_eq!((top.name(), top.result()), ("top_k_categorical_accuracy", 1.0));
+    /// println!("{} {}", auc.name(), auc.result());
+    /// # Ok::<(), bantam::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`evaluate`](Trainer::evaluate), or a metric cannot measure the model's outputs.
+    pub fn evaluate_with(
+        &self,
+        model: &Model<'_>,
+        data: &dyn Dataset,
+        metrics: &mut [&mut dyn Metric],
+    ) -> Result<Evaluation, Error> {
+        let criterion = self.criterion(model, data)?;
+        let penalties = penalties(&self.regularizers, model)?;
+        let batch_size = INFERENCE_BATCH.min(data.len());
+        let options = self.options(batch_size);
+        let mut session = Session::of(model, self.loss.output(model)?.0, options)?;
+        let mut batch = Batch::new(batch_size, data)?;
+        let mut wanted = heap::zeros(batch_size.saturating_mul(criterion.wanted_len()))?;
+        let measured = if metrics.is_empty() { 0 } else { model.output_shape().elements() };
+        let mut probabilities = heap::zeros(batch_size.saturating_mul(measured))?;
+        metrics.iter_mut().for_each(|metric| metric.reset());
+        let mut total = Running::default();
+        for first in (0..data.len()).step_by(batch_size) {
+            let rows = batch_size.min(data.len() - first);
+            batch.read(data, &criterion, first..first + rows)?;
+            let outputs = session.run(batch.inputs(rows)).map_err(|error| error.after(first))?;
+            criterion.check_outputs(outputs).map_err(|error| error.after(first))?;
+            let examples = Examples { outputs, targets: batch.targets(rows), weights: batch.weights(rows) };
+            let loss = criterion.value(&examples, criterion.wanted(examples.targets, &mut wanted))?;
+            if !loss.is_finite() {
+                return Err(Error::OutOfRange { what: "loss", expected: "a finite number", got: loss });
+            }
+            total.add(rows, &criterion, loss, criterion.correct(&examples));
+            if !metrics.is_empty() {
+                let outputs = criterion.probabilities(options.isa, outputs, &mut probabilities)?;
+                let weighted = criterion.predictions(&Examples { outputs, ..examples });
+                let unweighted = weighted.unweighted();
+                metrics.iter_mut().try_for_each(|metric| {
+                    metric.update(if metric.is_weighted() { &weighted } else { &unweighted })
+                })?;
+            }
+        }
+        let Evaluation { loss, accuracy } = total.result();
+        let loss = (f64::from(loss) + penalty(&penalties, options.isa, model)) as f32;
+        Ok(Evaluation { loss, accuracy })
+    }
+}
