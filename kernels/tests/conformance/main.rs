@@ -75,9 +75,7 @@ conformance! {
         adagrad, adam, amsgrad, adamax, nadam, lion, ema, clip, scale, decay,
     }
     peak { multiply_adds }
-    reduce { sum, sum_rows }
     reduce { sum, sum_squares, sum_rows, penalty }
-    softmax { forward, grad }
     softmax { forward, grad, forward_along, grad_along }
     upsample2d { bilinear, grad_bilinear }
 }
