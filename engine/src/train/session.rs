@@ -79,18 +79,32 @@ impl<'m> TrainingPlan<'m> {
     /// As [`new`](TrainingPlan::new), or no way takes so little: the error tells the least that would do, and the layer that
     /// needs it.
     pub fn within(trainer: &Trainer, model: &'m Model<'m>, bytes: usize) -> Result<TrainingPlan<'m>, Error> {
-        let mut plans = TrainingPlan::ways(trainer, model)?;
-        match plans.iter().position(|plan| plan.peak_bytes() <= bytes) {
-            Some(at) => Ok(plans.swap_remove(at)),
-            None => {
-                let least = plans.last().map(|plan| {
-                    let node = plan.layout.fullest_node(model);
-                    (plan.peak_bytes(), node.map_or(String::new(), |node| model.nodes()[node].name().into()))
-                });
-                let (expected, layer) = least.unwrap_or_default();
-                Err(Error::BudgetTooSmall { expected, got: bytes, layer })
+        // One plan at a time: they may be larger than the memory of a chip that is left.
+        let first = TrainingPlan::new(trainer, model)?;
+        let steps = first.layout.steps.len();
+        if first.peak_bytes() <= bytes {
+            return Ok(first);
+        }
+        drop(first);
+        let mut best: Option<(u64, Way)> = None;
+        let mut least = (usize::MAX, Way::KeepAll);
+        for way in Way::all(steps) {
+            let plan = TrainingPlan::by_way(trainer, model, way)?;
+            let (peak, cost) = (plan.peak_bytes(), plan.layout.cost());
+            if peak < least.0 {
+                least = (peak, way);
+            }
+            if peak <= bytes && best.is_none_or(|(other, _)| cost < other) {
+                best = Some((cost, way));
             }
         }
+        if let Some((_, way)) = best {
+            return TrainingPlan::by_way(trainer, model, way);
+        }
+        let plan = TrainingPlan::by_way(trainer, model, least.1)?;
+        let node = plan.layout.fullest_node(model);
+        let layer = node.map_or(String::new(), |node| model.nodes()[node].name().into());
+        Err(Error::BudgetTooSmall { expected: least.0, got: bytes, layer })
     }
 
     /// A session in memory of its own; the weights begin as the model has them.
