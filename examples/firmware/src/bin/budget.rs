@@ -62,7 +62,7 @@ fn budget() -> Result<bool, Error> {
     let (peak, multiply_adds) = (plan.peak_bytes(), plan.multiply_adds());
     println!("{}: an arena of {peak} bytes, {multiply_adds} multiply-adds a step", plan.way());
     let (got, again) = learn(&mut plan.session_in(&mut arena[..BUDGET / size_of::<f32>()])?, images)?;
-    println!("{} hundredths of the instructions", 100 * again / kept);
+    println!("{kept} and {again} instructions");
     let same = got == wanted;
     println!("{}", if same { "the same model, to the bit" } else { "another model" });
     println!("heap {} bytes, stack {} bytes at the most", HEAP.peak(), stack::peak());
