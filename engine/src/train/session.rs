@@ -66,7 +66,9 @@ impl<'m> TrainingPlan<'m> {
     ///
     /// ```
     /// use bantam::{Loss, Sequential, Sgd, Trainer, TrainingPlan};
-    /// let model = Sequential::new([28, 28, 1]).conv2d(8, 3).relu().conv2d(8, 3).relu().flatten().dense(10).build(1)?;
+    /// let net = Sequential::new([28, 28, 1]).conv2d(8, 3).batch_normalization().relu();
+    /// let net = net.conv2d(8, 3).batch_normalization().relu().conv2d(8, 3).batch_normalization().relu();
+    /// let model = net.global_average_pool2d().dense(10).build(1)?;
     /// let trainer = Trainer::new(Sgd::default(), Loss::SoftmaxCrossEntropy);
     /// let all = TrainingPlan::new(&trainer, &model)?.peak_bytes();
     /// let plan = TrainingPlan::within(&trainer, &model, all - 1)?;
