@@ -48,12 +48,12 @@ pub use layers::{
     Concatenate, Conv1d, Conv1dTranspose, Conv2d, Conv2dTranspose, Cropping1d, Cropping2d, Dense,
     DepthwiseConv1d, DepthwiseConv2d, Differentiable, Dropout, Elu, Exponential, Flatten, Forward,
     GaussianDropout, GaussianNoise, Gelu, GeneralRelu, GlobalAveragePool1d, GlobalAveragePool2d,
-    GlobalMaxPool1d, GlobalMaxPool2d, GroupNormalization, HardSigmoid, HardSigmoidKeras2, HardSwish, Initial,
-    Layer, LayerNormalization, LayerType, LeakyRelu, MAX_INPUTS, MAX_WEIGHTS, MaxPool1d, MaxPool2d, Maximum,
-    Minimum, Mish, Multiply, Normalization, PassesOn, Permute, Port, Prelu, Relu, Relu6, Rescaling, Reshape,
-    Selu, SeparableConv2d, Sigmoid, Signature, Silu, Site, Softmax, Softplus, Softsign, SpatialDropout1d,
-    SpatialDropout2d, Step, Subtract, Tanh, TanhGelu, TrainingStep, UpSampling1d, UpSampling2d, WeightSpec,
-    ZeroPadding1d, ZeroPadding2d, one_input,
+    GlobalMaxPool1d, GlobalMaxPool2d, GroupNormalization, Gru, HardSigmoid, HardSigmoidKeras2, HardSwish,
+    Initial, Layer, LayerNormalization, LayerType, LeakyRelu, Lstm, MAX_INPUTS, MAX_WEIGHTS, MaxPool1d,
+    MaxPool2d, Maximum, Minimum, Mish, Multiply, Normalization, PassesOn, Permute, Port, Prelu, Relu, Relu6,
+    Rescaling, Reshape, Selu, SeparableConv2d, Sigmoid, Signature, Silu, Site, Softmax, Softplus, Softsign,
+    SpatialDropout1d, SpatialDropout2d, Step, Subtract, Tanh, TanhGelu, TrainingStep, UpSampling1d,
+    UpSampling2d, WeightSpec, ZeroPadding1d, ZeroPadding2d, one_input,
 };
 pub use loss::{L1L2, Loss};
 pub use memory::buffer::Buffer;

@@ -3,7 +3,7 @@
 
 use allocation_counter::measure;
 use bantam::{
-    Adam, Auc, ConfusionMatrix, Dataset, Error, Loss, Metric, Model, Options, Plan, Precision, RmsProp,
+    Adam, Auc, ConfusionMatrix, Dataset, Error, Loss, Lstm, Metric, Model, Options, Plan, Precision, RmsProp,
     Sequential, Session, Shape, TopKAccuracy, Trainer, TrainingPlan, TrainingSession,
 };
 use std::ops::ControlFlow;
@@ -109,6 +109,27 @@ fn a_session_allocates_nothing_when_it_runs() {
             });
             assert_eq!(runs.count_total, 0);
         }
+    });
+}
+
+/// Layers that go through time, in one arena.
+#[test]
+fn recurrent_layers_allocate_nothing_when_they_run_and_learn() {
+    let series = Sequential::new([9, 3]).lstm_with(8, Lstm::new().return_sequences()).gru(6).dense(2);
+    let model = series.build(1).unwrap();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    pool.install(|| {
+        let trainer = Trainer::new(Adam::default(), Loss::SoftmaxCrossEntropy).batch_size(4);
+        let mut learning = TrainingSession::new(&trainer, &model).unwrap();
+        let mut session = Session::new(&model, Options::new(4)).unwrap();
+        let samples = vec![0.5; 4 * 9 * 3];
+        let runs = measure(|| {
+            learning.step(&samples, &[0.0, 1.0, 0.0, 1.0]).unwrap();
+            learning.run(&samples[..9 * 3]).unwrap();
+            session.run(&samples).unwrap();
+            session.run(&samples[..9 * 3]).unwrap();
+        });
+        assert_eq!(runs.count_total, 0);
     });
 }
 

@@ -27,6 +27,7 @@ pub mod max_pool2d;
 pub mod normalization;
 pub mod optimizer;
 pub mod peak;
+pub mod recurrent;
 pub mod reduce;
 pub mod reference;
 pub mod softmax;

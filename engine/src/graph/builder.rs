@@ -1,13 +1,14 @@
 use super::model::{Blueprint, Model, in_layer};
 use crate::error::Error;
 use crate::graph::Initializer;
+use crate::graph::init::orthogonal;
 use crate::layers::{
     Add, AttributesMut, Average, AveragePool1d, AveragePool2d, BatchNormalization, Concatenate, Conv1d,
     Conv1dTranspose, Conv2d, Conv2dTranspose, Cropping1d, Cropping2d, Dense, DepthwiseConv1d,
     DepthwiseConv2d, Differentiable, Dropout, Flatten, GlobalAveragePool1d, GlobalAveragePool2d,
-    GlobalMaxPool1d, GlobalMaxPool2d, HardSigmoid, HardSwish, Initial, LayerType, LeakyRelu, MaxPool1d,
-    MaxPool2d, Maximum, Minimum, Multiply, Permute, Relu, Relu6, Reshape, SeparableConv2d, Sigmoid, Silu,
-    Softmax, Subtract, Tanh, UpSampling1d, UpSampling2d, ZeroPadding1d, ZeroPadding2d,
+    GlobalMaxPool1d, GlobalMaxPool2d, Gru, HardSigmoid, HardSwish, Initial, LayerType, LeakyRelu, Lstm,
+    MaxPool1d, MaxPool2d, Maximum, Minimum, Multiply, Permute, Relu, Relu6, Reshape, SeparableConv2d,
+    Sigmoid, Silu, Softmax, Subtract, Tanh, UpSampling1d, UpSampling2d, ZeroPadding1d, ZeroPadding2d,
 };
 use crate::memory::heap;
 use crate::shape::Shape;
@@ -173,6 +174,11 @@ impl Drafts {
                 let mut values = heap::zeros(spec.shape.elements())?;
                 match spec.initial {
                     Initial::Constant(value) => values.fill(value),
+                    Initial::Ones { part, of } => {
+                        let len = values.len() / of;
+                        values[part * len..][..len].fill(1.0);
+                    }
+                    Initial::Orthogonal => orthogonal(spec.shape, &mut random, &mut values),
                     Initial::Drawn { fan_in, fan_out } => {
                         initializer.fill(fan_in, fan_out, &mut random, &mut values);
                     }
@@ -565,6 +571,30 @@ macro_rules! chain {
             #[must_use]
             pub fn dense(self, units: usize) -> Self {
                 self.layer(Dense::new(units))
+            }
+
+            /// A long short-term memory with a bias: `[steps, C]` to the last state, `[units]`.
+            #[must_use]
+            pub fn lstm(self, units: usize) -> Self {
+                self.lstm_with(units, Lstm::new())
+            }
+
+            /// A long short-term memory, with what else there is to say.
+            #[must_use]
+            pub fn lstm_with(self, units: usize, how: Lstm) -> Self {
+                self.layer(how.units(units))
+            }
+
+            /// A gated recurrent unit with biases: `[steps, C]` to the last state, `[units]`.
+            #[must_use]
+            pub fn gru(self, units: usize) -> Self {
+                self.gru_with(units, Gru::new())
+            }
+
+            /// A gated recurrent unit, with what else there is to say.
+            #[must_use]
+            pub fn gru_with(self, units: usize, how: Gru) -> Self {
+                self.layer(how.units(units))
             }
 
             /// `max(0, x)`, in one pass with a layer before it that can take it.

@@ -1,5 +1,6 @@
 //! What weights begin as.
 
+use crate::shape::Shape;
 use core::f32::consts::PI;
 use rand_core::Rng;
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -43,6 +44,33 @@ impl Initializer {
                     }
                 });
             }
+        }
+    }
+}
+
+/// Fills a matrix `[rows, columns]` by the method of Gram and Schmidt, on normal numbers.
+pub(crate) fn orthogonal(shape: Shape, random: &mut Xoshiro256PlusPlus, weights: &mut [f32]) {
+    let columns = shape.dims().last().copied().unwrap_or(1);
+    let rows = weights.len() / columns;
+    // The vectors and their elements: how many, and how far from one to the next.
+    let ([count, next], [len, stride]) =
+        if rows <= columns { ([rows, columns], [columns, 1]) } else { ([columns, 1], [rows, columns]) };
+    let at = |vector: usize, element: usize| vector * next + element * stride;
+    let dot = |weights: &[f32], a: usize, b: usize| -> f64 {
+        (0..len).map(|k| f64::from(weights[at(a, k)]) * f64::from(weights[at(b, k)])).sum()
+    };
+    weights.fill_with(|| normal(random));
+    for vector in 0..count {
+        // What rounding leaves of the others the second time removes.
+        for other in (0..vector).chain(0..vector) {
+            let share = dot(weights, vector, other);
+            for k in 0..len {
+                weights[at(vector, k)] -= (share * f64::from(weights[at(other, k)])) as f32;
+            }
+        }
+        let norm = libm::sqrt(dot(weights, vector, vector));
+        for k in 0..len {
+            weights[at(vector, k)] = (f64::from(weights[at(vector, k)]) / norm) as f32;
         }
     }
 }

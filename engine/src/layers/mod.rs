@@ -35,12 +35,14 @@ mod global_average_pool2d;
 mod global_max_pool1d;
 mod global_max_pool2d;
 mod group_normalization;
+mod gru;
 mod hard_sigmoid;
 mod hard_sigmoid_keras2;
 mod hard_swish;
 mod layer_normalization;
 mod layer_type;
 mod leaky_relu;
+mod lstm;
 mod map;
 mod max_pool1d;
 mod max_pool2d;
@@ -52,6 +54,7 @@ mod noise;
 mod normalization;
 mod permute;
 mod prelu;
+mod recurrent;
 mod relu;
 mod relu6;
 mod rescaling;
@@ -111,6 +114,7 @@ pub use global_average_pool2d::GlobalAveragePool2d;
 pub use global_max_pool1d::GlobalMaxPool1d;
 pub use global_max_pool2d::GlobalMaxPool2d;
 pub use group_normalization::GroupNormalization;
+pub use gru::Gru;
 pub use hard_sigmoid::HardSigmoid;
 pub use hard_sigmoid_keras2::HardSigmoidKeras2;
 pub use hard_swish::HardSwish;
@@ -118,6 +122,7 @@ pub use layer_normalization::LayerNormalization;
 pub(crate) use layer_type::Arrange;
 pub use layer_type::{Joined, LayerType, PassesOn};
 pub use leaky_relu::LeakyRelu;
+pub use lstm::Lstm;
 pub(crate) use map::MapStep;
 pub use max_pool1d::MaxPool1d;
 pub use max_pool2d::MaxPool2d;
@@ -263,6 +268,15 @@ pub enum Initial {
     },
     /// All of one value.
     Constant(f32),
+    /// Ones in that part, from 0 on, of so many equal parts, and zeros elsewhere.
+    Ones {
+        /// Which part.
+        part: usize,
+        /// How many there are.
+        of: usize,
+    },
+    /// A matrix with orthonormal rows, or columns if these are fewer, of a random direction (Saxe et al., arXiv 1312.6120).
+    Orthogonal,
 }
 
 impl Signature {
@@ -446,11 +460,13 @@ pub(crate) const ALL: &[&LayerType] = trainable_layers![
     GlobalMaxPool1d,
     GlobalMaxPool2d,
     GroupNormalization,
+    Gru,
     HardSigmoid,
     HardSigmoidKeras2,
     HardSwish,
     LayerNormalization,
     LeakyRelu,
+    Lstm,
     MaxPool1d,
     MaxPool2d,
     Maximum,

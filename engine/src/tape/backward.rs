@@ -97,7 +97,7 @@ impl Tape<'_> {
                     inputs: &data[..inputs.len()],
                     weights: &weight_data[..weights.len()],
                     output: &self.memory.buffers[index].value,
-                    saved: &self.memory.buffers[index].kept,
+                    saved: &bytemuck::cast_slice(&self.memory.buffers[index].kept)[..step.saved_len()],
                     d_output: &mut d_output,
                     share: 1.0,
                     input: if input == usize::MAX { 0 } else { input },

@@ -77,7 +77,7 @@ struct Buffers {
     value: Buffer,
     prepared: Buffer,
     statistics: Buffer,
-    kept: Vec<u8>,
+    kept: Buffer,
     gradient: Buffer,
     gradient_is: Is,
 }
@@ -470,7 +470,8 @@ impl<'a> Tape<'a> {
         let scratch_len = step.scratch_len();
         own.value.resize(shape.elements())?;
         own.prepared.resize(step.prepared_len())?;
-        heap::resize(&mut own.kept, step.saved_len())?;
+        let saved_len = step.saved_len();
+        own.kept.resize(saved_len.div_ceil(size_of::<f32>()))?;
         scratch.grow(scratch_len)?;
         let mut data: [&[f32]; MAX_INPUTS] = [&[]; MAX_INPUTS];
         let mut weight_data: [&[f32]; MAX_WEIGHTS] = [&[]; MAX_WEIGHTS];
@@ -495,7 +496,7 @@ impl<'a> Tape<'a> {
             seed,
             statistics: &own.statistics,
         };
-        step.forward_saving(run, &mut own.kept)
+        step.forward_saving(run, &mut bytemuck::cast_slice_mut(&mut own.kept)[..saved_len])
     }
 
     fn push(&mut self, node: Node<'a>) -> Result<Var, Error> {

@@ -115,11 +115,20 @@ def tanh_gelu(x: Any) -> Any:
     return layers.Activation(lambda x: keras.activations.gelu(x, approximate=True), name="tanh_gelu")(x)
 
 
+def net_recurrent(x: Any) -> Any:
+    """lstm2(gru(lstm(x))) with 5, 4 and 3 units; lstm and gru give sequences"""
+    x = layers.LSTM(5, return_sequences=True, name="lstm")(x)
+    x = layers.GRU(4, return_sequences=True, name="gru")(x)
+    return layers.LSTM(3, name="lstm2")(x)
+
+
 def activation(name: str, build: Callable[..., Any], **arguments: Any) -> Case:
     return Case(name, [ROW], build, arguments, corners=True)
 
 
 CONV = {"filters": 6, "kernel_size": 3}
+SEQUENCE = (3, 7, 6)
+BACKWARDS = {"units": 6, "return_sequences": True, "go_backwards": True}
 CASES = [
     Case("conv2d_valid", [MAP], layers.Conv2D, CONV),
     Case("conv2d_same", [MAP], layers.Conv2D, CONV | {"padding": "same"}),
@@ -307,6 +316,17 @@ CASES = [
     Case("group_normalization_row", [(3, 12)], layers.GroupNormalization, {"groups": 3, "scale": False}),
     Case("dense", [(3, 7)], layers.Dense, {"units": 5}),
     Case("dense_no_bias", [(3, 7)], layers.Dense, {"units": 5, "use_bias": False}),
+    Case("lstm", [SEQUENCE], layers.LSTM, {"units": 5}),
+    Case("lstm_sequences", [SEQUENCE], layers.LSTM, {"units": 9, "return_sequences": True}),
+    Case("lstm_no_bias", [SEQUENCE], layers.LSTM, {"units": 4, "use_bias": False}),
+    Case("lstm_backwards", [SEQUENCE], layers.LSTM, BACKWARDS),
+    Case("lstm_one_step", [(5, 1, 3)], layers.LSTM, {"units": 17}),
+    Case("gru", [SEQUENCE], layers.GRU, {"units": 5}),
+    Case("gru_sequences", [SEQUENCE], layers.GRU, {"units": 9, "return_sequences": True}),
+    Case("gru_no_bias", [SEQUENCE], layers.GRU, {"units": 4, "use_bias": False}),
+    Case("gru_backwards", [SEQUENCE], layers.GRU, BACKWARDS),
+    Case("gru_one_step", [(5, 1, 3)], layers.GRU, {"units": 17}),
+    Case("net_recurrent", [SEQUENCE], net_recurrent),
     Case("net_series", [(2, 24, 3)], net_series),
     Case("net_residual", [MAP], net_residual),
     Case("net_squeeze_excite", [MAP], net_squeeze_excite),
@@ -322,9 +342,9 @@ NAMED: dict[Any, tuple[Any, ...]] = {
     layers.DepthwiseConv1D: (1,), layers.DepthwiseConv2D: (1,), layers.Dropout: (0.5,), layers.ELU: (),
     layers.Flatten: (), layers.GaussianDropout: (0.5,), layers.GaussianNoise: (0.5,),
     layers.GlobalAveragePooling1D: (), layers.GlobalAveragePooling2D: (), layers.GlobalMaxPooling1D: (),
-    layers.GlobalMaxPooling2D: (), layers.GroupNormalization: (), layers.InputLayer: ((1,),),
-    layers.LayerNormalization: (), layers.LeakyReLU: (), layers.MaxPooling1D: (), layers.MaxPooling2D: (),
-    layers.Maximum: (), layers.Minimum: (), layers.Multiply: (), layers.Normalization: (), layers.PReLU: (),
+    layers.GlobalMaxPooling2D: (), layers.GroupNormalization: (), layers.GRU: (1,), layers.InputLayer: ((1,),),
+    layers.LayerNormalization: (), layers.LeakyReLU: (), layers.LSTM: (1,), layers.MaxPooling1D: (),
+    layers.MaxPooling2D: (), layers.Maximum: (), layers.Minimum: (), layers.Multiply: (), layers.Normalization: (), layers.PReLU: (),
     layers.Permute: ((1,),), layers.ReLU: (), layers.Rescaling: (1.0,), layers.Reshape: ((1,),),
     layers.SeparableConv2D: (1, 1), layers.Softmax: (), layers.SpatialDropout1D: (0.5,),
     layers.SpatialDropout2D: (0.5,), layers.Subtract: (), layers.UpSampling1D: (), layers.ZeroPadding1D: (),
@@ -365,7 +385,9 @@ def run(case: Case) -> Tensors:
     # How many samples a normalisation has seen is no weight.
     for variable in (variable for variable in model.weights if variable.name != "count"):
         variable.assign(exact(weight(rng, variable.path, variable.shape)))
-        weights[variable.path.replace("/", ".") if case.is_net else variable.name] = variable
+        # A recurrent layer's weights are its cell's.
+        name = f"{variable.path.split('/')[0]}.{variable.name}"
+        weights[name if case.is_net else variable.name] = variable
     for layer in model.layers:
         if isinstance(layer, layers.Normalization):
             layer.finalize_state()

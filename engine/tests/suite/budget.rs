@@ -2,8 +2,8 @@
 
 use crate::common::enlarged;
 use bantam::{
-    Conv2d, Error, Event, GraphBuilder, Isa, Loss, MaxPool2d, Model, Padding, Samples, Sgd, Tensor, Trainer,
-    TrainingPlan, Way,
+    Conv2d, Error, Event, GraphBuilder, Gru, Isa, Loss, Lstm, MaxPool2d, Model, Padding, Samples, Sgd,
+    Tensor, Trainer, TrainingPlan, Way,
 };
 use std::ops::ControlFlow;
 
@@ -33,6 +33,13 @@ fn chain() -> Model<'static> {
     model
 }
 
+/// Recurrent layers, which save what a backward pass through time reads.
+fn series() -> Model<'static> {
+    let net = bantam::Sequential::new([6, 3]).gru_with(7, Gru::new().return_sequences()).tanh();
+    let net = net.lstm_with(5, Lstm::new().return_sequences().go_backwards()).flatten().dense(8).relu();
+    net.dense(4).build(6).unwrap()
+}
+
 fn trainer(isa: Isa) -> Trainer {
     let sgd = Sgd { rate: 0.05, momentum: 0.9, ..Sgd::default() };
     Trainer::new(sgd, Loss::SoftmaxCrossEntropy).batch_size(BATCH).isa(isa).threads(1).seed(7)
@@ -49,7 +56,7 @@ const PAINT: f32 = f32::from_bits(0x7fc0_beef);
 
 #[test]
 fn every_way_learns_the_same() {
-    for (model, fewest) in [(residual(), 2), (chain(), 1), (enlarged(), 1)] {
+    for (model, fewest) in [(residual(), 2), (chain(), 1), (enlarged(), 1), (series(), 1)] {
         let (inputs, labels) = samples(&model, BATCH);
         for isa in Isa::available() {
             let trainer = trainer(isa);

@@ -6,11 +6,12 @@ use bantam::{
     Add, Average, AveragePool1d, AveragePool2d, AxisSoftmax, BatchNormalization, Concatenate, Conv1d,
     Conv1dTranspose, Conv2d, Conv2dTranspose, Cropping1d, Cropping2d, Dense, DepthwiseConv1d,
     DepthwiseConv2d, Differentiable, Elu, Error, Exponential, Gelu, GeneralRelu, GlobalAveragePool1d,
-    GlobalAveragePool2d, GlobalMaxPool1d, GlobalMaxPool2d, GraphBuilder, GroupNormalization, HardSigmoid,
-    HardSigmoidKeras2, HardSwish, Isa, LayerNormalization, LeakyRelu, MaxPool1d, MaxPool2d, Maximum, Minimum,
-    Mish, Mode, Model, Multiply, Normalization, Options, Padding, Permute, Prelu, Relu, Relu6, Rescaling,
-    Reshape, Selu, SeparableConv2d, Session, Shape, Sigmoid, Silu, Softmax, Softplus, Softsign, Subtract,
-    Tanh, TanhGelu, Tape, UpSampling1d, UpSampling2d, Var, ZeroPadding1d, ZeroPadding2d,
+    GlobalAveragePool2d, GlobalMaxPool1d, GlobalMaxPool2d, GraphBuilder, GroupNormalization, Gru,
+    HardSigmoid, HardSigmoidKeras2, HardSwish, Isa, LayerNormalization, LeakyRelu, Lstm, MaxPool1d,
+    MaxPool2d, Maximum, Minimum, Mish, Mode, Model, Multiply, Normalization, Options, Padding, Permute,
+    Prelu, Relu, Relu6, Rescaling, Reshape, Selu, SeparableConv2d, Sequential, Session, Shape, Sigmoid, Silu,
+    Softmax, Softplus, Softsign, Subtract, Tanh, TanhGelu, Tape, UpSampling1d, UpSampling2d, Var,
+    ZeroPadding1d, ZeroPadding2d,
 };
 use safetensors::SafeTensors;
 use std::cell::Cell;
@@ -94,6 +95,7 @@ fn every_case() {
     keras.net("net_series", net_of_series());
     functions(&mut keras);
     normalizations(&mut keras);
+    recurrent(&mut keras);
     keras.net("net_residual", residual());
     keras.net("net_squeeze_excite", squeeze_excite());
     keras.net("net_dense_block", dense_block());
@@ -189,6 +191,22 @@ fn normalizations(keras: &mut Keras) {
     keras.layer("group_normalization_2", GroupNormalization::new(2));
     keras.layer("group_normalization_4", GroupNormalization::new(4).epsilon(1e-5));
     keras.layer("group_normalization_row", GroupNormalization::new(3).no_scale());
+}
+
+fn recurrent(keras: &mut Keras) {
+    keras.layer("lstm", Lstm::new().units(5));
+    keras.layer("lstm_sequences", Lstm::new().units(9).return_sequences());
+    keras.layer("lstm_no_bias", Lstm::new().units(4).no_bias());
+    keras.layer("lstm_backwards", Lstm::new().units(6).return_sequences().go_backwards());
+    keras.layer("lstm_one_step", Lstm::new().units(17));
+    keras.layer("gru", Gru::new().units(5));
+    keras.layer("gru_sequences", Gru::new().units(9).return_sequences());
+    keras.layer("gru_no_bias", Gru::new().units(4).no_bias());
+    keras.layer("gru_backwards", Gru::new().units(6).return_sequences().go_backwards());
+    keras.layer("gru_one_step", Gru::new().units(17));
+    let net = Sequential::new([7, 6]).lstm_with(5, Lstm::new().return_sequences());
+    let net = net.gru_with(4, Gru::new().return_sequences()).lstm(3).named("lstm2");
+    keras.net("net_recurrent", net.build(1).unwrap());
 }
 
 fn residual() -> Model<'static> {

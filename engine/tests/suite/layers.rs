@@ -3,9 +3,10 @@
 use bantam::{
     Attributes, AttributesMut, AveragePool2d, Backward, BatchNormalization, Concatenate, Conv1d, Conv2d,
     Conv2dTranspose, DepthwiseConv2d, Differentiable, Error, Forward, GeneralRelu, GlobalAveragePool2d,
-    GlobalMaxPool2d, GraphBuilder, HardSigmoid, HardSwish, Isa, Layer, LeakyRelu, MaxPool2d, Model, Multiply,
-    Options, Padding, Permute, Plan, Prelu, Relu, Relu6, Reshape, SeparableConv2d, Sequential, Session,
-    Shape, Sigmoid, Signature, Silu, Site, Step, Tanh, Tape, TrainingStep, UpSampling2d, Value, one_input,
+    GlobalMaxPool2d, GraphBuilder, HardSigmoid, HardSwish, Isa, Layer, LeakyRelu, Lstm, MaxPool2d, Model,
+    Multiply, Options, Padding, Permute, Plan, Prelu, Relu, Relu6, Reshape, SeparableConv2d, Sequential,
+    Session, Shape, Sigmoid, Signature, Silu, Site, Step, Tanh, Tape, TrainingStep, UpSampling2d, Value,
+    one_input,
 };
 
 #[test]
@@ -26,7 +27,8 @@ fn layers_are_called_as_in_keras() {
     let z = y.reshape([-1, 2]).conv1d(3, 1).depthwise_conv1d(2).max_pool1d(1).average_pool1d(1);
     let z = z.conv1d_transpose(2, 2).zero_padding1d([1, 0]).cropping1d([0, 1]).up_sampling1d(2);
     let [_, _] = [z.global_average_pool1d(), z.global_max_pool1d()];
-    let model = net.build(&[y.flatten().dense(2).softmax(), x.conv2d(1, 1)], 1).unwrap();
+    let series = net.input([4, 3]).lstm_with(2, Lstm::new().return_sequences()).gru(2);
+    let model = net.build(&[y.flatten().dense(2).softmax(), series, x.conv2d(1, 1)], 1).unwrap();
     let names = include_str!("../golden/keras_names.txt");
     let keras: Vec<(&str, &str)> = names.lines().filter_map(|line| line.split_once(' ')).collect();
     for (i, node) in model.nodes().iter().enumerate() {

@@ -25,6 +25,7 @@ mod noise;
 mod optimizers;
 mod plan;
 mod pytorch;
+mod recurrent;
 mod slots;
 mod tape_operations;
 mod training;

@@ -3,7 +3,7 @@
 use crate::common::enlarged;
 use bantam::{
     Adagrad, Adam, AveragePool2d, Buffer, Conv2d, Error, ExponentialDecay, GraphBuilder, Isa, Lion, Loss,
-    MaxPool2d, Mode, Model, Nadam, Optimizer, Options, RmsProp, SeparableConv2d, Sequential, Sgd, Tape,
+    Lstm, MaxPool2d, Mode, Model, Nadam, Optimizer, Options, RmsProp, SeparableConv2d, Sequential, Sgd, Tape,
     Trainer, TrainingPlan, TrainingSession,
 };
 
@@ -50,7 +50,10 @@ fn nets() -> Vec<Model<'static>> {
     fine_tuned.set_trainable("depthwise_conv2d", false).unwrap();
     fine_tuned.set_trainable("separable_conv2d", false).unwrap();
     let [base, first] = [digits(&BASE), digits(&BASE[..1])];
+    let recurrent = Lstm::new().return_sequences();
+    let recurrent = Sequential::new([5, 3]).lstm_with(6, recurrent).gru(7).dense(4).build(7).unwrap();
     vec![
+        recurrent,
         small.build(2).unwrap(),
         between,
         front,
@@ -162,7 +165,7 @@ fn it_learns_what_a_tape_learns_to_the_bit() {
 
 #[test]
 fn what_was_learnt_runs_as_the_model_does() {
-    let model = &nets()[1];
+    let model = &nets()[2];
     let (inputs, labels) = batch(model);
     let mut session = TrainingSession::new(&trainer(Isa::detect(), Sgd::default()), model).unwrap();
     session.step(&inputs, &labels).unwrap();

@@ -19,6 +19,7 @@ pub mod matmul;
 pub mod max_pool2d;
 pub mod normalization;
 pub mod optimizer;
+pub mod recurrent;
 pub mod reduce;
 pub mod softmax;
 pub mod upsample2d;

@@ -23,6 +23,7 @@ mod max_pool2d;
 mod normalization;
 mod optimizer;
 mod peak;
+mod recurrent;
 mod reduce;
 mod refusal;
 mod softmax;
@@ -75,6 +76,7 @@ conformance! {
         adagrad, adam, amsgrad, adamax, nadam, lion, ema, clip, scale, decay,
     }
     peak { multiply_adds }
+    recurrent { lstm, lstm_grad, gru, gru_grad }
     reduce { sum, sum_squares, sum_rows, penalty }
     softmax { forward, grad, forward_along, grad_along }
     upsample2d { bilinear, grad_bilinear }

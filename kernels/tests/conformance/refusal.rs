@@ -8,7 +8,7 @@ use bantam_kernels::loss::{CrossEntropy, MeanSquaredError, Rows};
 use bantam_kernels::normalization::Groups;
 use bantam_kernels::{
     Error, Isa, avg_pool2d, channels, depthwise_conv2d, elementwise, global_max_pool2d, loss, max_pool2d,
-    normalization, optimizer, reduce, softmax, upsample2d,
+    normalization, optimizer, recurrent, reduce, softmax, upsample2d,
 };
 
 const HUGE: usize = usize::MAX / 2;
@@ -470,4 +470,32 @@ fn messages_say_what_was_expected_and_what_came() {
     assert_eq!(rows.to_string(), "rows: expected at most 18, got 19");
     let window = Error::WindowExceedsInput { window: 6, padded: 5 };
     assert_eq!(window.to_string(), "window: expected at most the padded input's 5, got 6");
+}
+
+#[test]
+fn lengths_of_recurrent_steps() {
+    for isa in isas() {
+        let (x, mut cell) = ([0.5; 24], [0.0; 6]);
+        refuses(Error::ZeroSize { what: "units" }, 0, |y| {
+            recurrent::lstm(isa, 0, 0, &[], y, &mut [], &mut [])
+        });
+        let mut lstm = |gates, cell_len: usize, y: &mut [f32]| {
+            recurrent::lstm(isa, 2, 3, &x, &mut [0.0; 24][..gates], &mut cell[..cell_len], y)
+        };
+        refuses(length("gates", 24, 23), 6, |y| lstm(23, 6, y));
+        refuses(length("cell", 6, 5), 6, |y| lstm(24, 5, y));
+        refuses(length("state", 6, 7), 7, |y| lstm(24, 6, y));
+        refuses(Error::TooLarge { what: "gates" }, 6, |y| {
+            recurrent::gru(isa, HUGE, 3, &x, &mut [], &mut [], y)
+        });
+        refuses(length("products", 18, 24), 6, |y| {
+            recurrent::gru(isa, 2, 3, &x, &mut [0.0; 18], &mut [0.0; 6], y)
+        });
+        refuses(length("inner products", 6, 24), 18, |y| {
+            recurrent::gru_grad(isa, 2, 3, &x[..18], &x, &x, &mut [0.0; 6], y, &mut [0.0; 18])
+        });
+        refuses(length("gradient to the sums", 24, 18), 18, |y| {
+            recurrent::lstm_grad(isa, 2, 3, &x, &x[..6], &x[..6], &x[..6], &mut [0.0; 6], y)
+        });
+    }
 }
