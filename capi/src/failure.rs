@@ -16,23 +16,27 @@ pub enum Status {
     Misaligned = 2,
     /// Arrays overlap that must not.
     Overlap = 3,
-    /// The memory has too few bytes for the net.
+    /// The memory has too few bytes for the net or the trainer, or the budget too few for the training.
     MemoryTooSmall = 4,
     /// The model is no model file, of another version, cut short or damaged, or its layers do not fit.
     BadModel = 5,
     /// The batch is zero, or more than memory can hold.
     BadBatch = 6,
-    /// The net was not made by bantam_init.
+    /// The net was not made by bantam_init, or the trainer by bantam_trainer_init.
     BadNet = 7,
     /// An input is not a whole number of samples, more than the batch, or not as many samples as the others;
-    /// there are too few inputs or outputs, or too many; or an array is longer than memory.
+    /// there are too few inputs or outputs, or too many; what is learnt is no whole batch; or an array is longer than memory.
     BadLength = 8,
-    /// An input or an output holds a NaN or an infinity, or Winograd's algorithm overflowed.
+    /// An input, an output, a weight or the loss is a NaN or an infinity, or Winograd's algorithm overflowed.
     NotANumber = 9,
     /// Another thread makes a net just now.
     Busy = 10,
     /// The model has layers that the library was built without: the text names all of them.
     MissingLayers = 11,
+    /// A target is nothing that the loss can be measured against: a class that there is not, for one.
+    BadTarget = 12,
+    /// The model cannot learn so: the rate, the momentum or the loss is none, no layer has that name, or none learns.
+    BadTraining = 13,
 }
 
 /// Bytes of an error's text, the zero at its end included.
@@ -111,6 +115,20 @@ pub(crate) enum Refusal {
     Busy,
     /// The caller knows why.
     Told(Status),
+    #[cfg(feature = "training")]
+    Trainer,
+    #[cfg(feature = "training")]
+    Loss {
+        got: i32,
+    },
+    #[cfg(feature = "training")]
+    FirstLayer,
+    /// A training cannot begin.
+    #[cfg(feature = "training")]
+    Training(Error),
+    /// A trainer neither learns nor runs.
+    #[cfg(feature = "training")]
+    Step(Error),
 }
 
 impl Refusal {
@@ -132,6 +150,24 @@ impl Refusal {
             Refusal::Run { .. } => Status::NotANumber,
             Refusal::Busy => Status::Busy,
             Refusal::Told(status) => *status,
+            #[cfg(feature = "training")]
+            Refusal::Trainer => Status::BadNet,
+            #[cfg(feature = "training")]
+            Refusal::Loss { .. } | Refusal::FirstLayer => Status::BadTraining,
+            #[cfg(feature = "training")]
+            Refusal::Training(error) => match error {
+                Error::OutOfMemory { .. } | Error::BudgetTooSmall { .. } => Status::MemoryTooSmall,
+                Error::Kernel(kernels::Error::ZeroSize { .. } | kernels::Error::TooLarge { .. }) => {
+                    Status::BadBatch
+                }
+                _ => Status::BadTraining,
+            },
+            #[cfg(feature = "training")]
+            Refusal::Step(error) => match error {
+                Error::Label { .. } | Error::Target { .. } => Status::BadTarget,
+                // Lengths have been refused before.
+                _ => Status::NotANumber,
+            },
         }
     }
 }
@@ -169,6 +205,18 @@ impl fmt::Display for Refusal {
             Refusal::Run { input: Some(name), error } => write!(f, "{name}: {error}"),
             Refusal::Busy => f.write_str("bantam_init: expected one thread at a time"),
             Refusal::Told(_) => Ok(()),
+            #[cfg(feature = "training")]
+            Refusal::Trainer => f.write_str("trainer: expected one that bantam_trainer_init made"),
+            #[cfg(feature = "training")]
+            Refusal::Loss { got } => write!(f, "loss: expected one of bantam_loss, got {got}"),
+            #[cfg(feature = "training")]
+            Refusal::FirstLayer => f.write_str("first_layer: expected the name of a layer of the model"),
+            #[cfg(feature = "training")]
+            Refusal::Training(Error::OutOfMemory { bytes }) => {
+                write!(f, "memory: expected {bytes} bytes more for a list of layers, it has fewer")
+            }
+            #[cfg(feature = "training")]
+            Refusal::Training(error) | Refusal::Step(error) => error.fmt(f),
         }
     }
 }

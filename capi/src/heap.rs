@@ -26,6 +26,12 @@ struct Stack {
     most: usize,
     /// No two touch. Some are empty.
     holes: [Block; 8],
+    /// When all blocks from here on are gone, so are the holes among them.
+    #[cfg(feature = "training")]
+    floor: usize,
+    /// Blocks from there on.
+    #[cfg(feature = "training")]
+    above: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -34,14 +40,34 @@ struct Block {
     end: usize,
 }
 
+const NO_HOLES: [Block; 8] = [Block { start: 0, end: 0 }; 8];
+
 /// Blocks are of whole units, so that no two have a gap between them that is no hole.
 const UNIT: usize = 8;
 
 impl Stack {
-    const NONE: Stack =
-        Stack { base: null_mut(), len: 0, used: 0, most: 0, holes: [Block { start: 0, end: 0 }; 8] };
+    const NONE: Stack = Stack {
+        base: null_mut(),
+        len: 0,
+        used: 0,
+        most: 0,
+        holes: NO_HOLES,
+        #[cfg(feature = "training")]
+        floor: 0,
+        #[cfg(feature = "training")]
+        above: 0,
+    };
 
     fn alloc(&mut self, layout: Layout) -> Option<*mut u8> {
+        let at = self.place(layout)?;
+        #[cfg(feature = "training")]
+        {
+            self.above += 1;
+        }
+        Some(at)
+    }
+
+    fn place(&mut self, layout: Layout) -> Option<*mut u8> {
         let place = |base: *mut u8, start: usize| {
             let padding = base.wrapping_add(start).addr().wrapping_neg() % layout.align();
             let start = start.checked_add(padding)?;
@@ -69,6 +95,14 @@ impl Stack {
     }
 
     fn free(&mut self, mut block: Block) {
+        #[cfg(feature = "training")]
+        if block.start >= self.floor {
+            self.above -= 1;
+            if self.above == 0 {
+                (self.used, self.holes) = (self.floor, NO_HOLES);
+                return;
+            }
+        }
         for hole in &mut self.holes {
             if hole.end == block.start || block.end == hole.start {
                 block = Block { start: block.start.min(hole.start), end: block.end.max(hole.end) };
@@ -120,6 +154,15 @@ pub(crate) fn usage() -> Use {
     // SAFETY: called by what `within` runs, whose turn it is.
     let stack = unsafe { *HEAP.stack.get() };
     Use { now: stack.used, most: stack.most }
+}
+
+/// Within `work`: what is claimed from here on leaves nothing behind once all of it is freed, however many holes it had.
+#[cfg(feature = "training")]
+pub(crate) fn begin_trials() {
+    // SAFETY: called by what `within` runs, whose turn it is.
+    let stack = unsafe { &mut *HEAP.stack.get() };
+    // Blocks in holes below would not be counted.
+    (stack.floor, stack.above, stack.holes) = (stack.used, 0, NO_HOLES);
 }
 
 /// Whether it is another's turn; else it is ours.

@@ -8,6 +8,12 @@ macro_rules! linked {
             #[cfg(feature = $feature)]
             &<engine::$layer as engine::Layer>::TYPE,
         )*];
+
+        #[cfg(feature = "training")]
+        pub(crate) const TRAINABLE: &[&LayerType] = &[$(
+            #[cfg(feature = $feature)]
+            &<engine::$layer as engine::Differentiable>::TRAINABLE,
+        )*];
     };
 }
 

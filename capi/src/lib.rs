@@ -10,8 +10,12 @@ mod failure;
 mod heap;
 mod layers;
 mod panic;
+#[cfg(feature = "training")]
+mod trainer;
 
 pub use failure::{BANTAM_TEXT_BYTES, Failure, Status};
+#[cfg(feature = "training")]
+pub use trainer::{Loss, Trainer, Training};
 
 use alloc::vec::Vec;
 use core::cell::UnsafeCell;
@@ -24,7 +28,7 @@ use failure::{Name, Refusal, report, tell};
 use kernels::CacheLine;
 use layers::LINKED;
 
-/// The memory of a net begins at a multiple of so many bytes.
+/// The memory of a net or a trainer begins at a multiple of so many bytes.
 pub const BANTAM_ALIGNMENT: usize = 64;
 
 /// A net that is ready to run. It lives in the memory that bantam_init was given, and needs no end:

@@ -1,28 +1,8 @@
 /* What bantam.h promises about bad calls: border DIGITS TWO, a model of digits and one of capi/models. Prints what
  * failed. */
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "check.h"
 
-#include "bantam.h"
-
-static int failed;
-
-#define CHECK(condition)                                                                                     \
-    do {                                                                                                     \
-        if (!(condition)) {                                                                                  \
-            printf("%s:%d: %s; the last failure: %.*s\n", __FILE__, __LINE__, #condition, BANTAM_TEXT_BYTES,  \
-                   failure.text);                                                                            \
-            failed++;                                                                                        \
-        }                                                                                                    \
-    } while (0)
-
-enum { INPUT = 784, BATCH = 2, CANARY = 0x5a };
-
-static bantam_failure failure;
-static unsigned char *model;
-static size_t model_bytes;
+enum { INPUT = 784, BATCH = 2 };
 
 /* The checksum of a model file: damage that is well signed. FNV-1a over all words of 64 bits but its own; since version 2
  * those after the header go into four sums in turn, as long as there are no more than a megabyte. */
@@ -43,22 +23,6 @@ static void sign(unsigned char *file, size_t bytes)
     for (int i = 0; i < 8; i++)
         file[24 + i] = (unsigned char)(sums[0] >> 8 * i);
 }
-
-static void expect(bantam_status status, bantam_status got, const char *text, int line)
-{
-    size_t length = 0;
-    while (length < BANTAM_TEXT_BYTES && failure.text[length])
-        length++;
-    if (got != status || failure.status != status || length == 0 || length == BANTAM_TEXT_BYTES ||
-        !strstr(failure.text, text)) {
-        printf("%s:%d: expected status %d, got %d and %d: %.*s\n", __FILE__, line, (int)status, (int)got,
-               (int)failure.status, (int)length, failure.text);
-        failed++;
-    }
-    memset(&failure, CANARY, sizeof failure);
-}
-
-#define EXPECT(name, text, call) expect(BANTAM_STATUS_##name, call, text, __LINE__)
 
 static unsigned char *copy(size_t bytes)
 {
@@ -290,17 +254,6 @@ static void missing_layers(unsigned char *memory, size_t needed)
     }
     CHECK(status == BANTAM_STATUS_MISSING_LAYERS);
     free(file);
-}
-
-static void load(const char *path)
-{
-    FILE *file = fopen(path, "rb");
-    if (!file) {
-        perror(path);
-        exit(2);
-    }
-    model_bytes = fread(model, 1, 1 << 20, file);
-    fclose(file);
 }
 
 int main(int count, char **arguments)

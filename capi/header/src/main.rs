@@ -12,6 +12,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
         .with_config(config)
         .with_src(capi.join("src/failure.rs"))
         .with_src(capi.join("src/lib.rs"))
+        .with_src(capi.join("src/trainer.rs"))
         .generate()?
         .write(&mut header);
     fs::write(to, header)?;

@@ -197,6 +197,10 @@ impl<'m> TrainingPlan<'m> {
         Criterion::new(loss, output, output.elements())?;
         let layout = TrainingLayout::new(model, loss, options, Some(rule), way)?;
         let (class_weights, penalties) = (Vec::new(), Vec::new());
+        let bytes = size_of_val(rule);
+        if !heap::probe(bytes) {
+            return Err(Error::OutOfMemory { bytes });
+        }
         Ok(TrainingPlan { model, rule: rule.boxed(), loss, seed, way, class_weights, penalties, layout })
     }
 

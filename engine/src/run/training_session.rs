@@ -178,6 +178,29 @@ impl<'m> TrainingSession<'m> {
         }
     }
 
+    /// Overwrites the weights that learn: the elements of all, in the order of [`weights`](Self::weights). The optimiser and
+    /// what dropout is drawn from begin anew.
+    ///
+    /// # Errors
+    /// There are more or fewer, or one is not finite. The session is then as it was.
+    pub fn set_weights(&mut self, weights: &[f32]) -> Result<(), Error> {
+        let (expected, got) = (self.weights().map(|(.., values)| values.len()).sum(), weights.len());
+        if got != expected {
+            return Err(bantam_kernels::Error::Length { what: "weights that learn", expected, got }.into());
+        }
+        if let Some(&got) = weights.iter().find(|weight| !weight.is_finite()) {
+            return Err(Error::OutOfRange { what: "weights", expected: "finite numbers", got });
+        }
+        self.restart();
+        let mut rest = weights;
+        self.overwrite(|values| {
+            let (of_these, others) = rest.split_at(values.len());
+            values.copy_from_slice(of_these);
+            rest = others;
+            Ok(())
+        })
+    }
+
     /// As [`weights`](Self::weights), their elements alone, to be overwritten.
     pub(crate) fn overwrite(
         &mut self,

@@ -6,6 +6,7 @@ use crate::graph::Model;
 use crate::loss::penalties;
 use crate::memory::arena::{self, Arena};
 use crate::memory::buffer::Buffer;
+use crate::memory::heap;
 use crate::plan::{TrainingPlan, Way};
 use crate::run::TrainingSession;
 use alloc::string::String;
@@ -105,7 +106,7 @@ impl<'m> TrainingPlan<'m> {
         }
         let plan = TrainingPlan::by_way(trainer, model, least.1)?;
         let node = plan.layout.fullest_node(model);
-        let layer = node.map_or(String::new(), |node| model.nodes()[node].name().into());
+        let layer = node.map_or(Ok(String::new()), |node| heap::text(model.nodes()[node].name()))?;
         Err(Error::BudgetTooSmall { expected: least.0, got: bytes, layer })
     }
 
