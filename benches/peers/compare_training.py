@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Times the training of the MNIST net in PyTorch and in ours, and prints the ratio."""
+"""Times the training of a net in PyTorch, in Keras and in ours, by turns, and prints speeds, memory and ratios."""
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import shlex
+import statistics
 import sys
-import tempfile
 from pathlib import Path
 
 import cli
@@ -16,50 +17,76 @@ import rounds
 
 HERE = Path(__file__).resolve().parent
 ROUNDS = 3
-IMAGES, EPOCHS = 12_800, 2
+Told = dict[str, float]
 
 
-def training(threads: int, command: list[str]) -> dict[str, float]:
-    """Images a second of our training and of PyTorch's, the best of turns."""
-    size = ["--limit", str(IMAGES), "--epochs", str(EPOCHS), "--threads", str(threads)]
-    with tempfile.TemporaryDirectory() as folder:
-        programs = {"ours": [*command, *size, "--json", "--out", str(Path(folder, "model"))]}
-        if not engines.missing("torch"):
-            python = [sys.executable, str(HERE / "train_torch.py"), *size]
-            programs["torch contiguous"] = python
-            programs["torch channels_last"] = [*python, "--channels-last"]
-        best = dict.fromkeys(programs, 0.0)
-        for turn in range(ROUNDS):
-            print(f"training: {turn + 1}/{ROUNDS}", file=sys.stderr)
-            for name, program in programs.items():
-                best[name] = max(best[name], images_per_second(program))
-    return best
+def programs(asked: argparse.Namespace) -> dict[str, list[str]]:
+    """The commands, by name."""
+    size = ["--net", asked.net, "--batch", str(asked.batch), "--threads", str(asked.threads)]
+    ours = [*cli.ours(asked, "bantam-benches", "training"), *size, "--json"]
+    found = {"ours": ours}
+    for budget in asked.budget:
+        found[f"ours within {budget}"] = [*ours, "--budget", str(budget)]
+    if not engines.missing("torch"):
+        torch = [sys.executable, str(HERE / "train_torch.py"), *size]
+        found |= {"torch contiguous": torch, "torch channels_last": [*torch, "--channels-last"]}
+    if all(importlib.util.find_spec(package) for package in ("keras", "tensorflow")):
+        keras = [sys.executable, str(HERE / "train_keras.py"), *size]
+        found |= {"keras": keras, "keras xla": [*keras, "--xla"]}
+    return found
 
 
-def images_per_second(program: list[str]) -> float:
+def told_by(program: list[str]) -> Told:
     """What a training program prints in its last line."""
     output = rounds.run(program)
     try:
-        return float(json.loads(output.splitlines()[-1])["images_per_second"])
+        return {name: float(number) for name, number in json.loads(output.splitlines()[-1]).items()}
     except (IndexError, ValueError, KeyError, TypeError) as error:
         raise rounds.Unavailable(f"{shlex.join(program)}: did not tell images_per_second") from error
+
+
+def training(asked: argparse.Namespace) -> dict[str, list[Told]]:
+    """What each program told, turn by turn."""
+    told: dict[str, list[Told]] = {}
+    for turn in range(ROUNDS):
+        print(f"training: {turn + 1}/{ROUNDS}", file=sys.stderr)
+        for name, program in programs(asked).items():
+            told.setdefault(name, []).append(told_by(program))
+    return told
 
 
 def compare(asked: argparse.Namespace) -> None:
     """Runs what the command line asks for."""
     cli.check_threads(asked.threads)
-    speeds = training(asked.threads, cli.ours(asked, "mnist", "mnist"))
-    theirs = [speed for name, speed in speeds.items() if name != "ours"]
-    ratio = speeds["ours"] / max(theirs) if theirs else None
+    told = training(asked)
+    best = {name: max(turn["images_per_second"] for turn in turns) for name, turns in told.items()}
+    memory = {name: min(turn["resident_bytes"] for turn in turns) for name, turns in told.items()}
+    # Of one turn each, since clocks change between them.
+    ratios = {
+        name: statistics.median(
+            ours["images_per_second"] / theirs["images_per_second"]
+            for ours, theirs in zip(told["ours"], turns, strict=True)
+        )
+        for name, turns in told.items()
+    }
     if asked.json:
-        print(json.dumps({"images_per_second": speeds, "ratio": ratio}, indent=2))
+        print(json.dumps({"images_per_second": best, "resident_bytes": memory, "ratio": ratios}, indent=2))
         return
-    print("batches of 64 by RMSprop, images a second")
-    for name, speed in speeds.items():
-        print(f"{name:19} {speed:8.0f}")
-    if ratio is not None:
-        print(f"{'ratio':19} {ratio:8.2f}")
+    print(f"{asked.net}, batches of {asked.batch}: images a second, ours over theirs, bytes that training took")
+    for name, speed in best.items():
+        print(f"{name:24} {speed:9.0f} {ratios[name]:7.2f} {memory[name]:12.0f}")
+
+
+def main() -> int:
+    """Reads the command line."""
+    parser = cli.parser(__doc__, "training")
+    parser.add_argument("--net", choices=("mnist", "resnet20"), default="mnist")
+    parser.add_argument("--batch", type=cli.positive, default=64, metavar="N", help="images of a step")
+    parser.add_argument(
+        "--budget", type=int, action="append", default=[], metavar="BYTES", help="time ours within so many too"
+    )
+    return cli.main(lambda: compare(parser.parse_args()))
 
 
 if __name__ == "__main__":
-    sys.exit(cli.main(lambda: compare(cli.parser(__doc__, "mnist").parse_args())))
+    sys.exit(main())
