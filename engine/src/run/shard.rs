@@ -37,16 +37,20 @@ impl Shard {
         self.transient.grow(layout.transient)
     }
 
+    /// Runs the frozen base, before the first stretch.
+    pub fn begin(&mut self, lesson: &Lesson<'_, '_>) -> Result<(), Error> {
+        let Lesson { model, layout, prepared, share, samples, .. } = *lesson;
+        let run = Run { model, layout, learnt_in: None, samples, share };
+        run.base(prepared, &mut self.transient[..layout.transient], layout.options.batch)
+    }
+
     /// A stretch of a step's time: at the end of the last, the gradients, and its share of the loss, are the shard's part of
     /// the batch's.
     pub fn learn(&mut self, lesson: &Lesson<'_, '_>, stretch: Range<usize>) -> Result<(), Error> {
-        let Lesson { model, layout, prepared, criterion, seed, share, samples, targets, weights } = *lesson;
+        let Lesson { model, layout, criterion, seed, share, samples, targets, weights, .. } = *lesson;
         let run = Run { model, layout, learnt_in: None, samples, share };
         let transient = &mut self.transient[..layout.transient];
         let batch = layout.options.batch;
-        if stretch.start == 0 {
-            run.base(prepared, transient, batch)?;
-        }
         for &event in &layout.events[stretch.clone()] {
             match event {
                 Event::Forward(k) => run.step(transient, k, batch, Some(seed), Late(false))?,

@@ -117,6 +117,7 @@ impl Shards {
             let mut kept = 0;
             for i in 0..count {
                 let lesson = lesson(i);
+                shard.begin(&lesson)?;
                 shard.learn(&lesson, 0..lesson.layout.events.len())?;
                 count_in(shard);
                 add_in_pairs(sums, &mut kept, i, shard.gradients(lesson.layout), isa)?;
@@ -127,8 +128,14 @@ impl Shards {
             }
         } else {
             let shards = &mut shards[..count];
-            for stretch in layout.stretches() {
-                for_each_apart(threads, shards, |i, shard| shard.learn(&lesson(i), stretch.clone()))?;
+            for (turn, stretch) in layout.stretches().enumerate() {
+                for_each_apart(threads, shards, |i, shard| {
+                    let lesson = lesson(i);
+                    if turn == 0 {
+                        shard.begin(&lesson)?;
+                    }
+                    shard.learn(&lesson, stretch.clone())
+                })?;
                 if stretch.end < layout.events.len() {
                     Shard::merge(shards, |i| &layout_of(i).layout, stretch.end)?;
                 }

@@ -179,3 +179,26 @@ fn momentum_and_epsilon_survive_the_file() {
         );
     }
 }
+
+/// A base that runs again would overwrite the statistics that were gathered for the first layer behind it.
+#[test]
+fn it_learns_just_behind_a_frozen_base() {
+    let net = Sequential::new([9, 8, 3]).conv2d(4, 3).relu().conv2d(5, 3).batch_normalization().relu();
+    let mut model = net.global_average_pool2d().dense(3).build(1).unwrap();
+    ["conv2d", "conv2d_1"].iter().for_each(|name| model.set_trainable(name, false).unwrap());
+    let inputs: Vec<f32> = (0..8 * 216).map(|i| ((i * 7919) % 1009) as f32 / 500.0 - 1.0).collect();
+    let labels: Vec<f32> = (0..8).map(|i| (i % 3) as f32).collect();
+    let samples = Samples::new(
+        Tensor::new(&[8, 9, 8, 3], inputs.clone()).unwrap(),
+        Tensor::new(&[8, 1], labels.clone()).unwrap(),
+    )
+    .unwrap();
+    for isa in Isa::available() {
+        let trainer = Trainer::new(sgd(), Loss::SoftmaxCrossEntropy).batch_size(8).isa(isa);
+        let mut fitted = model.clone();
+        trainer.clone().fit(&mut fitted, &samples, None, &mut go_on).unwrap();
+        let mut session = TrainingSession::new(&trainer, &model).unwrap();
+        session.step(&inputs, &labels).unwrap();
+        assert_learnt(&format!("{isa}"), &fitted, &session.to_model());
+    }
+}
