@@ -76,6 +76,23 @@ fn a_long_training_allocates_no_more_than_its_first_step() {
     assert_eq!(allocations(4, 20), both_sizes, "four such epochs");
 }
 
+/// Batches of 40 are two shards of 20, and the 32 samples that are left one that is larger.
+#[test]
+fn a_training_takes_what_was_told_before() {
+    for samples in [40, 72] {
+        let mut model = network();
+        let mut trainer =
+            Trainer::new(RmsProp::default(), Loss::SoftmaxCrossEntropy).batch_size(40).threads(1);
+        let told = trainer.peak_bytes(&model, &Noise { samples }).unwrap() as u64;
+        let fit = || {
+            trainer.fit(&mut model, &Noise { samples }, None, &mut |_| ControlFlow::Continue(())).unwrap();
+        };
+        // Beside the numbers there are plans, and the order of samples.
+        let most = measure(fit).bytes_max;
+        assert!((told..told + 32 * 1024).contains(&most), "{most}, {told} were told");
+    }
+}
+
 /// Metrics are measured in memory of their own.
 #[test]
 fn an_evaluation_with_metrics_allocates_nothing_by_batch() {

@@ -24,7 +24,6 @@ pub(crate) struct Lesson<'a, 'm> {
 }
 
 /// A part of a batch that is learnt apart from its others.
-#[derive(Default)]
 pub(crate) struct Shard {
     transient: Buffer,
     pub loss: f32,
@@ -32,9 +31,9 @@ pub(crate) struct Shard {
 }
 
 impl Shard {
-    /// Room for a layout's gradients and values.
-    pub fn reserve(&mut self, layout: &TrainingLayout) -> Result<(), Error> {
-        self.transient.grow(layout.transient)
+    /// With room for so many gradients and values.
+    pub fn new(len: usize) -> Result<Shard, Error> {
+        Ok(Shard { transient: Buffer::try_new(len)?, loss: 0.0, correct: None })
     }
 
     /// Runs the frozen base, before the first stretch.

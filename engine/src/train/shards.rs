@@ -41,6 +41,8 @@ pub(super) struct Shards {
     /// For each number of samples that a shard has had.
     layouts: Vec<ShardLayout>,
     shards: Vec<Shard>,
+    /// Elements that each takes, whichever batch of an epoch it is.
+    rooms: Vec<usize>,
     /// Gradients of those that were learnt in turn.
     sums: Vec<Buffer>,
 }
@@ -87,7 +89,8 @@ pub(super) struct Learnt<'a> {
 impl Shards {
     pub fn new(setup: Setup) -> Shards {
         let (way, in_turn) = (Way::KeepAll, false);
-        Shards { setup, way, in_turn, layouts: Vec::new(), shards: Vec::new(), sums: Vec::new() }
+        let (layouts, shards, rooms, sums) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Shards { setup, way, in_turn, layouts, shards, rooms, sums }
     }
 
     /// Learns the batch that was read.
@@ -205,24 +208,36 @@ impl Shards {
     /// Lays out whole batches and what is left of an epoch of so many samples. Gives the bytes of all that is then needed.
     fn lay_out(&mut self, model: &Model<'_>, all: usize) -> Result<usize, Error> {
         self.layouts.clear();
+        self.rooms.clear();
         let whole = self.setup.options.batch.min(all);
-        let mut numbers = 0;
+        let mut sums = 0;
         for rows in [whole, all % whole].into_iter().filter(|&rows| rows > 0) {
             let parts = self.parts(model, rows)?;
-            let [whole, last] = [parts.whole, parts.last].map(|at| &self.layouts[at].layout);
-            let needed = if self.in_turn && parts.count > 1 {
-                let sums = parts.sums().saturating_mul(whole.gradients);
-                whole.transient.max(last.transient).saturating_add(sums)
-            } else {
-                (parts.count - 1).saturating_mul(whole.transient).saturating_add(last.transient)
-            };
-            numbers = needed.max(numbers);
+            let [whole, last] = [parts.whole, parts.last].map(|at| self.layouts[at].layout.transient);
+            if self.in_turn && parts.count > 1 {
+                self.make_room(0, whole.max(last))?;
+                sums = parts.sums().max(sums);
+                continue;
+            }
+            for i in 0..parts.count {
+                self.make_room(i, if i + 1 == parts.count { last } else { whole })?;
+            }
         }
         let gradients = self.layouts[0].layout.gradients;
         let state = self.setup.arrays.saturating_mul(gradients);
         let prepared = self.layouts.iter().map(|layout| layout.prepared.len());
-        let numbers = prepared.fold(state, usize::saturating_add).saturating_add(numbers);
+        let others = self.rooms.iter().copied().chain([state, sums.saturating_mul(gradients)]);
+        let numbers = prepared.chain(others).fold(0, usize::saturating_add);
         Ok(numbers.saturating_mul(size_of::<f32>()))
+    }
+
+    /// Has shard `i` take so many elements at the least.
+    fn make_room(&mut self, i: usize, len: usize) -> Result<(), Error> {
+        match self.rooms.get_mut(i) {
+            Some(room) => *room = len.max(*room),
+            None => heap::push(&mut self.rooms, len)?,
+        }
+        Ok(())
     }
 
     /// How a batch of so many samples is learnt.
@@ -252,20 +267,15 @@ impl Shards {
 
     /// Room for a batch.
     fn reserve(&mut self, parts: Parts) -> Result<(), Error> {
-        let [whole, last] = [parts.whole, parts.last].map(|at| &self.layouts[at].layout);
         let in_turn = self.in_turn && parts.count > 1;
         let at_once = if in_turn { 1 } else { parts.count };
         while self.shards.len() < at_once {
-            heap::push(&mut self.shards, Shard::default())?;
+            let shard = Shard::new(self.rooms[self.shards.len()])?;
+            heap::push(&mut self.shards, shard)?;
         }
-        for (i, shard) in self.shards[..at_once].iter_mut().enumerate() {
-            shard.reserve(if i + 1 == parts.count { last } else { whole })?;
-        }
-        if in_turn {
-            self.shards[0].reserve(last)?;
-            while self.sums.len() < parts.sums() {
-                heap::push(&mut self.sums, Buffer::try_new(whole.gradients)?)?;
-            }
+        while in_turn && self.sums.len() < parts.sums() {
+            let gradients = self.layouts[parts.whole].layout.gradients;
+            heap::push(&mut self.sums, Buffer::try_new(gradients)?)?;
         }
         Ok(())
     }
