@@ -323,6 +323,9 @@ impl Trainer {
     /// It could not begin.
     pub fn peak_bytes(&self, model: &Model<'_>, train: &dyn Dataset) -> Result<usize, Error> {
         self.training_criterion(model, train)?;
+        if self.batch_size == 0 {
+            return Err(Error::Empty { what: "batch" });
+        }
         let batch = Batch::new(self.batch_size.min(train.len()), train)?;
         Shards::new(self.setup()).plan(model, batch.bytes(), train.len())
     }

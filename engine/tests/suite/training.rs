@@ -435,6 +435,7 @@ fn training_without_anything_to_learn_is_refused() {
     let sgd = || trainer(Sgd::default());
     assert_eq!(refused(sgd().epochs(0), &mut network(1)), "epochs: expected at least one, got none");
     assert_eq!(refused(sgd().batch_size(0), &mut network(1)), "batch: expected at least one, got none");
+    assert_eq!(sgd().batch_size(0).peak_bytes(&network(1), &bars(8)), Err(Error::Empty { what: "batch" }));
     let mut frozen = network(1);
     for name in ["conv2d", "dense", "dense_1"] {
         frozen.set_trainable(name, false).unwrap();
