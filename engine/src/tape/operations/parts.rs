@@ -35,7 +35,6 @@ impl Tape<'_> {
         let mut dims = [1; Shape::MAX_RANK];
         let dims = &mut dims[..shape.rank()];
         dims.copy_from_slice(shape.dims());
-        let (strides, mut start) = (strides(shape), 0);
         for (axis, range) in ranges.iter().enumerate() {
             let max = shape.dims()[axis];
             if range.end > max {
@@ -43,9 +42,12 @@ impl Tape<'_> {
                 return Err(bantam_kernels::Error::OutOfRange { what, max, got }.into());
             }
             dims[axis] = range.len();
-            start += range.start * strides[axis_of(shape, axis)];
         }
-        let part = Shape::new(dims)?;
+        let (part, strides) = (Shape::new(dims)?, strides(shape));
+        // No range is empty now, and so each begins within its axis.
+        let starts =
+            ranges.iter().enumerate().map(|(axis, range)| range.start * strides[axis_of(shape, axis)]);
+        let start = starts.sum();
         self.record(boxed(ViewStep { sizes: sizes(part), strides, start })?, part, &[x], &[], 0)
     }
 
