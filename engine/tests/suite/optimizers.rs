@@ -243,6 +243,24 @@ fn one_cycle_is_pytorch_s() {
     }
 }
 
+/// Where logarithms of the growth are rounded down, too.
+#[test]
+fn a_restart_begins_at_the_top() {
+    for growth in 2..=12u64 {
+        let restarts = CosineDecayRestarts {
+            initial_rate: 1.0,
+            first_decay_steps: 1,
+            t_mul: growth as f32,
+            ..CosineDecayRestarts::default()
+        };
+        let (mut step, mut len) = (0, 1);
+        while step < 1 << 40 {
+            assert_eq!(restarts.rate(step), 1.0, "{growth}: step {step}");
+            (step, len) = (step + len, len * growth);
+        }
+    }
+}
+
 #[test]
 fn a_schedule_says_what_is_wrong_with_it() {
     let nan = f32::NAN;

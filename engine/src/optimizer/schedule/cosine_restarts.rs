@@ -38,9 +38,13 @@ impl Schedule for CosineDecayRestarts {
             (libm::floor(ways), ways - libm::floor(ways))
         } else {
             // Ways are `1 + growth + growth² + …` long in all.
-            let restarts = libm::floor(libm::log(1.0 - ways * (1.0 - growth)) / libm::log(growth));
-            let len = libm::pow(growth, restarts);
-            (restarts, (ways - (1.0 - len) / (1.0 - growth)) / len)
+            let begin = |restarts| (libm::pow(growth, restarts) - 1.0) / (growth - 1.0);
+            let mut restarts = libm::floor(libm::log(1.0 + ways * (growth - 1.0)) / libm::log(growth));
+            // The quotient of two logarithms may be a rounding below the whole number that it is.
+            if ways >= begin(restarts + 1.0) {
+                restarts += 1.0;
+            }
+            (restarts, (ways - begin(restarts)) / libm::pow(growth, restarts))
         };
         let wave = libm::pow(factor, restarts) * half_wave(part);
         (initial * ((1.0 - alpha) * wave + alpha)) as f32
