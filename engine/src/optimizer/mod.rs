@@ -23,14 +23,14 @@ pub use nadam::Nadam;
 pub use rmsprop::RmsProp;
 pub use sgd::Sgd;
 
-pub(crate) use rule::{Asks, Names, Rule, State, Update};
+pub(crate) use rule::{Asks, Names, Rule, State, Update, check_rate};
 
 use crate::error::Error;
 use crate::memory::heap;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bantam_kernels::Isa;
-use rule::{check_epsilon, check_rate, check_share};
+use rule::{check_epsilon, check_share};
 
 /// An optimiser and what it remembers of each parameter.
 ///

@@ -165,7 +165,7 @@ impl Clone for Box<dyn Rule> {
     }
 }
 
-pub(super) fn check_rate(rate: f32) -> Result<(), Error> {
+pub(crate) fn check_rate(rate: f32) -> Result<(), Error> {
     check_not_negative("learning rate", rate)
 }
 

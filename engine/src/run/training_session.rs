@@ -9,7 +9,7 @@ use crate::loss::{Criterion, check_weights};
 use crate::memory::arena::Arena;
 use crate::memory::buffer::whole_lines;
 use crate::metrics::Evaluation;
-use crate::optimizer::{Asks, State};
+use crate::optimizer::{Asks, State, check_rate};
 use crate::plan::TrainingPlan;
 use crate::plan::timeline::Event;
 use crate::tensor::check_len;
@@ -75,7 +75,7 @@ impl<'m> TrainingSession<'m> {
     ///
     /// # Errors
     /// The inputs or targets are not a batch, an input is not finite, a target is none that the loss can be measured
-    /// against, or the loss is not a finite number. The session is then as it was. A convolution may overflow that is not
+    /// against, or the loss or a schedule's rate is not a finite number. The session is then as it was. A convolution may overflow that is not
     /// [direct only](crate::Conv2d::direct_only), and so may the square of a norm that gradients are clipped by: if it is in a
     /// gradient, the layers behind it have learnt already.
     pub fn step(&mut self, inputs: &[f32], targets: &[f32]) -> Result<Evaluation, Error> {
@@ -101,6 +101,7 @@ impl<'m> TrainingSession<'m> {
         check_finite("input", sample.elements(), inputs)?;
         let criterion = plan.criterion(targets)?;
         check_weights(weights, batch)?;
+        check_rate(plan.rule.rate(*steps + 1))?;
         let (persistent, transient) = arena.numbers_mut().split_at_mut(layout.persistent);
         let run = Run { model, layout, learnt_in: Some(persistent), samples: inputs, share: 1.0 };
         let mut advanced = random.clone();

@@ -2,9 +2,9 @@
 
 use crate::common::enlarged;
 use bantam::{
-    Adagrad, Adam, AveragePool2d, Buffer, Conv2d, Error, ExponentialDecay, GraphBuilder, Isa, Lion, Loss,
-    Lstm, MaxPool2d, Mode, Model, Nadam, Optimizer, Options, RmsProp, SeparableConv2d, Sequential, Sgd, Tape,
-    Trainer, TrainingPlan, TrainingSession,
+    Adagrad, Adam, AveragePool2d, Buffer, Conv2d, CosineDecayRestarts, Error, ExponentialDecay, GraphBuilder,
+    Isa, Lion, Loss, Lstm, MaxPool2d, Mode, Model, Nadam, Optimizer, Options, RmsProp, SeparableConv2d,
+    Sequential, Sgd, Tape, Trainer, TrainingPlan, TrainingSession,
 };
 
 fn numbers(n: usize) -> Vec<f32> {
@@ -347,4 +347,27 @@ fn one_array_of_weights_can_stay_as_it_is() {
     }
     let plan = TrainingPlan::new(&trainer(Isa::SCALAR, Sgd::default()), &model).unwrap();
     assert!(plan.peak_bytes() < whole / 2, "{plan}");
+}
+
+/// A schedule may leave the range of rates after steps that were right.
+#[test]
+fn a_rate_that_is_out_of_its_range_moves_nothing() {
+    let schedule = CosineDecayRestarts {
+        first_decay_steps: 1,
+        t_mul: 1.0,
+        m_mul: 1e30,
+        ..CosineDecayRestarts::default()
+    };
+    let model = Sequential::new([3]).dense(3).build(1).unwrap();
+    let trainer = trainer(Isa::SCALAR, Optimizer::from(Sgd::default()).schedule(schedule));
+    let mut session = TrainingSession::new(&trainer, &model).unwrap();
+    let (inputs, labels) = batch(&model);
+    // 0.001, 10²⁷, and no number.
+    for _ in 0..2 {
+        session.step(&inputs, &labels).unwrap();
+    }
+    let before = session.to_model();
+    let refused = session.step(&inputs, &labels).unwrap_err().to_string();
+    assert!(session.to_model() == before);
+    assert!(refused.starts_with("learning rate: expected a finite number of at least 0"), "{refused}");
 }
