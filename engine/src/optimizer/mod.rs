@@ -148,6 +148,14 @@ impl OptimizerStep<'_> {
         Ok(())
     }
 
+    /// Checks that what is remembered of parameter `index`, if anything is, is of so many weights.
+    pub(crate) fn expect(&self, index: usize, weights: usize) -> Result<(), Error> {
+        match self.optimizer.memory.get(index) {
+            Some(memory) if !memory.is_empty() => check_memory(self.optimizer.rule(), memory, weights),
+            _ => Ok(()),
+        }
+    }
+
     /// Moves the weights of parameter `index`, any number that stays the parameter's, by their gradients. The
     /// first time, memory for the parameter is allocated.
     ///

@@ -106,6 +106,7 @@ impl<'m> Model<'m> {
         for index in learnt() {
             let gradient = gradients.get(parameters[index])?;
             check_len("gradient of a parameter", gradient, self.parameters()[index].shape())?;
+            step.expect(index, gradient.len())?;
             step.observe(isa, gradient)?;
         }
         for index in (0..count).filter(|&index| roles[index] == Role::Moving) {

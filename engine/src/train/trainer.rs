@@ -465,6 +465,7 @@ impl Run<'_> {
         let learnt = || layout.learnt.iter().filter(|learnt| !learnt.moves);
         let mut step = self.optimizer.begin_step()?;
         for learnt in learnt() {
+            step.expect(learnt.parameter, learnt.gradient.len())?;
             step.observe(isa, &gradients[learnt.gradient.clone()])?;
         }
         for learnt in learnt() {

@@ -427,6 +427,22 @@ fn numbers_out_of_range_are_refused_before_anything_is_learnt() {
     }
 }
 
+/// What is remembered of the first weights fits, and that of the second does not.
+#[test]
+fn another_model_s_state_moves_nothing() {
+    let mut optimizer = Optimizer::from(Sgd { momentum: 0.9, ..Sgd::default() });
+    let before = network(1);
+    let first = before.parameters()[0].values().len();
+    for (index, len) in [(0, first), (1, 1)] {
+        let mut step = optimizer.begin_step().unwrap();
+        step.update(Isa::detect(), index, &mut vec![0.0; len], &vec![0.0; len]).unwrap();
+    }
+    let mut model = before.clone();
+    let refused = trainer(optimizer).fit(&mut model, &bars(8), None, &mut go_on).unwrap_err().to_string();
+    assert!(refused.starts_with("weights: expected 1 elements, got"), "{refused}");
+    assert!(model == before);
+}
+
 #[test]
 fn training_without_anything_to_learn_is_refused() {
     let refused = |trainer: Trainer, model: &mut Model<'_>| {
