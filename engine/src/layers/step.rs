@@ -174,6 +174,14 @@ pub trait BatchStatistics {
     /// Numbers of the forward pass.
     fn statistics_len(&self) -> usize;
 
+    /// Checks that a batch of as many samples as the step was lowered for has some, where it is no part of a larger one.
+    ///
+    /// # Errors
+    /// They are too few.
+    fn check_batch(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Fills them, for the samples at hand.
     ///
     /// # Errors

@@ -325,10 +325,19 @@ impl TrainingLayout {
         if layout.learnt.iter().all(|learnt| learnt.moves) {
             return Err(Error::Empty { what: "trainable layers" });
         }
+        if rule.is_some() {
+            layout.check_batch()?;
+        }
         layout.place_persistent(model, rule);
         layout.order(way)?;
         layout.place(rule)?;
         Ok(layout)
+    }
+
+    /// Checks that its samples are enough for a batch, where they are not a part of one.
+    pub fn check_batch(&self) -> Result<(), Error> {
+        let mut of_batch = self.steps.iter().filter_map(|trained| trained.step.batch_statistics());
+        of_batch.try_for_each(|of_batch| of_batch.check_batch())
     }
 
     /// Lowers an operation. Its weights are updated when `all` gradients are there, or as soon as theirs are.

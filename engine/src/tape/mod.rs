@@ -481,6 +481,7 @@ impl<'a> Tape<'a> {
         let weights = &weight_data[..weights.len()];
         step.prepare(weights, &mut own.prepared)?;
         if let Some(of_batch) = step.batch_statistics() {
+            of_batch.check_batch()?;
             own.statistics.resize(of_batch.statistics_len() + of_batch.means_len())?;
             of_batch.gather(&data[..inputs.len()], &mut own.statistics[..of_batch.statistics_len()])?;
         }

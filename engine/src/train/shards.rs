@@ -247,6 +247,9 @@ impl Shards {
         let all = self.setup.options.threads;
         let threads = if self.in_turn { all } else { all.shared_by(count) };
         let whole = self.layout(model, samples, threads)?;
+        if count == 1 {
+            self.layouts[whole].layout.check_batch()?;
+        }
         let last = self.layout(model, rows - (count - 1) * samples, threads)?;
         Ok(Parts { count, samples, whole, last })
     }

@@ -157,6 +157,8 @@ fn a_batch_of_one_has_no_variance() {
     }
     assert_eq!(TrainingSession::new(&trainer(1), &model).err(), Some(Error::NoVariance));
     trainer(4).fit(&mut model, &samples(10), None, &mut go_on).unwrap();
+    // 1025 samples are 32 shards of 32 and one of a single sample, which is no batch.
+    trainer(1025).fit(&mut model, &samples(1025), None, &mut go_on).unwrap();
     // One image has many numbers of each channel.
     let golden = Golden::new();
     trainer(1).fit(&mut golden.model("before"), &golden.samples(), None, &mut go_on).unwrap();

@@ -118,7 +118,7 @@ impl Differentiable for BatchNormalization {
     type TrainingStep = BatchNormalizationTraining;
 
     fn lower_for_training(&self, site: &Site<'_>) -> Result<BatchNormalizationTraining, Error> {
-        BatchNormalizationTraining::new(self.lower(site)?, site.learns)
+        Ok(BatchNormalizationTraining::new(self.lower(site)?, site.learns))
     }
 }
 

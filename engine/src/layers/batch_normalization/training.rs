@@ -14,11 +14,8 @@ pub struct BatchNormalizationTraining {
 }
 
 impl BatchNormalizationTraining {
-    pub fn new(step: BatchNormalizationStep, of_batch: bool) -> Result<BatchNormalizationTraining, Error> {
-        if of_batch && step.rows == 1 {
-            return Err(Error::NoVariance);
-        }
-        Ok(BatchNormalizationTraining { step, of_batch })
+    pub fn new(step: BatchNormalizationStep, of_batch: bool) -> BatchNormalizationTraining {
+        BatchNormalizationTraining { step, of_batch }
     }
 
     /// What each channel is multiplied by, and what is added: `scale` of two numbers a channel.
@@ -127,6 +124,10 @@ impl TrainingStep for BatchNormalizationTraining {
 impl BatchStatistics for BatchNormalizationTraining {
     fn statistics_len(&self) -> usize {
         2 * self.step.channels
+    }
+
+    fn check_batch(&self) -> Result<(), Error> {
+        if self.step.rows == 1 { Err(Error::NoVariance) } else { Ok(()) }
     }
 
     fn gather(&self, inputs: &[&[f32]], statistics: &mut [f32]) -> Result<(), Error> {
