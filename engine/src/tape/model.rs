@@ -15,9 +15,9 @@ use bantam_kernels::Isa;
 /// Whether a net is recorded for training or for use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Dropout passes everything.
+    /// Dropout passes everything on, and batch normalisation goes by its moving statistics.
     Inference,
-    /// Dropout zeroes elements that this seed chooses.
+    /// Dropout zeroes elements that this seed chooses, and batch normalisation goes by the batch's statistics.
     Training {
         /// Another number in each step.
         seed: u64,

@@ -183,7 +183,8 @@ impl Trainer {
 
     /// [`fit`](Trainer::fit) takes so many bytes at the most, beside the model and the data set: for a batch, the optimiser's
     /// state, gradients, and all that steps compute. To keep to it, outputs are dropped and computed again, and shards of a
-    /// batch are learnt one after the other. What is learnt has the same bits.
+    /// batch are learnt one after the other, unless batch normalisation needs all of them at once. What is learnt has the
+    /// same bits. A validation set takes the memory of its [evaluation](Trainer::evaluate) beside.
     pub fn within(self, bytes: usize) -> Trainer {
         Trainer { memory: Some(bytes), ..self }
     }
