@@ -10,7 +10,8 @@ use bantam_kernels::{Isa, elementwise, reduce};
 /// Hands its input on, and in training adds `(l1 Σ|x| + l2 Σx²) / N` to the loss, summed over all elements of a batch of `N`, as
 /// in Keras. Any shape.
 ///
-/// The gradients have it. The loss that training reports does not.
+/// The gradients and the loss that training reports include this term. Evaluation, which has no step of the layer, does not; in
+/// Keras it does.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ActivityRegularization {
     l1: f32,

@@ -52,12 +52,17 @@ impl Shard {
         let batch = layout.options.batch;
         for &event in &layout.events[stretch.clone()] {
             match event {
-                Event::Forward(k) => run.step(transient, k, batch, Some(seed), Late(false))?,
+                Event::Forward(k) => {
+                    let penalty = share * run.step(transient, k, batch, Some(seed), Late(false))?;
+                    self.loss = if k == 0 { penalty } else { self.loss + penalty };
+                }
                 Event::Loss => {
                     let (loss, correct) = run.loss(transient, criterion, (targets, weights), share)?;
-                    (self.loss, self.correct) = (loss * share, correct);
+                    (self.loss, self.correct) = (self.loss + loss * share, correct);
                 }
-                Event::Again(k) => run.step(transient, k, batch, Some(seed), Late(true))?,
+                Event::Again(k) => {
+                    run.step(transient, k, batch, Some(seed), Late(true))?;
+                }
                 Event::Back(k) => run.backward(transient, k)?,
             }
         }

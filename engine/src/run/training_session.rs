@@ -106,8 +106,9 @@ impl<'m> TrainingSession<'m> {
         let run = Run { model, layout, learnt_in: Some(persistent), samples: inputs, share: 1.0 };
         let mut advanced = random.clone();
         let seed = advanced.next_u64();
-        run.forward(transient, batch, Some(seed))?;
+        let penalty = run.forward(transient, batch, Some(seed))?;
         let (mut loss, correct) = run.loss(transient, &criterion, (targets, weights), 1.0)?;
+        loss += penalty;
         for (penalty, learnt) in layout.penalised(penalties) {
             loss += penalty.value(layout.options.isa, &persistent[learnt.weights.clone()]);
         }

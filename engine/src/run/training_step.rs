@@ -196,15 +196,17 @@ pub(super) struct Run<'a, 'm> {
 
 impl Run<'_, '_> {
     /// Runs `n` samples forward; with a seed, for a backward pass to follow.
-    pub(super) fn forward(&self, transient: &mut [f32], n: usize, seed: Option<u64>) -> Result<(), Error> {
+    /// Gives what layers add to the loss by themselves.
+    pub(super) fn forward(&self, transient: &mut [f32], n: usize, seed: Option<u64>) -> Result<f32, Error> {
+        let mut penalty = 0.0;
         self.base(self.learnt_in.unwrap_or_default(), transient, n)?;
         for k in 0..self.layout.steps.len() {
             if seed.is_some() {
                 self.gather(transient, k)?;
             }
-            self.step(transient, k, n, seed, Late(false))?;
+            penalty += self.step(transient, k, n, seed, Late(false))?;
         }
-        Ok(())
+        Ok(penalty)
     }
 
     /// Runs the frozen base.
@@ -227,7 +229,7 @@ impl Run<'_, '_> {
     }
 
     /// Runs step `k` forward, for `n` samples; with a seed, for a backward pass to follow. What the whole batch is asked for
-    /// was gathered before.
+    /// was gathered before. Gives what the layer adds to the loss by itself.
     pub(super) fn step(
         &self,
         transient: &mut [f32],
@@ -235,7 +237,7 @@ impl Run<'_, '_> {
         n: usize,
         seed: Option<u64>,
         late: Late,
-    ) -> Result<(), Error> {
+    ) -> Result<f32, Error> {
         let trained = &self.layout.steps[k];
         let Trained { step, saved_len, sample_len, .. } = trained;
         let Pass { value, prepared, saved, scratch } = trained.passes[late.pass()].clone();
@@ -258,9 +260,10 @@ impl Run<'_, '_> {
             statistics: rest.read(trained.statistics.start, trained.statistics.len()),
         };
         match seed {
-            None => step.forward(run),
-            Some(_) => step.forward_saving(run, &mut bytemuck::cast_slice_mut(saved)[..*saved_len]),
+            None => step.forward(run)?,
+            Some(_) => step.forward_saving(run, &mut bytemuck::cast_slice_mut(saved)[..*saved_len])?,
         }
+        Ok(step.penalty(&inputs[..trained.inputs.len()]))
     }
 
     /// What step `k` asks of the whole batch, of the samples that are here.

@@ -1,6 +1,6 @@
 use crate::error::Error;
 
-/// Cuts the learning rate when a loss no longer falls. Keras's rules and defaults, with a cooldown of 1 that is none; but
+/// Cuts the learning rate when a loss no longer falls. Keras's rules and defaults, where a cooldown of 1 has no effect; but
 /// what it remembers goes on from one [`fit`](crate::Trainer::fit) to the next as the optimiser's state does.
 ///
 /// ```

@@ -5,7 +5,7 @@ use crate::common::numbers;
 use bantam::{
     Activation, ActivityRegularization, AlphaDropout, Dataset, Differentiable, Event, GaussianDropout,
     GaussianNoise, GraphBuilder, Isa, Loss, Mode, Model, Options, Samples, Sequential, Session, Sgd, Shape,
-    Site, SpatialDropout1d, SpatialDropout2d, Tape, Tensor, Threads, Trainer, TrainingStep,
+    Site, SpatialDropout1d, SpatialDropout2d, Tape, Tensor, Threads, Trainer, TrainingSession, TrainingStep,
 };
 use std::ops::ControlFlow;
 
@@ -226,5 +226,36 @@ fn a_penalty_is_that_of_the_batch() {
         for ((old, new), g) in old.iter().zip(new).zip(gradients.get(parameter).unwrap()) {
             assert!((old - 0.1 * g - new).abs() < 2e-6, "{} {old} {g} {new}", before.parameters()[i].name());
         }
+    }
+}
+
+/// What a layer adds to the loss is in the loss of a session and of a fit, whatever the shards.
+#[test]
+fn a_penalty_is_in_the_loss_that_training_reports() {
+    let build = |l1: f32| {
+        let net = Sequential::new([4]).dense(3).activity_regularization(l1, 0.0);
+        net.dense(2).build(1).unwrap()
+    };
+    let [plain, penalised] = [0.0, 0.5].map(build);
+    let n = 70;
+    let inputs: Vec<f32> = (0..4 * n).map(|i| ((i * 37) % 19) as f32 / 10.0 - 0.9).collect();
+    let labels: Vec<f32> = (0..n).map(|i| (i % 2) as f32).collect();
+    let tapped = plain.tap(&["dense"]).unwrap();
+    let mut session = Session::new(&tapped, Options::new(n)).unwrap();
+    let added = 0.5 * session.run(&inputs).unwrap().iter().map(|x| x.abs()).sum::<f32>() / n as f32;
+    let trainer = Trainer::new(Sgd { rate: 0.0, ..Sgd::default() }, Loss::SoftmaxCrossEntropy).batch_size(n);
+    let losses = [plain, penalised].map(|model| {
+        let step = TrainingSession::new(&trainer, &model).unwrap().step(&inputs, &labels).unwrap().loss;
+        let data = Samples::new(
+            Tensor::new(&[n, 4], inputs.clone()).unwrap(),
+            Tensor::new(&[n, 1], labels.clone()).unwrap(),
+        );
+        let mut model = model.clone();
+        let go_on = &mut |_: bantam::Event<'_>| ControlFlow::Continue(());
+        let history = trainer.clone().fit(&mut model, &data.unwrap(), None, go_on).unwrap();
+        [step, history.epochs[0].training.loss]
+    });
+    for (plain, penalised) in losses[0].iter().zip(losses[1]) {
+        assert!((penalised - plain - added).abs() < 1e-5, "{penalised} - {plain}, {added}");
     }
 }

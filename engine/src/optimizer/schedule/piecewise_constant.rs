@@ -2,7 +2,7 @@ use super::{Schedule, check_rate};
 use crate::error::Error;
 use alloc::borrow::Cow;
 
-/// One rate up to and with a step, another up to the next, …: `values[0]` to `boundaries[0]`, and so on.
+/// One rate up to and including a step, another up to the next, …: `values[0]` to `boundaries[0]`, and so on.
 ///
 /// ```
 /// use bantam::{PiecewiseConstantDecay, Schedule};
