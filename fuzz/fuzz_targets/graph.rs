@@ -3,7 +3,9 @@
 #![no_main]
 
 use bantam::{
-    AveragePool2d, Buffer, Concatenate, Conv1d, Conv2d, Conv2dTranspose, DepthwiseConv2d, Event, GraphBuilder, Isa, Loss, MaxPool2d, Mode, Model, Options, Padding, Plan, Prelu, Samples, SeparableConv2d, Session, Sgd, Tape, Tensor, Trainer, TrainingPlan, TrainingSession, UpSampling2d, Value,
+    AveragePool2d, Buffer, Concatenate, Conv1d, Conv2d, Conv2dTranspose, DepthwiseConv2d, Event,
+    GraphBuilder, Isa, Loss, MaxPool2d, Mode, Model, Options, Padding, Plan, Prelu, Samples, SeparableConv2d,
+    Session, Sgd, Tape, Tensor, Trainer, TrainingPlan, TrainingSession, UpSampling2d, Value,
 };
 use libfuzzer_sys::fuzz_target;
 use std::ops::ControlFlow;
