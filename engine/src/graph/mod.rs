@@ -1,6 +1,7 @@
 //! What a model is: nodes over layers, how they are built, saved, fused and shown.
 
 mod builder;
+mod chain;
 mod dot;
 pub(crate) mod file;
 mod fold;

@@ -3,10 +3,11 @@
 pub(crate) mod inference;
 mod options;
 mod places;
-pub(crate) mod timeline;
+mod timeline;
 pub(crate) mod training;
+pub(crate) mod way;
 
 pub use inference::{Plan, PlannedStep};
 pub use options::Options;
-pub use timeline::Way;
 pub use training::{TrainedStep, TrainingPlan};
+pub use way::Way;

@@ -1,7 +1,7 @@
 //! Where everything lies in a training step.
 
-use super::timeline::Event;
 use super::training::{Gradient, Pass, TrainedInput, TrainingLayout};
+use super::way::Event;
 use crate::error::Error;
 use crate::graph::Model;
 use crate::layers::{MAX_INPUTS, MAX_WEIGHTS, Source};

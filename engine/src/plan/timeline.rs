@@ -1,68 +1,23 @@
 //! What happens in a training step, one after the other, and what is computed twice to be kept in memory for less time.
 
 use super::training::{Trained, TrainingLayout};
+use super::way::{Event, Way};
 use crate::error::Error;
 use crate::graph::Model;
 use crate::layers::{BackwardReads, Source};
 use crate::memory::heap;
-use core::fmt;
 use core::ops::Range;
 
-/// Something that happens in a training step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Event {
-    /// A step computes its output.
-    Forward(usize),
-    /// The loss is computed, and its gradient.
-    Loss,
-    /// A step computes its output again, for backward passes to read.
-    Again(usize),
-    /// A step passes its gradient on.
-    Back(usize),
-}
-
-/// How a training step keeps what backward passes read: the less it keeps, the more it computes again. What is learnt is
-/// the same to the bit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Way {
-    /// All outputs are kept.
-    #[default]
-    KeepAll,
-    /// Outputs that take few operations are computed again: normalisations, activations, sums and pools.
-    DropCheap,
-    /// Of so many outputs in a row the last is kept (Chen et al., "Training Deep Nets with Sublinear Memory Cost", arXiv
-    /// 1604.06174).
-    KeepEvery(usize),
-}
-
-impl fmt::Display for Way {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Way::KeepAll => f.write_str("all outputs kept"),
-            Way::DropCheap => f.write_str("cheap outputs computed again"),
-            Way::KeepEvery(n) => write!(f, "one output of {n} kept"),
-        }
-    }
-}
-
-impl Way {
-    /// Those that are worth a try for so many steps.
-    pub(crate) fn all(steps: usize) -> impl Iterator<Item = Way> {
-        let rows = (2..=6).chain([8, 12, 16, 24, 32, 48, 64]).filter(move |&n| n <= steps);
-        [Way::KeepAll, Way::DropCheap].into_iter().chain(rows.map(Way::KeepEvery))
-    }
-
-    /// Whether the output of step `k` is dropped.
-    fn drops(self, k: usize, step: &Trained) -> bool {
-        match self {
+impl Trained {
+    /// Whether its output is dropped, as that of step `k`.
+    fn drops(&self, k: usize, way: Way) -> bool {
+        match way {
             Way::KeepAll => false,
-            Way::DropCheap => step.is_cheap(),
+            Way::DropCheap => self.is_cheap(),
             Way::KeepEvery(n) => !(k + 1).is_multiple_of(n),
         }
     }
-}
 
-impl Trained {
     /// Whether the step does few operations for each number of its output.
     fn is_cheap(&self) -> bool {
         self.step.multiply_adds() < 4 * self.output.elements() as u64
@@ -80,7 +35,7 @@ impl TrainingLayout {
         let count = self.steps.len();
         let output = self.output;
         for (k, step) in self.steps.iter_mut().enumerate() {
-            step.dropped = k != output && way.drops(k, step);
+            step.dropped = k != output && step.drops(k, way);
         }
         let mut events = heap::list(3 * count + 1)?;
         events.extend((0..count).map(Event::Forward));

@@ -1,6 +1,6 @@
 use super::Options;
 use super::inference::{Layout, Shapes, Table};
-use super::timeline::{Event, Way};
+use super::way::{Event, Way};
 use crate::error::Error;
 use crate::graph::Model;
 use crate::graph::fuse::{Operation, Operations};

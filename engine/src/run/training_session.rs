@@ -11,7 +11,7 @@ use crate::memory::buffer::whole_lines;
 use crate::metrics::Evaluation;
 use crate::optimizer::{Asks, State, check_rate};
 use crate::plan::TrainingPlan;
-use crate::plan::timeline::Event;
+use crate::plan::way::Event;
 use crate::tensor::check_len;
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
