@@ -6,8 +6,8 @@ use bantam_kernels::max_pool2d::Windows;
 
 /// Attributes of a layer as a model's file has them: little-endian, without gaps.
 ///
-/// Reading gives something in any case, so that a layer's `read` is as short as its `write`; what was missing, or means
-/// nothing, is said when all is read.
+/// Reading never fails, so that a layer's `read` is as short as its `write`: what was missing, or means nothing, is reported
+/// when all has been read.
 #[derive(Clone, Copy, Debug)]
 pub struct Attributes<'a> {
     rest: &'a [u8],

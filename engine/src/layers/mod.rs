@@ -227,8 +227,8 @@ pub trait Differentiable: Layer {
 
 /// What a layer gives, and which weights it takes.
 ///
-/// Adding to it gives something in any case, so that a layer's `signature` reads as a list; what is wrong with a size is
-/// said when the layer goes into a model.
+/// Adding to it never fails, so that a layer's `signature` reads as a list: a size that is wrong is kept, and reported when the
+/// layer goes into a model.
 #[derive(Debug)]
 pub struct Signature {
     /// Or the first thing that was wrong.

@@ -74,8 +74,8 @@ impl<'m> TrainingSession<'m> {
     /// weights as they were before.
     ///
     /// # Errors
-    /// The inputs or targets are not a batch, an input is not finite, a target is none that the loss can be measured
-    /// against, or the loss or a schedule's rate is not a finite number. The session is then as it was. A convolution may overflow that is not
+    /// The inputs or targets are not a batch, an input is not finite, a target is not valid for the loss, or the loss or a
+    /// schedule's rate is not a finite number. The session is then as it was. A convolution may overflow that is not
     /// [direct only](crate::Conv2d::direct_only), and so may the square of a norm that gradients are clipped by: if it is in a
     /// gradient, the layers behind it have learnt already.
     pub fn step(&mut self, inputs: &[f32], targets: &[f32]) -> Result<Evaluation, Error> {

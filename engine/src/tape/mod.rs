@@ -363,7 +363,7 @@ impl<'a> Tape<'a> {
     /// ```
     ///
     /// # Errors
-    /// The shapes do not fit each other, or a target is none that the loss can be measured against.
+    /// The shapes do not fit each other, or a target is not valid for the loss.
     pub fn loss(&mut self, loss: Loss, outputs: Var, targets: Var) -> Result<Var, Error> {
         let step = LossOf::new(loss, self.shape(outputs)?, self.shape(targets)?, None)?;
         self.record(boxed(step)?, Shape::SCALAR, &[outputs, targets], &[], 0)

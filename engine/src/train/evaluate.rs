@@ -15,7 +15,7 @@ impl Trainer {
     ///
     /// # Errors
     /// The data set is empty or does not fit the model, a sample cannot be read, it or the model's output is
-    /// not finite, a target is none that the loss can be measured against, or a weight or penalty is none.
+    /// not finite, or a target, a weight or a penalty is not valid.
     pub fn evaluate(&self, model: &Model<'_>, data: &dyn Dataset) -> Result<Evaluation, Error> {
         self.evaluate_with(model, data, &mut [])
     }

@@ -211,7 +211,7 @@ impl Trainer {
     /// # Errors
     /// There is nothing to learn: no epoch, no sample, no trainable layer with weights. Or a number of the
     /// optimiser's is out of its range, a data set does not fit the model, a sample cannot be read or is not
-    /// finite, a target is none that the loss can be measured against, or the loss is no longer finite. The
+    /// finite, a target is not valid for the loss, or the loss is no longer finite. The
     /// model is then as the last whole step left it.
     pub fn fit(
         &mut self,

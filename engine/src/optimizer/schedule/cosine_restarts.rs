@@ -9,9 +9,9 @@ pub struct CosineDecayRestarts {
     pub initial_rate: f32,
     /// Steps of the first way down.
     pub first_decay_steps: u64,
-    /// Each way has so many times the steps of the one before.
+    /// Each cycle has so many times the steps of the one before.
     pub t_mul: f32,
-    /// Each way begins at so many times the rate of the one before.
+    /// Each cycle begins at so many times the rate of the one before.
     pub m_mul: f32,
     /// The lowest rate is this share of the first.
     pub alpha: f32,
