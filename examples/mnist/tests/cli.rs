@@ -225,7 +225,10 @@ fn it_trains_for_people_and_reads_a_digit() {
     assert!(
         text.contains("scalar, batch 1: arena of ") && text.contains("The most that fits, from dense on")
     );
-    assert!(text.lines().any(|line| line.starts_with("conv2d_2 ") && line.contains("too much")), "{text}");
+    assert!(
+        text.lines().any(|line| line.starts_with("from conv2d_2 on ") && line.contains("too much")),
+        "{text}"
+    );
     assert!(plan(&["--ram", "1M"]).contains("The most that fits, from conv2d_1 on"));
     assert!(plan(&["--ram", "9999"]).contains("No layer can learn in 9999 bytes."));
     assert!(folder.refused(&["plan", "--ram", "much"]).contains("such as 256K"));
