@@ -181,7 +181,7 @@ macro_rules! chain {
                 self.layer(GlobalMaxPool1d::new())
             }
 
-            /// Batch normalisation by moving statistics, with Keras's epsilon.
+            /// Batch normalisation with Keras's momentum and epsilon: by the batch's statistics in training, by moving ones otherwise.
             #[must_use]
             pub fn batch_normalization(self) -> Self {
                 self.layer(BatchNormalization::new())
