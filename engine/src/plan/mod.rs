@@ -2,6 +2,7 @@
 
 pub(crate) mod inference;
 mod options;
+pub(crate) mod parts;
 mod places;
 mod timeline;
 pub(crate) mod training;

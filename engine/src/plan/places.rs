@@ -15,7 +15,7 @@ use core::ops::Range;
 
 impl TrainingLayout {
     /// Places for what stays: the base's prepared weights, the weights that learn, and the optimiser's state.
-    pub(super) fn place_persistent(&mut self, model: &Model<'_>, rule: Option<&dyn Rule>) {
+    pub(super) fn place_persistent(&mut self, model: &Model<'_>, rule: Option<&dyn Rule>, stay: bool) {
         self.persistent = end_of(0, self.base.as_ref().map_or(0, |base| base.layout.prepared));
         let place = |end: &mut usize, len: usize| {
             let start = *end;
@@ -24,12 +24,10 @@ impl TrainingLayout {
         };
         for learnt in &mut self.learnt {
             let len = model.parameters()[learnt.parameter].shape().elements();
-            let Some(rule) = rule else {
-                if !learnt.moves {
-                    learnt.gradient = place(&mut self.gradients, len);
-                }
-                continue;
-            };
+            if stay && !learnt.moves {
+                learnt.gradient = place(&mut self.gradients, len);
+            }
+            let Some(rule) = rule else { continue };
             learnt.weights = place(&mut self.persistent, len);
             if !learnt.moves {
                 learnt.state = place(&mut self.persistent, whole_lines(len).saturating_mul(rule.arrays()));
@@ -39,7 +37,7 @@ impl TrainingLayout {
 
     /// Gives what a step needs its place. The base runs at time 0, then the steps, the loss, and the steps backwards.
     pub(super) fn place(&mut self, rule: Option<&dyn Rule>) -> Result<(), Error> {
-        let shard = rule.is_none();
+        let stay = self.gradients > 0;
         let whole = rule.is_some_and(|rule| rule.asks(Asks::WholeGradients));
         let (isa, count) = (self.options.isa, self.steps.len());
         let mut buffers = Buffers { list: Vec::new() };
@@ -94,7 +92,7 @@ impl TrainingLayout {
                 if learnt.moves {
                     continue;
                 }
-                let len = if shard { learnt.gradient.len() } else { learnt.weights.len() };
+                let len = if stay { learnt.gradient.len() } else { learnt.weights.len() };
                 let adds = learnt_handles[at].is_some();
                 weights.gradient = Some(Gradient { place: 0..0, adds });
                 if adds {
@@ -102,14 +100,14 @@ impl TrainingLayout {
                     continue;
                 }
                 let alone = learnt.first_step == k && !whole;
-                let rows = if isa == Isa::SCALAR && i == 0 && alone && !shard {
+                let rows = if isa == Isa::SCALAR && i == 0 && alone && !stay {
                     step.step.weight_rows()
                 } else {
                     None
                 };
                 learnt.slices = rows.map(|rows| [1, len / rows]);
                 let len =
-                    if shard { 0 } else { learnt.slices.map_or(len, |[rows, features]| rows * features) };
+                    if stay { 0 } else { learnt.slices.map_or(len, |[rows, features]| rows * features) };
                 learnt_handles[at] = Some(buffers.need(len, time, times.steps[learnt.updated_after].back)?);
             }
         }
@@ -169,7 +167,7 @@ impl TrainingLayout {
         }
         self.targets = at(targets);
         for (learnt, handle) in self.learnt.iter_mut().zip(&learnt_handles) {
-            if let (Some(handle), false) = (handle, shard) {
+            if let (Some(handle), false) = (handle, stay) {
                 learnt.gradient = at(*handle);
             }
         }

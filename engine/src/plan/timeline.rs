@@ -88,6 +88,11 @@ impl TrainingLayout {
         ends.chain([self.events.len()]).map(move |end| core::mem::replace(&mut start, end)..end)
     }
 
+    /// Whether a step needs statistics of the whole batch.
+    pub fn needs_whole_batch(&self) -> bool {
+        self.stretches().nth(1).is_some()
+    }
+
     /// Multiply-adds of what is computed again.
     pub fn again(&self) -> u64 {
         self.all_again(|step| step.step.multiply_adds())

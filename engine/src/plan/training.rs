@@ -1,11 +1,13 @@
 use super::Options;
 use super::inference::{Layout, Shapes, Table};
+use super::parts::Parts;
 use super::way::{Event, Way};
 use crate::error::Error;
 use crate::graph::Model;
 use crate::graph::fuse::{Operation, Operations};
 use crate::layers::{PassesOn, Role, Site, Source, TrainingStep};
 use crate::loss::{Criterion, Loss, Penalty};
+use crate::memory::buffer::check_len;
 use crate::memory::heap;
 use crate::optimizer::{Asks, Rule};
 use crate::shape::Shape;
@@ -41,6 +43,8 @@ pub struct TrainingPlan<'m> {
     pub(crate) loss: Loss,
     pub(crate) seed: u64,
     pub(crate) way: Way,
+    /// How a step's batch is parted: the layout is for one part after the other.
+    pub(crate) parts: Parts,
     /// One for each class, or none.
     pub(crate) class_weights: Vec<f32>,
     pub(crate) penalties: Vec<Penalty>,
@@ -184,7 +188,7 @@ impl<'m> TrainingPlan<'m> {
     pub(crate) fn by_rule(
         rule: &dyn Rule,
         loss: Loss,
-        options: Options,
+        (options, parts): (Options, Parts),
         seed: u64,
         way: Way,
         model: &'m Model<'m>,
@@ -195,13 +199,18 @@ impl<'m> TrainingPlan<'m> {
         let (_, loss) = loss.output(model)?;
         let output = model.output_shape();
         Criterion::new(loss, output, output.elements())?;
-        let layout = TrainingLayout::new(model, loss, options, Some(rule), way)?;
+        let options = Options { batch: parts.samples, ..options };
+        let layout = TrainingLayout::new(model, loss, options, (Some(rule), parts.count > 1), way)?;
+        parts.check(layout.needs_whole_batch())?;
         let (class_weights, penalties) = (Vec::new(), Vec::new());
         let bytes = size_of_val(rule);
         if !heap::probe(bytes) {
             return Err(Error::OutOfMemory { bytes });
         }
-        Ok(TrainingPlan { model, rule: rule.boxed(), loss, seed, way, class_weights, penalties, layout })
+        let rule = rule.boxed();
+        let plan = TrainingPlan { model, rule, loss, seed, way, parts, class_weights, penalties, layout };
+        check_len(plan.arena_len())?;
+        Ok(plan)
     }
 
     /// With a weight for each class, if there are any, and penalties.
@@ -221,12 +230,24 @@ impl<'m> TrainingPlan<'m> {
 
     /// Bytes of the arena.
     pub fn peak_bytes(&self) -> usize {
-        size_of::<f32>() * self.arena_len()
+        size_of::<f32>().saturating_mul(self.arena_len())
     }
 
     /// Elements of the arena.
     pub fn arena_len(&self) -> usize {
-        self.layout.persistent + self.layout.transient
+        let sums = self.parts.sums().saturating_mul(self.layout.gradients);
+        (self.layout.persistent + self.layout.transient).saturating_add(sums)
+    }
+
+    /// Samples of a step.
+    pub(crate) fn batch(&self) -> usize {
+        self.parts.samples * self.parts.count
+    }
+
+    /// Samples that are learnt at a time, in steps of a whole [batch](crate::Trainer::batch_size): as many as
+    /// [`Trainer::micro_batch`](crate::Trainer::micro_batch) says, or fewer where memory asked for that.
+    pub fn micro_batch(&self) -> usize {
+        self.parts.samples
     }
 
     /// What is computed twice.
@@ -241,7 +262,7 @@ impl<'m> TrainingPlan<'m> {
             let times = options.batch / base.layout.options.batch;
             base.layout.multiply_adds().saturating_mul(times as u64)
         });
-        let base = base.saturating_add(self.layout.again());
+        let base = base.saturating_add(self.layout.again()).saturating_mul(self.parts.count as u64);
         self.steps().map(|step| step.multiply_adds).fold(base, u64::saturating_add)
     }
 
@@ -271,20 +292,20 @@ impl<'m> TrainingPlan<'m> {
                 gradient_bytes: own().map(|learnt| bytes(&learnt.gradient)).sum::<usize>()
                     + bytes(&step.d_output),
                 scratch_bytes: bytes(&step.passes[0].scratch).max(bytes(&step.backward_scratch)),
-                multiply_adds: passes.saturating_mul(forward),
+                multiply_adds: passes.saturating_mul(forward).saturating_mul(self.parts.count as u64),
             }
         })
     }
 }
 
 impl TrainingLayout {
-    /// With what a rule remembers beside each array of weights; or, if there is none, for a shard of a
-    /// batch: weights stay where the model has them, and gradients stay to be added to those of other shards.
+    /// With what a rule remembers beside each array of weights; or, if there is none, for weights that stay where the
+    /// model has them. Gradients may `stay` until the end, to be added to those of other parts of a batch.
     pub fn new(
         model: &Model<'_>,
         loss: Loss,
         options: Options,
-        rule: Option<&dyn Rule>,
+        (rule, stay): (Option<&dyn Rule>, bool),
         way: Way,
     ) -> Result<TrainingLayout, Error> {
         let roles = model.roles()?;
@@ -318,17 +339,17 @@ impl TrainingLayout {
             persistent: 0,
             transient: 0,
         };
-        let all = rule.is_some_and(|rule| rule.asks(Asks::AllGradients));
+        let all = stay || rule.is_some_and(|rule| rule.asks(Asks::AllGradients));
         for operation in &list {
             layout.push(model, operation, &roles, all)?;
         }
         if layout.learnt.iter().all(|learnt| learnt.moves) {
             return Err(Error::Empty { what: "trainable layers" });
         }
-        if rule.is_some() {
+        if !stay {
             layout.check_batch()?;
         }
-        layout.place_persistent(model, rule);
+        layout.place_persistent(model, rule, stay);
         layout.order(way)?;
         layout.place(rule)?;
         Ok(layout)
@@ -477,7 +498,11 @@ impl fmt::Display for TrainingPlan<'_> {
         }
         let (bytes, multiply_adds) = (self.peak_bytes(), self.multiply_adds());
         let Options { isa, batch, .. } = self.layout.options;
-        write!(f, "{isa}, steps of {batch}: arena of {bytes} bytes, {multiply_adds} multiply-adds a step")?;
+        let samples = self.batch();
+        write!(f, "{isa}, steps of {samples}: arena of {bytes} bytes, {multiply_adds} multiply-adds a step")?;
+        if self.parts.count > 1 {
+            write!(f, ", micro-batches of {batch}")?;
+        }
         if self.way == Way::KeepAll { Ok(()) } else { write!(f, ", {}", self.way) }
     }
 }

@@ -1,4 +1,5 @@
 use super::carve::carve;
+use super::pairwise_sum::PairwiseSum;
 use super::session::check_finite;
 use super::training_step::{Late, Run};
 use crate::checksum::Checksum;
@@ -77,7 +78,7 @@ impl<'m> TrainingSession<'m> {
     /// The inputs or targets are not a batch, an input is not finite, a target is not valid for the loss, or the loss or a
     /// schedule's rate is not a finite number. The session is then as it was. A convolution may overflow that is not
     /// [direct only](crate::Conv2d::direct_only), and so may the square of a norm that gradients are clipped by: if it is in a
-    /// gradient, the layers behind it have learnt already.
+    /// gradient, the layers behind it have learnt already, but where a step has several micro-batches.
     pub fn step(&mut self, inputs: &[f32], targets: &[f32]) -> Result<Evaluation, Error> {
         self.step_weighted(inputs, targets, &[])
     }
@@ -95,53 +96,80 @@ impl<'m> TrainingSession<'m> {
     ) -> Result<Evaluation, Error> {
         let TrainingSession { plan, arena, steps, random, .. } = self;
         let plan = &*plan;
-        let TrainingPlan { model, layout, penalties, .. } = plan;
-        let (batch, sample) = (layout.options.batch, model.input_shape());
+        let &TrainingPlan { model, ref layout, ref penalties, parts, .. } = plan;
+        let (batch, sample) = (plan.batch(), model.input_shape());
         check_len("inputs of a batch", inputs, sample.with_batch(batch)?)?;
         check_finite("input", sample.elements(), inputs)?;
         let criterion = plan.criterion(targets)?;
         check_weights(weights, batch)?;
         check_rate(plan.rule.rate(*steps + 1))?;
         let (persistent, transient) = arena.numbers_mut().split_at_mut(layout.persistent);
-        let run = Run { model, layout, learnt_in: Some(persistent), samples: inputs, share: 1.0 };
+        let (transient, sums) = transient.split_at_mut(layout.transient);
+        let mut sum = PairwiseSum::new(layout.options.isa, sums, layout.gradients);
         let mut advanced = random.clone();
-        let seed = advanced.next_u64();
-        let penalty = run.forward(transient, batch, Some(seed))?;
-        let (mut loss, correct) = run.loss(transient, &criterion, (targets, weights), 1.0)?;
-        loss += penalty;
-        for (penalty, learnt) in layout.penalised(penalties) {
-            loss += penalty.value(layout.options.isa, &persistent[learnt.weights.clone()]);
+        let (seed, step) = (advanced.next_u64(), *steps + 1);
+        let (mut loss, mut correct) = (0.0, None);
+        let parted = parts.count > 1;
+        for part in 0..parts.count {
+            let range = parts.range(part);
+            let of =
+                |numbers: &[f32]| [range.start, range.end].map(|sample| sample * (numbers.len() / batch));
+            let [samples, targets, weights] = [inputs, targets, weights].map(|numbers| {
+                let [start, end] = of(numbers);
+                &numbers[start..end]
+            });
+            let (seed, share) = (seed.wrapping_add(part as u64), range.len() as f32 / batch as f32);
+            let run = Run { model, layout, learnt_in: Some(persistent), samples, share };
+            let penalty = run.forward(transient, range.len(), Some(seed))?;
+            let (of_part, right) = run.loss(transient, &criterion, (targets, weights), share)?;
+            loss += share * (of_part + penalty);
+            correct = right.map(|right| correct.unwrap_or(0) + right);
+            if part + 1 == parts.count {
+                for (penalty, learnt) in layout.penalised(penalties) {
+                    loss += penalty.value(layout.options.isa, &persistent[learnt.weights.clone()]);
+                }
+            }
+            if !loss.is_finite() {
+                let batch = usize::try_from(*steps).unwrap_or(usize::MAX).saturating_add(1);
+                return Err(Error::Diverged { epoch: 1, batch, loss });
+            }
+            for &event in &layout.events {
+                let run = Run { model, layout, learnt_in: Some(persistent), samples, share };
+                match event {
+                    Event::Forward(_) | Event::Loss => {}
+                    Event::Again(k) => {
+                        run.step(transient, k, range.len(), Some(seed), Late(true))?;
+                    }
+                    Event::Back(k) => {
+                        run.gather_gradient(transient, k)?;
+                        run.backward(transient, k)?;
+                        if !parted {
+                            plan.update(step, k, persistent, transient, inputs)?;
+                        }
+                    }
+                }
+            }
+            if parted {
+                sum.add(&transient[..layout.gradients])?;
+            }
         }
-        if !loss.is_finite() {
-            let batch = usize::try_from(*steps).unwrap_or(usize::MAX).saturating_add(1);
-            return Err(Error::Diverged { epoch: 1, batch, loss });
+        if parted {
+            transient[..layout.gradients].copy_from_slice(sum.finish()?);
+            if let Some(learnt) = layout.learnt.iter().find(|learnt| !learnt.moves) {
+                plan.update(step, learnt.updated_after, persistent, transient, inputs)?;
+            }
         }
         let accuracy = correct.map(|correct| correct as f32 / (batch * criterion.judged()) as f32);
-        let step = *steps + 1;
-        for &event in &layout.events {
-            let run = Run { model, layout, learnt_in: Some(persistent), samples: inputs, share: 1.0 };
-            let k = match event {
-                Event::Again(k) => {
-                    run.step(transient, k, batch, Some(seed), Late(true))?;
-                    continue;
-                }
-                Event::Back(k) => k,
-                Event::Forward(_) | Event::Loss => continue,
-            };
-            run.gather_gradient(transient, k)?;
-            run.backward(transient, k)?;
-            plan.update(step, k, persistent, transient, inputs)?;
-        }
         layout.follow(transient, |learnt, update| update(&mut persistent[learnt.weights.clone()]));
         (*steps, *random) = (step, advanced);
         Ok(Evaluation { loss, accuracy })
     }
 
-    /// The outputs for up to a batch of samples, with what is learnt so far. A softmax or sigmoid at the end, which the loss
+    /// The outputs for up to a [micro-batch](TrainingPlan::micro_batch) of samples, with what is learnt so far. A softmax or sigmoid at the end, which the loss
     /// has in it, is left out.
     ///
     /// # Errors
-    /// `inputs` is not a whole number of samples, or more than a batch; or it or the output holds a NaN or an infinity.
+    /// `inputs` is not a whole number of samples, or more than a micro-batch; or it or the output holds a NaN or an infinity.
     pub fn run(&mut self, inputs: &[f32]) -> Result<&[f32], Error> {
         let TrainingPlan { model, layout, .. } = &self.plan;
         let sample = model.input_shape();
@@ -229,7 +257,7 @@ impl<'m> TrainingSession<'m> {
 impl TrainingPlan<'_> {
     /// What a batch is measured by, if its targets are some.
     fn criterion(&self, targets: &[f32]) -> Result<Criterion<'_>, Error> {
-        let (batch, output) = (self.layout.options.batch, self.model.output_shape());
+        let (batch, output) = (self.batch(), self.model.output_shape());
         let len = targets.len() / batch;
         if len == 0 || !targets.len().is_multiple_of(batch) {
             let (what, got) = ("targets of a batch", targets.len());

@@ -7,6 +7,7 @@ use crate::loss::penalties;
 use crate::memory::arena::{self, Arena};
 use crate::memory::buffer::Buffer;
 use crate::memory::heap;
+use crate::plan::parts::Parts;
 use crate::plan::{TrainingPlan, Way};
 use crate::run::TrainingSession;
 use alloc::string::String;
@@ -27,19 +28,34 @@ impl<'m> TrainingPlan<'m> {
     /// # Errors
     /// As [`new`](TrainingPlan::new).
     pub fn by_way(trainer: &Trainer, model: &'m Model<'m>, way: Way) -> Result<TrainingPlan<'m>, Error> {
-        let Trainer { optimizer, loss, class_weights, batch_size, seed, .. } = trainer;
-        TrainingPlan::by_rule(optimizer.rule(), *loss, trainer.options(*batch_size), *seed, way, model)?
+        if trainer.batch_size == 0 {
+            return Err(Error::Empty { what: "batch" });
+        }
+        let parts = Parts::new(trainer.batch_size, trainer.checked_micro_batch(trainer.batch_size)?);
+        TrainingPlan::in_parts(trainer, model, way, parts)
+    }
+
+    fn in_parts(
+        trainer: &Trainer,
+        model: &'m Model<'m>,
+        way: Way,
+        parts: Parts,
+    ) -> Result<TrainingPlan<'m>, Error> {
+        let Trainer { optimizer, loss, class_weights, seed, .. } = trainer;
+        let options = (trainer.options(parts.samples), parts);
+        TrainingPlan::by_rule(optimizer.rule(), *loss, options, *seed, way, model)?
             .with(class_weights, penalties(&trainer.regularizers, model)?)
     }
 
-    /// All ways that are worth it, the fastest first: each takes less memory than those before it.
+    /// All ways that are worth it, the fastest first: each takes less memory than those before it. Behind those of the
+    /// trainer's [micro-batch](Trainer::micro_batch) come those of smaller ones, whose bits are others.
     ///
     /// ```
     /// use bantam::{Loss, Sequential, Sgd, Trainer, TrainingPlan};
     /// let model = Sequential::new([28, 28, 1]).conv2d(8, 3).relu().conv2d(8, 3).relu().flatten().dense(10).build(1)?;
     /// let trainer = Trainer::new(Sgd::default(), Loss::SoftmaxCrossEntropy);
     /// for plan in TrainingPlan::ways(&trainer, &model)? {
-    ///     println!("{}: {} bytes, {} multiply-adds", plan.way(), plan.peak_bytes(), plan.multiply_adds());
+    ///     println!("{} at a time, {}: {} bytes", plan.micro_batch(), plan.way(), plan.peak_bytes());
     /// }
     /// # Ok::<(), bantam::Error>(())
     /// ```
@@ -47,13 +63,19 @@ impl<'m> TrainingPlan<'m> {
     /// # Errors
     /// As [`new`](TrainingPlan::new).
     pub fn ways(trainer: &Trainer, model: &'m Model<'m>) -> Result<Vec<TrainingPlan<'m>>, Error> {
-        let first = TrainingPlan::new(trainer, model)?;
-        let others = Way::all(first.layout.steps.len()).skip(1);
-        let mut plans = Vec::from([first]);
-        for way in others {
-            plans.push(TrainingPlan::by_way(trainer, model, way)?);
+        let mut plans = Vec::new();
+        let mut first = TrainingPlan::new(trainer, model)?;
+        loop {
+            let (parts, known) = (first.parts, plans.len());
+            let (steps, smaller) = (first.layout.steps.len(), first.smaller_parts());
+            plans.push(first);
+            for way in Way::all(steps).skip(1) {
+                plans.push(TrainingPlan::in_parts(trainer, model, way, parts)?);
+            }
+            plans[known..].sort_by_key(|plan| (plan.layout.cost(), plan.peak_bytes()));
+            let Some(parts) = smaller else { break };
+            first = TrainingPlan::in_parts(trainer, model, Way::KeepAll, parts)?;
         }
-        plans.sort_by_key(|plan| (plan.layout.cost(), plan.peak_bytes()));
         let mut least = usize::MAX;
         plans.retain(|plan| {
             let less = plan.peak_bytes() < least;
@@ -63,7 +85,15 @@ impl<'m> TrainingPlan<'m> {
         Ok(plans)
     }
 
-    /// The fastest way that takes so many bytes at the most.
+    /// The next smaller micro-batches, if there are any and they can be learnt one after the other.
+    fn smaller_parts(&self) -> Option<Parts> {
+        let Parts { count, samples, .. } = self.parts;
+        let parts = Parts::equal(count * samples, samples.div_ceil(2));
+        (samples > 1 && !self.layout.needs_whole_batch()).then_some(parts)
+    }
+
+    /// The fastest way that takes so many bytes at the most. What is learnt has the bits of [`new`](TrainingPlan::new), unless
+    /// nothing does but smaller [micro-batches](Trainer::micro_batch), whose gradients add up to the same within rounding.
     ///
     /// ```
     /// use bantam::{Loss, Sequential, Sgd, Trainer, TrainingPlan};
@@ -84,30 +114,37 @@ impl<'m> TrainingPlan<'m> {
     pub fn within(trainer: &Trainer, model: &'m Model<'m>, bytes: usize) -> Result<TrainingPlan<'m>, Error> {
         // One plan at a time: they may be larger than the memory of a chip that is left.
         let first = TrainingPlan::new(trainer, model)?;
-        let steps = first.layout.steps.len();
         if first.peak_bytes() <= bytes {
             return Ok(first);
         }
+        let steps = first.layout.steps.len();
+        let (mut parts, mut smaller) = (first.parts, first.smaller_parts());
         drop(first);
-        let mut best: Option<(u64, Way)> = None;
-        let mut least = (usize::MAX, Way::KeepAll);
-        for way in Way::all(steps) {
-            let plan = TrainingPlan::by_way(trainer, model, way)?;
-            let (peak, cost) = (plan.peak_bytes(), plan.layout.cost());
-            if peak < least.0 {
-                least = (peak, way);
+        let mut least = (usize::MAX, Way::KeepAll, parts);
+        loop {
+            let mut best: Option<(u64, Way)> = None;
+            for way in Way::all(steps) {
+                let plan = TrainingPlan::in_parts(trainer, model, way, parts)?;
+                let (peak, cost) = (plan.peak_bytes(), plan.layout.cost());
+                if peak < least.0 {
+                    least = (peak, way, parts);
+                }
+                if peak <= bytes && best.is_none_or(|(other, _)| cost < other) {
+                    best = Some((cost, way));
+                }
+                smaller = plan.smaller_parts();
             }
-            if peak <= bytes && best.is_none_or(|(other, _)| cost < other) {
-                best = Some((cost, way));
+            if let Some((_, way)) = best {
+                return TrainingPlan::in_parts(trainer, model, way, parts);
             }
+            let Some(next) = smaller else { break };
+            parts = next;
         }
-        if let Some((_, way)) = best {
-            return TrainingPlan::by_way(trainer, model, way);
-        }
-        let plan = TrainingPlan::by_way(trainer, model, least.1)?;
+        let (expected, way, parts) = least;
+        let plan = TrainingPlan::in_parts(trainer, model, way, parts)?;
         let node = plan.layout.fullest_node(model);
         let layer = node.map_or(Ok(String::new()), |node| heap::text(model.nodes()[node].name()))?;
-        Err(Error::BudgetTooSmall { expected: least.0, got: bytes, layer })
+        Err(Error::BudgetTooSmall { expected, got: bytes, layer })
     }
 
     /// A session in memory of its own; the weights begin as the model has them.

@@ -8,17 +8,13 @@ use crate::memory::buffer::Buffer;
 use crate::memory::heap;
 use crate::parallel::{Threads, for_each_apart};
 use crate::plan::Options;
+use crate::plan::parts::Parts;
 use crate::plan::training::TrainingLayout;
 use crate::plan::way::Way;
-use crate::run::{Lesson, Shard};
+use crate::run::{Lesson, PairwiseSum, Shard};
 use alloc::string::String;
 use alloc::vec::Vec;
 use bantam_kernels::Isa;
-use bantam_kernels::conv2d::Activation;
-use bantam_kernels::elementwise;
-
-/// Samples of a shard. It does not depend on the threads, so that the bits do not.
-const SHARD: usize = 32;
 
 /// What a trainer says of its steps.
 #[derive(Clone, Copy)]
@@ -30,6 +26,8 @@ pub(super) struct Setup {
     pub arrays: usize,
     /// Bytes that a training may take.
     pub memory: Option<usize>,
+    /// Samples of a shard at the most.
+    pub micro_batch: usize,
 }
 
 /// How batches are learnt.
@@ -44,7 +42,7 @@ pub(super) struct Shards {
     /// Elements that each takes, whichever batch of an epoch it is.
     rooms: Vec<usize>,
     /// Gradients of those that were learnt in turn.
-    sums: Vec<Buffer>,
+    sums: Buffer,
 }
 
 /// How shards of so many samples learn, on so many threads.
@@ -55,12 +53,12 @@ struct ShardLayout {
     prepared: Buffer,
 }
 
-/// The shards of a batch: so many, of so many samples each, by one layout. The last may have fewer, by another.
+/// The layouts of a batch's shards.
 #[derive(Clone, Copy)]
-struct Parts {
-    count: usize,
-    samples: usize,
+struct Laid {
+    parts: Parts,
     whole: usize,
+    /// Of the last shard.
     last: usize,
 }
 
@@ -89,21 +87,23 @@ pub(super) struct Learnt<'a> {
 impl Shards {
     pub fn new(setup: Setup) -> Shards {
         let (way, in_turn) = (Way::KeepAll, false);
-        let (layouts, shards, rooms, sums) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Shards { setup, way, in_turn, layouts, shards, rooms, sums }
+        let (layouts, shards, rooms) = (Vec::new(), Vec::new(), Vec::new());
+        Shards { setup, way, in_turn, layouts, shards, rooms, sums: Buffer::default() }
     }
 
     /// Learns the batch that was read.
     pub fn learn(&mut self, lessons: &Lessons<'_, '_>) -> Result<Learnt<'_>, Error> {
         let &Lessons { model, criterion, penalties, seed, batch, rows } = lessons;
-        let Parts { count, samples, whole, last } = self.parts(model, rows)?;
+        let laid = self.laid(model, rows)?;
+        let Laid { parts, whole, last } = laid;
+        let count = parts.count;
         let in_turn = self.in_turn && count > 1;
-        self.reserve(Parts { count, samples, whole, last })?;
+        self.reserve(laid)?;
         let Options { isa, threads, .. } = self.setup.options;
         let Shards { layouts, shards, sums, .. } = self;
         let layout_of = |i: usize| &layouts[if i + 1 == count { last } else { whole }];
         let lesson = |i: usize| {
-            let range = i * samples..rows.min((i + 1) * samples);
+            let range = parts.range(i);
             let share = range.len() as f32 / rows as f32;
             let ShardLayout { layout, prepared, .. } = layout_of(i);
             let (seed, [samples, targets, weights]) = (seed.wrapping_add(i as u64), batch.part(range));
@@ -117,18 +117,15 @@ impl Shards {
         };
         if in_turn {
             let shard = &mut shards[0];
-            let mut kept = 0;
+            let mut sum = PairwiseSum::new(isa, sums, layout.gradients);
             for i in 0..count {
                 let lesson = lesson(i);
                 shard.begin(&lesson)?;
                 shard.learn(&lesson, 0..lesson.layout.events.len())?;
                 count_in(shard);
-                add_in_pairs(sums, &mut kept, i, shard.gradients(lesson.layout), isa)?;
+                sum.add(shard.gradients(lesson.layout))?;
             }
-            while kept > 1 {
-                kept -= 1;
-                add_last(&mut sums[..=kept], isa)?;
-            }
+            sum.finish()?;
         } else {
             let shards = &mut shards[..count];
             for (turn, stretch) in layout.stretches().enumerate() {
@@ -160,49 +157,68 @@ impl Shards {
                 apart *= 2;
             }
         }
-        let gradients = if in_turn { &mut sums[0] } else { shards[0].gradients_mut(layout) };
+        let gradients = if in_turn { &mut sums[..layout.gradients] } else { shards[0].gradients_mut(layout) };
         for (penalty, learnt) in layout.penalised(penalties) {
             let weights = model.parameters()[learnt.parameter].values();
             penalty.add_gradient(isa, weights, &mut gradients[learnt.gradient.clone()])?;
         }
         let first = &shards[0];
-        let gradients = if in_turn { &sums[0] } else { first.gradients(layout) };
+        let gradients = if in_turn { &sums[..layout.gradients] } else { first.gradients(layout) };
         Ok(Learnt { loss, correct, gradients, layout, first })
     }
 
     /// Chooses how to keep to the memory that is allowed, for an epoch of so many samples, beside the bytes of a batch. Gives the
     /// bytes that it takes. Whatever cannot be learnt is said here, before anything is.
     pub fn plan(&mut self, model: &Model<'_>, batch: usize, all: usize) -> Result<usize, Error> {
-        let bytes = batch.saturating_add(self.lay_out(model, all)?);
-        let Some(memory) = self.setup.memory.filter(|&memory| memory < bytes) else { return Ok(bytes) };
-        let steps = self.layouts[0].layout.steps.len();
-        let mut best: Option<(u64, Way, bool)> = None;
-        let mut least = (bytes, String::new());
-        for way in Way::all(steps) {
-            for in_turn in [false, true] {
-                (self.way, self.in_turn) = (way, in_turn);
-                let bytes = batch.saturating_add(self.lay_out(model, all)?);
-                let layout = &self.layouts[0].layout;
-                let meets = layout.stretches().count() > 1;
-                if in_turn && meets {
-                    // The parts of a batch must be there at once.
-                    continue;
-                }
-                if bytes <= least.0 {
-                    let layer = layout.fullest_node(model).map(|node| model.nodes()[node].name().into());
-                    least = (bytes, layer.unwrap_or_default());
-                }
-                if bytes <= memory && best.is_none_or(|(cost, ..)| layout.cost() < cost) {
-                    best = Some((layout.cost(), way, in_turn));
-                }
+        let mut bytes = batch.saturating_add(self.lay_out(model, all)?);
+        if self.setup.options.isa != Isa::SCALAR {
+            // Cheap outputs take longer to come from memory than to be computed again.
+            self.way = Way::DropCheap;
+            let fewer = batch.saturating_add(self.lay_out(model, all)?);
+            if fewer < bytes {
+                bytes = fewer;
+            } else {
+                self.way = Way::KeepAll;
+                self.lay_out(model, all)?;
             }
         }
-        let Some((_, way, in_turn)) = best else {
-            let (expected, layer) = least;
-            return Err(Error::BudgetTooSmall { expected, got: memory, layer });
-        };
-        (self.way, self.in_turn) = (way, in_turn);
-        Ok(batch.saturating_add(self.lay_out(model, all)?))
+        let memory = self.setup.memory.unwrap_or(usize::MAX);
+        if bytes <= memory {
+            return Ok(bytes);
+        }
+        let steps = self.layouts[0].layout.steps.len();
+        let mut least = (bytes, String::new());
+        loop {
+            let mut best: Option<(u64, Way, bool)> = None;
+            for way in Way::all(steps) {
+                for in_turn in [false, true] {
+                    (self.way, self.in_turn) = (way, in_turn);
+                    let bytes = batch.saturating_add(self.lay_out(model, all)?);
+                    let layout = &self.layouts[0].layout;
+                    if in_turn && layout.needs_whole_batch() {
+                        // The parts of a batch must be there at once.
+                        continue;
+                    }
+                    if bytes <= least.0 {
+                        let layer = layout.fullest_node(model).map(|node| model.nodes()[node].name().into());
+                        least = (bytes, layer.unwrap_or_default());
+                    }
+                    if bytes <= memory && best.is_none_or(|(cost, ..)| layout.cost() < cost) {
+                        best = Some((layout.cost(), way, in_turn));
+                    }
+                }
+            }
+            if let Some((_, way, in_turn)) = best {
+                (self.way, self.in_turn) = (way, in_turn);
+                return Ok(batch.saturating_add(self.lay_out(model, all)?));
+            }
+            if self.layouts[0].layout.needs_whole_batch() || self.setup.micro_batch == 1 {
+                let (expected, layer) = least;
+                return Err(Error::BudgetTooSmall { expected, got: memory, layer });
+            }
+            // Fewer samples at a time: where nothing else does, as the bits are others then.
+            self.setup.micro_batch = self.setup.micro_batch.min(self.setup.options.batch).div_ceil(2);
+        }
     }
 
     /// Lays out whole batches and what is left of an epoch of so many samples. Gives the bytes of all that is then needed.
@@ -212,8 +228,8 @@ impl Shards {
         let whole = self.setup.options.batch.min(all);
         let mut sums = 0;
         for rows in [whole, all % whole].into_iter().filter(|&rows| rows > 0) {
-            let parts = self.parts(model, rows)?;
-            let [whole, last] = [parts.whole, parts.last].map(|at| self.layouts[at].layout.transient);
+            let Laid { parts, whole, last } = self.laid(model, rows)?;
+            let [whole, last] = [whole, last].map(|at| self.layouts[at].layout.transient);
             if self.in_turn && parts.count > 1 {
                 self.make_room(0, whole.max(last))?;
                 sums = parts.sums().max(sums);
@@ -241,17 +257,16 @@ impl Shards {
     }
 
     /// How a batch of so many samples is learnt.
-    fn parts(&mut self, model: &Model<'_>, rows: usize) -> Result<Parts, Error> {
-        let count = rows.div_ceil(SHARD);
-        let samples = rows.div_ceil(count);
+    fn laid(&mut self, model: &Model<'_>, rows: usize) -> Result<Laid, Error> {
+        let parts = Parts::new(rows, self.setup.micro_batch);
         let all = self.setup.options.threads;
-        let threads = if self.in_turn { all } else { all.shared_by(count) };
-        let whole = self.layout(model, samples, threads)?;
-        if count == 1 {
+        let threads = if self.in_turn { all } else { all.shared_by(parts.count) };
+        let whole = self.layout(model, parts.samples, threads)?;
+        if parts.count == 1 {
             self.layouts[whole].layout.check_batch()?;
         }
-        let last = self.layout(model, rows - (count - 1) * samples, threads)?;
-        Ok(Parts { count, samples, whole, last })
+        let last = self.layout(model, parts.last, threads)?;
+        Ok(Laid { parts, whole, last })
     }
 
     /// The layout of a shard of so many samples.
@@ -261,7 +276,7 @@ impl Shards {
             return Ok(known);
         }
         let options = Options { threads, batch: samples, ..self.setup.options };
-        let layout = TrainingLayout::new(model, self.setup.loss, options, None, self.way)?;
+        let layout = TrainingLayout::new(model, self.setup.loss, options, (None, true), self.way)?;
         let mut prepared = Buffer::try_new(layout.persistent)?;
         layout.prepare(model, &mut prepared)?;
         heap::push(&mut self.layouts, ShardLayout { options: (samples, threads), layout, prepared })?;
@@ -269,54 +284,16 @@ impl Shards {
     }
 
     /// Room for a batch.
-    fn reserve(&mut self, parts: Parts) -> Result<(), Error> {
+    fn reserve(&mut self, Laid { parts, whole, .. }: Laid) -> Result<(), Error> {
         let in_turn = self.in_turn && parts.count > 1;
         let at_once = if in_turn { 1 } else { parts.count };
         while self.shards.len() < at_once {
             let shard = Shard::new(self.rooms[self.shards.len()])?;
             heap::push(&mut self.shards, shard)?;
         }
-        while in_turn && self.sums.len() < parts.sums() {
-            let gradients = self.layouts[parts.whole].layout.gradients;
-            heap::push(&mut self.sums, Buffer::try_new(gradients)?)?;
+        if in_turn {
+            self.sums.grow(parts.sums() * self.layouts[whole].layout.gradients)?;
         }
         Ok(())
     }
-}
-
-impl Parts {
-    /// How many sums of gradients wait at most for others, where shards are learnt in turn.
-    fn sums(self) -> usize {
-        (0..self.count).step_by(2).map(|i| 1 + i.count_ones() as usize).max().unwrap_or(0)
-    }
-}
-
-/// Adds the gradients of shard `i` to those of the shards before it, of which so many sums are kept: in the order in which
-/// they are added in pairs.
-fn add_in_pairs(
-    sums: &mut [Buffer],
-    kept: &mut usize,
-    i: usize,
-    gradients: &[f32],
-    isa: Isa,
-) -> Result<(), Error> {
-    if i.is_multiple_of(2) {
-        sums[*kept].copy_from_slice(gradients);
-        *kept += 1;
-        return Ok(());
-    }
-    elementwise::add_assign(isa, Activation::None, &mut sums[*kept - 1], gradients)?;
-    for _ in 1..i.trailing_ones() {
-        *kept -= 1;
-        add_last(&mut sums[..=*kept], isa)?;
-    }
-    Ok(())
-}
-
-/// Adds the last of some sums to the one before it.
-fn add_last(sums: &mut [Buffer], isa: Isa) -> Result<(), Error> {
-    if let [.., sum, other] = sums {
-        elementwise::add_assign(isa, Activation::None, sum, other)?;
-    }
-    Ok(())
 }

@@ -50,6 +50,7 @@ pub struct Trainer {
     pub(super) regularizers: Vec<Regularizer>,
     epochs: usize,
     pub(super) batch_size: usize,
+    pub(super) micro_batch: Option<usize>,
     pub(super) seed: u64,
     isa: Isa,
     threads: Threads,
@@ -118,6 +119,9 @@ pub struct History {
     pub metrics: Vec<Vec<Measured>>,
 }
 
+/// Samples that `fit` learns at a time, if nothing else is said. It does not depend on the threads, so that the bits do not.
+const MICRO_BATCH: usize = 32;
+
 /// Samples that evaluation and prediction run at a time.
 pub(super) const INFERENCE_BATCH: usize = 64;
 
@@ -131,6 +135,7 @@ impl Trainer {
             regularizers: Vec::new(),
             epochs: 1,
             batch_size: 32,
+            micro_batch: None,
             seed: 0,
             isa: Isa::detect(),
             threads: Threads::of_the_pool(),
@@ -149,6 +154,14 @@ impl Trainer {
     /// How many samples make one step. The last batch of an epoch may be smaller.
     pub fn batch_size(self, batch_size: usize) -> Trainer {
         Trainer { batch_size, ..self }
+    }
+
+    /// A step learns so many samples at a time, and adds up the gradients of its batch in pairs: memory is needed for
+    /// so many samples only, if parts of a batch are not learnt on threads at once. Each number has bits of its own. [`fit`](Trainer::fit)
+    /// has 32 if nothing else is said, a [`TrainingPlan`](crate::TrainingPlan) the whole batch; there it must be a divisor of
+    /// the batch, and where batch normalisation learns, the batch.
+    pub fn micro_batch(self, samples: usize) -> Trainer {
+        Trainer { micro_batch: Some(samples), ..self }
     }
 
     /// What a sample counts, by the class of its target: one weight for each class, two where there is one output of a
@@ -182,9 +195,10 @@ impl Trainer {
     }
 
     /// [`fit`](Trainer::fit) takes so many bytes at the most, beside the model and the data set: for a batch, the optimiser's
-    /// state, gradients, and all that steps compute. To keep to it, outputs are dropped and computed again, and shards of a
-    /// batch are learnt one after the other, unless batch normalisation needs all of them at once. What is learnt has the
-    /// same bits. A validation set takes the memory of its [evaluation](Trainer::evaluate) beside.
+    /// state, gradients, and all that steps compute. To keep to it, outputs are dropped and computed again, and
+    /// [micro-batches](Trainer::micro_batch) are learnt one after the other, unless batch normalisation needs all of them at
+    /// once. What is learnt has the same bits; only where nothing else does, micro-batches are smaller, and gradients the same
+    /// within rounding. A validation set takes the memory of its [evaluation](Trainer::evaluate) beside.
     pub fn within(self, bytes: usize) -> Trainer {
         Trainer { memory: Some(bytes), ..self }
     }
@@ -243,6 +257,7 @@ impl Trainer {
         self.optimizer.rule().check()?;
         self.optimizer.rule().check_names(model)?;
         self.check_plateau(validation.is_some())?;
+        let setup = self.setup()?;
         let nothing = if self.batch_size == 0 {
             Some("batch")
         } else if self.epochs == 0 {
@@ -263,7 +278,7 @@ impl Trainer {
         }
         let fresh = self.optimizer.restarted();
         let optimizer = core::mem::replace(&mut self.optimizer, fresh);
-        let shards = Shards::new(self.setup());
+        let shards = Shards::new(setup);
         let mut run = Run {
             criterion: self.training_criterion(model, train)?,
             penalties,
@@ -328,12 +343,22 @@ impl Trainer {
             return Err(Error::Empty { what: "batch" });
         }
         let batch = Batch::new(self.batch_size.min(train.len()), train)?;
-        Shards::new(self.setup()).plan(model, batch.bytes(), train.len())
+        Shards::new(self.setup()?).plan(model, batch.bytes(), train.len())
     }
 
-    fn setup(&self) -> Setup {
+    /// Samples that are learnt at a time, or so many if nothing is said.
+    pub(super) fn checked_micro_batch(&self, otherwise: usize) -> Result<usize, Error> {
+        match self.micro_batch.unwrap_or(otherwise) {
+            0 => Err(Error::Empty { what: "micro-batch" }),
+            samples => Ok(samples),
+        }
+    }
+
+    fn setup(&self) -> Result<Setup, Error> {
         let arrays = self.optimizer.rule().arrays();
-        Setup { options: self.options(self.batch_size), loss: self.loss, arrays, memory: self.memory }
+        let (options, loss) = (self.options(self.batch_size), self.loss);
+        let micro_batch = self.checked_micro_batch(MICRO_BATCH)?;
+        Ok(Setup { options, loss, arrays, memory: self.memory, micro_batch })
     }
 
     pub(super) fn options(&self, batch: usize) -> Options {
