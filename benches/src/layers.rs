@@ -197,6 +197,9 @@ impl Convolution {
         }
         let mut packed_transposed = Buffer::new(input_gradient.packed_len());
         input_gradient.pack(&weights, &mut packed_transposed)?;
+        if packed_transposed.is_empty() {
+            packed_transposed = weights.clone();
+        }
         let scratch = [
             forward.scratch_len(),
             input_gradient.scratch_len(),

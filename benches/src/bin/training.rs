@@ -2,8 +2,8 @@
 //! `cargo run --release -p bantam-benches --bin training -- --help`.
 
 use bantam::{
-    Conv2d, Error, Event, GraphBuilder, Isa, Loss, Model, Optimizer, RmsProp, Samples, Sequential, Sgd,
-    Tensor, Trainer, Value,
+    Conv2d, Error, Event, GraphBuilder, Isa, Loss, MaxPool2d, Model, Optimizer, Padding, RmsProp, Samples,
+    Sequential, Sgd, Tensor, Trainer, Value,
 };
 use bantam_benches::numbers;
 use clap::{Parser, ValueEnum};
@@ -49,6 +49,9 @@ enum Net {
     /// convolutions where shapes change, by SGD with momentum
     #[value(name = "resnet20")]
     ResNet20,
+    /// ResNet-50 for images of 224×224×3 and 1,000 classes, with strides in its 3×3 convolutions, by SGD
+    #[value(name = "resnet50")]
+    ResNet50,
 }
 
 impl Net {
@@ -60,6 +63,7 @@ impl Net {
                 net.flatten().dense(64).relu().dense(10).build(1)
             }
             Net::ResNet20 => resnet20(),
+            Net::ResNet50 => resnet50(),
         }
     }
 
@@ -67,15 +71,18 @@ impl Net {
         match self {
             Net::Mnist => RmsProp::default().into(),
             Net::ResNet20 => Sgd { rate: 0.1, momentum: 0.9, ..Sgd::default() }.into(),
+            Net::ResNet50 => Sgd { rate: 0.001, ..Sgd::default() }.into(),
         }
     }
 }
 
+/// A convolution without bias, padded by half its window, and the batch normalisation behind it.
+fn conv(x: Value<'_>, filters: usize, kernel: usize, stride: usize) -> Value<'_> {
+    let how = Conv2d::same().stride(stride).no_bias();
+    x.conv2d_with(filters, [kernel, kernel], how).batch_normalization()
+}
+
 fn resnet20() -> Result<Model<'static>, Error> {
-    fn conv(x: Value<'_>, filters: usize, kernel: usize, stride: usize) -> Value<'_> {
-        let how = Conv2d::same().stride(stride).no_bias();
-        x.conv2d_with(filters, [kernel, kernel], how).batch_normalization()
-    }
     let net = GraphBuilder::new();
     let mut x = conv(net.input([32, 32, 3]), 16, 3, 1).relu();
     for (stage, filters) in [16, 32, 64].into_iter().enumerate() {
@@ -87,6 +94,22 @@ fn resnet20() -> Result<Model<'static>, Error> {
         }
     }
     net.build(&[x.global_average_pool2d().dense(10)], 1)
+}
+
+fn resnet50() -> Result<Model<'static>, Error> {
+    let net = GraphBuilder::new();
+    let pool = MaxPool2d::new(3).stride(2).padding(Padding::Same);
+    let mut x = conv(net.input([224, 224, 3]), 64, 7, 2).relu().max_pool2d_with(pool);
+    for (stage, (filters, blocks)) in [(64, 3), (128, 4), (256, 6), (512, 3)].into_iter().enumerate() {
+        for block in 0..blocks {
+            let stride = if stage > 0 && block == 0 { 2 } else { 1 };
+            let y = conv(conv(x, filters, 1, 1).relu(), filters, 3, stride).relu();
+            let y = conv(y, 4 * filters, 1, 1);
+            let shortcut = if block == 0 { conv(x, 4 * filters, 1, stride) } else { x };
+            x = net.add(&[y, shortcut]).relu();
+        }
+    }
+    net.build(&[x.global_average_pool2d().dense(1000)], 1)
 }
 
 fn main() -> ExitCode {

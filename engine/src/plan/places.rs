@@ -13,6 +13,9 @@ use alloc::vec::Vec;
 use bantam_kernels::Isa;
 use core::ops::Range;
 
+/// Rows of weights whose gradients a register tile of a scalar FPU computes at a time: fewer take as long.
+const TILE_ROWS: usize = 4;
+
 impl TrainingLayout {
     /// Places for what stays: the base's prepared weights, the weights that learn, and the optimiser's state.
     pub(super) fn place_persistent(&mut self, model: &Model<'_>, rule: Option<&dyn Rule>, stay: bool) {
@@ -105,7 +108,7 @@ impl TrainingLayout {
                 } else {
                     None
                 };
-                learnt.slices = rows.map(|rows| [1, len / rows]);
+                learnt.slices = rows.map(|rows| [TILE_ROWS.min(rows), len / rows]);
                 let len =
                     if stay { 0 } else { learnt.slices.map_or(len, |[rows, features]| rows * features) };
                 learnt_handles[at] = Some(buffers.need(len, time, times.steps[learnt.updated_after].back)?);
@@ -149,7 +152,7 @@ impl TrainingLayout {
             let (Some([rows, features]), Some(handle)) = (&mut learnt.slices, handle) else { continue };
             let free = budget - needed_at(&buffers.list, times.steps[learnt.first_step].back);
             let gradient = &mut buffers.list[*handle];
-            *rows = ((gradient.len + free) / *features).clamp(1, learnt.weights.len() / *features);
+            *rows = ((gradient.len + free) / *features).min(learnt.weights.len() / *features);
             gradient.len = *rows * *features;
         }
 

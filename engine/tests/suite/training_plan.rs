@@ -236,6 +236,23 @@ fn the_book_s_head_learns_within_a_chip() {
     });
 }
 
+/// Its last convolution and classifier too, where the kernel of the dense layer between them stays in flash.
+#[test]
+fn the_book_s_last_convolution_learns_within_a_chip() {
+    on_threads(1, || {
+        let mut model = digits(&BASE[..2]);
+        model.set_weight_trainable("dense", "kernel", false).unwrap();
+        let (inputs, labels) = batch(&model);
+        let trainer = trainer(Isa::SCALAR, Sgd::default());
+        let plan = TrainingPlan::within(&trainer, &model, 256 * 1024).unwrap();
+        let learnt: usize = plan.steps().map(|step| step.weight_bytes).sum();
+        assert_eq!(learnt, 4 * (9 * 64 * 64 + 64 + 64 + 640 + 10));
+        let mut session = plan.session().unwrap();
+        (0..3).for_each(|_| assert!(session.step(&inputs, &labels).is_ok()));
+        assert!(session.to_model() == on_a_tape(&model, Isa::SCALAR, Sgd::default().into(), 3).0);
+    });
+}
+
 const NAN_IN_SAMPLE_1: &str = "input of sample 1: expected finite numbers, got NaN at index 5";
 
 /// Dropout is drawn from the trainer's seed, anew after a restart and again after a step that failed.

@@ -3,8 +3,10 @@
 use crate::{Heap, board, println, stack};
 use bantam::{Error, LayerType, Model, Options, Session, argmax};
 
+/// Rows and columns of a digit.
+const SIDE: usize = 28;
 /// Pixels of a digit.
-pub const PIXELS: usize = 28 * 28;
+pub const PIXELS: usize = SIDE * SIDE;
 /// Bytes of a digit in a file: its class, the class that the desktop read, and the pixels.
 pub const DIGIT: usize = 2 + PIXELS;
 
@@ -57,4 +59,23 @@ pub fn read<const BYTES: usize>(
     println!("{instructions} instructions an inference");
     println!("{}.{:02} for each of {multiply_adds} multiply-adds", hundredths / 100, hundredths % 100);
     Ok(as_desktop == count && count > 0)
+}
+
+/// So many digits as a model that was trained on the desktop has never seen them: two rows lower and three columns to the
+/// right, dark on light. Gives their classes.
+pub fn shifted<const N: usize>(digits: &[u8], images: &mut [f32]) -> [f32; N] {
+    let mut labels = [0.0; N];
+    let (digits, _) = digits.as_chunks::<DIGIT>();
+    for ((&[class, _, ref pixels @ ..], image), label) in
+        digits.iter().zip(images.chunks_exact_mut(PIXELS)).zip(&mut labels)
+    {
+        image.fill(1.0);
+        for (row, pixels) in image.chunks_exact_mut(SIDE).skip(2).zip(pixels.chunks_exact(SIDE)) {
+            for (x, &pixel) in row[3..].iter_mut().zip(pixels) {
+                *x = 1.0 - f32::from(pixel) / 255.0;
+            }
+        }
+        *label = class.into();
+    }
+    labels
 }

@@ -1,6 +1,7 @@
 //! A convolution's three passes, each by the algorithm that suits its shape and the CPU: chosen once, then packed
 //! and run.
 
+use super::dense_grad_input::DenseGradInput;
 use super::direct::forward_between;
 use super::gemv::Gemv;
 use super::geometry::Pitches;
@@ -395,16 +396,23 @@ impl InputGradient {
         InputGradient(self.0.first(images))
     }
 
-    /// Elements of the packed weights.
+    /// A dense layer on weights as they are.
+    fn dense(&self) -> Option<DenseGradInput> {
+        let Direct { isa, geometry } = &self.0.direct;
+        DenseGradInput::new(*isa, geometry)
+    }
+
+    /// Elements of the packed weights; none where [`run`](Self::run) takes the weights as they are.
     pub fn packed_len(&self) -> usize {
         let Direct { isa, geometry } = &self.0.direct;
         match self.0.winograd() {
             Some(winograd) => winograd.packed_transposed_len(),
+            None if self.dense().is_some() => 0,
             None => packed_transposed_len(*isa, geometry),
         }
     }
 
-    /// Packs weights `[KH, KW, Cin / groups, Cout]`.
+    /// Packs weights `[KH, KW, Cin / groups, Cout]`, where they are not taken as they are.
     ///
     /// # Errors
     /// A slice's length differs from the shape's.
@@ -412,16 +420,20 @@ impl InputGradient {
         let Direct { isa, geometry } = &self.0.direct;
         match self.0.winograd() {
             Some(winograd) => winograd.pack_transposed(weights, packed),
+            None if self.dense().is_some() => check("packed weights", packed, 0),
             None => pack_transposed(*isa, geometry, weights, packed),
         }
     }
 
     /// Elements of scratch that [`run`](Self::run) takes.
     pub fn scratch_len(&self) -> usize {
-        self.0.winograd().map_or(0, |winograd| winograd.grad_input_scratch_len())
+        match self.0.winograd() {
+            Some(winograd) => winograd.grad_input_scratch_len(),
+            None => self.dense().map_or(0, |dense| dense.scratch_len()),
+        }
     }
 
-    /// `[N, OH, OW, Cout]` to `[N, H, W, Cin]`, which is overwritten.
+    /// `[N, OH, OW, Cout]` to `[N, H, W, Cin]`, which is overwritten. What `scratch` holds does not matter.
     ///
     /// # Errors
     /// A slice's length differs from the shape's, or a sum is [not finite](Error::NotFinite).
@@ -435,7 +447,10 @@ impl InputGradient {
         let Direct { isa, geometry } = &self.0.direct;
         match self.0.winograd() {
             Some(winograd) => winograd.grad_input(d_output, packed, d_input, scratch),
-            None => grad_input(*isa, geometry, d_output, packed, d_input),
+            None => match self.dense() {
+                Some(dense) => dense.run(d_output, packed, d_input, scratch),
+                None => grad_input(*isa, geometry, d_output, packed, d_input),
+            },
         }
     }
 }

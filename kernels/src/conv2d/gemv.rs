@@ -26,10 +26,8 @@ pub(super) struct Gemv {
 impl Gemv {
     /// If the shape is one, and large. Scalar code reads weights where they lie anyway.
     pub fn new(isa: Isa, geometry: &Geometry) -> Option<Gemv> {
-        let (one, [channels, features]) = ([1, 1, 1], [geometry.channels_in, geometry.channels_out]);
-        let [input, output] = [geometry.input(), geometry.output()].map(|[n, h, w, _]| [n, h, w]);
-        let [kh, kw, ..] = geometry.weights();
-        let is_dense = input == one && output == one && [kh, kw, geometry.groups] == one;
+        let [channels, features] = [geometry.channels_in, geometry.channels_out];
+        let is_dense = geometry.is_dense() && geometry.batch == 1;
         let is_large = features >= FEWEST_FEATURES && channels * features >= FEWEST_WEIGHTS;
         (is_dense && is_large && isa != Isa::SCALAR).then_some(Gemv { isa, geometry: *geometry })
     }

@@ -296,6 +296,12 @@ impl Geometry {
         Geometry::new([batch, 1, 1, inputs], [1, 1], outputs, [1, 1], Padding::Valid)
     }
 
+    /// Whether it is a [dense](Self::dense) layer's.
+    pub(super) fn is_dense(&self) -> bool {
+        let is_one = |axis: &Axis| [axis.input, axis.output, axis.window, axis.before] == [1, 1, 1, 0];
+        self.axes.iter().all(is_one) && self.groups == 1
+    }
+
     /// The same convolution, for which [`Algorithm::choose`](super::Algorithm::choose), and its siblings for the
     /// gradients, always select direct computation: every product of the definition, at the rounding errors of a plain
     /// sum and up to the largest numbers. [`Winograd::error_bound`](super::winograd::Winograd::error_bound) tells the

@@ -8,6 +8,7 @@
 mod activation;
 mod algorithm;
 mod convolution;
+mod dense_grad_input;
 mod direct;
 mod gemv;
 pub(crate) mod geometry;

@@ -217,7 +217,7 @@ impl ConvolutionBackward {
         if d_input.is_some() {
             self.input.gradient.pack(inputs_weights[0], turned)?;
         }
-        let turned = &*turned;
+        let turned = if turned.is_empty() { inputs_weights[0] } else { &*turned };
         let (sums, scratch) = split_lines(scratch, groups.sums_len());
         let (weight_sums, bias_sums) = sums.split_at_mut(groups.count * weights);
         let (with_input, with_weights, with_bias) = (d_input.is_some(), d_kernel.is_some(), d_bias.is_some());
@@ -274,6 +274,7 @@ impl ConvolutionBackward {
     ) -> Result<(), Error> {
         let (turned, scratch) = split_lines(scratch, self.input.gradient.packed_len());
         self.input.gradient.pack(weights, turned)?;
+        let turned = if turned.is_empty() { weights } else { &*turned };
         let [batch, ..] = self.geometry.input();
         self.input.run(batch, d_output, turned, d_input, scratch)
     }

@@ -54,11 +54,13 @@ impl<C: Cell> RecurrentTraining<C> {
         position * len..(position + 1) * len
     }
 
-    /// Elements of the gradients to sums, to products, to one step's state, memory and state before, and of packed weights.
+    /// Elements of the gradients to sums, to products, to one step's state, memory and state before, and of packed weights and
+    /// scratch.
     fn gradient_lens(&self) -> [usize; 6] {
         let Sizes { samples, units, .. } = self.saving.sizes;
         let ([gates, _], state) = (self.saved_lens(), samples * units);
-        [gates, if C::APART { gates } else { 0 }, state, state, state, self.state.packed_len()]
+        let room = self.state.packed_len() + self.state.scratch_len();
+        [gates, if C::APART { gates } else { 0 }, state, state, state, room]
     }
 
     /// Elements of the input of a batch.
@@ -104,11 +106,13 @@ impl<C: Cell> RecurrentTraining<C> {
         scratch: [&mut [f32]; 4],
     ) -> Result<(), Error> {
         let Recurrent { isa, sizes: Sizes { samples, steps, units, .. }, .. } = self.saving;
-        let [d_state, d_memory, d_before, packed] = scratch;
+        let [d_state, d_memory, d_before, room] = scratch;
+        let (packed, scratch) = room.split_at_mut(self.state.packed_len());
         let [gates_len, states_len] = self.saved_lens();
         let (gates, saved) = bytemuck::cast_slice(run.saved).split_at(gates_len);
         let (states, memories) = saved.split_at(states_len);
         self.state.pack(run.weights[1], packed)?;
+        let packed = if packed.is_empty() { run.weights[1] } else { &*packed };
         d_state.fill(0.0);
         d_memory.fill(0.0);
         for step in (0..steps).rev() {
@@ -129,7 +133,7 @@ impl<C: Cell> RecurrentTraining<C> {
             })?;
             if step > 0 {
                 let d_products = if C::APART { &d_products[here] } else { &d_sums[here] };
-                self.state.run(d_products, packed, d_before, &mut [])?;
+                self.state.run(d_products, packed, d_before, scratch)?;
                 elementwise::add_assign(isa, Activation::None, d_state, d_before)?;
             }
         }

@@ -9,6 +9,7 @@ use bantam::{
     Trainer, TrainingPlan, TrainingSession, argmax, include_aligned, trainable_layers,
 };
 use embedded_storage::nor_flash::ReadNorFlash;
+use firmware::digits::{self, DIGIT, PIXELS};
 use firmware::flash::Flash;
 use firmware::{Heap, board, println, stack};
 use static_cell::ConstStaticCell;
@@ -19,8 +20,6 @@ static MODEL: &[u8] = include_aligned!("../../data/mnist.bantam");
 /// Each digit's class, the class that the desktop read, and the pixels.
 static TO_LEARN: &[u8] = include_bytes!("../../data/digits-to-learn.bin");
 static OTHERS: &[u8] = include_bytes!("../../data/digits.bin");
-const SIDE: usize = 28;
-const PIXELS: usize = SIDE * SIDE;
 
 const EPOCHS: usize = 5;
 const BATCH: usize = 8;
@@ -54,10 +53,10 @@ fn finetune() -> Result<bool, Error> {
     println!("{before} of 100 digits read right before");
     let (mut losses, mut instructions) = ([0; EPOCHS], 0);
     for loss in &mut losses {
-        let (batches, _) = TO_LEARN.as_chunks::<{ BATCH * (2 + PIXELS) }>();
+        let (batches, _) = TO_LEARN.as_chunks::<{ BATCH * DIGIT }>();
         let mut sum = 0.0;
         for batch in batches {
-            let labels = see(batch, images);
+            let labels = digits::shifted::<BATCH>(batch, images);
             let (learnt, taken) = board::instructions(|| session.step(images, &labels));
             sum += learnt?.loss;
             instructions += taken;
@@ -85,7 +84,7 @@ fn finetune() -> Result<bool, Error> {
 
     println!("stack {} bytes at the most", stack::peak());
     println!("flash {} bytes, of which the model {}", board::flash_bytes(), MODEL.len());
-    let learnt = EPOCHS * TO_LEARN.len() / (2 + PIXELS);
+    let learnt = EPOCHS * TO_LEARN.len() / DIGIT;
     println!("{} instructions a digit learnt", instructions / learnt as u64);
     let as_planned = used.next_multiple_of(LINE) == planned;
     let learnt = after >= before + 30 && losses[EPOCHS - 1] < losses[0];
@@ -102,31 +101,12 @@ fn slots(flash: Flash) -> Result<Slots<Flash>, Error> {
     Slots::new(flash, all)
 }
 
-/// Digits as they come here: two rows lower and three columns to the right, dark on light. Gives their
-/// classes.
-fn see<const N: usize>(digits: &[u8; N], images: &mut [f32]) -> [f32; BATCH] {
-    let mut labels = [0.0; BATCH];
-    let (digits, _) = digits.as_chunks::<{ 2 + PIXELS }>();
-    for ((&[class, _, ref pixels @ ..], image), label) in
-        digits.iter().zip(images.chunks_exact_mut(PIXELS)).zip(&mut labels)
-    {
-        image.fill(1.0);
-        for (row, pixels) in image.chunks_exact_mut(SIDE).skip(2).zip(pixels.chunks_exact(SIDE)) {
-            for (x, &pixel) in row[3..].iter_mut().zip(pixels) {
-                *x = 1.0 - f32::from(pixel) / 255.0;
-            }
-        }
-        *label = class.into();
-    }
-    labels
-}
-
 /// How many of the digits that are not learnt are read right.
 fn right(session: &mut TrainingSession<'_>, images: &mut [f32]) -> Result<usize, Error> {
-    let (others, _) = OTHERS.as_chunks::<{ 2 + PIXELS }>();
+    let (others, _) = OTHERS.as_chunks::<DIGIT>();
     let mut right = 0;
     for digit in others {
-        let [label, ..] = see(digit, images);
+        let [label] = digits::shifted(digit, images);
         right +=
             usize::from(argmax(session.run(&images[..PIXELS])?).is_some_and(|read| read as f32 == label));
     }
