@@ -70,6 +70,16 @@ struct Draft {
     initializer: Initializer,
     inputs: Vec<Place>,
     shares: Option<usize>,
+    /// A node of another model, with its weights.
+    copied: Option<Copied>,
+}
+
+#[derive(Clone, Debug)]
+struct Copied {
+    trainable: bool,
+    /// A bit for each array of weights.
+    frozen: u8,
+    weights: Vec<(Shape, Vec<f32>)>,
 }
 
 impl Drafts {
@@ -83,7 +93,8 @@ impl Drafts {
         layer.write(&mut attributes);
         let attributes = attributes.into_bytes();
         let (name, initializer, inputs) = (String::new(), Initializer::default(), inputs.to_vec());
-        self.push(Draft { name, layer: &L::TRAINABLE, attributes, initializer, inputs, shares: None })
+        let (layer, shares, copied) = (&L::TRAINABLE, None, None);
+        self.push(Draft { name, layer, attributes, initializer, inputs, shares, copied })
     }
 
     fn push(&mut self, draft: Draft) -> Place {
@@ -106,6 +117,37 @@ impl Drafts {
             Place::Node { node, .. } => Place::Node { node, named },
             input => input,
         }
+    }
+
+    /// The nodes of a model on top of these values, with their names and copies of their weights. Gives its outputs.
+    pub fn model(&mut self, model: &Model<'_>, inputs: &[Place]) -> Vec<Place> {
+        let (first, before) = (model.inputs.len(), self.nodes.len());
+        if inputs.len() != first {
+            let (what, expected, got) = ("inputs of the model", first, inputs.len());
+            let place = self.refuse(bantam_kernels::Error::Length { what, expected, got }.into());
+            return model.outputs.iter().map(|_| place).collect();
+        }
+        let place = |value: usize| match value.checked_sub(first) {
+            None => inputs[value],
+            Some(node) => Place::Node { node: before + node, named: before + node },
+        };
+        for (index, node) in model.nodes.iter().enumerate() {
+            let same = |&earlier: &usize| model.nodes[earlier].parameters == node.parameters;
+            let shares = if node.parameters.is_empty() { None } else { (0..index).find(same) };
+            let weights = model.parameters_of(node).iter();
+            let weights = weights.map(|weights| (weights.shape(), weights.values().to_vec())).collect();
+            let frozen = model.frozen(node);
+            self.push(Draft {
+                name: node.name().into(),
+                layer: node.layer,
+                attributes: Ok(node.attributes.to_vec()),
+                initializer: Initializer::default(),
+                inputs: model.inputs_of(node).iter().map(|&value| place(value)).collect(),
+                shares: shares.map(|earlier| before + earlier),
+                copied: Some(Copied { trainable: node.trainable, frozen, weights }),
+            });
+        }
+        model.outputs.iter().map(|&value| place(value)).collect()
     }
 
     /// [`build`](Self::build) will give that error, whatever is made of the place.
@@ -162,11 +204,18 @@ impl Drafts {
         let mut model = Model::with_inputs(inputs, self.nodes.len(), edges)?;
         let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
         for draft in self.nodes {
-            let Draft { name, layer, attributes, initializer, inputs, shares } = draft;
+            let Draft { name, layer, attributes, initializer, inputs, shares, copied } = draft;
             let attributes = attributes.map_err(|cause| in_layer(&name, cause))?;
             let (name, attributes) = (Cow::Owned(name), Cow::Owned(attributes));
-            let blueprint = Blueprint { name, layer, attributes, trainable: true, frozen: 0, shares };
+            let (trainable, frozen) =
+                copied.as_ref().map_or((true, 0), |copied| (copied.trainable, copied.frozen));
+            let mut weights = copied.map(|copied| copied.weights.into_iter());
+            let blueprint = Blueprint { name, layer, attributes, trainable, frozen, shares };
             model.push(blueprint, &mut inputs.iter().map(value), &mut |spec| {
+                if let Some((shape, values)) = weights.as_mut().and_then(Iterator::next) {
+                    spec.shape.require("weights of the model", shape)?;
+                    return Ok(Cow::Owned(values));
+                }
                 let mut values = heap::zeros(spec.shape.elements())?;
                 match spec.initial {
                     Initial::Constant(value) => values.fill(value),
@@ -218,6 +267,18 @@ impl GraphBuilder {
 
     fn places(&self, values: &[Value<'_>]) -> Result<Vec<Place>, Error> {
         values.iter().map(|value| self.place(value)).collect()
+    }
+
+    /// A model on top of values, one for each of its inputs: its nodes, by their names, with copies of their weights, as
+    /// trainable as they are. Gives its outputs. Inputs of other sizes than the model's are taken where its layers take them.
+    pub fn model(&self, model: &Model<'_>, inputs: &[Value<'_>]) -> Vec<Value<'_>> {
+        let places = self.places(inputs);
+        let mut drafts = self.0.borrow_mut();
+        let places = match places {
+            Ok(places) => drafts.model(model, &places),
+            Err(error) => Vec::from([drafts.refuse(error)]),
+        };
+        places.into_iter().map(|place| Value { graph: self, place }).collect()
     }
 
     /// The sum of values of one shape.
@@ -274,6 +335,26 @@ impl<'g> Value<'g> {
         Value { graph: self.graph, place: self.graph.0.borrow_mut().then(&[self.place], &layer) }
     }
 
+    /// A model of one input and one output on top of this value: its nodes, by their names, with copies of their weights, as
+    /// trainable as they are.
+    ///
+    /// ```
+    /// use bantam::{GraphBuilder, Sequential};
+    /// let mut base = Sequential::new([8, 8, 3]).conv2d(4, 3).relu().build(1)?;
+    /// base.set_all_trainable(false);
+    /// let net = GraphBuilder::new();
+    /// let features = net.input([20, 20, 3]).model(&base);
+    /// let model = net.build(&[features.global_average_pool2d().dense(2)], 2)?;
+    /// assert!(!model.node("conv2d")?.is_trainable() && model.node("dense")?.is_trainable());
+    /// # Ok::<(), bantam::Error>(())
+    /// ```
+    #[must_use]
+    pub fn model(self, model: &Model<'_>) -> Value<'g> {
+        let mut drafts = self.graph.0.borrow_mut();
+        let place = drafts.only_of(model, self.place);
+        Value { graph: self.graph, place }
+    }
+
     /// The layer that gave `other`, on top of this value: with the same weights, which learn from both uses.
     ///
     /// ```
@@ -311,6 +392,18 @@ impl<'g> Value<'g> {
 }
 
 impl Drafts {
+    /// The output of a model of one input on top of a value.
+    pub fn only_of(&mut self, model: &Model<'_>, input: Place) -> Place {
+        let places = self.model(model, &[input]);
+        match places[..] {
+            [place] => place,
+            _ => {
+                let (what, expected, got) = ("outputs of the model", 1, places.len());
+                self.refuse(bantam_kernels::Error::Length { what, expected, got }.into())
+            }
+        }
+    }
+
     /// A layer, and its activation.
     pub fn then<L: Differentiable>(&mut self, inputs: &[Place], layer: &L) -> Place {
         let place = self.layer(layer, inputs);

@@ -60,7 +60,7 @@ impl<'m> Model<'m> {
             folded.normalize(layer, statistics).map_err(|cause| in_layer(&node.name, cause))?;
             (becomes[output], readers[value]) = (value, readers[output]);
         }
-        self.with_folded(&becomes, folded)
+        self.rebuilt(&becomes, folded)
     }
 
     /// How often each value is read, or is an output.
@@ -79,7 +79,7 @@ impl<'m> Model<'m> {
     }
 
     /// Without the nodes that became others.
-    fn with_folded(&self, becomes: &[usize], folded: Vec<Option<Folded>>) -> Result<Model<'m>, Error> {
+    pub(super) fn rebuilt(&self, becomes: &[usize], folded: Vec<Option<Folded>>) -> Result<Model<'m>, Error> {
         let first = self.inputs.len();
         let stays = |node: usize| becomes[first + node] == first + node;
         let count = (0..self.nodes.len()).filter(|&node| stays(node)).count();
@@ -131,7 +131,7 @@ impl<'m> Model<'m> {
 }
 
 /// What becomes of a layer that takes a normalisation.
-struct Folded {
+pub(super) struct Folded {
     attributes: Vec<u8>,
     /// All of them: the last are the kernel whose outputs are the layer's, and the bias.
     weights: Vec<Vec<f32>>,

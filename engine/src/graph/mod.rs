@@ -13,6 +13,7 @@ mod model;
 mod node;
 mod sequential;
 mod summary;
+mod transfer;
 
 pub use builder::{GraphBuilder, Value};
 pub use file::Aligned;

@@ -275,7 +275,7 @@ impl<'m> Model<'m> {
         Ok(&self.nodes[self.index(name)?])
     }
 
-    fn index(&self, name: &str) -> Result<usize, Error> {
+    pub(super) fn index(&self, name: &str) -> Result<usize, Error> {
         let found = self.nodes.iter().position(|node| node.name == name);
         found.ok_or_else(|| Error::UnknownLayer { name: name.into(), nearest: self.nearest(name).into() })
     }

@@ -36,6 +36,23 @@ impl Sequential {
         self
     }
 
+    /// A model of one input and one output: its nodes, by their names, with copies of their weights, as trainable as they
+    /// are.
+    ///
+    /// ```
+    /// use bantam::Sequential;
+    /// let mut base = Sequential::new([8, 8, 3]).conv2d(4, 3).relu().max_pool2d(2).build(1)?;
+    /// base.set_all_trainable(false);
+    /// let model = Sequential::new([8, 8, 3]).model(&base).flatten().dense(1).sigmoid().build(2)?;
+    /// assert_eq!(model.parameter_count(), base.parameter_count() + 3 * 3 * 4 + 1);
+    /// # Ok::<(), bantam::Error>(())
+    /// ```
+    #[must_use]
+    pub fn model(mut self, model: &Model<'_>) -> Sequential {
+        self.last = self.drafts.only_of(model, self.last);
+        self
+    }
+
     /// Names the last layer. Without a name it is called as in Keras: `conv2d`, `conv2d_1`, …
     #[must_use]
     pub fn named(mut self, name: &str) -> Sequential {

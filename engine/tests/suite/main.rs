@@ -30,4 +30,5 @@ mod slots;
 mod tape_operations;
 mod training;
 mod training_plan;
+mod transfer;
 mod window_gradients;
