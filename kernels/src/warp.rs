@@ -262,6 +262,13 @@ impl<V: Copy> Around<V> {
                     *cell = simd.select(simd.not_le(*cell, last), simd.sub(*cell, size), *cell);
                 }
             }
+            Fill::Constant(_) if const { TAPS == 1 } => {
+                // A point half a pixel beyond an edge is beyond it, at every edge.
+                let past_first = simd.select(simd.not_le(at, simd.sub(zero, half)), one, zero);
+                let before_end = simd.not_le(simd.sub(size, half), at);
+                shares[0] = simd.select(before_end, past_first, zero);
+                beyond = simd.sub(one, shares[0]);
+            }
             Fill::Constant(_) => {
                 for (cell, share) in cells.into_iter().zip(&mut shares) {
                     let kept = where_inside(simd, cell, last, *share);

@@ -72,7 +72,10 @@ fn value(map: &Affine, x: &[f32], point: [f64; 2], channel: usize) -> f64 {
             true => f64::from(u8::from(cell[axis] == low[axis])),
             false => 1.0 - libm::fabs(like[axis] - cell[axis]),
         };
-        let inside = |axis: usize| (0.0..sizes[axis]).contains(&cell[axis]);
+        let inside = |axis: usize| match nearest {
+            true => -0.5 < like[axis] && like[axis] < sizes[axis] - 0.5,
+            false => (0.0..sizes[axis]).contains(&cell[axis]),
+        };
         sum += share(0)
             * share(1)
             * match map.fill {
