@@ -2,7 +2,7 @@
 //!
 //! - [`Sequential`] describes a net layer by layer, [`GraphBuilder`] one with branches. They build a
 //!   [`Model`], a value that is saved, loaded in place, frozen by layers and taken to pieces.
-//! - [`Trainer`] fits it to a [`Dataset`]; [`Session`] runs it, without allocating.
+//! - [`Trainer`] fits it to a [`Dataset`], with [`Augmentation`] of images; [`Session`] runs it, without allocating.
 //! - [`Tape`] records operations on borrowed numbers and walks them backwards, for everything that
 //!   is not a graph of layers.
 //!

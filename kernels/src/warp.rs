@@ -133,7 +133,7 @@ impl<const TAPS: usize, const C: usize> Operation for Pixels<'_, TAPS, C> {
         let ([height, width, channels], [rows, columns]) = (map.input, map.output);
         let channels = if const { C == 0 } { channels } else { C };
         let [down, across] = map.matrix;
-        // SAFETY: there are as many numbers as the widest vector has lanes.
+        // SAFETY: no vector has more lanes than there are numbers.
         let lanes = unsafe { simd.load(LANE.as_ptr()) };
         let mut taps = Taps::<TAPS>::NONE;
         let mut pixel = y.as_mut_ptr();
@@ -149,16 +149,15 @@ impl<const TAPS: usize, const C: usize> Operation for Pixels<'_, TAPS, C> {
                 taps.set(simd, &vertical, &horizontal, map.fill);
                 for lane in 0..S::LANES.min(columns - first) {
                     let cells = taps.cells(lane, width);
-                    // SAFETY: the cells are inside the input, the output has pixels from `pixel` on as long as there are
-                    // rows and columns, and the lengths were checked.
+                    // SAFETY: a map that reaches no farther than was checked is finite, so that `inside` gives cells of the
+                    // input. The output has a pixel for each row and column; both lengths were checked.
                     unsafe {
                         for channel in (0..channels).step_by(S::LANES) {
                             let n = S::LANES.min(channels - channel);
                             let mut sum = simd.splat(taps.rest[lane]);
-                            for tap in 0..TAPS {
-                                let share = simd.splat(taps.shares[tap][lane]);
-                                let value = x.as_ptr().add(cells[tap] * channels + channel);
-                                sum = simd.mul_add(simd.load_n(value, n), share, sum);
+                            for (shares, cell) in taps.shares.iter().zip(cells) {
+                                let values = simd.load_n(x.as_ptr().add(cell * channels + channel), n);
+                                sum = simd.mul_add(values, simd.splat(shares[lane]), sum);
                             }
                             simd.store_n(pixel.add(channel), sum, n);
                         }

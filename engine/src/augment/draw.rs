@@ -99,9 +99,9 @@ fn sin_cos(degrees: f32) -> (f32, f32) {
     let quarters = libm::roundf(degrees / 90.0);
     let (sin, cos) = libm::sincosf((degrees - 90.0 * quarters) * (PI / 180.0));
     match quarters % 4.0 {
-        q if q == 0.0 => (sin, cos),
-        q if q == 1.0 || q == -3.0 => (cos, -sin),
-        q if q == 2.0 || q == -2.0 => (-sin, -cos),
+        0.0 => (sin, cos),
+        1.0 | -3.0 => (cos, -sin),
+        2.0 | -2.0 => (-sin, -cos),
         _ => (-cos, sin),
     }
 }
