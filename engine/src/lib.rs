@@ -2,7 +2,7 @@
 //!
 //! - [`Sequential`] describes a net layer by layer, [`GraphBuilder`] one with branches. They build a
 //!   [`Model`], a value that is saved, loaded in place, frozen by layers and taken to pieces.
-//! - [`Trainer`] fits it to a [`Dataset`]; [`Session`] runs it, without allocating.
+//! - [`Trainer`] fits it to a [`Dataset`], with [`Augmentation`] of images; [`Session`] runs it, without allocating.
 //! - [`Tape`] records operations on borrowed numbers and walks them backwards, for everything that
 //!   is not a graph of layers.
 //!
@@ -17,6 +17,7 @@ extern crate std;
 
 #[cfg(feature = "std")]
 mod atomic_file;
+mod augment;
 mod checksum;
 mod error;
 mod graph;
@@ -36,8 +37,10 @@ mod train;
 
 #[cfg(feature = "std")]
 pub use atomic_file::AtomicFile;
+pub use augment::{Augmentation, Spread, Transform};
 pub use bantam_kernels::Isa;
 pub use bantam_kernels::conv2d::{Activation, Padding};
+pub use bantam_kernels::warp::{Fill, Interpolation};
 pub use error::{Error, ModelFileProblem};
 pub use graph::{
     Aligned, GraphBuilder, Initializer, Metadata, Model, Node, Parameter, Scaling, Sequential, Value,
@@ -72,7 +75,7 @@ pub use run::{Session, Slots, TrainingSession};
 pub use shape::Shape;
 pub use tape::{Gradients, Mode, Operation, Tape, Var};
 pub use tensor::Tensor;
-pub use train::{Dataset, Epoch, Event, History, Monitor, ReduceLrOnPlateau, Samples, Trainer};
+pub use train::{Augmented, Dataset, Epoch, Event, History, Monitor, ReduceLrOnPlateau, Samples, Trainer};
 
 /// The README's program, as a test.
 #[cfg(doctest)]

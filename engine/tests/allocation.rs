@@ -3,8 +3,9 @@
 
 use allocation_counter::measure;
 use bantam::{
-    Adam, Auc, ConfusionMatrix, Dataset, Error, Loss, Lstm, Metric, Model, Options, Plan, Precision, RmsProp,
-    Sequential, Session, Shape, TopKAccuracy, Trainer, TrainingPlan, TrainingSession,
+    Adam, Auc, Augmentation, Augmented, ConfusionMatrix, Dataset, Error, Loss, Lstm, Metric, Model, Options,
+    Plan, Precision, RmsProp, Sequential, Session, Shape, TopKAccuracy, Trainer, TrainingPlan,
+    TrainingSession,
 };
 use std::ops::ControlFlow;
 
@@ -91,6 +92,20 @@ fn a_training_takes_what_was_told_before() {
         let most = measure(fit).bytes_max;
         assert!((told..told + 32 * 1024).contains(&most), "{most}, {told} were told");
     }
+}
+
+#[test]
+fn an_augmented_sample_allocates_nothing() {
+    let augmentation = Augmentation::layers().rotation(0.1).zoom(0.1).brightness(0.1).contrast(0.1);
+    let train = Augmented::new(Noise { samples: 4 }, augmentation.crop([24, 24])).unwrap();
+    let mut input = vec![0.0; train.input_shape().elements()];
+    let count = measure(|| {
+        for index in 0..4 {
+            train.begin_epoch(&[0, 1, 2, 3], 1).unwrap();
+            train.read(index, &mut input, &mut [0.0]).unwrap();
+        }
+    });
+    assert_eq!(count.count_total, 0);
 }
 
 /// Metrics are measured in memory of their own.

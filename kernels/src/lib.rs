@@ -32,6 +32,7 @@ pub mod reduce;
 pub mod reference;
 pub mod softmax;
 pub mod upsample2d;
+pub mod warp;
 
 pub use cache_line::CacheLine;
 pub use error::Error;

@@ -25,11 +25,46 @@ pub trait Dataset {
         1.0
     }
 
+    /// A trainer says so before each epoch: samples will be read in this order, and what is drawn at random for them is
+    /// drawn from this seed. Evaluation and prediction do not call it.
+    ///
+    /// # Errors
+    /// The samples cannot be read.
+    fn begin_epoch(&self, _order: &[usize], _seed: u64) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Writes sample `index`, `index < len()`, and its target.
     ///
     /// # Errors
     /// The sample cannot be read.
     fn read(&self, index: usize, input: &mut [f32], target: &mut [f32]) -> Result<(), Error>;
+}
+
+impl<D: Dataset + ?Sized> Dataset for &D {
+    fn len(&self) -> usize {
+        (**self).len()
+    }
+
+    fn input_shape(&self) -> Shape {
+        (**self).input_shape()
+    }
+
+    fn target_len(&self) -> usize {
+        (**self).target_len()
+    }
+
+    fn weight(&self, index: usize) -> f32 {
+        (**self).weight(index)
+    }
+
+    fn begin_epoch(&self, order: &[usize], seed: u64) -> Result<(), Error> {
+        (**self).begin_epoch(order, seed)
+    }
+
+    fn read(&self, index: usize, input: &mut [f32], target: &mut [f32]) -> Result<(), Error> {
+        (**self).read(index, input, target)
+    }
 }
 
 /// A data set in memory.

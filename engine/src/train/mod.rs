@@ -1,5 +1,6 @@
 //! How models learn from data sets.
 
+mod augmented;
 mod batch;
 mod checkpoint;
 mod data;
@@ -10,6 +11,7 @@ mod session;
 mod shards;
 mod trainer;
 
+pub use augmented::Augmented;
 pub use data::{Dataset, Samples};
 pub use plateau::{Monitor, ReduceLrOnPlateau};
 pub use trainer::{Epoch, Event, History, Trainer};

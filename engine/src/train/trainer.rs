@@ -122,6 +122,9 @@ pub struct History {
 /// Samples that `fit` learns at a time, if nothing else is said. It does not depend on the threads, so that the bits do not.
 const MICRO_BATCH: usize = 32;
 
+/// Sets the seed of a data set apart from that of the epoch's first step.
+const DATA_SET: u64 = 0x6175_676d_656e_7421;
+
 /// Samples that evaluation and prediction run at a time.
 pub(super) const INFERENCE_BATCH: usize = 64;
 
@@ -219,7 +222,7 @@ impl Trainer {
     }
 
     /// Trains a model, its layers as far as they are trainable. The order of samples is drawn anew
-    /// in each epoch. `on_event` is told of each batch and epoch and may end the training. After
+    /// in each epoch, and told to the training set ([`Dataset::begin_epoch`]). `on_event` is told of each batch and epoch and may end the training. After
     /// the first step of each batch size, steps allocate nothing.
     ///
     /// # Errors
@@ -457,6 +460,9 @@ impl Run<'_> {
     ) -> Result<(Running, bool), Error> {
         let Trainer { epochs, batch_size, .. } = *self.trainer;
         shuffle(&mut self.order, &mut self.random);
+        // Of a copy: what a data set draws does not change what the training draws. And no step's own seed.
+        let seed = self.random.clone().next_u64() ^ DATA_SET;
+        self.train.begin_epoch(&self.order, seed)?;
         let batches = self.order.len().div_ceil(batch_size);
         let mut running = Running::default();
         for batch in 1..=batches {

@@ -1,5 +1,6 @@
 //! The engine from outside, in one program: twenty would be compiled and linked for every CPU.
 
+mod augmentation;
 mod bad_graphs;
 mod batch_normalization;
 mod budget;

@@ -23,6 +23,7 @@ pub mod recurrent;
 pub mod reduce;
 pub mod softmax;
 pub mod upsample2d;
+pub mod warp;
 
 use crate::conv2d::Activation;
 use crate::conv2d::geometry::Axis;

@@ -29,6 +29,7 @@ mod refusal;
 mod softmax;
 mod support;
 mod upsample2d;
+mod warp;
 mod winograd;
 
 /// A test for each kernel, named as it is. `kernels_are_listed` finds the ones that are missing.
@@ -80,6 +81,7 @@ conformance! {
     reduce { sum, sum_squares, sum_rows, penalty }
     softmax { forward, grad, forward_along, grad_along }
     upsample2d { bilinear, grad_bilinear }
+    warp { affine }
 }
 
 /// A kernel is a public function at the top of a module; a module may be a folder.

@@ -6,6 +6,7 @@ use bantam_kernels::conv2d::winograd::{Tile, Winograd};
 use bantam_kernels::conv2d::{self, Activation, Geometry, Padding};
 use bantam_kernels::loss::{CrossEntropy, MeanSquaredError, Rows};
 use bantam_kernels::normalization::Groups;
+use bantam_kernels::warp::{self, Affine, Fill, Interpolation};
 use bantam_kernels::{
     Error, Isa, avg_pool2d, channels, depthwise_conv2d, elementwise, global_max_pool2d, loss, max_pool2d,
     normalization, optimizer, recurrent, reduce, softmax, upsample2d,
@@ -497,5 +498,41 @@ fn lengths_of_recurrent_steps() {
         refuses(length("gradient to the sums", 24, 18), 18, |y| {
             recurrent::lstm_grad(isa, 2, 3, &x, &x[..6], &x[..6], &x[..6], &mut [0.0; 6], y)
         });
+    }
+}
+
+#[test]
+fn maps_of_images() {
+    let still = Affine {
+        input: [2, 3, 2],
+        output: [3, 1],
+        matrix: [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]],
+        interpolation: Interpolation::Bilinear,
+        fill: Fill::Nearest,
+    };
+    let refuses = |error, map: Affine, x: &[f32], y_len| {
+        refuses(error, y_len, |y| warp::affine(Isa::detect(), &map, x, y));
+    };
+    let x = [0.5; 12];
+    refuses(length("input", 12, 11), still, &x[1..], 6);
+    refuses(length("output", 6, 7), still, &x, 7);
+    refuses(Error::ZeroSize { what: "width" }, Affine { input: [2, 0, 2], ..still }, &[], 6);
+    refuses(Error::ZeroSize { what: "channels" }, Affine { input: [2, 3, 0], ..still }, &[], 0);
+    refuses(Error::ZeroSize { what: "output height" }, Affine { output: [0, 1], ..still }, &x, 0);
+    refuses(Error::TooLarge { what: "input" }, Affine { input: [HUGE, 3, 2], ..still }, &x, 6);
+    refuses(Error::TooLarge { what: "output" }, Affine { output: [WIDE, WIDE], ..still }, &x, 6);
+    let max = 1 << 21;
+    let what = "distance of the map";
+    for (number, got) in
+        [(2e9, 2_000_000_000), (-2e9, 2_000_000_000), (f32::INFINITY, usize::MAX), (f32::NAN, usize::MAX)]
+    {
+        for axis in 0..2 {
+            for place in 0..3 {
+                let mut matrix = [[0.0; 3]; 2];
+                matrix[axis][place] = number;
+                let got = if place == 0 && got != usize::MAX { 3 * got } else { got };
+                refuses(Error::OutOfRange { what, max, got }, Affine { matrix, ..still }, &x, 6);
+            }
+        }
     }
 }
