@@ -13,18 +13,21 @@
 //!
 //! | what the trainer knows | |
 //! | --- | --- |
-//! | flags | a byte: 1 the rule averages weights, 2 the model has the averages and the state the weights, 4 a rate that a plateau has cut, 8 a loss that is the best so far |
+//! | flags | a byte: 1 the rule averages weights, 2 the model has the averages and the state the weights, 4 a rate that a plateau has cut, 8 a loss that is the best so far, 16 figures of how many were right |
 //! | rule | two bytes for the length of its name, and its letters |
 //! | steps | 64 bits, where a schedule is |
 //! | rate | as cut |
 //! | best loss, epochs that were no better, epochs of cooldown | the number, and twice 64 bits |
 //! | seed, and the generator's state | 64 and 256 bits |
 //! | order of samples | 32 bits for how many, and for each |
+//! | epochs | 64 bits, of whole ones |
+//! | last epoch | the data set's seed; samples learnt, the sum of their losses, a number of 64 bits, rows judged and right: 64 bits each |
 //! | state | for each of the model's parameters how many arrays there are of its length, a byte, and these |
 
 use super::Trainer;
 use super::plateau::Plateau;
-use super::progress::Progress;
+use super::progress::{Begun, Progress};
+use super::running::Running;
 use crate::error::{Error, ModelFileProblem};
 use crate::graph::Model;
 use crate::graph::file::checksum;
@@ -40,7 +43,7 @@ use rand_core::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 const MAGIC: [u8; 8] = *b"BANTAMC\n";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const HEADER: usize = 64;
 const CHECKSUM: core::ops::Range<usize> = 24..32;
 
@@ -48,6 +51,7 @@ const AVERAGES: u8 = 1;
 const AVERAGED: u8 = 2;
 const REDUCED: u8 = 4;
 const BEST: u8 = 8;
+const JUDGED: u8 = 16;
 
 impl Trainer {
     /// The bytes of a file with which [`restore`](Trainer::restore) goes on, in another process or on another machine,
@@ -59,7 +63,7 @@ impl Trainer {
     /// has no [file](Model::to_bytes).
     pub fn checkpoint(&self, model: &Model<'_>) -> Result<Vec<u8>, Error> {
         let progress = self.progress.as_ref().filter(|progress| progress.checksum == model.checksum());
-        let Some(Progress { random, order, plateau, averaged, .. }) = progress else {
+        let Some(Progress { random, order, epoch, epochs, plateau, averaged, .. }) = progress else {
             return Err(refused("expected the model as the last training left it, got another"));
         };
         let model_bytes = model.to_bytes()?;
@@ -71,7 +75,8 @@ impl Trainer {
         let flags = flag(rule.asks(Asks::Average), AVERAGES)
             | flag(*averaged, AVERAGED)
             | flag(reduced.is_some(), REDUCED)
-            | flag(plateau.best.is_some(), BEST);
+            | flag(plateau.best.is_some(), BEST)
+            | flag(epoch.running.correct.is_some(), JUDGED);
         let mut put = |piece: &[u8]| heap::extend(&mut bytes, piece);
         put(&[flags])?;
         put(&(rule.name().len() as u16).to_le_bytes())?;
@@ -87,6 +92,10 @@ impl Trainer {
         let count = u32::try_from(got).map_err(|_| Error::TooMany { what, max, got })?;
         put(&count.to_le_bytes())?;
         order.iter().try_for_each(|&sample| put(&(sample as u32).to_le_bytes()))?;
+        let Begun { seed, running: Running { samples, loss, judged, correct } } = *epoch;
+        let [samples, judged, correct] = [samples, judged, correct.unwrap_or(0)].map(|count| count as u64);
+        let last_epoch = [*epochs, seed, samples, loss.to_bits(), judged, correct];
+        last_epoch.iter().try_for_each(|number| put(&number.to_le_bytes()))?;
         for parameter in 0..model.parameters().len() {
             let arrays = memory.get(parameter).map_or(&[][..], |arrays| arrays);
             put(&[if arrays.is_empty() { 0 } else { rule.arrays() as u8 }])?;
@@ -180,7 +189,7 @@ impl Trainer {
         }
         if reduced.is_some_and(|rate| !(rate >= 0.0 && rate.is_finite()))
             || best.is_some_and(|best| !best.is_finite())
-            || flags > AVERAGES | AVERAGED | REDUCED | BEST
+            || flags > AVERAGES | AVERAGED | REDUCED | BEST | JUDGED
         {
             state.0.refuse("numbers of the plateau");
         }
@@ -188,6 +197,8 @@ impl Trainer {
             return Err(refused("expected a learning rate by a schedule, found one that a plateau has cut"));
         }
         let order = state.order()?;
+        let epochs = state.long("epochs");
+        let epoch = state.epoch(order.len(), has(JUDGED));
         let mut memory = heap::list(model.parameters().len())?;
         for parameter in model.parameters() {
             memory.push(state.arrays(rule.arrays(), parameter.values().len())?);
@@ -197,7 +208,7 @@ impl Trainer {
         self.seed = seed;
         let random = Xoshiro256PlusPlus::from_seed(random);
         let (averaged, checksum) = (has(AVERAGED), model.checksum());
-        self.progress = Some(Progress { random, order, checksum, plateau, averaged });
+        self.progress = Some(Progress { random, order, epoch, epochs, checksum, plateau, averaged });
         Ok(model)
     }
 }
@@ -233,6 +244,20 @@ impl State<'_> {
         }
         self.check()?;
         Ok(order)
+    }
+
+    /// How far the last epoch came, of so many samples.
+    fn epoch(&mut self, all: usize, has_correct: bool) -> Begun {
+        let what = "figures of the last epoch";
+        let seed = self.long(what);
+        let [samples, loss, judged, correct] = [(); 4].map(|()| self.long(what));
+        let [samples, judged, correct] =
+            [samples, judged, correct].map(|count| usize::try_from(count).unwrap_or(usize::MAX));
+        let loss = f64::from_bits(loss);
+        if samples > all || correct > judged || judged == usize::MAX || !loss.is_finite() {
+            self.0.refuse(what);
+        }
+        Begun { seed, running: Running { samples, loss, judged, correct: has_correct.then_some(correct) } }
     }
 
     /// So many arrays of so many numbers, or none.

@@ -1,7 +1,8 @@
 //! How a model does on a data set.
 
 use super::batch::Batch;
-use super::trainer::{INFERENCE_BATCH, Running, Trainer};
+use super::running::Running;
+use super::trainer::{INFERENCE_BATCH, Trainer};
 use crate::error::Error;
 use crate::graph::Model;
 use crate::loss::{Examples, penalties, penalty};

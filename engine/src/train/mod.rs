@@ -7,6 +7,7 @@ mod data;
 mod evaluate;
 mod plateau;
 mod progress;
+mod running;
 mod session;
 mod shards;
 mod trainer;

@@ -1,5 +1,6 @@
 use super::Trainer;
 use super::plateau::Plateau;
+use super::running::Running;
 use crate::error::Error;
 use crate::graph::Model;
 use crate::memory::heap;
@@ -14,11 +15,24 @@ pub(super) struct Progress {
     pub random: Xoshiro256PlusPlus,
     /// Of samples, in the last epoch.
     pub order: Vec<usize>,
+    /// How far that came.
+    pub epoch: Begun,
+    /// Whole epochs.
+    pub epochs: u64,
     /// Of the weights that it left.
     pub checksum: u64,
     pub plateau: Plateau,
     /// Whether it left moving averages in the model, if the optimiser has them, and the weights with the optimiser.
     pub averaged: bool,
+}
+
+/// An epoch that was stopped, or is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Begun {
+    /// What the data set draws from.
+    pub seed: u64,
+    /// The figures of what was learnt.
+    pub running: Running,
 }
 
 impl Trainer {
@@ -34,11 +48,12 @@ impl Trainer {
         }
         match self.progress.take() {
             Some(progress) if progress.order.len() == samples => Ok(progress),
-            Some(progress) => Ok(Progress { order: in_order()?, ..progress }),
+            Some(progress) => Ok(Progress { order: in_order()?, epoch: Begun::default(), ..progress }),
             None => {
                 let random = Xoshiro256PlusPlus::seed_from_u64(self.seed);
                 let (order, checksum) = (in_order()?, model.checksum());
-                Ok(Progress { random, order, checksum, plateau: Plateau::default(), averaged: false })
+                let (epoch, plateau) = Default::default();
+                Ok(Progress { random, order, epoch, epochs: 0, checksum, plateau, averaged: false })
             }
         }
     }

@@ -1,4 +1,5 @@
 use super::batch::Batch;
+use super::running::Running;
 use super::shards::{Learnt, Lessons, Setup, Shards};
 use crate::error::Error;
 use crate::graph::Model;
@@ -13,7 +14,7 @@ use crate::run::Session;
 use crate::tensor::Tensor;
 use crate::train::Dataset;
 use crate::train::plateau::{Monitor, Plateau, ReduceLrOnPlateau};
-use crate::train::progress::{Progress, swap_ema};
+use crate::train::progress::{Begun, Progress, swap_ema};
 use alloc::vec::Vec;
 use bantam_kernels::Isa;
 use core::ops::ControlFlow;
@@ -23,8 +24,8 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 /// Trains models, and measures and uses them.
 ///
 /// A trainer goes on: given a model as its last [`fit`](Trainer::fit) left it, it remembers what its optimiser
-/// knows and where the order of samples was, so that two epochs and two more are four. Given any other, it
-/// begins anew.
+/// knows and where the order of samples was, so that two epochs and two more are four, and an epoch that was stopped half
+/// way is the next one's first. Given any other, it begins anew.
 ///
 /// ```
 /// use bantam::{Loss, RmsProp, Samples, Sequential, Tensor, Trainer};
@@ -216,6 +217,12 @@ impl Trainer {
         Trainer { plateau: Some(plateau), ..self }
     }
 
+    /// Whole epochs that the model has learnt, if training goes on: in all calls of [`fit`](Trainer::fit), and before a
+    /// [checkpoint](Trainer::checkpoint).
+    pub fn epochs_learnt(&self) -> usize {
+        self.progress.as_ref().map_or(0, |progress| usize::try_from(progress.epochs).unwrap_or(usize::MAX))
+    }
+
     /// The learning rate of the next step, if training goes on.
     pub fn rate(&self) -> f32 {
         self.optimizer.rate()
@@ -275,7 +282,7 @@ impl Trainer {
         }
         let batch = Batch::new(self.batch_size.min(train.len()), train)?;
         let before = self.resume(model, train.len())?;
-        let Progress { random, order, plateau, averaged, .. } = before.clone();
+        let Progress { random, order, epoch, epochs, plateau, averaged, .. } = before.clone();
         if averaged {
             swap_ema(&mut self.optimizer, model)?;
         }
@@ -290,19 +297,22 @@ impl Trainer {
             optimizer,
             random,
             order,
+            epoch,
+            epochs,
             plateau,
             batch,
             shards,
             steps: 0,
         };
         let result = run.epochs(model, validation, metrics, on_event);
-        let Run { optimizer, random, order, plateau, steps, .. } = run;
+        let Run { optimizer, random, order, epoch, epochs, plateau, steps, .. } = run;
         self.optimizer = optimizer;
         let averaged = averaged || steps > 0;
         if averaged {
             swap_ema(&mut self.optimizer, model)?;
         }
-        let now = Progress { random, order, checksum: model.checksum(), plateau, averaged };
+        let checksum = model.checksum();
+        let now = Progress { random, order, epoch, epochs, checksum, plateau, averaged };
         // If nothing was learnt, all is as it was.
         self.progress = Some(if steps > 0 { now } else { before });
         result
@@ -399,6 +409,9 @@ struct Run<'t> {
     optimizer: Optimizer,
     random: Xoshiro256PlusPlus,
     order: Vec<usize>,
+    epoch: Begun,
+    /// Whole ones, of all calls.
+    epochs: u64,
     plateau: Plateau,
     batch: Batch,
     shards: Shards,
@@ -425,7 +438,9 @@ impl Run<'_> {
             };
             let record = Epoch { epoch, samples: training.samples, training: training.result(), validation };
             history.epochs.push(record);
-            self.see_loss(&record);
+            if self.epoch.running.samples == self.order.len() {
+                self.see_loss(&record);
+            }
             let mut stopped = stopped;
             if validation.is_some() && !metrics.is_empty() {
                 let measured: Vec<_> = metrics.iter().map(|metric| metric.measured()).collect();
@@ -459,14 +474,19 @@ impl Run<'_> {
         on_event: &mut dyn FnMut(Event) -> ControlFlow<()>,
     ) -> Result<(Running, bool), Error> {
         let Trainer { epochs, batch_size, .. } = *self.trainer;
-        shuffle(&mut self.order, &mut self.random);
-        // Of a copy: what a data set draws does not change what the training draws. And no step's own seed.
-        let seed = self.random.clone().next_u64() ^ DATA_SET;
-        self.train.begin_epoch(&self.order, seed)?;
+        let mut running = self.epoch.running;
+        if running.samples == 0 || running.samples >= self.order.len() {
+            shuffle(&mut self.order, &mut self.random);
+            // Of a copy: what a data set draws does not change what the training draws. And no step's own seed.
+            let seed = self.random.clone().next_u64() ^ DATA_SET;
+            running = Running::default();
+            self.epoch = Begun { seed, running };
+        }
+        self.train.begin_epoch(&self.order[running.samples..], self.epoch.seed)?;
         let batches = self.order.len().div_ceil(batch_size);
-        let mut running = Running::default();
-        for batch in 1..=batches {
-            let first = (batch - 1) * batch_size;
+        let (mut batch, mut first) = (running.samples / batch_size, running.samples);
+        while first < self.order.len() {
+            batch += 1;
             let rows = batch_size.min(self.order.len() - first);
             let indices = self.order[first..first + rows].iter().copied();
             self.batch.read(self.train, &self.criterion, indices)?;
@@ -475,6 +495,9 @@ impl Run<'_> {
                 other => other,
             })?;
             running.add(rows, &self.criterion, loss, correct);
+            self.epoch.running = running;
+            first += rows;
+            self.epochs += u64::from(first == self.order.len());
             let (samples, training) = (running.samples, running.result());
             let event = Event::Batch { epoch, epochs, batch, batches, samples, training };
             if on_event(event).is_break() {
@@ -518,30 +541,5 @@ fn shuffle(order: &mut [usize], random: &mut Xoshiro256PlusPlus) {
         // The upper half of a 64 by 64 bit product: uniform but for 2⁻⁶⁴ times the length.
         let at = (u128::from(random.next_u64()) * (i as u128 + 1)) >> 64;
         order.swap(i, at as usize);
-    }
-}
-
-/// A running mean over samples.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Running {
-    samples: usize,
-    loss: f64,
-    judged: usize,
-    correct: Option<usize>,
-}
-
-impl Running {
-    pub fn add(&mut self, samples: usize, criterion: &Criterion<'_>, loss: f32, correct: Option<usize>) {
-        self.samples += samples;
-        self.loss += f64::from(loss) * samples as f64;
-        self.judged += samples * criterion.judged();
-        self.correct = correct.map(|correct| self.correct.unwrap_or(0) + correct);
-    }
-
-    pub fn result(&self) -> Evaluation {
-        Evaluation {
-            loss: (self.loss / self.samples as f64) as f32,
-            accuracy: self.correct.map(|correct| (correct as f64 / self.judged as f64) as f32),
-        }
     }
 }
