@@ -229,8 +229,9 @@ impl Trainer {
     }
 
     /// Trains a model, its layers as far as they are trainable. The order of samples is drawn anew
-    /// in each epoch, and told to the training set ([`Dataset::begin_epoch`]). `on_event` is told of each batch and epoch and may end the training. After
-    /// the first step of each batch size, steps allocate nothing.
+    /// in each epoch, and told to the training set ([`Dataset::begin_epoch`]). `on_event` is told of
+    /// each batch and epoch and may end the training. After the first step of each batch size, steps
+    /// allocate nothing.
     ///
     /// # Errors
     /// There is nothing to learn: no epoch, no sample, no trainable layer with weights. Or a number of the
