@@ -93,19 +93,28 @@ pub(crate) fn check<T>(what: &'static str, slice: &[T], expected: usize) -> Resu
     if slice.len() == expected { Ok(()) } else { Err(Error::Length { what, expected, got: slice.len() }) }
 }
 
-/// Checks sizes that must be at least one.
-#[inline(never)] // One copy, for flash.
-pub(crate) fn check_sizes(sizes: &[(&'static str, usize)]) -> Result<(), Error> {
-    match sizes.iter().find(|&&(_, size)| size == 0) {
-        Some(&(what, _)) => Err(Error::ZeroSize { what }),
-        None => Ok(()),
+/// Checks sizes that must be at least one. The names are apart, where they cost no code.
+pub(crate) fn check_sizes<const N: usize>(names: &[&'static str; N], sizes: [usize; N]) -> Result<(), Error> {
+    #[inline(never)] // One copy, for flash.
+    fn check(names: &[&'static str], sizes: &[usize]) -> Result<(), Error> {
+        match names.iter().zip(sizes).find(|&(_, &size)| size == 0) {
+            Some((what, _)) => Err(Error::ZeroSize { what }),
+            None => Ok(()),
+        }
     }
+    check(names, &sizes)
 }
 
 /// Checks that `f32` arrays of such sizes can exist.
-#[inline(never)]
-pub(crate) fn check_arrays(arrays: &[(&'static str, &[usize])]) -> Result<(), Error> {
-    arrays.iter().try_for_each(|&(what, sizes)| elements(what, sizes).map(drop))
+pub(crate) fn check_arrays<const N: usize>(
+    names: &[&'static str; N],
+    arrays: [&[usize]; N],
+) -> Result<(), Error> {
+    #[inline(never)]
+    fn check(names: &[&'static str], arrays: &[&[usize]]) -> Result<(), Error> {
+        names.iter().zip(arrays).try_for_each(|(what, sizes)| elements(what, sizes).map(drop))
+    }
+    check(names, &arrays)
 }
 
 /// The product of `sizes`, if an `f32` array of that many elements can exist.

@@ -57,18 +57,18 @@ impl<S: Simd, const V: usize> Pairwise<S, V> {
 }
 
 /// The sum of all terms, one after the other in blocks of [`CHAIN`].
-pub(crate) fn sum(terms: impl Iterator<Item = f32>) -> f32 {
+pub(crate) fn sum(mut terms: impl Iterator<Item = f32>) -> f32 {
     let mut sums = Pairwise::new(Scalar);
-    let (mut block, mut len) = (0.0, 0);
-    for term in terms {
-        block += term;
-        len += 1;
-        if len == CHAIN {
-            sums.add(Scalar, [block]);
-            (block, len) = (0.0, 0);
+    let mut len = CHAIN;
+    while len == CHAIN {
+        let mut block = 0.0;
+        len = 0;
+        for term in terms.by_ref().take(CHAIN) {
+            block += term;
+            len += 1;
         }
+        sums.add(Scalar, [block]);
     }
-    sums.add(Scalar, [block]);
     let [total] = sums.total(Scalar);
     total
 }

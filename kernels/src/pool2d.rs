@@ -91,22 +91,17 @@ impl Geometry {
     pub fn of(input: [usize; 4], windows: &Windows) -> Result<Geometry, Error> {
         let [batch, height, width, channels] = input;
         let Windows { size, stride, dilation, padding, ceil, count_padding } = *windows;
-        check_sizes(&[("batch", batch), ("channels", channels)])?;
+        check_sizes(&["batch", "channels"], [batch, channels])?;
         let mut axes = Axis::dilated_pair([height, width], size, stride, padding, dilation)?;
-        let mut after = [0; 2];
-        for (axis, after) in axes.iter_mut().zip(&mut after) {
-            *after = (axis.padded() - axis.before).saturating_sub(axis.input);
-        }
-        if let Padding::Explicit { top, bottom, left, right } = padding {
-            after = [bottom, right];
-            for (pad, axis) in [top.max(bottom), left.max(right)].into_iter().zip(&axes) {
-                let extent = axis.extent();
-                if pad >= extent {
-                    return Err(Error::OutOfRange { what: "padding", max: extent - 1, got: pad });
-                }
-            }
-        }
+        let after = match padding {
+            Padding::Explicit { bottom, right, .. } => [bottom, right],
+            _ => axes.map(|axis| axis.padded() - axis.before - axis.input),
+        };
         for (axis, after) in axes.iter_mut().zip(after) {
+            let (padding, most) = (axis.before.max(after), axis.extent() - 1);
+            if padding > most {
+                return Err(Error::OutOfRange { what: "padding", max: most, got: padding });
+            }
             if axis.dilation > axis.input {
                 return Err(Error::OutOfRange { what: "dilation", max: axis.input, got: axis.dilation });
             }
@@ -117,11 +112,10 @@ impl Geometry {
         let [rows, columns] = axes;
         let divisor = if count_padding { Divisor::Padded } else { Divisor::Inside };
         let geometry = Geometry { batch, channels, axes, after, divisor };
-        check_arrays(&[
-            ("input", &geometry.input()),
-            ("output", &geometry.output()),
-            ("padded input", &[rows.padded(), columns.padded(), channels]),
-        ])?;
+        check_arrays(
+            &["input", "output", "padded input"],
+            [&geometry.input(), &geometry.output(), &[rows.padded(), columns.padded(), channels]],
+        )?;
         Ok(geometry)
     }
 

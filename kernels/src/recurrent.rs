@@ -136,7 +136,7 @@ pub fn gru_grad(
 
 /// Checks the gates of a step, `[rows, gates, units]`. Gives the length of a state.
 fn check_step([rows, count, units]: [usize; 3], gates: &[f32]) -> Result<usize, Error> {
-    check_sizes(&[("units", units)])?;
+    check_sizes(&["units"], [units])?;
     check("gates", gates, elements("gates", &[rows, count, units])?)?;
     Ok(rows * units)
 }

@@ -20,14 +20,15 @@ use crate::{Error, Isa};
 /// ```
 pub fn forward(rows: usize, columns: usize, x: &[f32], y: &mut [f32]) -> Result<(), Error> {
     check_matrix("input", rows, columns, x)?;
-    check_matrix("output", rows, columns, y)?;
-    for (x, y) in x.chunks_exact(columns).zip(y.chunks_exact_mut(columns)) {
-        let max = row_max(x);
-        let total = sum(y.iter_mut().zip(x).map(|(y, &x)| {
-            *y = libm::expf(x - max);
+    check("output", y, x.len())?;
+    y.copy_from_slice(x);
+    for row in y.chunks_mut(columns) {
+        let max = row_max(row);
+        let total = sum(row.iter_mut().map(|y| {
+            *y = libm::expf(*y - max);
             *y
         }));
-        for y in y {
+        for y in row {
             *y /= total;
         }
     }

@@ -56,9 +56,8 @@ pub fn grad_bilinear(
 
 /// Elements of the input and of the output.
 fn lens([n, h, w, c]: [usize; 4], [down, across]: [usize; 2]) -> Result<[usize; 2], Error> {
-    let sizes = [("batch", n), ("height", h), ("width", w), ("channels", c)];
-    check_sizes(&sizes)?;
-    check_sizes(&[("factor", down), ("factor", across)])?;
+    let names = ["batch", "height", "width", "channels", "factor", "factor"];
+    check_sizes(&names, [n, h, w, c, down, across])?;
     Ok([elements("input", &[n, h, w, c])?, elements("output", &[n, h, down, w, across, c])?])
 }
 

@@ -73,8 +73,8 @@ const FARTHEST: usize = 1 << 21;
 /// ```
 pub fn affine(isa: Isa, map: &Affine, x: &[f32], y: &mut [f32]) -> Result<(), Error> {
     let ([height, width, channels], [rows, columns]) = (map.input, map.output);
-    check_sizes(&[("height", height), ("width", width), ("channels", channels)])?;
-    check_sizes(&[("output height", rows), ("output width", columns)])?;
+    let names = &["height", "width", "channels", "output height", "output width"];
+    check_sizes(names, [height, width, channels, rows, columns])?;
     check("input", x, elements("input", &[height, width, channels])?)?;
     check("output", y, elements("output", &[rows, columns, channels])?)?;
     for got in [height, width, rows, columns] {

@@ -71,12 +71,8 @@ impl Axis {
         dilation: usize,
         pad: Option<(usize, usize)>,
     ) -> Result<Axis, Error> {
-        check_sizes(&[
-            ("input extent", input),
-            ("window", window),
-            ("stride", stride),
-            ("dilation", dilation),
-        ])?;
+        let names = &["input extent", "window", "stride", "dilation"];
+        check_sizes(names, [input, window, stride, dilation])?;
         // One tap has no next one.
         let dilation = if window == 1 { 1 } else { dilation };
         let extent = (window - 1).checked_mul(dilation).and_then(|span| span.checked_add(1));
@@ -252,12 +248,8 @@ impl Geometry {
         groups: usize,
     ) -> Result<Geometry, Error> {
         let [batch, height, width, channels_in] = input;
-        check_sizes(&[
-            ("batch", batch),
-            ("input channels", channels_in),
-            ("output channels", channels_out),
-            ("groups", groups),
-        ])?;
+        let names = &["batch", "input channels", "output channels", "groups"];
+        check_sizes(names, [batch, channels_in, channels_out, groups])?;
         for channels in [channels_in, channels_out] {
             if !channels.is_multiple_of(groups) {
                 return Err(Error::Groups { groups, channels });
@@ -275,14 +267,17 @@ impl Geometry {
             weights_in: Memory::SecondLevel,
         };
         let ([kh, kw, ..], [cin, cout]) = (geometry.weights(), geometry.group());
-        check_arrays(&[
-            ("input", &geometry.input()),
-            ("output", &geometry.output()),
-            // Packed weights round a side up to whole vectors; 16 lanes are the widest there are.
-            ("weights", &[groups, kh, kw, cin.max(16), 2, cout.max(16), 2]),
-            // The gradient to the input takes steps as long over the channels of the output.
-            ("padded input", &[rows.padded(), columns.padded(), channels_in.max(channels_out)]),
-        ])?;
+        check_arrays(
+            &["input", "output", "weights", "padded input"],
+            [
+                &geometry.input(),
+                &geometry.output(),
+                // Packed weights round a side up to whole vectors; 16 lanes are the widest there are.
+                &[groups, kh, kw, cin.max(16), 2, cout.max(16), 2],
+                // The gradient to the input takes steps as long over the channels of the output.
+                &[rows.padded(), columns.padded(), channels_in.max(channels_out)],
+            ],
+        )?;
         Ok(geometry)
     }
 
@@ -380,13 +375,18 @@ impl Geometry {
     /// Multiply-adds of one pass. Those with padding are not made and not counted.
     pub fn multiply_adds(&self) -> u64 {
         let [_, _, channels, features] = self.weights();
-        let pairs = (channels as u64).saturating_mul(features as u64);
-        self.positions_and_taps().saturating_mul(pairs)
+        self.positions_and_taps_times([channels, features])
     }
 
     /// How often a tap lies inside the input, over all positions of all images.
     pub(super) fn positions_and_taps(&self) -> u64 {
-        self.axes.iter().fold(self.batch as u64, |count, axis| count.saturating_mul(axis.taps_inside()))
+        self.positions_and_taps_times([1, 1])
+    }
+
+    fn positions_and_taps_times(&self, [channels, features]: [usize; 2]) -> u64 {
+        let [rows, columns] = self.axes.map(|axis| axis.taps_inside());
+        let factors = [self.batch as u64, rows, columns, channels as u64, features as u64];
+        factors.into_iter().fold(1, u64::saturating_mul)
     }
 }
 

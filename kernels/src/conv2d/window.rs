@@ -67,7 +67,7 @@ impl Sweep {
 
     /// Whether an edge cuts the window somewhere.
     pub fn is_cut(&self) -> bool {
-        self.taps_inside(0).len() < self.taps || self.taps_inside(self.positions - 1).len() < self.taps
+        !self.always_sees(self.taps)
     }
 
     /// Whether every window sees so many taps.
@@ -92,62 +92,43 @@ impl Sweep {
         Segment { start: 0, len: self.positions, taps: 0..0 }
     }
 
-    /// Runs of positions that see the same taps, first to last.
-    pub fn segments(self) -> impl Iterator<Item = Segment> {
-        let mut start = 0;
-        core::iter::from_fn(move || {
-            if start == self.positions {
-                return None;
-            }
-            let taps = self.taps_inside(start);
-            let mut end = start + 1;
-            if taps.len() == self.taps && self.taps > 0 {
-                // Up to where the last tap leaves the array.
-                end = self.positions_inside(self.taps - 1).end;
-            } else {
-                while end < self.positions && self.taps_inside(end) == taps {
-                    end += 1;
-                }
-            }
-            let segment = Segment { start, len: end - start, taps };
-            start = end;
-            Some(segment)
-        })
+    /// Every tap at every position at which it is inside, once; or none of them.
+    pub fn rectangles(&self, order: Order) -> Rectangles<'_> {
+        Rectangles { sweep: self, order, start: 0 }
     }
 
-    /// Runs of up to `most` taps that are seen at the same positions, first to last. A tap that is
-    /// seen nowhere is left out.
-    pub fn tap_groups(self, most: usize) -> impl Iterator<Item = Segment> {
-        let mut start = 0;
-        core::iter::from_fn(move || {
-            while start < self.taps && self.positions_inside(start).is_empty() {
-                start += 1;
-            }
-            if start == self.taps {
-                return None;
-            }
-            let positions = self.positions_inside(start);
-            let mut end = start + 1;
-            while end < self.taps.min(start + most) && self.positions_inside(end) == positions {
+    /// The positions from this one on that see the same taps.
+    fn segment(&self, start: usize) -> Option<Segment> {
+        if start == self.positions {
+            return None;
+        }
+        let taps = self.taps_inside(start);
+        let mut end = start + 1;
+        if taps.len() == self.taps && self.taps > 0 {
+            // Up to where the last tap leaves the array.
+            end = self.positions_inside(self.taps - 1).end;
+        } else {
+            while end < self.positions && self.taps_inside(end) == taps {
                 end += 1;
             }
-            let group = Segment { start: positions.start, len: positions.len(), taps: start..end };
-            start = end;
-            Some(group)
-        })
+        }
+        Some(Segment { start, len: end - start, taps })
     }
 
-    /// Every tap at every position at which it is inside, once; or none of them.
-    pub fn rectangles(self, order: Order) -> impl Iterator<Item = Segment> {
-        let most = if order == Order::Taps { 1 } else { self.taps };
-        let mut segments = (order == Order::Positions).then(|| self.segments());
-        let mut groups = matches!(order, Order::Taps | Order::TapGroups).then(|| self.tap_groups(most));
-        let mut unseeing = (order == Order::NoTaps).then(|| self.unseeing());
-        core::iter::from_fn(move || match (&mut segments, &mut groups) {
-            (Some(segments), _) => segments.next(),
-            (_, Some(groups)) => groups.next(),
-            _ => unseeing.take(),
-        })
+    /// Up to `most` taps from this one on that are seen at the same positions. One that is seen nowhere is left out.
+    fn tap_group(&self, mut start: usize, most: usize) -> Option<Segment> {
+        while start < self.taps && self.positions_inside(start).is_empty() {
+            start += 1;
+        }
+        if start == self.taps {
+            return None;
+        }
+        let positions = self.positions_inside(start);
+        let mut end = start + 1;
+        while end < self.taps.min(start + most) && self.positions_inside(end) == positions {
+            end += 1;
+        }
+        Some(Segment { start: positions.start, len: positions.len(), taps: start..end })
     }
 
     fn taps_inside(&self, position: usize) -> Range<usize> {
@@ -166,6 +147,35 @@ impl Sweep {
         let reaching =
             |edge: isize| (edge - tap).max(0).cast_unsigned().div_ceil(self.stride).min(self.positions);
         reaching(0)..reaching(self.read.cast_signed())
+    }
+}
+
+/// What [`Sweep::rectangles`] gives, first to last.
+pub(crate) struct Rectangles<'a> {
+    sweep: &'a Sweep,
+    order: Order,
+    /// The position or tap that is next.
+    start: usize,
+}
+
+impl Iterator for Rectangles<'_> {
+    type Item = Segment;
+
+    #[inline(never)] // One copy for rows and columns.
+    fn next(&mut self) -> Option<Segment> {
+        let Rectangles { sweep, order, start } = *self;
+        let segment = match order {
+            Order::Positions => sweep.segment(start)?,
+            Order::Taps => sweep.tap_group(start, 1)?,
+            Order::TapGroups => sweep.tap_group(start, sweep.taps)?,
+            Order::NoTaps if start == 0 => sweep.unseeing(),
+            Order::NoTaps => return None,
+        };
+        self.start = match order {
+            Order::Positions | Order::NoTaps => segment.start + segment.len,
+            Order::Taps | Order::TapGroups => segment.taps.end,
+        };
+        Some(segment)
     }
 }
 

@@ -51,16 +51,19 @@ impl Geometry {
         dilation: [usize; 2],
     ) -> Result<Geometry, Error> {
         let [batch, height, width, channels] = input;
-        check_sizes(&[("batch", batch), ("channels", channels), ("multiplier", multiplier)])?;
+        check_sizes(&["batch", "channels", "multiplier"], [batch, channels, multiplier])?;
         let axes = Axis::dilated_pair([height, width], kernel, stride, padding, dilation)?;
         let [rows, columns] = axes;
         let geometry = Geometry { batch, channels, multiplier, axes };
-        check_arrays(&[
-            ("input", &geometry.input()),
-            ("output", &[batch, rows.output, columns.output, channels, multiplier]),
-            ("weights", &geometry.weights()),
-            ("padded input", &[rows.padded(), columns.padded(), channels, multiplier]),
-        ])?;
+        check_arrays(
+            &["input", "output", "weights", "padded input"],
+            [
+                &geometry.input(),
+                &[batch, rows.output, columns.output, channels, multiplier],
+                &geometry.weights(),
+                &[rows.padded(), columns.padded(), channels, multiplier],
+            ],
+        )?;
         Ok(geometry)
     }
 

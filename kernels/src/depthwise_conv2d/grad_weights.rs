@@ -1,5 +1,5 @@
 use super::{Geometry, POSITIONS, load};
-use crate::conv2d::window::{Offsets, Positions, Sweep, split};
+use crate::conv2d::window::{Offsets, Order, Positions, Sweep, split};
 use crate::error::check;
 use crate::simd::{Operation, Simd, Tile};
 use crate::{Error, Isa};
@@ -69,8 +69,8 @@ impl GradWeights<'_> {
         let [_, kw, channels, multiplier] = self.geometry.weights();
         let [down, across] = self.geometry.axes;
         let pitch = [down.dilation * across.input * channels, across.dilation * channels];
-        for vertical in sweeps[0].segments() {
-            for horizontal in sweeps[1].segments() {
+        for vertical in sweeps[0].rectangles(Order::Positions) {
+            for horizontal in sweeps[1].rectangles(Order::Positions) {
                 let (first, across) = (horizontal.taps.start, horizontal.taps.len());
                 let mut list = [Offsets::default(); TAPS];
                 for part in split(vertical.taps.len() * across, TAPS) {

@@ -114,13 +114,14 @@ impl RowPairs {
         }
         let (samples, transformed) = scratch.split_at_mut(width * channels);
         let (input_row, output_row) = (width * channels, columns * features);
-        let images = input.chunks_exact(self.geometry.axes[0].input * input_row);
+        let image_len = self.geometry.axes[0].input * input_row;
         let mut squares = 0.0;
-        for (image, output) in images.zip(output.chunks_exact_mut(height * output_row)) {
+        for (image, output) in output.chunks_mut(height * output_row).enumerate() {
+            let image = &input[image * image_len..][..image_len];
             for (pair, rows) in output.chunks_mut(2 * output_row).enumerate() {
                 let seen = [0, 1, 2, 3].map(|i| {
                     let y = (2 * pair + i).checked_sub(self.geometry.axes[0].before)?;
-                    image.chunks_exact(input_row).nth(y)
+                    image.get(y * input_row..)?.get(..input_row)
                 });
                 let (upper, lower) = rows.split_at_mut(output_row);
                 squares += if lower.is_empty() {

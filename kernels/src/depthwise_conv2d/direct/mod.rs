@@ -2,7 +2,7 @@ mod blocks;
 
 use super::{Geometry, POSITIONS, load};
 use crate::conv2d::Activation;
-use crate::conv2d::window::{Offsets, Positions, Residue, Segment, Sweep, split, vector};
+use crate::conv2d::window::{Offsets, Order, Positions, Residue, Segment, Sweep, split, vector};
 use crate::error::check;
 use crate::simd::{Operation, Simd, Tile};
 use crate::{Error, Isa};
@@ -180,7 +180,7 @@ impl Correlate<'_> {
             S::LANES > 1 && plain && horizontal.positions >= H && horizontal.always_sees(more_than_half);
         let sixteen = matches!(S::TILE, Tile::R6V2 | Tile::R4V2);
         let mut whole = cut.then(|| horizontal.whole());
-        let mut segments = (!cut).then(|| horizontal.segments());
+        let mut segments = (!cut).then(|| horizontal.rectangles(Order::Positions));
         while let Some(columns) = whole.take().or_else(|| segments.as_mut()?.next()) {
             let blocks = plain && columns.taps.len() == horizontal.taps && columns.len >= H;
             match (horizontal.taps, horizontal.stride) {
@@ -192,7 +192,7 @@ impl Correlate<'_> {
                 (5, 1) if blocks => self.blocks::<S, Q, R, H, 5, 1>(simd, &columns),
                 (5, 2) if blocks => self.blocks::<S, Q, R, H, 5, 2>(simd, &columns),
                 _ => {
-                    for rows in vertical.segments() {
+                    for rows in vertical.rectangles(Order::Positions) {
                         self.lists::<S, R, H, WHOLE>(simd, [&rows, &columns]);
                     }
                 }
