@@ -92,12 +92,14 @@ impl Geometry {
         let [batch, height, width, channels] = input;
         let Windows { size, stride, dilation, padding, ceil, count_padding } = *windows;
         check_sizes(&["batch", "channels"], [batch, channels])?;
-        let mut axes = Axis::dilated_pair([height, width], size, stride, padding, dilation)?;
+        let axes = Axis::dilated_pair([height, width], size, stride, padding, dilation)?;
         let after = match padding {
             Padding::Explicit { bottom, right, .. } => [bottom, right],
-            _ => axes.map(|axis| axis.padded() - axis.before - axis.input),
+            _ => [0, 1].map(|i| axes[i].padded() - axes[i].before - axes[i].input),
         };
-        for (axis, after) in axes.iter_mut().zip(after) {
+        let divisor = if count_padding { Divisor::Padded } else { Divisor::Inside };
+        let mut geometry = Geometry { batch, channels, axes, after, divisor };
+        for (axis, after) in geometry.axes.iter_mut().zip(after) {
             let (padding, most) = (axis.before.max(after), axis.extent() - 1);
             if padding > most {
                 return Err(Error::OutOfRange { what: "padding", max: most, got: padding });
@@ -109,9 +111,7 @@ impl Geometry {
                 axis.round_up(after);
             }
         }
-        let [rows, columns] = axes;
-        let divisor = if count_padding { Divisor::Padded } else { Divisor::Inside };
-        let geometry = Geometry { batch, channels, axes, after, divisor };
+        let [rows, columns] = &geometry.axes;
         check_arrays(
             &["input", "output", "padded input"],
             [&geometry.input(), &geometry.output(), &[rows.padded(), columns.padded(), channels]],

@@ -3,7 +3,7 @@
 use crate::error::{check, elements};
 use crate::pairwise::{CHAIN, Pairwise, sum};
 use crate::simd::exp::exp;
-use crate::simd::{Operation, Simd};
+use crate::simd::{Operation, Scalar, Simd};
 use crate::{Error, Isa};
 
 /// `y[r][c] = exp(x[r][c]) / Σ exp(x[r])` for `x` of `[rows, columns]`, with the row's maximum
@@ -25,7 +25,7 @@ pub fn forward(rows: usize, columns: usize, x: &[f32], y: &mut [f32]) -> Result<
     for row in y.chunks_mut(columns) {
         let max = row_max(row);
         let total = sum(row.iter_mut().map(|y| {
-            *y = libm::expf(*y - max);
+            *y = exp(Scalar, *y - max);
             *y
         }));
         for y in row {

@@ -138,7 +138,7 @@ pub use relu::Relu;
 pub use relu6::Relu6;
 pub use rescaling::Rescaling;
 pub use reshape::Reshape;
-pub(crate) use schedule::{Read, Schedule, Scheduled, Source, whole};
+pub(crate) use schedule::{Read, Schedule, Scheduled, Source};
 pub use selu::Selu;
 pub use separable_conv2d::SeparableConv2d;
 pub use sigmoid::Sigmoid;

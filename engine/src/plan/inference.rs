@@ -2,7 +2,7 @@ use super::Options;
 use crate::error::Error;
 use crate::graph::Model;
 use crate::graph::fuse::{Operation, Operations, Reads};
-use crate::layers::{Read, Schedule, Scheduled, Site, Source, matrix, whole};
+use crate::layers::{Read, Schedule, Scheduled, Site, Source, matrix};
 use crate::memory::buffer::{check_len, end_of};
 use crate::memory::heap::{self, Claims};
 use crate::memory::lifetimes::{Placed, place};
@@ -174,15 +174,10 @@ impl Layout {
         let Placed { len: values, bound } = place(&mut buffers);
         check_len(prepared.saturating_add(values))?;
         let Schedule { mut steps, reads, .. } = schedule;
-        for k in 0..steps.len() {
-            let (_, channel) = whole(&steps, k);
-            let scheduled = &mut steps[k];
+        for (k, scheduled) in steps.iter_mut().enumerate() {
             scheduled.scratch = buffers[2 * k + 1].place();
             scheduled.place = buffers[scheduled.buffer].place();
-            if scheduled.slice.is_some() {
-                let start = scheduled.place.start + channel;
-                scheduled.place = start..start + scheduled.reach(batch);
-            }
+            scheduled.place.start += scheduled.slice.map_or(0, |slice| slice.first);
         }
         Ok(Layout { options, steps, reads, sources, outputs, prepared, values, bound })
     }

@@ -14,26 +14,35 @@ pub(super) fn carve<const N: usize>(
 ) -> ([&mut [f32]; N], Rest<'_, N>) {
     let mut pieces = [(); N].map(|()| &mut [][..]);
     let mut before = [(0, &[][..]); N];
+    let after = cut(arena, &ranges, &mut pieces, &mut before);
+    (pieces, Rest { before, after })
+}
+
+/// Gives what is left behind the last piece, and where it begins.
+#[inline(never)] // One copy, however many pieces.
+fn cut<'a>(
+    arena: &'a mut [f32],
+    ranges: &[Range<usize>],
+    pieces: &mut [&'a mut [f32]],
+    before: &mut [(usize, &'a [f32])],
+) -> (usize, &'a [f32]) {
     let (mut at, mut rest) = (0, arena);
-    for gap in &mut before {
+    for gap in before {
         // The next piece.
-        let (mut next, mut start) = (N, usize::MAX);
+        let (mut next, mut start) = (usize::MAX, usize::MAX);
         for (i, range) in ranges.iter().enumerate() {
             if !range.is_empty() && (at..start).contains(&range.start) {
                 (next, start) = (i, range.start);
             }
         }
-        if next == N {
-            break;
-        }
-        let end = ranges[next].end;
+        let Some(&Range { end, .. }) = ranges.get(next) else { break };
         let (front, tail) = core::mem::take(&mut rest).split_at_mut(start - at);
         let (piece, tail) = tail.split_at_mut(end - start);
         *gap = (at, &*front);
         (pieces[next], rest) = (piece, tail);
         at = end;
     }
-    (pieces, Rest { before, after: (at, rest) })
+    (at, rest)
 }
 
 impl<'a, const N: usize> Rest<'a, N> {

@@ -96,10 +96,10 @@ impl Convolution {
     /// The algorithm.
     pub fn algorithm(&self) -> Algorithm {
         match &self.forward {
-            Forward::Direct(_) | Forward::DirectPooled(_) | Forward::Gemv(_) => Algorithm::Direct,
-            Forward::Winograd(winograd) => Algorithm::Winograd(winograd.tile()),
+            Forward::Winograd(winograd) if has_tiles(winograd.isa) => Algorithm::Winograd(winograd.tile()),
+            Forward::RowTiles(tiles) if RowTiles::run_on(tiles.isa) => Algorithm::RowTiles,
             Forward::RowPairs(_) => Algorithm::RowPairs,
-            Forward::RowTiles(_) => Algorithm::RowTiles,
+            _ => Algorithm::Direct,
         }
     }
 
@@ -181,22 +181,20 @@ impl Convolution {
     /// ```
     pub fn slice(&mut self, widths: [usize; 2]) -> bool {
         let geometry = self.geometry();
-        let ([batch, height, width, channels], [rows, columns]) = (geometry.input(), geometry.axes);
-        let [_, output_height, output_width, features] = geometry.output();
-        let [read, write] = widths;
+        let Geometry { batch, channels_in: channels, channels_out: features, .. } = *geometry;
+        let ([rows, columns], [read, write]) = (&geometry.axes, widths);
         let has_form = match &self.forward {
             Forward::RowPairs(_) | Forward::DirectPooled(_) | Forward::Gemv(_) => false,
             // A window's row would be as many runs as columns, which takes longer than a copy of the input.
             Forward::Direct(_) => read == channels || columns.window == 1 || !geometry.has_runs(),
             Forward::Winograd(_) | Forward::RowTiles(_) => true,
         };
-        let maps = [
-            [batch, rows.padded().max(height), columns.padded().max(width), read],
-            [batch, output_height, output_width, write],
-        ];
-        let fits =
-            read >= channels && write >= features && maps.iter().all(|map| elements("map", map).is_ok());
-        let can = widths == [channels, features] || (has_form && fits);
+        let fits = || {
+            // The output has no more pixels.
+            let largest = [batch, rows.padded(), columns.padded(), read.max(write)];
+            read >= channels && write >= features && elements("map", &largest).is_ok()
+        };
+        let can = widths == [channels, features] || (has_form && fits());
         if can {
             self.pitches = Pitches { read, write };
         }
@@ -215,12 +213,12 @@ impl Convolution {
         const FIRST_LEVEL: usize = 8 * 1024;
         const SECOND_LEVEL: usize = 128 * 1024;
         match &self.forward {
-            Forward::Winograd(_) => SECOND_LEVEL,
-            Forward::RowTiles(tiles) if tiles.pooled => SECOND_LEVEL,
-            Forward::DirectPooled(_) => SECOND_LEVEL,
+            Forward::Winograd(winograd) if has_tiles(winograd.isa) => SECOND_LEVEL,
+            Forward::RowTiles(tiles) if RowTiles::run_on(tiles.isa) && tiles.pooled => SECOND_LEVEL,
+            Forward::RowTiles(tiles) if RowTiles::run_on(tiles.isa) => FIRST_LEVEL,
+            Forward::DirectPooled(direct) if pooled::runs_on(direct.isa) => SECOND_LEVEL,
             Forward::Direct(direct) if has_tiles(direct.isa) => FIRST_LEVEL,
-            Forward::RowTiles(_) => FIRST_LEVEL,
-            Forward::Direct(_) | Forward::Gemv(_) | Forward::RowPairs(_) => 0,
+            _ => 0,
         }
     }
 

@@ -1,3 +1,4 @@
+use super::window::Sweep;
 use crate::Error;
 use crate::error::{check_arrays, check_sizes};
 use core::ops::Range;
@@ -152,17 +153,14 @@ impl Axis {
 
     /// How often a tap lies inside the input, over all positions: tap by tap, as there may be far more
     /// positions than numbers in memory, but not more taps.
+    #[inline(never)] // One copy for rows and columns.
     pub fn taps_inside(&self) -> u64 {
         // Sessions ask in each run.
         if self.before == 0 && self.reach() <= self.input {
             return (self.output as u64).saturating_mul(self.window as u64);
         }
-        let inside = |tap: usize| {
-            // The positions at which the tap lies before so many padded elements.
-            let before =
-                |edge: usize| edge.saturating_sub(tap * self.dilation).div_ceil(self.stride).min(self.output);
-            (before(self.before + self.input) - before(self.before)) as u64
-        };
+        let sweep = Sweep::along(*self);
+        let inside = |tap| sweep.positions_inside(tap).len() as u64;
         (0..self.window).map(inside).fold(0, u64::saturating_add)
     }
 
@@ -255,18 +253,17 @@ impl Geometry {
                 return Err(Error::Groups { groups, channels });
             }
         }
-        let axes = Axis::dilated_pair([height, width], kernel, stride, padding, dilation)?;
-        let [rows, columns] = axes;
         let geometry = Geometry {
             batch,
             channels_in,
             channels_out,
             groups,
-            axes,
+            axes: Axis::dilated_pair([height, width], kernel, stride, padding, dilation)?,
             direct_only: false,
             weights_in: Memory::SecondLevel,
         };
         let ([kh, kw, ..], [cin, cout]) = (geometry.weights(), geometry.group());
+        let [rows, columns] = &geometry.axes;
         check_arrays(
             &["input", "output", "weights", "padded input"],
             [

@@ -46,7 +46,12 @@ pub(crate) struct Sweep {
 impl Sweep {
     /// The sweeps of a forward convolution, vertical and horizontal.
     pub fn forward(axes: [Axis; 2]) -> [Sweep; 2] {
-        axes.map(|axis| Sweep {
+        axes.map(Sweep::along)
+    }
+
+    /// That of a forward convolution along one axis.
+    pub fn along(axis: Axis) -> Sweep {
+        Sweep {
             read: axis.input,
             taps: axis.window,
             stride: axis.stride,
@@ -56,7 +61,7 @@ impl Sweep {
             written: axis.output,
             first: 0,
             step: 1,
-        })
+        }
     }
 
     /// A window of one tap over so many elements.
@@ -141,7 +146,7 @@ impl Sweep {
     }
 
     /// Positions at which `tap` lies inside the array that is read.
-    fn positions_inside(&self, tap: usize) -> Range<usize> {
+    pub fn positions_inside(&self, tap: usize) -> Range<usize> {
         let tap = self.origin + (tap * self.dilation).cast_signed();
         // The first position at which the tap is at least at `edge`.
         let reaching =
