@@ -172,9 +172,12 @@ impl Visitor for Maximum<'_> {
     #[inline(always)]
     fn strip<S: Simd>(&self, _: S, geometry: &Geometry) -> usize {
         let [vertical, horizontal] = geometry.axes;
+        if S::LANES == 1 || !geometry.overlaps() {
+            return horizontal.output;
+        }
         let row = horizontal.stride * geometry.input()[3] * size_of::<f32>();
         let strip = STRIP_BYTES / (vertical.window * row);
-        if S::LANES > 1 && geometry.overlaps() && strip >= 8 { strip } else { horizontal.output }
+        if strip >= 8 { strip } else { horizontal.output }
     }
 }
 

@@ -62,14 +62,7 @@ impl Step for Conv2dPool {
 
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
         let stripe = Stripe { isa: self.isa, weights: Weights::of(&run), activation: self.activation };
-        if run.overwritten.is_none() {
-            return self.stripes.pass(self.threads, stripe, run, maxima, None);
-        }
-        let Forward { samples, output: data, scratch, .. } = run;
-        self.stripes.each(0..samples, 0..self.stripes.all_rows(), &mut |part| {
-            let map = stripe.convolve(&part.conv, &data[part.input], scratch)?;
-            Ok(maxima(stripe, &part.pool, map, &mut data[part.output], None)?)
-        })
+        self.stripes.pass(self.threads, stripe, run, maxima, None)
     }
 }
 
@@ -261,7 +254,7 @@ impl Stripes {
         pool: Pool,
         argmax: Option<&mut [u8]>,
     ) -> Result<(), Error> {
-        let Forward { samples: batch, inputs, output, scratch, .. } = run;
+        let Forward { samples: batch, inputs, output, scratch, overwritten, .. } = run;
         let ([_, output_len], [_, output_row], all_rows) = (self.image(), self.row(), self.all_rows());
         // Some images, or some rows of one.
         let some = |images: Range<usize>,
@@ -272,16 +265,19 @@ impl Stripes {
             let start = images.start * output_len + rows.start * output_row;
             self.each(images, rows, &mut |part| {
                 let here = part.output.start - start..part.output.end - start;
-                let input = &inputs[0][part.input];
                 if let Some(pooled) = self.at_once(&part.conv) {
-                    let output = &mut output[here];
+                    let (input, output) = (&inputs[0][part.input], &mut output[here]);
                     return stripe.weights.convolve(&pooled, stripe.activation, input, output, scratch);
                 }
-                let map = stripe.convolve(&part.conv, input, scratch)?;
+                let input = if overwritten.is_some() { &*output } else { inputs[0] };
+                let map = stripe.convolve(&part.conv, &input[part.input], scratch)?;
                 let argmax = argmax.as_deref_mut().map(|argmax| &mut argmax[here.clone()]);
                 Ok(pool(stripe, &part.pool, map, &mut output[here], argmax)?)
             })
         };
+        if overwritten.is_some() {
+            return some(0..batch, 0..all_rows, output, argmax, scratch);
+        }
         let scratch_len = self.scratch_len;
         if threads.are_more_than(batch)
             && self.rows < all_rows
