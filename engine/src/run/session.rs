@@ -88,9 +88,11 @@ impl<'m> Session<'m> {
         Session::with_arena(model, options, arena::from_bytes(arena)?)
     }
 
-    fn start(plan: Plan<'m>, mut arena: Arena<'m>) -> Result<Session<'m>, Error> {
-        plan.layout.prepare(plan.model, arena.numbers_mut())?;
-        Ok(Session { plan, arena, samples: 0 })
+    fn start(plan: Plan<'m>, arena: Arena<'m>) -> Result<Session<'m>, Error> {
+        let mut session = Session { plan, arena, samples: 0 };
+        let Session { plan: Plan { model, layout }, arena, .. } = &mut session;
+        layout.prepare(model, arena.numbers_mut())?;
+        Ok(session)
     }
 
     /// Where everything lies.

@@ -59,6 +59,20 @@ enum Forward {
     RowTiles(RowTiles),
 }
 
+impl Forward {
+    fn with_algorithm(isa: Isa, geometry: &Geometry, algorithm: Algorithm) -> Result<Forward, Error> {
+        Ok(match algorithm {
+            Algorithm::Winograd(tile) if has_tiles(isa) => {
+                Forward::Winograd(Winograd::new(isa, geometry, tile)?)
+            }
+            Algorithm::RowTiles if RowTiles::run_on(isa) => Forward::RowTiles(RowTiles::new(isa, geometry)?),
+            Algorithm::RowPairs => Forward::RowPairs(RowPairs::new(isa, geometry)?),
+            Algorithm::Direct => Forward::Direct(Direct { isa, geometry: *geometry }),
+            Algorithm::Winograd(_) | Algorithm::RowTiles => return Err(Error::NotWinograd),
+        })
+    }
+}
+
 impl Convolution {
     /// By the [fastest](Algorithm::choose) algorithm. A large dense layer of one sample reads its weights where they
     /// lie; its bits are those of [`Direct`](Algorithm::Direct).
@@ -68,8 +82,9 @@ impl Convolution {
         {
             return Convolution::of(Forward::Gemv(gemv), geometry);
         }
-        let chosen = Convolution::with_algorithm(isa, geometry, Algorithm::choose(isa, geometry));
-        chosen.unwrap_or(Convolution::of(Forward::Direct(Direct { isa, geometry: *geometry }), geometry))
+        let chosen = Forward::with_algorithm(isa, geometry, Algorithm::choose(isa, geometry));
+        let direct = || Forward::Direct(Direct { isa, geometry: *geometry });
+        Convolution::of(chosen.unwrap_or_else(|_| direct()), geometry)
     }
 
     /// By that algorithm.
@@ -77,16 +92,7 @@ impl Convolution {
     /// # Errors
     /// It has no form for the shape, or for the instruction set.
     pub fn with_algorithm(isa: Isa, geometry: &Geometry, algorithm: Algorithm) -> Result<Convolution, Error> {
-        let forward = match algorithm {
-            Algorithm::Winograd(tile) if has_tiles(isa) => {
-                Forward::Winograd(Winograd::new(isa, geometry, tile)?)
-            }
-            Algorithm::RowTiles if RowTiles::run_on(isa) => Forward::RowTiles(RowTiles::new(isa, geometry)?),
-            Algorithm::RowPairs => Forward::RowPairs(RowPairs::new(isa, geometry)?),
-            Algorithm::Direct => Forward::Direct(Direct { isa, geometry: *geometry }),
-            Algorithm::Winograd(_) | Algorithm::RowTiles => return Err(Error::NotWinograd),
-        };
-        Ok(Convolution::of(forward, geometry))
+        Ok(Convolution::of(Forward::with_algorithm(isa, geometry, algorithm)?, geometry))
     }
 
     fn of(forward: Forward, geometry: &Geometry) -> Convolution {
