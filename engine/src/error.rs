@@ -147,7 +147,7 @@ pub enum Error {
         /// The name.
         name: Box<str>,
         /// Those that it has.
-        known: Vec<&'static str>,
+        known: Vec<String>,
     },
     /// A layer has no weights of that name.
     UnknownWeights {
@@ -409,8 +409,10 @@ impl fmt::Display for Error {
             }
             Error::Gradient { input, index, expected, got } => {
                 let (expected, got) = (Decimal(*expected), Decimal(*got));
-                write!(f, "gradient of input {input} at index {index}: expected {expected} by central ")?;
-                write!(f, "differences, got {got}")
+                write!(
+                    f,
+                    "gradient of input {input} at index {index}: expected {expected} by central differences, got {got}"
+                )
             }
             Error::Axes { rank } => write!(f, "axes: expected all {rank} of the tensor, each once"),
             Error::NoValue => f.write_str("value: expected a computed variable, got a borrowed one"),
@@ -419,20 +421,14 @@ impl fmt::Display for Error {
             }
             Error::UnknownWeight { name, known } => {
                 write!(f, "weights: none that learn are named \"{name}\"; there are")?;
-                known.iter().enumerate().try_for_each(|(i, name)| {
-                    f.write_str(if i == 0 { " " } else { ", " })?;
-                    f.write_str(name)
-                })
+                list(f, known)
             }
             Error::UnknownWeights { layer, name } => {
                 write!(f, "layer \"{layer}\": it has no weights that are named \"{name}\"")
             }
             Error::UnknownLayerTypes { names } => {
                 f.write_str("model file: expected layers that the program names, found")?;
-                names.iter().enumerate().try_for_each(|(i, name)| {
-                    f.write_str(if i == 0 { " " } else { ", " })?;
-                    f.write_str(name)
-                })
+                list(f, names)
             }
             Error::Cycle { what, before, got } => {
                 write!(f, "{what}: expected one of the {before} before it, got number {got}")
@@ -478,6 +474,14 @@ impl fmt::Display for Error {
             Error::File { path, problem } => write!(f, "{path}: {problem}"),
         }
     }
+}
+
+/// Names behind a text: `" a, b"`.
+fn list(f: &mut fmt::Formatter<'_>, names: &[String]) -> fmt::Result {
+    names.iter().enumerate().try_for_each(|(i, name)| {
+        f.write_str(if i == 0 { " " } else { ", " })?;
+        f.write_str(name)
+    })
 }
 
 impl fmt::Display for ModelFileProblem {

@@ -352,7 +352,7 @@ impl<'m> Model<'m> {
         let parameters = self.nodes[self.index(name)?].parameters.clone();
         let of_node = &mut self.parameters[parameters];
         let known = of_node.iter().filter(|parameter| parameter.role == Role::Learnt);
-        let known = known.map(|parameter| parameter.name).collect::<Vec<_>>();
+        let known = known.map(|parameter| parameter.name.into()).collect();
         match of_node.iter_mut().find(|parameter| parameter.name == weight && parameter.role == Role::Learnt)
         {
             Some(parameter) => {
