@@ -81,7 +81,8 @@ impl<'m> Model<'m> {
             return Err(Error::Empty { what: "layers" });
         }
         let mut claims = Claims::default();
-        (self.nodes, self.edges) = (claims.list(nodes), claims.list(edges));
+        claims.reserve(&mut self.nodes, nodes);
+        claims.reserve(&mut self.edges, edges);
         claims.check()
     }
 

@@ -117,10 +117,15 @@ impl<'a> Attributes<'a> {
     /// So many sizes.
     pub fn sizes<const N: usize>(&mut self, what: &'static str) -> [usize; N] {
         let mut sizes = [0; N];
-        for size in &mut sizes {
+        self.fill(&mut sizes, what);
+        sizes
+    }
+
+    #[inline(never)] // One copy, however many sizes.
+    fn fill(&mut self, sizes: &mut [usize], what: &'static str) {
+        for size in sizes {
             *size = self.size(what);
         }
-        sizes
     }
 
     /// A number.

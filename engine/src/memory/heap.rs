@@ -24,10 +24,15 @@ impl Claims {
     /// An empty list with room for so many.
     pub fn list<T>(&mut self, count: usize) -> Vec<T> {
         let mut list = Vec::new();
-        if list.try_reserve_exact(count).is_err() {
-            self.refuse(count, size_of::<T>());
-        }
+        self.reserve(&mut list, count);
         list
+    }
+
+    /// Room for so many more in a list that is there.
+    pub fn reserve<T>(&mut self, list: &mut Vec<T>, more: usize) {
+        if list.try_reserve_exact(more).is_err() {
+            self.refuse(more, size_of::<T>());
+        }
     }
 
     #[cold]

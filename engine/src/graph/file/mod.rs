@@ -272,7 +272,7 @@ fn read<'m>(
     mut weights: Arrays<'m>,
 ) -> Result<(), Error> {
     let count = usize::from(table.byte("number of inputs"));
-    model.inputs = heap::list(count)?;
+    heap::reserve(&mut model.inputs, count)?;
     for _ in 0..count {
         let of_one = table.byte("element type");
         element_type(&mut table, of_one);

@@ -337,13 +337,18 @@ impl Stripes {
         rows: Range<usize>,
         work: &mut dyn FnMut(Part) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        for first in images.clone().step_by(self.images) {
-            for row in rows.clone().step_by(self.rows) {
-                let rows = row..rows.end.min(row + self.rows);
-                if let Some(part) = self.part(first..images.end.min(first + self.images), rows) {
+        let mut image = images.start;
+        while image < images.end {
+            let some = image..images.end.min(image + self.images);
+            let mut row = rows.start;
+            while row < rows.end {
+                let next = rows.end.min(row + self.rows);
+                if let Some(part) = self.part(some.clone(), row..next) {
                     work(part)?;
                 }
+                row = next;
             }
+            image = some.end;
         }
         Ok(())
     }
