@@ -99,7 +99,7 @@ impl Geometry {
         };
         let divisor = if count_padding { Divisor::Padded } else { Divisor::Inside };
         let mut geometry = Geometry { batch, channels, axes, after, divisor };
-        for (axis, after) in geometry.axes.iter_mut().zip(after) {
+        for (axis, &after) in geometry.axes.iter_mut().zip(&after) {
             let (padding, most) = (axis.before.max(after), axis.extent() - 1);
             if padding > most {
                 return Err(Error::OutOfRange { what: "padding", max: most, got: padding });
@@ -166,9 +166,8 @@ impl Geometry {
 
     /// The same pool over the part of the input that it [sees](Geometry::seen).
     pub fn cropped(mut self) -> Geometry {
-        for axis in &mut self.axes {
-            axis.input = axis.seen_end();
-        }
+        let [rows, columns] = self.seen();
+        (self.axes[0].input, self.axes[1].input) = (rows, columns);
         self
     }
 

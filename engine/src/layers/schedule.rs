@@ -103,29 +103,28 @@ impl Schedule {
             buffers.push(Lifetime::new(batch.saturating_mul(scheduled.sample_len()), k, scheduled.last_read));
             buffers.push(Lifetime::new(scheduled.step.scratch_len(), k, k));
         }
-        for k in 0..steps.len() {
-            let (whole, last_read) = (whole(steps, k).0, steps[k].last_read);
-            if whole != k {
-                (steps[k].buffer, buffers[2 * k].len) = (2 * whole, 0);
-                let buffer = &mut buffers[2 * whole];
-                (buffer.first, buffer.last) = (buffer.first.min(k), buffer.last.max(last_read));
-            }
+        for (k, scheduled) in steps.iter_mut().enumerate() {
+            let Some(Slice { whole, .. }) = scheduled.slice else { continue };
+            (scheduled.buffer, buffers[2 * k].len) = (2 * whole, 0);
+            let buffer = &mut buffers[2 * whole];
+            (buffer.first, buffer.last) = (buffer.first.min(k), buffer.last.max(scheduled.last_read));
         }
         for k in 0..steps.len() {
-            let inputs = &reads[steps[k].reads.clone()];
+            let (before, [scheduled, ..]) = steps.split_at_mut(k) else { break };
+            let inputs = &reads[scheduled.reads.clone()];
             for (input, read) in inputs.iter().enumerate() {
                 let Source::Operation(from) = read.source else { continue };
-                let buffer = steps[from].buffer;
+                let buffer = before[from].buffer;
                 let lies_there = |other: &&Read| match other.source {
-                    Source::Operation(other) => steps[other].buffer == buffer,
+                    Source::Operation(other) => before[other].buffer == buffer,
                     _ => false,
                 };
                 let alone = inputs.iter().filter(lies_there).count() == 1;
-                let own = steps[k].slice.is_none() && steps[from].slice.is_none();
+                let own = scheduled.slice.is_none() && before[from].slice.is_none();
                 let fits = whole_lines(buffers[2 * k].len) <= whole_lines(buffers[buffer].len);
-                if buffers[buffer].last == k && alone && own && fits && steps[k].step.overwrites(input) {
-                    (buffers[buffer].last, buffers[2 * k].len) = (steps[k].last_read, 0);
-                    (steps[k].overwritten, steps[k].buffer) = (Some(input), buffer);
+                if buffers[buffer].last == k && alone && own && fits && scheduled.step.overwrites(input) {
+                    (buffers[buffer].last, buffers[2 * k].len) = (scheduled.last_read, 0);
+                    (scheduled.overwritten, scheduled.buffer) = (Some(input), buffer);
                     break;
                 }
             }

@@ -320,9 +320,9 @@ impl Geometry {
     /// The same convolution without the outputs from row `height` and column `width` on: those that
     /// a following pool drops are neither computed nor differentiated. One row and one column stay at the least.
     pub fn cropped(mut self, [height, width]: [usize; 2]) -> Geometry {
-        for (axis, extent) in self.axes.iter_mut().zip([height, width]) {
-            axis.output = extent.clamp(1, axis.output);
-        }
+        let [rows, columns] = &mut self.axes;
+        rows.output = height.clamp(1, rows.output);
+        columns.output = width.clamp(1, columns.output);
         self
     }
 
