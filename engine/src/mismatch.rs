@@ -29,9 +29,7 @@ impl Error {
 
     /// [`Error::Shape`], or that there is no memory for it.
     pub(crate) fn shape(what: &'static str, expected: Shape, got: Shape) -> Error {
-        match (boxed(expected), boxed(got)) {
-            (Ok(expected), Ok(got)) => Error::Shape { what, expected, got },
-            (Err(error), _) | (_, Err(error)) => error,
-        }
+        let error = || Ok(Error::Shape { what, expected: boxed(expected)?, got: boxed(got)? });
+        error().unwrap_or_else(|missing| missing)
     }
 }

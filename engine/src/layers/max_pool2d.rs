@@ -155,19 +155,19 @@ impl MaxPool2dStep {
         [self.geometry.input(), self.geometry.output()].map(elements_of_one)
     }
 
-    /// The geometry and the input of the outputs that are part `i` of `chunk` elements.
-    fn part<'a>(&self, input: &'a [f32], i: usize, chunk: usize, len: usize) -> (Geometry, &'a [f32]) {
+    /// The geometry and the input of an output of so many elements, from this image on.
+    fn part<'a>(&self, input: &'a [f32], first: usize, len: usize) -> (Geometry, &'a [f32]) {
         let [input_len, output_len] = self.lens();
-        let (first, batch) = (i * chunk / output_len, len / output_len);
-        (self.geometry.first(batch), &input[first * input_len..][..batch * input_len])
+        let images = len / output_len;
+        (self.geometry.first(images), &input[first * input_len..][..images * input_len])
     }
 }
 
 impl Step for MaxPool2dStep {
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
-        let chunk = self.threads.part_of(run.samples) * self.lens()[1];
-        for_each_chunk(run.output, chunk, |i, output| {
-            let (geometry, input) = self.part(run.inputs[0], i, chunk, output.len());
+        let images = self.threads.part_of(run.samples);
+        for_each_chunk(run.output, images * self.lens()[1], |i, output| {
+            let (geometry, input) = self.part(run.inputs[0], i * images, output.len());
             Ok(max_pool2d::forward(self.isa, &geometry, self.activation, input, output)?)
         })
     }
@@ -197,9 +197,10 @@ impl TrainingStep for MaxPool2dTraining {
 
     fn forward_saving(&self, run: Forward<'_>, argmax: &mut [u8]) -> Result<(), Error> {
         let step = &self.step;
-        let chunk = step.threads.part_of(run.samples) * step.lens()[1];
+        let images = step.threads.part_of(run.samples);
+        let chunk = images * step.lens()[1];
         for_each_chunk2((run.output, chunk), (argmax, chunk), |i, output, argmax| {
-            let (geometry, input) = step.part(run.inputs[0], i, chunk, output.len());
+            let (geometry, input) = step.part(run.inputs[0], i * images, output.len());
             Ok(max_pool2d::forward_argmax(step.isa, &geometry, step.activation, input, output, argmax)?)
         })
     }

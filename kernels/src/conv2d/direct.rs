@@ -68,7 +68,7 @@ pub(super) fn forward_between(
         };
         Correlate {
             batch: geometry.batch,
-            sweeps: Sweep::forward(geometry.axes),
+            sweeps: Sweep::forward(&geometry.axes),
             channels: Channels { all: pitches.read, first: group * channels, count: channels },
             features: Channels { all: pitches.write, first: group * features, count: features },
             input,

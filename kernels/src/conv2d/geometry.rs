@@ -130,6 +130,7 @@ impl Axis {
     }
 
     /// The input elements before this one are all that the windows see.
+    #[inline(never)] // One copy for rows and columns.
     pub fn seen_end(&self) -> usize {
         self.reach().saturating_sub(self.before).min(self.input)
     }
@@ -159,7 +160,7 @@ impl Axis {
         if self.before == 0 && self.reach() <= self.input {
             return (self.output as u64).saturating_mul(self.window as u64);
         }
-        let sweep = Sweep::along(*self);
+        let sweep = Sweep::along(self);
         let inside = |tap| sweep.positions_inside(tap).len() as u64;
         (0..self.window).map(inside).fold(0, u64::saturating_add)
     }

@@ -109,7 +109,7 @@ impl<'a> GradWeights<'a> {
     /// Tiles of `R` rows by `V` vectors; of `N` rows by fewer vectors.
     #[inline(always)]
     fn all_rectangles<S: Simd, const R: usize, const V: usize, const N: usize>(&mut self, simd: S) {
-        let sweeps = Sweep::forward(self.geometry.axes);
+        let sweeps = Sweep::forward(&self.geometry.axes);
         let [kh, kw, cin, cout] = self.geometry.weights();
         // Either all taps are summed at once, and the gradient is passed over once for every few
         // positions, or tap by tap, and the arrays are passed over once for every tap.

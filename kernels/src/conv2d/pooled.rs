@@ -110,7 +110,7 @@ impl Pooled<'_> {
         let [rows, columns, channels, features] = self.geometry.weights();
         let [_, height, width, _] = self.geometry.input();
         let axes = self.geometry.axes;
-        let [vertical, horizontal] = Sweep::forward(axes);
+        let [vertical, horizontal] = Sweep::forward(&axes);
         // What four windows see, less than twice a window in either direction.
         let [seen_rows, seen_columns] = axes.map(|axis| axis.window + axis.stride);
         let mut patch = [0.0; 4 * DEPTH];

@@ -45,12 +45,12 @@ pub(crate) struct Sweep {
 
 impl Sweep {
     /// The sweeps of a forward convolution, vertical and horizontal.
-    pub fn forward(axes: [Axis; 2]) -> [Sweep; 2] {
-        axes.map(Sweep::along)
+    pub fn forward([rows, columns]: &[Axis; 2]) -> [Sweep; 2] {
+        [rows, columns].map(Sweep::along)
     }
 
     /// That of a forward convolution along one axis.
-    pub fn along(axis: Axis) -> Sweep {
+    pub fn along(axis: &Axis) -> Sweep {
         Sweep {
             read: axis.input,
             taps: axis.window,

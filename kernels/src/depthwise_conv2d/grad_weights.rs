@@ -65,7 +65,7 @@ impl GradWeights<'_> {
     /// Tiles of at most `R` taps.
     #[inline(always)]
     fn all_rectangles<S: Simd, const R: usize>(&mut self, simd: S) {
-        let sweeps = Sweep::forward(self.geometry.axes);
+        let sweeps = Sweep::forward(&self.geometry.axes);
         let [_, kw, channels, multiplier] = self.geometry.weights();
         let [down, across] = self.geometry.axes;
         let pitch = [down.dilation * across.input * channels, across.dilation * channels];

@@ -231,7 +231,7 @@ impl RowPairs {
         };
         Correlate {
             batch: 1,
-            sweeps: [Sweep::points(1), Sweep::along(axes[1])],
+            sweeps: [Sweep::points(1), Sweep::along(&axes[1])],
             channels: Channels::all(channels_in),
             features: Channels { all: channels_out, first: features.start, count: features.len() },
             input: samples,

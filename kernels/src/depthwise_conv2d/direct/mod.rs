@@ -44,7 +44,7 @@ pub fn forward(
     }
     geometry.isa(isa).run(Correlate {
         batch: geometry.batch,
-        sweeps: Sweep::forward(geometry.axes),
+        sweeps: Sweep::forward(&geometry.axes),
         features,
         group: multiplier,
         depth: 1,
