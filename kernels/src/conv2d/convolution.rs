@@ -9,7 +9,7 @@ use super::winograd::{RowPairs, RowTiles, Tile, Winograd};
 use super::{Activation, Algorithm, Geometry, pooled};
 use super::{grad_input, grad_weights, pack, pack_transposed};
 use super::{packed_len, packed_transposed_len, takes_plain_weights};
-use crate::error::{check, elements};
+use crate::error::check;
 use crate::{Error, Isa};
 use core::ops::Range;
 
@@ -190,17 +190,23 @@ impl Convolution {
         let Geometry { batch, channels_in: channels, channels_out: features, .. } = *geometry;
         let ([rows, columns], [read, write]) = (&geometry.axes, widths);
         let has_form = match &self.forward {
-            Forward::RowPairs(_) | Forward::DirectPooled(_) | Forward::Gemv(_) => false,
+            Forward::Winograd(winograd) => has_tiles(winograd.isa),
+            Forward::RowTiles(tiles) => RowTiles::run_on(tiles.isa),
             // A window's row would be as many runs as columns, which takes longer than a copy of the input.
             Forward::Direct(_) => read == channels || columns.window == 1 || !geometry.has_runs(),
-            Forward::Winograd(_) | Forward::RowTiles(_) => true,
+            Forward::RowPairs(_) | Forward::DirectPooled(_) | Forward::Gemv(_) => false,
         };
-        let fits = || {
-            // The output has no more pixels.
-            let largest = [batch, rows.padded(), columns.padded(), read.max(write)];
-            read >= channels && write >= features && elements("map", &largest).is_ok()
+        let fits = |pixels: usize, width: usize| {
+            pixels.checked_mul(width).is_some_and(|len| len <= isize::MAX as usize / size_of::<f32>())
         };
-        let can = widths == [channels, features] || (has_form && fits());
+        let fit = || {
+            let read_pixels = batch.saturating_mul(rows.padded() * columns.padded());
+            read >= channels
+                && write >= features
+                && fits(read_pixels, read)
+                && fits(batch * rows.output * columns.output, write)
+        };
+        let can = widths == [channels, features] || (has_form && fit());
         if can {
             self.pitches = Pitches { read, write };
         }

@@ -382,8 +382,9 @@ impl Geometry {
     }
 
     fn positions_and_taps_times(&self, [channels, features]: [usize; 2]) -> u64 {
-        let [rows, columns] = self.axes.map(|axis| axis.taps_inside());
-        let factors = [self.batch as u64, rows, columns, channels as u64, features as u64];
+        let [rows, columns] = &self.axes;
+        let inside = [rows.taps_inside(), columns.taps_inside()];
+        let factors = [self.batch as u64, inside[0], inside[1], channels as u64, features as u64];
         factors.into_iter().fold(1, u64::saturating_mul)
     }
 }
