@@ -128,9 +128,15 @@ impl Conv2d {
         if filters == 0 {
             return Err(kernels::Error::ZeroSize { what: "filters" });
         }
-        let geometry = Geometry::with_groups(input, kernel, filters, stride, padding, dilation, groups)?;
-        let geometry = geometry.in_net_of(model_weights);
-        Ok(if self.direct_only || direct_only { geometry.direct_only() } else { geometry })
+        let mut geometry = Geometry::with_groups(input, kernel, filters, stride, padding, dilation, groups);
+        // Changed where it lies: each move of a geometry is a copy.
+        if let Ok(geometry) = &mut geometry {
+            *geometry = geometry.in_net_of(model_weights);
+            if self.direct_only || direct_only {
+                *geometry = geometry.direct_only();
+            }
+        }
+        geometry
     }
 }
 
