@@ -29,9 +29,8 @@ pub(super) fn decode(
     color: Color,
     max_pixels: u64,
 ) -> Result<(Picture, Converted), ImageError> {
-    let mut reader = ImageReader::new(Cursor::new(bytes))
-        .with_guessed_format()
-        .map_err(ImageError::Unreadable)?;
+    let mut reader =
+        ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(ImageError::Unreadable)?;
     let format = reader.format().ok_or(ImageError::Foreign)?;
     let mut limits = Limits::default();
     // What a decoder takes for itself. A pixel has 8 bytes at the most.

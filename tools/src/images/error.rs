@@ -25,6 +25,8 @@ pub enum ImageError {
     CutShort,
     /// Its bytes make no image.
     Damaged(String),
+    /// It cannot be changed as it is to be.
+    Augmentation(bantam::Error),
 }
 
 impl fmt::Display for ImageError {
@@ -38,6 +40,7 @@ impl fmt::Display for ImageError {
             ImageError::Grey => f.write_str("expected colours, found grey"),
             ImageError::CutShort => f.write_str("it ends before the image does"),
             ImageError::Damaged(problem) => f.write_str(problem),
+            ImageError::Augmentation(problem) => problem.fmt(f),
         }
     }
 }
@@ -95,6 +98,10 @@ pub enum FolderError {
     },
     /// Images of that size cannot be.
     Shape(bantam::Error),
+    /// Images cannot be changed that way.
+    Augmentation(bantam::Error),
+    /// An augmentation crops, so that the images of an epoch would be others than those of an evaluation.
+    Crop,
 }
 
 impl fmt::Display for FolderError {
@@ -122,7 +129,10 @@ impl fmt::Display for FolderError {
                 "class \"{class}\": expected images for both parts, found {images}, of which {share} would leave one empty"
             ),
             FolderError::OutOfRange { what, expected } => write!(f, "{what}: expected {expected}"),
-            FolderError::Shape(problem) => problem.fmt(f),
+            FolderError::Shape(problem) | FolderError::Augmentation(problem) => problem.fmt(f),
+            FolderError::Crop => {
+                f.write_str("augmentation: expected one that leaves the size of images, it crops")
+            }
         }
     }
 }

@@ -1,9 +1,9 @@
 use super::error::FolderError;
 use super::index::Index;
 use super::loader::{Color, ImageLoader};
-use super::resize::{AspectRatio, Interpolation};
+use super::resize::{AspectRatio, Resampling};
 use super::set::{ImageSet, Reading};
-use bantam::Scaling;
+use bantam::{Augmentation, Scaling};
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use std::path::PathBuf;
@@ -43,6 +43,7 @@ pub struct ImageFolder {
     loader: ImageLoader,
     class_mode: ClassMode,
     on_broken: OnBroken,
+    augmentation: Option<Augmentation>,
     threads: usize,
     ahead: usize,
 }
@@ -56,6 +57,7 @@ impl ImageFolder {
             loader: ImageLoader::new(),
             class_mode: ClassMode::default(),
             on_broken: OnBroken::default(),
+            augmentation: None,
             threads: available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1)),
             ahead: 64,
         }
@@ -82,7 +84,7 @@ impl ImageFolder {
     }
 
     /// See [`ImageLoader::interpolation`].
-    pub fn interpolation(self, interpolation: Interpolation) -> ImageFolder {
+    pub fn interpolation(self, interpolation: Resampling) -> ImageFolder {
         self.with(|loader| loader.interpolation(interpolation))
     }
 
@@ -125,6 +127,12 @@ impl ImageFolder {
         ImageFolder { on_broken, ..self }
     }
 
+    /// Images of an epoch are changed at random, on the threads that decode, before levels are scaled. What an evaluation
+    /// reads is not, nor is the validation set of a split.
+    pub fn augment(self, augmentation: Augmentation) -> ImageFolder {
+        ImageFolder { augmentation: Some(augmentation), ..self }
+    }
+
     /// Threads that decode, one at the least. Neither the order nor a bit of what is read depends on it.
     pub fn threads(self, threads: usize) -> ImageFolder {
         ImageFolder { threads, ..self }
@@ -155,7 +163,10 @@ impl ImageFolder {
     /// As [`open`](ImageFolder::open), or a class would have no images in one of the parts.
     pub fn validation_split(&self, share: f64, seed: u64) -> Result<(ImageSet, ImageSet), FolderError> {
         if !(share > 0.0 && share < 1.0) {
-            return Err(FolderError::OutOfRange { what: "share of the validation set", expected: "more than 0 and less than 1" });
+            return Err(FolderError::OutOfRange {
+                what: "share of the validation set",
+                expected: "more than 0 and less than 1",
+            });
         }
         let Index { class_names, paths, classes } = self.index()?;
         let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
@@ -168,11 +179,13 @@ impl ImageFolder {
             }
             held_out.extend(draw(count, images, &mut random));
         }
-        let part = |of_second: bool| {
+        let part = |of: &ImageFolder, second: bool| {
             let files = paths.iter().cloned().zip(classes.iter().copied()).zip(&held_out);
-            self.set(class_names.clone(), files.filter(|&(_, &held_out)| held_out == of_second).map(|(file, _)| file))
+            let files = files.filter(|&(_, &held_out)| held_out == second).map(|(file, _)| file);
+            of.set(class_names.clone(), files)
         };
-        Ok((part(false)?, part(true)?))
+        let validation = ImageFolder { augmentation: None, ..self.clone() };
+        Ok((part(self, false)?, part(&validation, true)?))
     }
 
     fn index(&self) -> Result<Index, FolderError> {
@@ -189,17 +202,19 @@ impl ImageFolder {
         files: impl Iterator<Item = (PathBuf, u32)>,
     ) -> Result<ImageSet, FolderError> {
         let shape = self.loader.shape().map_err(FolderError::Shape)?;
+        if let Some(augmentation) = &self.augmentation {
+            let [height, width, channels] = *shape.dims() else {
+                unreachable!("shapes of images have rank 3")
+            };
+            let size = [height, width, channels];
+            if augmentation.output_shape(size).map_err(FolderError::Augmentation)? != size {
+                return Err(FolderError::Crop);
+            }
+        }
         let (paths, classes) = files.unzip();
-        let ImageFolder { loader, class_mode, on_broken, threads, ahead, .. } = self.clone();
-        Ok(ImageSet::new(
-            Reading { loader, paths },
-            shape,
-            class_names,
-            classes,
-            class_mode,
-            on_broken,
-            (threads, ahead),
-        ))
+        let ImageFolder { loader, class_mode, on_broken, augmentation, threads, ahead, .. } = self.clone();
+        let reading = Reading { loader, paths, shape, augmentation };
+        Ok(ImageSet::new(reading, class_names, classes, class_mode, on_broken, (threads, ahead)))
     }
 }
 

@@ -1,6 +1,6 @@
 use super::decode::{Converted, decode};
 use super::error::ImageError;
-use super::resize::{AspectRatio, Interpolation, Resizing, Scratch};
+use super::resize::{AspectRatio, Resampling, Resizing, Scratch};
 use bantam::{Error, Scaling, Shape};
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -82,7 +82,7 @@ impl ImageLoader {
     }
 
     /// How pixels between pixels are made up.
-    pub fn interpolation(mut self, interpolation: Interpolation) -> ImageLoader {
+    pub fn interpolation(mut self, interpolation: Resampling) -> ImageLoader {
         self.resizing.interpolation = interpolation;
         self
     }
@@ -134,11 +134,6 @@ impl ImageLoader {
             return Err(Error::OutOfRange { what: "scaling of channels", expected, got: scalings as f32 });
         }
         Ok(shape)
-    }
-
-    /// Numbers that come out.
-    pub(super) fn elements(&self) -> usize {
-        self.resizing.height * self.resizing.width * self.color.channels()
     }
 
     /// What is done to the levels.

@@ -26,5 +26,5 @@ mod set;
 pub use error::{FolderError, ImageError};
 pub use folder::{ClassMode, ImageFolder, OnBroken};
 pub use loader::{Color, ImageLoader};
-pub use resize::{AspectRatio, Interpolation};
+pub use resize::{AspectRatio, Resampling};
 pub use set::{ImageSet, Report, Skipped};

@@ -6,7 +6,7 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 
 /// How pixels between pixels are made up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Interpolation {
+pub enum Resampling {
     /// The pixel that is nearest, by Pillow's rule.
     Nearest,
     /// Lines between two.
@@ -33,7 +33,7 @@ pub enum AspectRatio {
 pub(super) struct Resizing {
     pub width: usize,
     pub height: usize,
-    pub interpolation: Interpolation,
+    pub interpolation: Resampling,
     pub antialias: bool,
     pub aspect_ratio: AspectRatio,
 }
@@ -54,6 +54,8 @@ pub(super) struct Scratch {
     between: Vec<u8>,
     bytes: Vec<u8>,
     numbers: Vec<f32>,
+    /// An image that is not yet changed.
+    pub image: Vec<f32>,
 }
 
 impl Resizing {
@@ -66,7 +68,7 @@ impl Resizing {
             for (row, out) in picture.rows_of(part).zip(out.chunks_exact_mut(self.width * picture.channels)) {
                 widen(row, out);
             }
-        } else if self.interpolation == Interpolation::Nearest {
+        } else if self.interpolation == Resampling::Nearest {
             self.nearest(&picture, part, out);
         } else if self.antialias {
             self.antialiased(&picture, part, scratch, out);
@@ -153,15 +155,16 @@ impl Resizing {
         numbers.clear();
         picture.rows_of(part).for_each(|row| numbers.extend(row.iter().map(|&level| f32::from(level))));
         let pixels = if picture.channels == 3 { PixelType::F32x3 } else { PixelType::F32 };
-        let options = ResizeOptions::new().resize_alg(ResizeAlg::Interpolation(self.filter())).use_alpha(false);
+        let options =
+            ResizeOptions::new().resize_alg(ResizeAlg::Interpolation(self.filter())).use_alpha(false);
         let from = (bytemuck::cast_slice(numbers), (part.width, part.height));
         run(resizer, pixels, from, (bytemuck::cast_slice_mut(out), (self.width, self.height)), &options);
     }
 
     fn filter(&self) -> FilterType {
         match self.interpolation {
-            Interpolation::Bicubic => FilterType::CatmullRom,
-            Interpolation::Nearest | Interpolation::Bilinear => FilterType::Bilinear,
+            Resampling::Bicubic => FilterType::CatmullRom,
+            Resampling::Nearest | Resampling::Bilinear => FilterType::Bilinear,
         }
     }
 }

@@ -4,7 +4,7 @@ use super::folder::{ClassMode, OnBroken};
 use super::loader::ImageLoader;
 use super::queue::{Queue, Sample};
 use super::resize::Scratch;
-use bantam::{Dataset, Error, Shape};
+use bantam::{Augmentation, Dataset, Error, Shape};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,6 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 /// read one after the other.
 pub struct ImageSet {
     reading: Arc<Reading>,
-    shape: Shape,
     class_names: Vec<String>,
     classes: Vec<u32>,
     class_mode: ClassMode,
@@ -31,6 +30,9 @@ pub struct ImageSet {
 pub(super) struct Reading {
     pub loader: ImageLoader,
     pub paths: Vec<PathBuf>,
+    /// Of an image.
+    pub shape: Shape,
+    pub augmentation: Option<Augmentation>,
 }
 
 /// What was noticed, by index.
@@ -66,11 +68,24 @@ pub struct Skipped {
 }
 
 impl Reading {
-    /// Into memory that may have any length.
-    fn read(&self, index: usize, _seed: Option<u64>, scratch: &mut Scratch, mut pixels: Vec<f32>) -> Sample {
-        pixels.resize(self.loader.elements(), 0.0);
-        let converted = self.loader.load_with(&self.paths[index], scratch, &mut pixels)?;
-        self.loader.scale(&mut pixels);
+    /// Into memory that may have any length. An image is changed if there is the seed of an epoch.
+    fn read(&self, index: usize, epoch: Option<u64>, scratch: &mut Scratch, mut pixels: Vec<f32>) -> Sample {
+        let Reading { loader, paths, shape, augmentation } = self;
+        pixels.resize(shape.elements(), 0.0);
+        let converted = match (epoch, augmentation, shape.dims()) {
+            (Some(epoch), Some(augmentation), &[height, width, channels]) => {
+                let mut image = std::mem::take(&mut scratch.image);
+                image.resize(shape.elements(), 0.0);
+                let converted = loader.load_with(&paths[index], scratch, &mut image)?;
+                let seed = Augmentation::sample_seed(epoch, index);
+                let changed = augmentation.apply(seed, [height, width, channels], &image, &mut pixels);
+                scratch.image = image;
+                changed.map_err(ImageError::Augmentation)?;
+                converted
+            }
+            _ => loader.load_with(&paths[index], scratch, &mut pixels)?,
+        };
+        loader.scale(&mut pixels);
         Ok((pixels, converted))
     }
 }
@@ -78,7 +93,6 @@ impl Reading {
 impl ImageSet {
     pub(super) fn new(
         reading: Reading,
-        shape: Shape,
         class_names: Vec<String>,
         classes: Vec<u32>,
         class_mode: ClassMode,
@@ -87,7 +101,7 @@ impl ImageSet {
     ) -> ImageSet {
         let (queue, seen) = Default::default();
         let reading = Arc::new(reading);
-        ImageSet { reading, shape, class_names, classes, class_mode, on_broken, threads, queue, seen }
+        ImageSet { reading, class_names, classes, class_mode, on_broken, threads, queue, seen }
     }
 
     /// The classes' names; a class's number is its place.
@@ -133,7 +147,8 @@ impl ImageSet {
         self.queue.get_or_init(|| {
             let (threads, ahead) = self.threads;
             let reading = Arc::clone(&self.reading);
-            let read = move |index, seed, scratch: &mut Scratch, pixels| reading.read(index, seed, scratch, pixels);
+            let read =
+                move |index, seed, scratch: &mut Scratch, pixels| reading.read(index, seed, scratch, pixels);
             Queue::new(threads, ahead, Box::new(read))
         })
     }
@@ -179,7 +194,7 @@ impl Dataset for ImageSet {
     }
 
     fn input_shape(&self) -> Shape {
-        self.shape
+        self.reading.shape
     }
 
     fn target_len(&self) -> usize {
@@ -219,6 +234,14 @@ impl Dataset for ImageSet {
             }
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for ImageSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut fields = f.debug_struct("ImageSet");
+        fields.field("images", &self.len()).field("shape", &self.input_shape());
+        fields.field("class_names", &self.class_names).finish_non_exhaustive()
     }
 }
 

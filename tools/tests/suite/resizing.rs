@@ -1,7 +1,7 @@
 //! Pixels held against those of Pillow and of Keras, which `tests/golden/images.py` wrote.
 
-use bantam_tools::images::{AspectRatio, Color, ImageLoader, Interpolation};
-use safetensors::{SafeTensors, View};
+use bantam_tools::images::{AspectRatio, Color, ImageLoader, Resampling};
+use safetensors::SafeTensors;
 use std::collections::BTreeMap;
 use std::path::Path;
 use tempfile::TempDir;
@@ -67,9 +67,9 @@ fn pixels_are_those_of_pillow_and_keras() {
             .aspect_ratio(aspect_ratio)
             .antialias(!how.starts_with("keras"))
             .interpolation(match interpolation {
-                "nearest" => Interpolation::Nearest,
-                "bilinear" => Interpolation::Bilinear,
-                _ => Interpolation::Bicubic,
+                "nearest" => Resampling::Nearest,
+                "bilinear" => Resampling::Bilinear,
+                _ => Resampling::Bicubic,
             });
         let mut ours = vec![0.0; loader.shape().unwrap().elements()];
         loader.load(&path, &mut ours).unwrap();
@@ -84,8 +84,14 @@ fn pixels_are_those_of_pillow_and_keras() {
         let share = differing as f32 / values as f32;
         match how.as_str() {
             "pillow, nearest" | "load_img_crop, nearest" => assert_eq!(largest, 0.0, "{how}"),
-            _ if how.starts_with("keras") => assert!(largest < 0.5, "{how}: {largest}"),
-            _ => assert!(largest <= 1.0 && share < 0.01, "{how}: {largest}, {share}"),
+            // Positions and weights of `f32`, of 255 levels.
+            "keras_stretch, bilinear" | "keras_crop, bilinear" | "keras_pad, bilinear" => {
+                assert!(largest < 1e-3, "{how}: {largest}");
+            }
+            // TensorFlow takes weights from a table of 1024 positions between two pixels.
+            _ if how.starts_with("keras") => assert!(largest < 255.0 / 1024.0, "{how}: {largest}"),
+            // Weights of 15 bits in place of 22, some of them: a sum comes to lie on the other side of a half.
+            _ => assert!(largest <= 1.0 && share < 0.05, "{how}: {largest}, {share}"),
         }
     }
 }
