@@ -67,6 +67,13 @@ pub struct Skipped {
     pub problem: String,
 }
 
+impl Report {
+    /// Whether every image was read, and as it is.
+    pub fn is_clean(&self) -> bool {
+        self.skipped.is_empty() && self.grey_to_rgb == 0 && self.to_8_bits == 0
+    }
+}
+
 impl Reading {
     /// Into memory that may have any length. An image is changed if there is the seed of an epoch.
     fn read(&self, index: usize, epoch: Option<u64>, scratch: &mut Scratch, mut pixels: Vec<f32>) -> Sample {
