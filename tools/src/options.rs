@@ -1,7 +1,7 @@
 //! Options that several programs and commands have.
 
 use crate::Failure;
-use bantam::{Adam, Error, Isa, Model, Optimizer, RmsProp, Sgd};
+use bantam::{Adam, Error, Isa, Loss, Model, Optimizer, RmsProp, Sgd};
 use clap::ValueEnum;
 use std::path::Path;
 
@@ -71,4 +71,9 @@ pub fn load(path: &Path) -> Result<Model<'static>, Failure> {
         Error::File { .. } => error.into(),
         error => format!("{}: {error}", path.display()).into(),
     })
+}
+
+/// What a classifier learns by: the binary cross-entropy of a single output, that of the softmax of more.
+pub fn loss_of(model: &Model<'_>) -> Loss {
+    if model.output_shape().elements() == 1 { Loss::BinaryCrossEntropy } else { Loss::SoftmaxCrossEntropy }
 }

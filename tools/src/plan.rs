@@ -2,8 +2,8 @@
 
 use crate::Failure;
 use crate::draw::{self, count};
-use crate::options::{OptimizerChoice, bytes, isa, load};
-use bantam::{Isa, Loss, Model, Plan, Trainer, TrainingPlan};
+use crate::options::{OptimizerChoice, bytes, isa, load, loss_of};
+use bantam::{Isa, Model, Plan, Trainer, TrainingPlan};
 use clap::Args;
 use std::io::{Stdout, Write};
 use std::path::Path;
@@ -35,7 +35,7 @@ pub fn run(path: &Path, options: &Options, out: &mut Stdout) -> Result<(), Failu
     let plan = Plan::new(model, bantam::Options::new(1).isa(isa))?;
     writeln!(out, "{plan}\n{}\n", draw::share(plan.peak_bytes(), ram))?;
 
-    let trainer = Trainer::new(optimizer, Loss::SoftmaxCrossEntropy).batch_size(batch_size as usize);
+    let trainer = Trainer::new(optimizer, loss_of(model)).batch_size(batch_size as usize);
     // A chip has one core.
     let trainer = trainer.isa(isa).threads(1);
     let samples = count(batch_size, "sample");

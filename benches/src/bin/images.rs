@@ -43,9 +43,11 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let (size, threads) = (usize::from(options.size), usize::from(options.threads));
-    let mut folder = ImageFolder::new(&options.folder).target_size(size, size).rescale(1.0 / 255.0).threads(threads);
+    let mut folder =
+        ImageFolder::new(&options.folder).target_size(size, size).rescale(1.0 / 255.0).threads(threads);
     if !options.plain {
-        let augmentation = Augmentation::image_data_generator().rotation(40.0).width_shift(0.2).height_shift(0.2);
+        let augmentation =
+            Augmentation::image_data_generator().rotation(40.0).width_shift(0.2).height_shift(0.2);
         folder = folder.augment(augmentation.shear(0.2).zoom(0.2).horizontal_flip());
     }
     let set = folder.open()?;

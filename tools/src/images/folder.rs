@@ -27,8 +27,8 @@ pub enum OnBroken {
     /// Reading it is an error.
     #[default]
     Refuse,
-    /// It is a black image whose weight is 0, so that nothing is learnt of it, and in the
-    /// [report](ImageSet::report).
+    /// It is a black image whose weight is 0, so that nothing is learnt of it, and in the [report](ImageSet::report).
+    /// Metrics count it unless they are [`Weighted`](bantam::Weighted).
     Skip,
 }
 

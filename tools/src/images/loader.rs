@@ -164,14 +164,15 @@ impl ImageLoader {
     ) -> Result<Converted, ImageError> {
         let bytes = fs::read(path).map_err(ImageError::Unreadable)?;
         // Decoders are others' code and files anybody's.
-        let decoded = catch_unwind(AssertUnwindSafe(|| decode(&bytes, self.color, self.max_pixels)));
-        let (picture, converted) =
-            decoded.map_err(|_| ImageError::Damaged("its decoder gave up".into())).flatten()?;
-        if self.strict && converted.grey_to_rgb {
-            return Err(ImageError::Grey);
-        }
-        self.resizing.resize(picture, scratch, pixels);
-        Ok(converted)
+        let made = catch_unwind(AssertUnwindSafe(|| {
+            let (picture, converted) = decode(&bytes, self.color, self.max_pixels)?;
+            if self.strict && converted.grey_to_rgb {
+                return Err(ImageError::Grey);
+            }
+            self.resizing.resize(picture, scratch, pixels);
+            Ok(converted)
+        }));
+        made.unwrap_or_else(|_| Err(ImageError::Damaged("its decoder gave up".into())))
     }
 
     pub(super) fn scale(&self, pixels: &mut [f32]) {

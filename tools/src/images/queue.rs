@@ -89,7 +89,10 @@ impl Queue {
 
     /// Gives back the memory of a sample.
     pub fn recycle(&self, pixels: Vec<f32>) {
-        self.shared.lock().spare.push(pixels);
+        let mut state = self.shared.lock();
+        if state.spare.len() < self.shared.ahead {
+            state.spare.push(pixels);
+        }
     }
 }
 

@@ -228,7 +228,9 @@ impl Dataset for ImageSet {
         match sample {
             Ok((pixels, _)) => {
                 input.copy_from_slice(&pixels);
-                self.queue().recycle(pixels);
+                if let Some(queue) = self.queue.get() {
+                    queue.recycle(pixels);
+                }
             }
             Err(problem) if self.on_broken == OnBroken::Refuse => return Err(self.refused(index, &problem)),
             Err(_) => input.fill(0.0),

@@ -1,4 +1,4 @@
-use crate::augmentation;
+use crate::augmentation::Changes;
 use bantam::{AtomicFile, Augmentation, Dataset};
 use bantam_tools::Failure;
 use bantam_tools::draw::count;
@@ -29,7 +29,7 @@ pub struct Options {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     #[command(flatten)]
-    augmentation: augmentation::Options,
+    augmentation: Changes,
 }
 
 /// Pixels between images.

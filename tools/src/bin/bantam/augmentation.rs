@@ -4,7 +4,7 @@ use clap::Args;
 /// How images are changed at random, by the numbers of Keras's `ImageDataGenerator`.
 #[derive(Args)]
 #[command(next_help_heading = "Augmentation")]
-pub struct Options {
+pub struct Changes {
     /// As --rotation 40 --width-shift 0.2 --height-shift 0.2 --shear 0.2 --zoom 0.2 --horizontal-flip, where these do not
     /// say otherwise
     #[arg(long)]
@@ -41,7 +41,7 @@ pub struct Options {
     black_edges: bool,
 }
 
-impl Options {
+impl Changes {
     /// None if nothing is to be changed.
     pub fn augmentation(&self) -> Option<Augmentation> {
         let whole = |number: Option<f32>, preset: f32| number.or(self.augment.then_some(preset));

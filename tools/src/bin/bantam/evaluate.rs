@@ -1,9 +1,7 @@
 use crate::model::{class_names, loader};
-use bantam::{
-    BinaryAccuracy, CategoricalAccuracy, ConfusionMatrix, Loss, Metric, Model, Sgd, Trainer, Weighted,
-};
+use bantam::{BinaryAccuracy, CategoricalAccuracy, ConfusionMatrix, Metric, Sgd, Trainer, Weighted};
 use bantam_tools::images::{ImageFolder, OnBroken};
-use bantam_tools::options::load;
+use bantam_tools::options::{load, loss_of};
 use bantam_tools::{Failure, draw};
 use clap::Args;
 use serde_json::json;
@@ -41,8 +39,9 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<(), Failure> {
     let (mut binary, mut categorical) =
         (Weighted(BinaryAccuracy::new()), Weighted(CategoricalAccuracy::new()));
     let mut confusion = Weighted(ConfusionMatrix::new(names.len())?);
-    let accuracy: &mut dyn Metric = if is_binary(&model) { &mut binary } else { &mut categorical };
-    let trainer = Trainer::new(Sgd::default(), loss(&model));
+    let accuracy: &mut dyn Metric =
+        if model.output_shape().elements() == 1 { &mut binary } else { &mut categorical };
+    let trainer = Trainer::new(Sgd::default(), loss_of(&model));
     let evaluation = trainer.evaluate_with(&model, &set, &mut [&mut *accuracy, &mut confusion])?;
     let accuracy = accuracy.result();
     let counts: Vec<usize> = confusion.0.counts().iter().map(|&count| count as usize).collect();
@@ -75,14 +74,4 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<(), Failure> {
 /// What happens to files that are no images.
 pub fn on_broken(refuse: bool) -> OnBroken {
     if refuse { OnBroken::Refuse } else { OnBroken::Skip }
-}
-
-/// Whether a model has one output for two classes, whose target is their label too.
-fn is_binary(model: &Model<'_>) -> bool {
-    model.output_shape().elements() == 1
-}
-
-/// What it is measured by.
-pub fn loss(model: &Model<'_>) -> Loss {
-    if is_binary(model) { Loss::BinaryCrossEntropy } else { Loss::SoftmaxCrossEntropy }
 }

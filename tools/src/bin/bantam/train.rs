@@ -1,12 +1,12 @@
-use crate::augmentation;
-use crate::evaluate::{loss, on_broken};
+use crate::augmentation::Changes;
+use crate::evaluate::on_broken;
 use crate::model::Resizing;
 use crate::net::convnet;
 use crate::steps::Steps;
 use bantam::{AtomicFile, Dataset, Epoch, Evaluation, Event, Metadata, Model, Scaling, Trainer};
 use bantam_tools::draw::count;
 use bantam_tools::images::{Color, ImageFolder, ImageLoader, ImageSet};
-use bantam_tools::options::OptimizerChoice;
+use bantam_tools::options::{OptimizerChoice, loss_of};
 use bantam_tools::{Failure, interrupt};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -66,7 +66,7 @@ pub struct Options {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     #[command(flatten)]
-    augmentation: augmentation::Options,
+    augmentation: Changes,
     /// Where the model goes: the best so far on the validation set, or without one the last
     #[arg(long, default_value = "model.bantam", help_heading = "Files")]
     out: PathBuf,
@@ -137,7 +137,7 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<ExitCode, Failure> {
         notes: options.resizing.notes(),
     })?;
     let batch = options.batch_size as usize;
-    let mut trainer = Trainer::new(options.optimizer.with_rate(options.rate), loss(&model))
+    let mut trainer = Trainer::new(options.optimizer.with_rate(options.rate), loss_of(&model))
         .epochs(options.epochs as usize)
         .batch_size(batch)
         .seed(options.seed);
