@@ -92,7 +92,7 @@ fn a_model_is_trained_and_used() {
     let text = said(here, &["summary", "pets.bantam"]);
     assert!(text.contains("Total params: ") && text.contains("Classes: cats, dogs"), "{text}");
     let plan = said(here, &["plan", "pets.bantam", "--ram", "64M", "--batch-size", "2"]);
-    assert!(plan.contains("conv2d + relu + max_pooling2d") && plan.contains("learns"), "{plan}");
+    assert!(plan.contains("conv2d + re_lu + max_pooling2d") && plan.contains("learns"), "{plan}");
     let timed = json(&said(here, &["bench", "pets.bantam", "--seconds", "0.1", "--json"]));
     let steps = timed["steps"].as_array().unwrap();
     let sum: f64 = steps.iter().map(|step| step["microseconds"].as_f64().unwrap()).sum();
@@ -210,7 +210,7 @@ fn mistakes_are_told_before_anything_is_learnt() {
         (&["train", "set", "--split", "2"], "share of the validation set"),
         (&["train", "set", "--dropout", "2"], "dropout"),
         (&["train", "set", "--zoom", "2"], "zoom"),
-        (&["train", "set", "--rate", "-1"], "rate"),
+        (&["train", "set", "--rate=-1"], "rate"),
         (&["train", "set", "--out", "nowhere/model.bantam"], "nowhere/"),
         (&["train", "set", "--log", "nowhere/log"], "nowhere/log: "),
         (&["train", "set", "--validation", "one"], "one: "),
