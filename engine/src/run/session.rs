@@ -117,13 +117,37 @@ impl<'m> Session<'m> {
     /// As [`run`](Session::run), or there are more inputs than the model has, or fewer, or of different numbers of
     /// samples.
     pub fn run_all(&mut self, inputs: &[&[f32]]) -> Result<(), Error> {
+        self.run_by(inputs, |layout, model, prepared, values, count| {
+            layout.run(model, prepared, values, inputs, count)
+        })
+    }
+
+    /// As [`run_all`](Session::run_all), and says after each step of the plan which it was, so that steps can be timed.
+    ///
+    /// # Errors
+    /// As [`run_all`](Session::run_all).
+    pub fn run_observed(&mut self, inputs: &[&[f32]], observe: &mut dyn FnMut(usize)) -> Result<(), Error> {
+        self.run_by(inputs, |layout, model, prepared, values, count| {
+            layout.steps.iter().enumerate().try_for_each(|(index, step)| {
+                layout.run_step(step, model, prepared, values, inputs, count)?;
+                observe(index);
+                Ok(())
+            })
+        })
+    }
+
+    fn run_by(
+        &mut self,
+        inputs: &[&[f32]],
+        run: impl FnOnce(&Layout, &Model<'_>, &[f32], &mut [f32], usize) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let Session { plan, arena, samples } = self;
         *samples = 0;
         let Plan { model, layout } = plan;
         let count = layout.check(model, inputs)?;
         let (prepared, values) = arena.numbers_mut().split_at_mut(layout.prepared);
         let values = &mut values[..layout.values];
-        layout.run(model, prepared, values, inputs, count)?;
+        run(layout, model, prepared, values, count)?;
         for &step in &layout.outputs {
             let output = &layout.steps[step];
             let sample_len = output.sample_len();
@@ -196,41 +220,51 @@ impl Layout {
         samples: &[&[f32]],
         count: usize,
     ) -> Result<(), Error> {
-        for planned in &self.steps {
-            let Scheduled { step, reads, parameters, prepared: packed, place, scratch, overwritten, .. } =
-                planned;
-            let ([place, scratch], rest) = carve(values, [place.clone(), scratch.clone()]);
-            let reads = &self.reads[reads.clone()];
-            let mut inputs = [&[][..]; MAX_INPUTS];
-            let mut len = planned.reach(count);
-            for (i, (slice, read)) in inputs.iter_mut().zip(reads).enumerate() {
-                match read.source {
-                    Source::Operation(from) => {
-                        let input_len = self.steps[from].reach(count);
-                        if *overwritten == Some(i) {
-                            len = len.max(input_len);
-                        } else {
-                            *slice = rest.read(self.steps[from].place.start, input_len);
-                        }
+        self.steps.iter().try_for_each(|step| self.run_step(step, model, prepared, values, samples, count))
+    }
+
+    #[inline]
+    fn run_step(
+        &self,
+        planned: &Scheduled,
+        model: &Model<'_>,
+        prepared: &[f32],
+        values: &mut [f32],
+        samples: &[&[f32]],
+        count: usize,
+    ) -> Result<(), Error> {
+        let Scheduled { step, reads, parameters, prepared: packed, place, scratch, overwritten, .. } =
+            planned;
+        let ([place, scratch], rest) = carve(values, [place.clone(), scratch.clone()]);
+        let reads = &self.reads[reads.clone()];
+        let mut inputs = [&[][..]; MAX_INPUTS];
+        let mut len = planned.reach(count);
+        for (i, (slice, read)) in inputs.iter_mut().zip(reads).enumerate() {
+            match read.source {
+                Source::Operation(from) => {
+                    let input_len = self.steps[from].reach(count);
+                    if *overwritten == Some(i) {
+                        len = len.max(input_len);
+                    } else {
+                        *slice = rest.read(self.steps[from].place.start, input_len);
                     }
-                    Source::Input(input) | Source::Given(input) => *slice = samples[input],
-                    Source::Nowhere => {}
                 }
+                Source::Input(input) | Source::Given(input) => *slice = samples[input],
+                Source::Nowhere => {}
             }
-            let (weights, weight_count) = model.slices(parameters.clone());
-            step.forward(Forward {
-                samples: count,
-                inputs: &inputs[..reads.len()],
-                weights: &weights[..weight_count],
-                prepared: &prepared[packed.clone()],
-                overwritten: *overwritten,
-                output: &mut place[..len],
-                scratch,
-                seed: 0,
-                statistics: &[],
-            })?;
         }
-        Ok(())
+        let (weights, weight_count) = model.slices(parameters.clone());
+        step.forward(Forward {
+            samples: count,
+            inputs: &inputs[..reads.len()],
+            weights: &weights[..weight_count],
+            prepared: &prepared[packed.clone()],
+            overwritten: *overwritten,
+            output: &mut place[..len],
+            scratch,
+            seed: 0,
+            statistics: &[],
+        })
     }
 }
 

@@ -1,9 +1,10 @@
-use crate::Failure;
-use crate::options::{data_folder, load};
+use crate::options::data_folder;
 use bantam::{AtomicFile, Dataset, Session, argmax};
+use bantam_tools::Failure;
+use bantam_tools::draw::count;
+use bantam_tools::options::load;
 use clap::Args;
 use mnist::data::{CLASSES, Part, Pictures};
-use mnist::draw::count;
 use std::fs;
 use std::io::{self, Stdout, Write};
 use std::ops::Range;

@@ -1,6 +1,6 @@
 //! The IDX format: bytes in up to three dimensions, perhaps compressed with gzip.
 
-use crate::draw::count;
+use bantam_tools::draw::count;
 use flate2::read::GzDecoder;
 use std::fmt;
 use std::fs::File;

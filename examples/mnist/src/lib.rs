@@ -1,7 +1,5 @@
-//! A digit reader: the MNIST data, two nets that read it, and what a person looks at.
+//! A digit reader: the MNIST data, and two nets that read it.
 
-pub mod curves;
 pub mod data;
-pub mod draw;
 pub mod idx;
 pub mod nets;

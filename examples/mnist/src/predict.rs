@@ -1,8 +1,9 @@
-use crate::Failure;
-use crate::options::load;
+use bantam_tools::Failure;
+
 use bantam::{Model, Session, Softmax, argmax};
+use bantam_tools::draw;
+use bantam_tools::options::load;
 use image::imageops::{self, FilterType};
-use mnist::draw;
 use std::io::{Stdout, Write};
 use std::path::Path;
 

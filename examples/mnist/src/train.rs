@@ -1,24 +1,18 @@
-use crate::Failure;
-use crate::options::{NetChoice, OptimizerChoice, data_folder, isa};
+use crate::options::{NetChoice, data_folder};
 use bantam::{AtomicFile, Dataset, Epoch, Evaluation, Event, Isa, Loss, Model, Session, Trainer, argmax};
+use bantam_tools::Failure;
+use bantam_tools::draw::{self, count};
+use bantam_tools::options::{OptimizerChoice, isa};
+use bantam_tools::{curves, interrupt};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use mnist::curves;
 use mnist::data::{CLASSES, Part, Pictures};
-use mnist::draw::{self, count};
 use serde_json::json;
 use std::io::{self, Stdout, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::process::{self, ExitCode};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
-
-/// The exit status of a program that Ctrl-C ended, as shells have it.
-const INTERRUPTED_STATUS: u8 = 130;
-
-/// Whether training is to end after its batch.
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 #[derive(Args)]
 pub struct Options {
@@ -83,7 +77,7 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<ExitCode, Failure> {
         pool = pool.num_threads(threads.into());
     }
     let pool = pool.build()?;
-    heed_interrupts()?;
+    interrupt::heed()?;
     if !options.json {
         writeln!(out, "{}\n", model.summary())?;
         let (pictures, tested) = (count(train.len(), "picture"), test.len());
@@ -98,14 +92,14 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<ExitCode, Failure> {
     let history = pool.install(|| {
         trainer.fit(&mut model, &train, Some(&test), &mut |event| {
             seen = watch.see(event, &mut best, out);
-            if seen.is_err() || INTERRUPTED.load(Ordering::Relaxed) {
+            if seen.is_err() || interrupt::requested() {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
             }
         })
     });
-    let interrupted = INTERRUPTED.load(Ordering::Relaxed);
+    let interrupted = interrupt::requested();
     watch.bar.finish_and_clear();
     seen?;
     let history = history?;
@@ -139,7 +133,7 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<ExitCode, Failure> {
         let of = format!("the best so far, of epoch {}, with {}", kept.epoch, percent(kept));
         writeln!(out, "Wrote {model_path}, {of} of the test pictures right, and {curves}.")?;
     } else {
-        writeln!(out, "\n{}", draw::confusion(&pool.install(|| confusion(&model, &test, isa))?))?;
+        writeln!(out, "\n{}", confusion(&pool.install(|| counts(&model, &test, isa))?))?;
         writeln!(out, "{} of the test pictures are read right.", percent(last))?;
         writeln!(out, "{speed:.0} images a second in the fastest epoch, {seconds:.1} s in all.")?;
         let epochs = count(last.epoch, "epoch");
@@ -149,7 +143,7 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<ExitCode, Failure> {
             writeln!(out, "After epoch {epoch} it was {right}; --epochs {epoch} gives that model again.")?;
         }
     }
-    Ok(if interrupted { ExitCode::from(INTERRUPTED_STATUS) } else { ExitCode::SUCCESS })
+    Ok(if interrupted { ExitCode::from(interrupt::STATUS) } else { ExitCode::SUCCESS })
 }
 
 /// Where the picture of the curves goes.
@@ -160,22 +154,6 @@ fn curves_beside(model: &Path) -> Result<PathBuf, String> {
         return Err(format!("{path}: expected a name that does not end in .svg, as that of the curves will"));
     }
     Ok(model.with_extension("svg"))
-}
-
-/// From now on Ctrl-C, or the system's wish that the program end, ends the training after its batch, and the
-/// second one the program.
-fn heed_interrupts() -> Result<(), Failure> {
-    let handler = || {
-        if INTERRUPTED.swap(true, Ordering::Relaxed) {
-            process::exit(INTERRUPTED_STATUS.into());
-        }
-        let _ = writeln!(io::stderr(), "\nEnding after this batch; Ctrl-C again ends at once.");
-    };
-    match ctrlc::try_set_handler(handler) {
-        // Who started the program ignores one of these signals, as `nohup` does. So it stays.
-        Err(ctrlc::Error::MultipleHandlers) => Ok(()),
-        set => Ok(set?),
-    }
 }
 
 /// The model file while training goes on: a kill at any time leaves the best so far.
@@ -202,21 +180,22 @@ fn accuracy(epoch: Epoch) -> f32 {
 }
 
 /// How often each class of the test set was read as each.
-fn confusion(
-    model: &Model<'_>,
-    test: &Pictures,
-    isa: Isa,
-) -> Result<[[usize; CLASSES]; CLASSES], bantam::Error> {
+fn counts(model: &Model<'_>, test: &Pictures, isa: Isa) -> Result<[usize; CLASSES * CLASSES], bantam::Error> {
     let mut session = Session::new(model, bantam::Options::new(1).isa(isa))?;
     let mut pixels = vec![0.0; test.input_shape().elements()];
-    let mut counts = [[0; CLASSES]; CLASSES];
+    let mut counts = [0; CLASSES * CLASSES];
     for i in 0..test.len() {
         test.read(i, &mut pixels, &mut [0.0])?;
         if let Some(read) = argmax(session.run(&pixels)?) {
-            counts[test.label(i)][read] += 1;
+            counts[test.label(i) * CLASSES + read] += 1;
         }
     }
     Ok(counts)
+}
+
+fn confusion(counts: &[usize]) -> String {
+    let names: Vec<String> = (0..CLASSES).map(|class| class.to_string()).collect();
+    draw::confusion(&names, counts)
 }
 
 /// Shows progress and takes the time that learning takes, without the tests between.

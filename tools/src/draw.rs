@@ -45,17 +45,19 @@ pub fn share(used: usize, of: usize) -> String {
     )
 }
 
-/// How often each class, a row, was read as each, a column.
-pub fn confusion<const N: usize>(counts: &[[usize; N]; N]) -> String {
-    let mut out = String::from("true \\ read");
-    for class in 0..N {
-        let _ = write!(out, "{class:6}");
+/// How often each class, a row, was read as each, a column: `counts[class * classes + read]`.
+pub fn confusion(names: &[impl AsRef<str>], counts: &[usize]) -> String {
+    let widest = names.iter().map(|name| name.as_ref().chars().count()).max().unwrap_or(0);
+    let (first, width) = (widest.max(11), (widest + 1).max(6));
+    let mut out = format!("{:>first$}", "true \\ read");
+    for name in names {
+        let _ = write!(out, "{:>width$}", name.as_ref());
     }
     out.push('\n');
-    for (class, row) in counts.iter().enumerate() {
-        let _ = write!(out, "{class:11}");
+    for (name, row) in names.iter().zip(counts.chunks(names.len())) {
+        let _ = write!(out, "{:>first$}", name.as_ref());
         for &count in row {
-            let _ = if count == 0 { write!(out, "{:>6}", "·") } else { write!(out, "{count:6}") };
+            let _ = if count == 0 { write!(out, "{:>width$}", "·") } else { write!(out, "{count:width$}") };
         }
         out.push('\n');
     }

@@ -1,16 +1,16 @@
-use crate::Failure;
-use crate::options::{OptimizerChoice, bytes, isa, load};
-use bantam::{Isa, Loss, Model, Plan, Trainer, TrainingPlan};
-use clap::Args;
-use mnist::draw::{self, count};
-use std::io::{Stdout, Write};
-use std::path::PathBuf;
+//! What memory a model takes.
 
+use crate::Failure;
+use crate::draw::{self, count};
+use crate::options::{OptimizerChoice, bytes, isa, load, loss_of};
+use bantam::{Isa, Model, Plan, Trainer, TrainingPlan};
+use clap::Args;
+use std::io::{Stdout, Write};
+use std::path::Path;
+
+/// What is asked for.
 #[derive(Args)]
 pub struct Options {
-    /// The model
-    #[arg(default_value = "mnist.bantam")]
-    model: PathBuf,
     /// Instruction set: scalar for a chip, or one that this CPU has
     #[arg(long, default_value = "scalar", value_parser = isa)]
     isa: Isa,
@@ -26,13 +26,16 @@ pub struct Options {
 }
 
 /// Tells what memory a model takes to run, and to learn its last layers.
-pub fn run(options: &Options, out: &mut Stdout) -> Result<(), Failure> {
-    let model = &load(&options.model)?;
+///
+/// # Errors
+/// The model cannot be read or planned, or nothing can be written.
+pub fn run(path: &Path, options: &Options, out: &mut Stdout) -> Result<(), Failure> {
+    let model = &load(path)?;
     let Options { isa, ram, batch_size, optimizer, .. } = *options;
     let plan = Plan::new(model, bantam::Options::new(1).isa(isa))?;
     writeln!(out, "{plan}\n{}\n", draw::share(plan.peak_bytes(), ram))?;
 
-    let trainer = Trainer::new(optimizer, Loss::SoftmaxCrossEntropy).batch_size(batch_size as usize);
+    let trainer = Trainer::new(optimizer, loss_of(model)).batch_size(batch_size as usize);
     // A chip has one core.
     let trainer = trainer.isa(isa).threads(1);
     let samples = count(batch_size, "sample");

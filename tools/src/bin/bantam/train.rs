@@ -1,0 +1,316 @@
+use crate::augmentation::Changes;
+use crate::evaluate::on_broken;
+use crate::model::Resizing;
+use crate::net::convnet;
+use crate::steps::Steps;
+use bantam::{AtomicFile, Dataset, Epoch, Evaluation, Event, Metadata, Model, Scaling, Trainer};
+use bantam_tools::draw::count;
+use bantam_tools::images::{Color, ImageFolder, ImageLoader, ImageSet};
+use bantam_tools::options::{OptimizerChoice, loss_of};
+use bantam_tools::{Failure, interrupt};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+use std::fs::File;
+use std::io::{self, Stdout, Write};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// Levels become numbers from 0 to 1.
+const SCALING: Scaling = Scaling { scale: 1.0 / 255.0, offset: 0.0 };
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  bantam train cats_and_dogs
+  bantam train cats_and_dogs/train --validation cats_and_dogs/validation --augment --dropout 0.5 --epochs 100
+  bantam train flowers --size 96 --optimizer adam --rate 1e-3 --out flowers.bantam")]
+pub struct Options {
+    /// The images: a folder with a folder for each class
+    folder: PathBuf,
+    /// A folder of other images of the same classes, which the model is measured on after each epoch
+    #[arg(long, value_name = "FOLDER", conflicts_with = "split")]
+    validation: Option<PathBuf>,
+    /// The share of each class that is not learnt but measured on, drawn by --seed; 0 for none
+    #[arg(long, value_name = "SHARE", default_value_t = 0.2)]
+    split: f64,
+    /// Rows and columns of the model's images
+    #[arg(long, value_name = "PIXELS", default_value_t = 150, value_parser = clap::value_parser!(u16).range(1..))]
+    size: u16,
+    /// Grey images in place of RGB
+    #[arg(long)]
+    grey: bool,
+    #[command(flatten)]
+    resizing: Resizing,
+    /// Images in a step
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    batch_size: u32,
+    /// How many epochs
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
+    epochs: u32,
+    /// Steps of an epoch, of which the next goes on with the images that were left [default: all images]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    steps: Option<u32>,
+    /// The share of what goes into the dense layers that is dropped in each step
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    dropout: f32,
+    /// What weights learn by
+    #[arg(long, value_enum, default_value_t = OptimizerChoice::Rmsprop)]
+    optimizer: OptimizerChoice,
+    /// The learning rate
+    #[arg(long, default_value_t = 1e-4)]
+    rate: f32,
+    /// What weights, the order of images and their changes are drawn from
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    #[command(flatten)]
+    augmentation: Changes,
+    /// Where the model goes: the best so far on the validation set, or without one the last
+    #[arg(long, default_value = "model.bantam", help_heading = "Files")]
+    out: PathBuf,
+    /// Where a line of JSON for each epoch goes as well
+    #[arg(long, value_name = "FILE", help_heading = "Files")]
+    log: Option<PathBuf>,
+    /// End with an error where an image cannot be read, in place of skipping it
+    #[arg(long)]
+    refuse_broken: bool,
+    /// Threads that learn; the result is the same to the bit [default: all cores]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+    /// Threads that decode images; the result is the same to the bit [default: all cores but one, and at least one]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    decoders: Option<u16>,
+    /// Print a line of JSON for each epoch and one at the end, and nothing else
+    #[arg(long)]
+    json: bool,
+}
+
+impl Options {
+    fn folder(&self, path: &Path) -> ImageFolder {
+        let size = usize::from(self.size);
+        let color = if self.grey { Color::Grey } else { Color::Rgb };
+        let loader = ImageLoader::new().target_size(size, size).color(color).scaling(&[SCALING]);
+        let folder = ImageFolder::new(path).loader(self.resizing.apply(loader));
+        let folder = folder.on_broken(on_broken(self.refuse_broken));
+        match self.decoders {
+            Some(threads) => folder.threads(threads.into()),
+            None => folder,
+        }
+    }
+
+    /// What is learnt, and what is measured on.
+    fn sets(&self) -> Result<(ImageSet, Option<ImageSet>), Failure> {
+        let mut folder = self.folder(&self.folder);
+        if let Some(augmentation) = self.augmentation.augmentation() {
+            folder = folder.augment(augmentation);
+        }
+        let Some(validation) = &self.validation else {
+            if self.split == 0.0 {
+                return Ok((folder.open()?, None));
+            }
+            let (training, validation) = folder.validation_split(self.split, self.seed)?;
+            return Ok((training, Some(validation)));
+        };
+        let (training, validation) = (folder.open()?, self.folder(validation).open()?);
+        if training.class_names() != validation.class_names() {
+            let [expected, found] = [&training, &validation].map(|set| set.class_names().join(", "));
+            return Err(format!("--validation: expected the classes {expected}, found {found}").into());
+        }
+        Ok((training, Some(validation)))
+    }
+}
+
+/// Trains, and writes the model.
+pub fn run(options: &Options, out: &mut Stdout) -> Result<ExitCode, Failure> {
+    // What cannot be written is refused now, and not when everything is learnt.
+    drop(AtomicFile::create(&options.out)?);
+    let mut log = options.log.as_deref().map(Log::create).transpose()?;
+    let (training, validation) = options.sets()?;
+    let classes = training.class_names().len();
+    let mut model = convnet(training.input_shape().dims(), classes, options.dropout, options.seed)
+        .map_err(|error| format!("a net for images of {}: {error}", training.input_shape()))?;
+    model.set_metadata(&Metadata {
+        class_names: training.class_names().to_vec(),
+        scaling: vec![SCALING],
+        notes: options.resizing.notes(),
+    })?;
+    let batch = options.batch_size as usize;
+    let mut trainer = Trainer::new(options.optimizer.with_rate(options.rate), loss_of(&model))
+        .epochs(options.epochs as usize)
+        .batch_size(batch)
+        .seed(options.seed);
+    let mut pool = rayon::ThreadPoolBuilder::new();
+    if let Some(threads) = options.threads {
+        pool = pool.num_threads(threads.into());
+    }
+    let pool = pool.build()?;
+    trainer = trainer.threads(pool.current_num_threads());
+    interrupt::heed()?;
+    if !options.json {
+        let validated = validation.as_ref().map_or(0, Dataset::len);
+        writeln!(out, "{}\n", model.summary())?;
+        writeln!(out, "{classes} classes: {}", training.class_names().join(", "))?;
+        writeln!(out, "{} to learn, {validated} to validate", count(training.len(), "image"))?;
+    }
+
+    let len = options.steps.map_or(training.len(), |steps| steps as usize * batch);
+    let mut watch = Watch::new(options, len);
+    let mut seen = Ok(());
+    let history = pool.install(|| {
+        let stepped = Steps::new(&training, len);
+        let data: &dyn Dataset = if options.steps.is_some() { &stepped } else { &training };
+        let validation = validation.as_ref().map(|set| set as &dyn Dataset);
+        trainer.fit(&mut model, data, validation, &mut |event| {
+            seen = watch.see(event, log.as_mut(), out);
+            if seen.is_err() || interrupt::requested() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })
+    });
+    watch.bar.finish_and_clear();
+    seen?;
+    let history = history?;
+    let last = *history.epochs.last().ok_or(bantam::Error::Empty { what: "epochs" })?;
+    // An epoch that was broken off has not been seen.
+    watch.keep(last, &model)?;
+    let kept = watch.best.unwrap_or(last);
+    let seconds = watch.start.elapsed().as_secs_f64();
+    let reports = [Some(training.report()), validation.map(|set| set.report())];
+    if options.json {
+        let skipped: usize = reports.iter().flatten().map(|report| report.skipped.len()).sum();
+        let end = json!({
+            "written_epoch": kept.epoch, "validation_accuracy": accuracy(kept), "seconds": seconds,
+            "parameters": model.parameter_count(), "skipped": skipped, "interrupted": interrupt::requested(),
+        });
+        writeln!(out, "{end}")?;
+    } else {
+        for report in reports.iter().flatten().filter(|report| !report.is_clean()) {
+            writeln!(out, "{report}")?;
+        }
+        let path = options.out.display();
+        writeln!(out, "Wrote {path}, the model after {}, in {seconds:.0} s.", count(kept.epoch, "epoch"))?;
+    }
+    Ok(if interrupt::requested() { ExitCode::from(interrupt::STATUS) } else { ExitCode::SUCCESS })
+}
+
+/// A file of lines.
+struct Log<'p> {
+    path: &'p Path,
+    file: File,
+}
+
+impl Log<'_> {
+    fn create(path: &Path) -> Result<Log<'_>, Failure> {
+        let file = File::create(path).map_err(|problem| format!("{}: {problem}", path.display()))?;
+        Ok(Log { path, file })
+    }
+
+    fn write(&mut self, line: &Value) -> Result<(), Failure> {
+        Ok(writeln!(self.file, "{line}").map_err(|problem| format!("{}: {problem}", self.path.display()))?)
+    }
+}
+
+/// The share of the validation set that was right.
+fn accuracy(epoch: Epoch) -> Option<f32> {
+    epoch.validation.and_then(|validation| validation.accuracy)
+}
+
+/// Shows progress, and keeps the best model.
+struct Watch<'o> {
+    options: &'o Options,
+    /// In an epoch.
+    images: usize,
+    bar: ProgressBar,
+    start: Instant,
+    epoch_start: Instant,
+    best: Option<Epoch>,
+}
+
+impl Watch<'_> {
+    fn new(options: &Options, images: usize) -> Watch<'_> {
+        let bar = if options.json {
+            ProgressBar::hidden()
+        } else {
+            ProgressBar::new(u64::from(options.epochs) * images as u64)
+        };
+        if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:24} {percent:>3} %, {eta} left, {msg}")
+        {
+            bar.set_style(style);
+        }
+        let now = Instant::now();
+        Watch { options, images, bar, start: now, epoch_start: now, best: None }
+    }
+
+    /// Writes the model if none was better. Says whether it did.
+    fn keep(&mut self, epoch: Epoch, model: &Model<'_>) -> Result<bool, Failure> {
+        let better = match (self.best, accuracy(epoch)) {
+            (Some(best), _) if best.epoch == epoch.epoch => false,
+            (Some(best), Some(right)) => accuracy(best).is_none_or(|best| best < right),
+            _ => true,
+        };
+        if better {
+            model.save(&self.options.out)?;
+            self.best = Some(epoch);
+        }
+        Ok(better)
+    }
+
+    fn see(&mut self, event: Event<'_>, log: Option<&mut Log<'_>>, out: &mut Stdout) -> Result<(), Failure> {
+        match event {
+            Event::Batch { epoch, epochs, batch, samples, training, .. } => {
+                if batch == 1 {
+                    self.bar.set_prefix(format!("epoch {epoch}/{epochs}"));
+                }
+                let speed = samples as f64 / self.epoch_start.elapsed().as_secs_f64();
+                self.bar.set_position(((epoch - 1) * self.images + samples) as u64);
+                self.bar.set_message(format!("{speed:.0} images/s, {}", figures(training)));
+                Ok(())
+            }
+            Event::Epoch(epoch, model) => {
+                let better = self.keep(epoch, model)?;
+                let seconds = self.epoch_start.elapsed().as_secs_f64();
+                self.epoch_start = Instant::now();
+                self.tell(epoch, better, seconds, log, out)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn tell(
+        &self,
+        epoch: Epoch,
+        better: bool,
+        seconds: f64,
+        log: Option<&mut Log<'_>>,
+        out: &mut Stdout,
+    ) -> Result<(), Failure> {
+        let Epoch { epoch: number, samples, training, validation } = epoch;
+        let line = json!({
+            "epoch": number, "samples": samples, "loss": training.loss, "accuracy": training.accuracy,
+            "validation_loss": validation.map(|validation| validation.loss),
+            "validation_accuracy": accuracy(epoch), "seconds": seconds, "written": better,
+        });
+        if let Some(log) = log {
+            log.write(&line)?;
+        }
+        if self.options.json {
+            return Ok(writeln!(out, "{line}")?);
+        }
+        let validation = validation.map(|validation| format!(" | validation {}", figures(validation)));
+        let (validation, training) = (validation.unwrap_or_default(), figures(training));
+        let written = if better { format!(" | wrote {}", self.options.out.display()) } else { String::new() };
+        let told: io::Result<()> = self
+            .bar
+            .suspend(|| writeln!(out, "epoch {number}: {training}{validation} | {seconds:.1} s{written}"));
+        Ok(told?)
+    }
+}
+
+fn figures(evaluation: Evaluation) -> String {
+    let accuracy = evaluation.accuracy.map(|accuracy| format!(", accuracy {accuracy:.4}"));
+    format!("loss {:.4}{}", evaluation.loss, accuracy.unwrap_or_default())
+}

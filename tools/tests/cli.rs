@@ -1,0 +1,227 @@
+//! The program as a person uses it, on images made here.
+
+use image::{Rgb, RgbImage};
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+/// The least size that the net takes.
+const SIZE: &str = "46";
+
+/// A folder with a set of reddish cats and bluish dogs in it, in `set`.
+fn folder() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    for (class, channel) in [("cats", 0), ("dogs", 2)] {
+        for which in 0..6 {
+            let path = folder.path().join("set").join(class).join(format!("{which}.png"));
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            let pixel = |x: u32, y: u32| {
+                let mut pixel = [(x * 5 + which) as u8 / 2, (y * 3) as u8 / 2, (x + y) as u8 / 2];
+                pixel[channel] = 200 + which as u8;
+                Rgb(pixel)
+            };
+            RgbImage::from_fn(60, 50, pixel).save(path).unwrap();
+        }
+    }
+    folder
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_bantam")).current_dir(folder).args(arguments).output().unwrap()
+}
+
+/// What the program says when it succeeds.
+fn said(folder: &Path, arguments: &[&str]) -> String {
+    let output = run(folder, arguments);
+    assert!(output.status.success(), "{arguments:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// What the program says when it refuses.
+fn refused(folder: &Path, arguments: &[&str]) -> String {
+    let output = run(folder, arguments);
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {output:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+fn json(line: &str) -> Value {
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"))
+}
+
+/// Trains for some epochs, quickly, and gives what is said.
+fn train(folder: &Path, more: &[&str]) -> String {
+    let size = ["train", "set", "--size", SIZE, "--epochs", "2", "--batch-size", "4", "--rate", "1e-3"];
+    said(folder, &[&size, more].concat())
+}
+
+#[test]
+fn a_model_is_trained_and_used() {
+    let folder = folder();
+    let here = folder.path();
+    let told = train(here, &["--augment", "--dropout", "0.2", "--log", "log.jsonl", "--out", "pets.bantam"]);
+    assert!(told.contains("2 classes: cats, dogs\n10 images to learn, 2 to validate\n"), "{told}");
+    assert!(
+        told.contains("epoch 2: loss ") && told.contains("Wrote pets.bantam, the model after "),
+        "{told}"
+    );
+    let log = fs::read_to_string(here.join("log.jsonl")).unwrap();
+    let epochs: Vec<Value> = log.lines().map(json).collect();
+    assert_eq!(epochs.len(), 2);
+    assert_eq!((&epochs[1]["epoch"], &epochs[1]["samples"]), (&2.into(), &10.into()));
+
+    let predicted =
+        said(here, &["predict", "pets.bantam", "set/cats/1.png", "set/dogs/1.png", "--top", "2", "--json"]);
+    for line in predicted.lines() {
+        let classes = &json(line)["classes"];
+        let sum = classes[0]["probability"].as_f64().unwrap() + classes[1]["probability"].as_f64().unwrap();
+        assert!((sum - 1.0).abs() < 1e-5 && classes[0]["class"] != classes[1]["class"], "{line}");
+    }
+    let evaluated = json(&said(here, &["evaluate", "pets.bantam", "set", "--json"]));
+    assert_eq!((&evaluated["images"], &evaluated["class_names"][1]), (&12.into(), &"dogs".into()));
+    let counts: Vec<u64> = (0..4).map(|i| evaluated["confusion"][i / 2][i % 2].as_u64().unwrap()).collect();
+    assert_eq!((counts[0] + counts[1], counts[2] + counts[3]), (6, 6));
+    let accuracy = evaluated["accuracy"].as_f64().unwrap();
+    assert!((accuracy - (counts[0] + counts[3]) as f64 / 12.0).abs() < 1e-6);
+    let text = said(here, &["evaluate", "pets.bantam", "set"]);
+    assert!(text.contains("true \\ read  cats  dogs\n") && text.contains("12 images: loss "), "{text}");
+
+    let summary = json(&said(here, &["summary", "pets.bantam", "--json"]));
+    assert_eq!((&summary["input"][0], &summary["notes"]["fit"]), (&46.into(), &"stretch".into()));
+    let text = said(here, &["summary", "pets.bantam"]);
+    assert!(text.contains("Total params: ") && text.contains("Classes: cats, dogs"), "{text}");
+    let plan = said(here, &["plan", "pets.bantam", "--ram", "64M", "--batch-size", "2"]);
+    assert!(plan.contains("conv2d + re_lu + max_pooling2d") && plan.contains("learns"), "{plan}");
+    let timed = json(&said(here, &["bench", "pets.bantam", "--seconds", "0.1", "--json"]));
+    let steps = timed["steps"].as_array().unwrap();
+    let sum: f64 = steps.iter().map(|step| step["microseconds"].as_f64().unwrap()).sum();
+    let whole = timed["microseconds"].as_f64().unwrap();
+    assert!(sum <= whole && sum > 0.5 * whole, "{timed}");
+}
+
+#[test]
+fn the_file_is_the_same_on_any_number_of_threads() {
+    let folder = folder();
+    let bytes = |threads: &str, decoders: &str, seed: &str| {
+        train(folder.path(), &["--augment", "--threads", threads, "--decoders", decoders, "--seed", seed]);
+        fs::read(folder.path().join("model.bantam")).unwrap()
+    };
+    let one = bytes("1", "1", "1");
+    assert!(bytes("2", "3", "1") == one);
+    assert!(bytes("1", "1", "2") != one);
+}
+
+#[test]
+fn steps_take_a_part_of_the_images_in_turn() {
+    let folder = folder();
+    let told = train(folder.path(), &["--steps", "2", "--split", "0", "--json"]);
+    let lines: Vec<Value> = told.lines().map(json).collect();
+    assert_eq!((lines.len(), &lines[0]["samples"]), (3, &8.into()));
+    assert_eq!((&lines[2]["written_epoch"], &lines[2]["validation_accuracy"]), (&2.into(), &Value::Null));
+}
+
+#[test]
+fn more_than_two_classes_have_an_output_each() {
+    let folder = folder();
+    let eels = folder.path().join("set/eels");
+    fs::create_dir(&eels).unwrap();
+    for which in 0..6 {
+        let pixel = |x, y| Rgb([0, 200, ((x * y + which) % 90) as u8]);
+        RgbImage::from_fn(50, 60, pixel).save(eels.join(format!("{which}.jpg"))).unwrap();
+    }
+    train(folder.path(), &["--grey", "--fit", "crop", "--interpolation", "bicubic"]);
+    let summary = json(&said(folder.path(), &["summary", "model.bantam", "--json"]));
+    assert_eq!((&summary["output"][0], &summary["input"][2]), (&3.into(), &1.into()));
+    assert_eq!(
+        (&summary["notes"]["fit"], &summary["notes"]["interpolation"]),
+        (&"crop".into(), &"bicubic".into())
+    );
+    let told = said(folder.path(), &["predict", "model.bantam", "set/eels/1.jpg", "--top", "5"]);
+    assert!(["cats", "dogs", "eels"].iter().all(|class| told.contains(class)), "{told}");
+    let other = self::folder();
+    let refused =
+        refused(other.path(), &["evaluate", folder.path().join("model.bantam").to_str().unwrap(), "set"]);
+    assert_eq!(refused, "error: set: expected the classes cats, dogs, eels, found cats, dogs\n");
+}
+
+#[test]
+fn broken_images_are_named() {
+    let folder = folder();
+    let here = folder.path();
+    fs::write(here.join("set/cats/torn.jpg"), b"\xFF\xD8\xFF\xE0 torn").unwrap();
+    let told = train(here, &["--split", "0"]);
+    assert!(told.contains("1 of 13 images skipped\nset/cats/torn.jpg: "), "{told}");
+    let refusal =
+        refused(here, &["train", "set", "--size", SIZE, "--epochs", "1", "--split", "0", "--refuse-broken"]);
+    assert!(refusal.contains("error: sample 6: set/cats/torn.jpg: "), "{refusal}");
+    let evaluated = json(&said(here, &["evaluate", "model.bantam", "set", "--json"]));
+    assert_eq!(
+        (&evaluated["images"], &evaluated["skipped"][0]["image"]),
+        (&12.into(), &"set/cats/torn.jpg".into())
+    );
+    let whole = evaluated["loss"].as_f64().unwrap();
+    fs::remove_file(here.join("set/cats/torn.jpg")).unwrap();
+    let evaluated = json(&said(here, &["evaluate", "model.bantam", "set", "--json"]));
+    assert!((evaluated["loss"].as_f64().unwrap() - whole).abs() < 1e-6 * whole.max(1.0), "{evaluated}");
+    // Others are predicted all the same.
+    fs::write(here.join("none.png"), "text").unwrap();
+    let output = run(here, &["predict", "model.bantam", "none.png", "set/dogs/1.png"]);
+    let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        out.starts_with("set/dogs/1.png") && err.starts_with("error: none.png: expected a JPEG"),
+        "{out}{err}"
+    );
+}
+
+#[test]
+fn sheets_show_what_training_would_see() {
+    let folder = folder();
+    let here = folder.path();
+    let sheet = ["augment", "set", "--rotation", "30", "--rows", "3", "--draws", "2", "--size", "20"];
+    assert_eq!(said(here, &sheet), "Wrote sheet.png: 3 images, each with 2 changes.\n");
+    let first = image::open(here.join("sheet.png")).unwrap().to_rgb8();
+    assert_eq!(first.dimensions(), (3 * 24 + 4, 3 * 24 + 4));
+    let part = |column: u32, row: u32| {
+        let at = |i: u32| *first.get_pixel(4 + column * 24 + i % 20, 4 + row * 24 + i / 20);
+        (0..400).map(at).collect::<Vec<_>>()
+    };
+    assert!(part(0, 0) != part(1, 0) && part(1, 0) != part(2, 0) && part(0, 0) != part(0, 1));
+    said(here, &sheet);
+    assert!(image::open(here.join("sheet.png")).unwrap().to_rgb8() == first);
+    said(here, &["augment", "set/cats/1.png", "--augment", "--sheet", "one.png"]);
+    let refusal = refused(here, &["augment", "set"]);
+    assert!(refusal.contains("expected --augment, --rotation or another"), "{refusal}");
+}
+
+#[test]
+fn mistakes_are_told_before_anything_is_learnt() {
+    let folder = folder();
+    let here = folder.path();
+    fs::create_dir_all(here.join("one/cats")).unwrap();
+    fs::copy(here.join("set/cats/1.png"), here.join("one/cats/1.png")).unwrap();
+    fs::create_dir_all(here.join("one/.hidden")).unwrap();
+    for (arguments, expected) in [
+        (&["train", "one"][..], "expected a folder for each of two classes or more, found only \"cats\""),
+        (&["train", "nowhere"], "nowhere: "),
+        (&["train", "set", "--size", "20"], "a net for images of [20, 20, 3]: "),
+        (&["train", "set", "--split", "0.01"], "class \"cats\": expected images for both parts, found 6"),
+        (&["train", "set", "--split", "2"], "share of the validation set"),
+        (&["train", "set", "--dropout", "2"], "dropout"),
+        (&["train", "set", "--zoom", "2"], "zoom"),
+        (&["train", "set", "--rate=-1"], "rate"),
+        (&["train", "set", "--out", "nowhere/model.bantam"], "nowhere/"),
+        (&["train", "set", "--log", "nowhere/log"], "nowhere/log: "),
+        (&["train", "set", "--validation", "one"], "one: "),
+        (&["predict", "set/cats/1.png", "set/cats/1.png"], "set/cats/1.png: model file: "),
+        (&["summary", "nowhere"], "nowhere: "),
+    ] {
+        let refusal = refused(here, arguments);
+        assert!(refusal.starts_with("error: ") && refusal.contains(expected), "{arguments:?}: {refusal}");
+    }
+    assert!(!here.join("model.bantam").exists());
+    assert_eq!(run(here, &["train"]).status.code(), Some(2));
+    assert!(said(here, &["--help"]).contains("Exit status"));
+    assert!(said(here, &["completions", "bash"]).contains("bantam"));
+}

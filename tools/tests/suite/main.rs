@@ -1,0 +1,6 @@
+//! What users of the library rely on.
+
+mod broken;
+mod folders;
+mod made;
+mod resizing;
