@@ -8,6 +8,7 @@ pub mod images;
 pub mod interrupt;
 pub mod options;
 pub mod plan;
+pub mod training;
 
 use clap::Parser;
 use std::error::Error;

@@ -3,8 +3,11 @@
 use image::{Rgb, RgbImage};
 use serde_json::Value;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// The least size that the net takes.
@@ -60,13 +63,13 @@ fn train(folder: &Path, more: &[&str]) -> String {
 fn a_model_is_trained_and_used() {
     let folder = folder();
     let here = folder.path();
-    let told = train(here, &["--augment", "--dropout", "0.2", "--log", "log.jsonl", "--out", "pets.bantam"]);
+    let told = train(here, &["--augment", "--dropout", "0.2", "--csv", "--out", "pets.bantam"]);
     assert!(told.contains("2 classes: cats, dogs\n10 images to learn, 2 to validate\n"), "{told}");
     assert!(
         told.contains("epoch 2: loss ") && told.contains("Wrote pets.bantam, the model after "),
         "{told}"
     );
-    let log = fs::read_to_string(here.join("log.jsonl")).unwrap();
+    let log = fs::read_to_string(here.join("pets.jsonl")).unwrap();
     let epochs: Vec<Value> = log.lines().map(json).collect();
     assert_eq!(epochs.len(), 2);
     assert_eq!((&epochs[1]["epoch"], &epochs[1]["samples"]), (&2.into(), &10.into()));
@@ -119,6 +122,93 @@ fn steps_take_a_part_of_the_images_in_turn() {
     let lines: Vec<Value> = told.lines().map(json).collect();
     assert_eq!((lines.len(), &lines[0]["samples"]), (3, &8.into()));
     assert_eq!((&lines[2]["written_epoch"], &lines[2]["validation_accuracy"]), (&2.into(), &Value::Null));
+}
+
+/// Killed at any moment and told to go on, over and over, a training leaves the files of one that nothing happened to.
+#[test]
+fn a_training_that_is_killed_goes_on_to_the_same_files() {
+    const FILES: [&str; 4] = ["model.bantam", "model.checkpoint", "model.jsonl", "model.csv"];
+    let arguments =
+        "train set --size 46 --epochs 12 --batch-size 4 --steps 3 --rate 1e-3 --augment --dropout 0.25 --csv";
+    let arguments: Vec<&str> = arguments.split(' ').collect();
+    let files = |folder: &Path| FILES.map(|name| fs::read(folder.join(name)).unwrap());
+    let whole = folder();
+    let start = Instant::now();
+    said(whole.path(), &arguments);
+    let time = start.elapsed();
+    let killed = folder();
+    let resumed = [&arguments[..], &["--resume"]].concat();
+    let mut went_on = 0;
+    for kill in 0..8 {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_bantam"));
+        let mut program =
+            program.current_dir(killed.path()).args(&resumed).stdout(Stdio::null()).spawn().unwrap();
+        thread::sleep(time.mul_f64(0.15 + f64::from(kill * 5 % 8) / 16.0));
+        program.kill().unwrap();
+        program.wait().unwrap();
+        went_on += usize::from(killed.path().join("model.checkpoint").exists());
+    }
+    said(killed.path(), &resumed);
+    assert!(went_on > 0);
+    assert!(files(whole.path()) == files(killed.path()));
+    // There is nothing left to do.
+    said(killed.path(), &resumed);
+    assert!(files(whole.path()) == files(killed.path()));
+    let other = refused(killed.path(), &["train", "set", "--size", "62", "--resume"]);
+    assert!(
+        other.contains(
+            "model.checkpoint: expected a net for [62, 62, 3] with 14 layers, found one for [46, 46, 3]"
+        ),
+        "{other}"
+    );
+    let log = killed.path().join("model.jsonl");
+    fs::write(&log, "{\"epoch\": 1, \"samp").unwrap();
+    let other = refused(killed.path(), &resumed);
+    assert!(other.contains("model.jsonl: line 1: "), "{other}");
+    assert_eq!(fs::read(log).unwrap().len(), 19);
+}
+
+/// Ctrl-C ends a training after its batch, in the middle of an epoch, and nothing of it is lost.
+#[cfg(unix)]
+#[test]
+fn a_training_that_is_interrupted_goes_on_to_the_same_files() {
+    let arguments = "train set --size 46 --epochs 4 --batch-size 2 --steps 40 --rate 1e-3 --augment";
+    let arguments: Vec<&str> = arguments.split(' ').collect();
+    let whole = folder();
+    said(whole.path(), &arguments);
+    let stopped = folder();
+    let resumed = [&arguments[..], &["--resume"]].concat();
+    let mut interrupted = 0;
+    for _ in 0..3 {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_bantam"));
+        let mut program =
+            program.current_dir(stopped.path()).args(&resumed).stdout(Stdio::piped()).spawn().unwrap();
+        // It heeds the signal once it has said what it learns.
+        let mut told = BufReader::new(program.stdout.take().unwrap()).lines();
+        assert!(told.any(|line| line.unwrap().contains("to learn")));
+        thread::sleep(Duration::from_millis(40));
+        Command::new("kill").args(["-INT", &program.id().to_string()]).status().unwrap();
+        told.for_each(drop);
+        interrupted += usize::from(program.wait().unwrap().code() == Some(130));
+    }
+    assert!(interrupted > 0);
+    said(stopped.path(), &resumed);
+    for name in ["model.bantam", "model.checkpoint", "model.jsonl"] {
+        let [whole, stopped] = [&whole, &stopped].map(|folder| fs::read(folder.path().join(name)).unwrap());
+        assert!(whole == stopped, "{name}");
+    }
+}
+
+#[test]
+fn a_training_ends_when_it_gets_no_better() {
+    let folder = folder();
+    let told = said(
+        folder.path(),
+        &["train", "set", "--size", SIZE, "--epochs", "40", "--rate", "0", "--patience", "2", "--json"],
+    );
+    assert_eq!(told.lines().count(), 3 + 1, "{told}");
+    let alone = refused(folder.path(), &["train", "set", "--size", SIZE, "--split", "0", "--patience", "2"]);
+    assert!(alone.contains("patience: expected a validation set"), "{alone}");
 }
 
 #[test]
@@ -212,7 +302,7 @@ fn mistakes_are_told_before_anything_is_learnt() {
         (&["train", "set", "--zoom", "2"], "zoom"),
         (&["train", "set", "--rate=-1"], "rate"),
         (&["train", "set", "--out", "nowhere/model.bantam"], "nowhere/"),
-        (&["train", "set", "--log", "nowhere/log"], "nowhere/log: "),
+        (&["train", "set", "--out", "nowhere/m.bantam"], "nowhere/m.bantam: "),
         (&["train", "set", "--validation", "one"], "one: "),
         (&["predict", "set/cats/1.png", "set/cats/1.png"], "set/cats/1.png: model file: "),
         (&["summary", "nowhere"], "nowhere: "),

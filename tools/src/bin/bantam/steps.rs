@@ -3,36 +3,27 @@ use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use std::cell::RefCell;
 
-/// A data set of which an epoch takes so many samples. The next one goes on with the others, and once all were taken they are
-/// shuffled and taken again.
+/// A data set of which an epoch takes so many samples, drawn by the epoch's seed: none twice before all were taken.
 pub struct Steps<D> {
     data: D,
-    len: usize,
-    state: RefCell<State>,
-}
-
-#[derive(Default)]
-struct State {
     /// The samples of this epoch.
-    chosen: Vec<usize>,
-    /// Those that are not yet taken.
-    rest: Vec<usize>,
+    chosen: RefCell<Vec<usize>>,
 }
 
 impl<D: Dataset> Steps<D> {
     pub fn new(data: D, len: usize) -> Steps<D> {
         let chosen = (0..len).map(|i| i % data.len()).collect();
-        Steps { data, len, state: RefCell::new(State { chosen, rest: Vec::new() }) }
+        Steps { data, chosen: RefCell::new(chosen) }
     }
 
     fn at(&self, index: usize) -> usize {
-        self.state.borrow().chosen[index]
+        self.chosen.borrow()[index]
     }
 }
 
 impl<D: Dataset> Dataset for Steps<D> {
     fn len(&self) -> usize {
-        self.len
+        self.chosen.borrow().len()
     }
 
     fn input_shape(&self) -> Shape {
@@ -49,8 +40,8 @@ impl<D: Dataset> Dataset for Steps<D> {
 
     fn begin_epoch(&self, order: &[usize], seed: u64) -> Result<(), Error> {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
-        let mut state = self.state.borrow_mut();
-        let State { chosen, rest } = &mut *state;
+        let mut chosen = self.chosen.borrow_mut();
+        let mut rest = Vec::new();
         for chosen in chosen.iter_mut() {
             if rest.is_empty() {
                 rest.extend(0..self.data.len());

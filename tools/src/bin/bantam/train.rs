@@ -3,15 +3,15 @@ use crate::evaluate::on_broken;
 use crate::model::Resizing;
 use crate::net::convnet;
 use crate::steps::Steps;
-use bantam::{AtomicFile, Dataset, Epoch, Evaluation, Event, Metadata, Model, Scaling, Trainer};
+use bantam::{AtomicFile, Dataset, Epoch, Evaluation, Event, Metadata, Scaling, Trainer};
 use bantam_tools::draw::count;
 use bantam_tools::images::{Color, ImageFolder, ImageLoader, ImageSet};
 use bantam_tools::options::{OptimizerChoice, loss_of};
+use bantam_tools::training::{self, Ended, Figure, Progress, Training};
 use bantam_tools::{Failure, interrupt};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::{Value, json};
-use std::fs::File;
+use serde_json::json;
 use std::io::{self, Stdout, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -67,12 +67,22 @@ pub struct Options {
     seed: u64,
     #[command(flatten)]
     augmentation: Changes,
-    /// Where the model goes: the best so far on the validation set, or without one the last
+    /// Where the model goes: the best so far on the validation set, or without one the last. The checkpoint and the log are
+    /// beside it: `model.checkpoint`, `model.jsonl`
     #[arg(long, default_value = "model.bantam", help_heading = "Files")]
     out: PathBuf,
-    /// Where a line of JSON for each epoch goes as well
-    #[arg(long, value_name = "FILE", help_heading = "Files")]
-    log: Option<PathBuf>,
+    /// Write the log as comma-separated values too
+    #[arg(long, help_heading = "Files")]
+    csv: bool,
+    /// Go on from the checkpoint beside the model, if there is one: all files become what they would have become at once
+    #[arg(long, help_heading = "Files")]
+    resume: bool,
+    /// End when so many epochs in a row were no better than the best before
+    #[arg(long, value_name = "EPOCHS", value_parser = clap::value_parser!(u32).range(1..))]
+    patience: Option<u32>,
+    /// What tells which epoch is the best
+    #[arg(long, value_enum, default_value_t = Figure::Accuracy)]
+    best_by: Figure,
     /// End with an error where an image cannot be read, in place of skipping it
     #[arg(long)]
     refuse_broken: bool,
@@ -126,7 +136,6 @@ impl Options {
 pub fn run(options: &Options, out: &mut Stdout) -> Result<ExitCode, Failure> {
     // What cannot be written is refused now, and not when everything is learnt.
     drop(AtomicFile::create(&options.out)?);
-    let mut log = options.log.as_deref().map(Log::create).transpose()?;
     let (training, validation) = options.sets()?;
     let classes = training.class_names().len();
     let mut model = convnet(training.input_shape().dims(), classes, options.dropout, options.seed)
@@ -138,7 +147,6 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<ExitCode, Failure> {
     })?;
     let batch = options.batch_size as usize;
     let mut trainer = Trainer::new(options.optimizer.with_rate(options.rate), loss_of(&model))
-        .epochs(options.epochs as usize)
         .batch_size(batch)
         .seed(options.seed);
     let mut pool = rayon::ThreadPoolBuilder::new();
@@ -158,12 +166,22 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<ExitCode, Failure> {
     let len = options.steps.map_or(training.len(), |steps| steps as usize * batch);
     let mut watch = Watch::new(options, len);
     let mut seen = Ok(());
-    let history = pool.install(|| {
+    let plan = Training::new(&options.out)
+        .epochs(options.epochs as usize)
+        .figure(options.best_by)
+        .csv(options.csv)
+        .resume(options.resume);
+    let plan = match options.patience {
+        Some(epochs) => plan.patience(epochs as usize),
+        None => plan,
+    };
+    let parameters = model.parameter_count();
+    let ended = pool.install(|| {
         let stepped = Steps::new(&training, len);
         let data: &dyn Dataset = if options.steps.is_some() { &stepped } else { &training };
         let validation = validation.as_ref().map(|set| set as &dyn Dataset);
-        trainer.fit(&mut model, data, validation, &mut |event| {
-            seen = watch.see(event, log.as_mut(), out);
+        plan.run(trainer, model, data, validation, &mut |progress| {
+            seen = watch.see(progress, out);
             if seen.is_err() || interrupt::requested() {
                 ControlFlow::Break(())
             } else {
@@ -173,18 +191,15 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<ExitCode, Failure> {
     });
     watch.bar.finish_and_clear();
     seen?;
-    let history = history?;
-    let last = *history.epochs.last().ok_or(bantam::Error::Empty { what: "epochs" })?;
-    // An epoch that was broken off has not been seen.
-    watch.keep(last, &model)?;
-    let kept = watch.best.unwrap_or(last);
+    let Ended { history, best, stopped, .. } = ended?;
+    let kept = history.epochs.iter().find(|epoch| epoch.epoch == best);
     let seconds = watch.start.elapsed().as_secs_f64();
     let reports = [Some(training.report()), validation.map(|set| set.report())];
     if options.json {
         let skipped: usize = reports.iter().flatten().map(|report| report.skipped.len()).sum();
         let end = json!({
-            "written_epoch": kept.epoch, "validation_accuracy": accuracy(kept), "seconds": seconds,
-            "parameters": model.parameter_count(), "skipped": skipped, "interrupted": interrupt::requested(),
+            "written_epoch": best, "validation_accuracy": kept.and_then(accuracy), "seconds": seconds,
+            "parameters": parameters, "skipped": skipped, "interrupted": stopped,
         });
         writeln!(out, "{end}")?;
     } else {
@@ -192,34 +207,20 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<ExitCode, Failure> {
             writeln!(out, "{report}")?;
         }
         let path = options.out.display();
-        writeln!(out, "Wrote {path}, the model after {}, in {seconds:.0} s.", count(kept.epoch, "epoch"))?;
+        writeln!(out, "Wrote {path}, the model after {}, in {seconds:.0} s.", count(best, "epoch"))?;
+        if stopped {
+            writeln!(out, "The same command with --resume goes on.")?;
+        }
     }
-    Ok(if interrupt::requested() { ExitCode::from(interrupt::STATUS) } else { ExitCode::SUCCESS })
-}
-
-/// A file of lines.
-struct Log<'p> {
-    path: &'p Path,
-    file: File,
-}
-
-impl Log<'_> {
-    fn create(path: &Path) -> Result<Log<'_>, Failure> {
-        let file = File::create(path).map_err(|problem| format!("{}: {problem}", path.display()))?;
-        Ok(Log { path, file })
-    }
-
-    fn write(&mut self, line: &Value) -> Result<(), Failure> {
-        Ok(writeln!(self.file, "{line}").map_err(|problem| format!("{}: {problem}", self.path.display()))?)
-    }
+    Ok(if stopped { ExitCode::from(interrupt::STATUS) } else { ExitCode::SUCCESS })
 }
 
 /// The share of the validation set that was right.
-fn accuracy(epoch: Epoch) -> Option<f32> {
+fn accuracy(epoch: &Epoch) -> Option<f32> {
     epoch.validation.and_then(|validation| validation.accuracy)
 }
 
-/// Shows progress, and keeps the best model.
+/// Shows progress.
 struct Watch<'o> {
     options: &'o Options,
     /// In an epoch.
@@ -227,7 +228,6 @@ struct Watch<'o> {
     bar: ProgressBar,
     start: Instant,
     epoch_start: Instant,
-    best: Option<Epoch>,
 }
 
 impl Watch<'_> {
@@ -242,26 +242,12 @@ impl Watch<'_> {
             bar.set_style(style);
         }
         let now = Instant::now();
-        Watch { options, images, bar, start: now, epoch_start: now, best: None }
+        Watch { options, images, bar, start: now, epoch_start: now }
     }
 
-    /// Writes the model if none was better. Says whether it did.
-    fn keep(&mut self, epoch: Epoch, model: &Model<'_>) -> Result<bool, Failure> {
-        let better = match (self.best, accuracy(epoch)) {
-            (Some(best), _) if best.epoch == epoch.epoch => false,
-            (Some(best), Some(right)) => accuracy(best).is_none_or(|best| best < right),
-            _ => true,
-        };
-        if better {
-            model.save(&self.options.out)?;
-            self.best = Some(epoch);
-        }
-        Ok(better)
-    }
-
-    fn see(&mut self, event: Event<'_>, log: Option<&mut Log<'_>>, out: &mut Stdout) -> Result<(), Failure> {
-        match event {
-            Event::Batch { epoch, epochs, batch, samples, training, .. } => {
+    fn see(&mut self, progress: Progress<'_>, out: &mut Stdout) -> Result<(), Failure> {
+        match progress {
+            Progress::Event(Event::Batch { epoch, epochs, batch, samples, training, .. }) => {
                 if batch == 1 {
                     self.bar.set_prefix(format!("epoch {epoch}/{epochs}"));
                 }
@@ -270,39 +256,25 @@ impl Watch<'_> {
                 self.bar.set_message(format!("{speed:.0} images/s, {}", figures(training)));
                 Ok(())
             }
-            Event::Epoch(epoch, model) => {
-                let better = self.keep(epoch, model)?;
+            Progress::Epoch { epoch, best } => {
                 let seconds = self.epoch_start.elapsed().as_secs_f64();
                 self.epoch_start = Instant::now();
-                self.tell(epoch, better, seconds, log, out)
+                self.tell(&epoch, best, seconds, out)
             }
-            _ => Ok(()),
+            Progress::Event(_) => Ok(()),
         }
     }
 
-    fn tell(
-        &self,
-        epoch: Epoch,
-        better: bool,
-        seconds: f64,
-        log: Option<&mut Log<'_>>,
-        out: &mut Stdout,
-    ) -> Result<(), Failure> {
-        let Epoch { epoch: number, samples, training, validation } = epoch;
-        let line = json!({
-            "epoch": number, "samples": samples, "loss": training.loss, "accuracy": training.accuracy,
-            "validation_loss": validation.map(|validation| validation.loss),
-            "validation_accuracy": accuracy(epoch), "seconds": seconds, "written": better,
-        });
-        if let Some(log) = log {
-            log.write(&line)?;
-        }
+    fn tell(&self, epoch: &Epoch, best: bool, seconds: f64, out: &mut Stdout) -> Result<(), Failure> {
+        let mut line = training::line(epoch);
+        (line["seconds"], line["written"]) = (json!(seconds), json!(best));
+        let Epoch { epoch: number, training, validation, .. } = *epoch;
         if self.options.json {
             return Ok(writeln!(out, "{line}")?);
         }
         let validation = validation.map(|validation| format!(" | validation {}", figures(validation)));
         let (validation, training) = (validation.unwrap_or_default(), figures(training));
-        let written = if better { format!(" | wrote {}", self.options.out.display()) } else { String::new() };
+        let written = if best { format!(" | wrote {}", self.options.out.display()) } else { String::new() };
         let told: io::Result<()> = self
             .bar
             .suspend(|| writeln!(out, "epoch {number}: {training}{validation} | {seconds:.1} s{written}"));
