@@ -453,20 +453,24 @@ impl Operation for GradInput<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let columns = self.d_mean.len();
-        for row in 0..self.rows {
+        // The parameters of a vector of columns serve some rows, which stay in the first-level cache for those beside it.
+        for rows in (0..self.rows).step_by(CHAIN).map(|first| first..self.rows.min(first + CHAIN)) {
             let mut column = 0;
             while column < columns {
                 let n = S::LANES.min(columns - column);
-                let at = row * columns + column;
-                // SAFETY: the row and these columns exist, in arrays whose lengths `grad_input` checked.
+                // SAFETY: the rows and these columns exist, in arrays whose lengths `grad_input` checked.
                 unsafe {
                     let parameters = self.normalized.column(simd, column, n);
-                    let x = simd.load_n(self.normalized.x.as_ptr().add(at), n);
-                    let d = parameters.passed(simd, x, simd.load_n(self.d_y.as_ptr().add(at), n));
-                    let d = simd.sub(d, simd.load_n(self.d_mean.as_ptr().add(column), n));
-                    let along = simd.load_n(self.slope.as_ptr().add(column), n);
-                    let d = simd.sub(d, simd.mul(along, simd.sub(x, parameters.mean)));
-                    simd.store_n(self.d_x.as_mut_ptr().add(at), simd.mul(parameters.scale, d), n);
+                    let d_mean = simd.load_n(self.d_mean.as_ptr().add(column), n);
+                    let slope = simd.load_n(self.slope.as_ptr().add(column), n);
+                    for row in rows.clone() {
+                        let at = row * columns + column;
+                        let x = simd.load_n(self.normalized.x.as_ptr().add(at), n);
+                        let d = parameters.passed(simd, x, simd.load_n(self.d_y.as_ptr().add(at), n));
+                        let d = simd.sub(d, d_mean);
+                        let d = simd.sub(d, simd.mul(slope, simd.sub(x, parameters.mean)));
+                        simd.store_n(self.d_x.as_mut_ptr().add(at), simd.mul(parameters.scale, d), n);
+                    }
                 }
                 column += n;
             }

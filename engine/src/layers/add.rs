@@ -75,10 +75,15 @@ impl TrainingStep for AddStep {
         BackwardReads::output_of(self.activation)
     }
 
+    fn passes_gradient_on(&self) -> bool {
+        true
+    }
+
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
-        let Some(d_input) = run.d_input else { return Ok(()) };
         grad_activation(self.isa, self.activation, run.output, run.d_output)?;
-        d_input.copy_from_slice(run.d_output);
+        if let Some(d_input) = run.d_input {
+            d_input.copy_from_slice(run.d_output);
+        }
         Ok(())
     }
 }

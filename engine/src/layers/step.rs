@@ -105,6 +105,17 @@ pub trait TrainingStep: Step {
         BackwardReads::ALL
     }
 
+    /// Whether [`backward`](Self::backward) leaves in `d_output` the gradient to every input, whichever it is asked for: as
+    /// that of a sum is. The inputs may then have it where it lies, instead of copies.
+    fn passes_gradient_on(&self) -> bool {
+        false
+    }
+
+    /// Whether [`backward`](Self::backward) may change `d_output`.
+    fn changes_gradient(&self) -> bool {
+        true
+    }
+
     /// What the step takes from the whole batch, if its output depends on that.
     fn batch_statistics(&self) -> Option<&dyn BatchStatistics> {
         None

@@ -64,6 +64,7 @@ impl TrainingLayout {
         // Gradients to values and weights, in the order of time: the first reader to go back writes, the others add.
         let mut handles: Vec<Handles> = heap::list(count)?;
         handles.resize_with(count, Handles::default);
+        let mut shared: Vec<Option<usize>> = heap::filled(count, None)?;
         let mut learnt_handles: Vec<Option<usize>> = heap::list(self.learnt.len())?;
         learnt_handles.resize(self.learnt.len(), None);
         for k in (0..count).rev() {
@@ -72,16 +73,28 @@ impl TrainingLayout {
                 Some(TrainedInput { source: Source::Operation(from), .. }) => self.steps[*from].learns,
                 _ => false,
             });
-            let step = &mut self.steps[k];
-            if !step.learns {
+            if !self.steps[k].learns {
                 continue;
             }
+            let d_output = match shared[k] {
+                None => buffers.need(self.steps[k].output.elements(), d_first[k].min(time), time)?,
+                Some(handle) => {
+                    buffers.list[handle].last = time;
+                    handle
+                }
+            };
+            self.share_gradient(k, &d_first, d_output, &mut shared);
+            let step = &mut self.steps[k];
             let handle = &mut handles[k];
-            handle.d_output = buffers.need(step.output.elements(), d_first[k].min(time), time)?;
+            handle.d_output = d_output;
             let mut extra = 0;
             for (input, _) in step.inputs.iter_mut().zip(learns).filter(|(_, learns)| *learns) {
                 let Source::Operation(from) = input.source else { continue };
                 let adds = d_first[from] != usize::MAX;
+                if !adds && shared[from] == Some(d_output) {
+                    d_first[from] = time;
+                    continue;
+                }
                 d_first[from] = d_first[from].min(time);
                 if adds {
                     extra = extra.max(input.sample_len.saturating_mul(self.options.batch));
@@ -204,6 +217,33 @@ impl TrainingLayout {
             }
         }
         Ok(())
+    }
+}
+
+impl TrainingLayout {
+    /// Lets inputs of step `k` have their gradient in the place of its output's, if that is theirs: those that nobody has
+    /// written yet. All but the last to go back must leave it as it is, and nobody may add to it before they have.
+    fn share_gradient(&self, k: usize, d_first: &[usize], d_output: usize, shared: &mut [Option<usize>]) {
+        if !self.steps[k].step.passes_gradient_on() {
+            return;
+        }
+        let reads = |reader: usize, value: usize| {
+            let sources = self.steps[reader].inputs.iter().map(|input| input.source);
+            sources.filter(|&source| source == Source::Operation(value)).count()
+        };
+        let mut before = k;
+        for from in (0..k).rev().filter(|&from| reads(k, from) == 1) {
+            let step = &self.steps[from];
+            let last = (0..k).rev().find(|&reader| reads(reader, from) > 0);
+            if !step.learns || d_first[from] != usize::MAX || last.is_some_and(|last| last >= before) {
+                continue;
+            }
+            shared[from] = Some(d_output);
+            if step.step.changes_gradient() || last.is_some() {
+                return;
+            }
+            before = from;
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use crate::common::enlarged;
 use bantam::{
     Adagrad, Adam, AveragePool2d, Buffer, Conv2d, CosineDecayRestarts, Error, ExponentialDecay, GraphBuilder,
     Isa, Lion, Loss, Lstm, MaxPool2d, Mode, Model, Nadam, Optimizer, Options, RmsProp, SeparableConv2d,
-    Sequential, Sgd, Tape, Trainer, TrainingPlan, TrainingSession,
+    Sequential, Sgd, Tape, Trainer, TrainingPlan, TrainingSession, Value,
 };
 
 fn numbers(n: usize) -> Vec<f32> {
@@ -60,11 +60,31 @@ fn nets() -> Vec<Model<'static>> {
         base,
         first,
         branches(),
+        residual(),
         half_frozen,
         mobile(),
         fine_tuned,
         enlarged(),
     ]
+}
+
+/// Sums whose inputs have their gradient in the sum's place: all of them, some, or none.
+fn residual() -> Model<'static> {
+    fn conv<'n>(x: Value<'n>) -> Value<'n> {
+        x.conv2d_with(4, [3, 3], Conv2d::same())
+    }
+    let net = GraphBuilder::new();
+    let mut x = conv(net.input([6, 5, 3]));
+    // The sums of a row have one place, that the first convolution behind each adds to.
+    for _ in 0..2 {
+        x = net.add(&[conv(conv(x).relu()).batch_normalization(), x]).relu();
+    }
+    // Changed by the ReLU of a convolution; read twice by the sum; added to before another has read it.
+    x = net.add(&[conv(x).relu(), x]);
+    x = net.add(&[x, conv(x), x]);
+    let y = conv(x);
+    x = net.add(&[conv(y), y, conv(x)]).relu();
+    net.build(&[net.add(&[x.flatten().dense(4), y.flatten().dense(4)])], 8).unwrap()
 }
 
 /// Depthwise and separable convolutions, normalised, and means.

@@ -33,17 +33,7 @@ pub fn grad_weights(
     d_weights.fill(0.0);
     for group in 0..geometry.groups {
         let (rows, d_weights) = (rows.clone(), &mut *d_weights);
-        isa.run(GradWeights {
-            geometry,
-            group,
-            whole: cin,
-            points: 1,
-            fresh: false,
-            input,
-            d_output,
-            rows,
-            d_weights,
-        });
+        isa.run(GradWeights { geometry, group, input, d_output, rows, d_weights });
     }
     Ok(())
 }
@@ -58,16 +48,9 @@ const SMALL_GRADIENT_BYTES: usize = 256 * 1024;
 /// Rows of the weights whose offsets are listed at a time.
 const ROWS: usize = 96;
 
-pub(super) struct GradWeights<'a> {
+struct GradWeights<'a> {
     geometry: &'a Geometry,
     group: usize,
-    /// Channels of the whole convolution, if this is a part: how sums are parted follows from it.
-    whole: usize,
-    /// So many gradients of this geometry are computed. From one to the next is an array's length by their
-    /// number.
-    points: usize,
-    /// What is summed first overwrites what `d_weights` holds.
-    fresh: bool,
     input: &'a [f32],
     d_output: &'a [f32],
     rows: Range<usize>,
@@ -88,24 +71,7 @@ impl Operation for GradWeights<'_> {
     }
 }
 
-impl<'a> GradWeights<'a> {
-    /// At each of so many points adds the gradient to `d_weights`, `[Cin, Cout]`, of a geometry of windows of
-    /// one tap, or overwrites it.
-    pub fn at_points(
-        geometry: &'a Geometry,
-        (whole, points, fresh): (usize, usize, bool),
-        input: &'a [f32],
-        d_output: &'a [f32],
-        d_weights: &'a mut [f32],
-    ) -> GradWeights<'a> {
-        let [kh, kw, cin, cout] = geometry.weights();
-        assert!([kh, kw, geometry.groups] == [1; 3]);
-        assert!(geometry.input().iter().product::<usize>() <= input.len() / points);
-        assert!(geometry.output().iter().product::<usize>() <= d_output.len() / points);
-        assert!(cin * cout <= d_weights.len() / points);
-        GradWeights { geometry, group: 0, whole, points, fresh, input, d_output, rows: 0..cin, d_weights }
-    }
-
+impl GradWeights<'_> {
     /// Tiles of `R` rows by `V` vectors; of `N` rows by fewer vectors.
     #[inline(always)]
     fn all_rectangles<S: Simd, const R: usize, const V: usize, const N: usize>(&mut self, simd: S) {
@@ -134,9 +100,9 @@ impl<'a> GradWeights<'a> {
         sweeps: &[Sweep; 2],
         rectangle: [&Segment; 2],
     ) {
-        let (Geometry { channels_in, channels_out, .. }, [_, features]) =
+        let (Geometry { channels_in, channels_out, .. }, [channels, features]) =
             (*self.geometry, self.geometry.group());
-        let touched = size_of::<f32>() * (self.whole.min(ROWS) + V * S::LANES);
+        let touched = size_of::<f32>() * (channels.min(ROWS) + V * S::LANES);
         let together = (TOUCHED_BYTES / touched).clamp(FEWEST_POSITIONS, POSITIONS);
         let mut positions = Positions::new(self.geometry.batch, sweeps, rectangle, channels_in, channels_out);
         let mut list = [const { MaybeUninit::uninit() }; POSITIONS];
@@ -146,38 +112,32 @@ impl<'a> GradWeights<'a> {
         let copy = unsafe { core::slice::from_raw_parts_mut(copy, POSITIONS * V) };
         for part in split(positions.count(), together) {
             let list = positions.fill(&mut list[..part.len()]);
-            for point in 0..self.points {
-                for vectors in split(features.div_ceil(S::LANES), V) {
-                    let first = [point, vectors.start * S::LANES];
-                    match vectors.len() {
-                        1 if V > 1 => self.panel::<S, N, 1>(simd, rectangle, list, first, copy),
-                        2 if V > 2 => self.panel::<S, N, 2>(simd, rectangle, list, first, copy),
-                        3 if V > 3 => self.panel::<S, N, 3>(simd, rectangle, list, first, copy),
-                        _ => self.panel::<S, R, V>(simd, rectangle, list, first, copy),
-                    }
+            for vectors in split(features.div_ceil(S::LANES), V) {
+                let first = vectors.start * S::LANES;
+                match vectors.len() {
+                    1 if V > 1 => self.panel::<S, N, 1>(simd, rectangle, list, first, copy),
+                    2 if V > 2 => self.panel::<S, N, 2>(simd, rectangle, list, first, copy),
+                    3 if V > 3 => self.panel::<S, N, 3>(simd, rectangle, list, first, copy),
+                    _ => self.panel::<S, R, V>(simd, rectangle, list, first, copy),
                 }
             }
-            self.fresh = false;
         }
     }
 
-    /// Adds what the listed positions contribute, at a point, to the taps of a rectangle and the `V`
-    /// vectors of the group's output channels from `first` on.
+    /// Adds what the listed positions contribute to the taps of a rectangle and the `V` vectors of the group's output channels from `first` on.
     #[inline(always)]
     fn panel<S: Simd, const R: usize, const V: usize>(
         &mut self,
         simd: S,
         rectangle: [&Segment; 2],
         positions: &[Offsets],
-        [point, first]: [usize; 2],
+        first: usize,
         copy: &mut [MaybeUninit<S::Vector>],
     ) {
         let [vertical, horizontal] = rectangle;
         let ([_, kw, cin, cout], [_, features]) = (self.geometry.weights(), self.geometry.group());
         let live = (V * S::LANES).min(features - first);
         let first = first + self.group * features;
-        let [input, source, d_weights] = [self.input.len(), self.d_output.len(), self.d_weights.len()]
-            .map(|len| point * (len / self.points));
         // A copy of the output's gradient, because every row of the weights reads it, and channels
         // that are a power of two would fight for a few lines of the cache.
         let (d_output, _) = copy.as_chunks_mut::<V>();
@@ -189,7 +149,7 @@ impl<'a> GradWeights<'a> {
                 // SAFETY: `position.write` is a pixel of the output's gradient, whose length was
                 // checked; it has `live` channels from `first` on, filling all vectors but the last.
                 d.write(unsafe {
-                    let source = self.d_output.as_ptr().add(source + position.write + first + lane);
+                    let source = self.d_output.as_ptr().add(position.write + first + lane);
                     if whole { simd.load(source) } else { simd.load_n(source, (live - lane).min(S::LANES)) }
                 });
             }
@@ -198,12 +158,11 @@ impl<'a> GradWeights<'a> {
         let d_output: &[[S::Vector; V]] =
             unsafe { core::slice::from_raw_parts(d_output.as_ptr().cast(), positions.len()) };
         let panel = Panel {
-            input: self.input.as_ptr().wrapping_add(input + self.group * cin),
+            input: self.input.as_ptr().wrapping_add(self.group * cin),
             positions,
             d_output,
-            d_weights: self.d_weights.as_mut_ptr().wrapping_add(d_weights + first),
+            d_weights: self.d_weights.as_mut_ptr().wrapping_add(first),
             live,
-            fresh: self.fresh,
         };
 
         let mut rows = [Offsets::default(); ROWS];
@@ -238,7 +197,6 @@ struct Panel<'a, S: Simd, const V: usize> {
     d_output: &'a [[S::Vector; V]],
     d_weights: *mut f32,
     live: usize,
-    fresh: bool,
 }
 
 impl<S: Simd, const V: usize> Panel<'_, S, V> {
@@ -294,12 +252,10 @@ impl<S: Simd, const V: usize> Panel<'_, S, V> {
                 // SAFETY: the caller's promise.
                 unsafe {
                     let slot = self.d_weights.add(row.write + v * S::LANES);
-                    let n = if v + 1 < V { S::LANES } else { last };
-                    match n == S::LANES {
-                        true if self.fresh => simd.store(slot, sum),
-                        true => simd.store(slot, simd.add(simd.load(slot), sum)),
-                        false if self.fresh => simd.store_n(slot, sum, n),
-                        false => simd.store_n(slot, simd.add(simd.load_n(slot, n), sum), n),
+                    if v + 1 < V || last == S::LANES {
+                        simd.store(slot, simd.add(simd.load(slot), sum));
+                    } else {
+                        simd.store_n(slot, simd.add(simd.load_n(slot, last), sum), last);
                     }
                 }
             }

@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::layers::{Backward, BackwardReads, BatchStatistics, Forward, Port, Step, TrainingStep, gradients};
 use bantam_kernels::batch_normalization::{self, Normalized};
 use bantam_kernels::channels;
+use bantam_kernels::conv2d::Activation;
 
 /// [`BatchNormalization`](super::BatchNormalization) with a backward pass.
 pub struct BatchNormalizationTraining {
@@ -62,6 +63,10 @@ impl Step for BatchNormalizationTraining {
 impl TrainingStep for BatchNormalizationTraining {
     fn backward_reads(&self) -> BackwardReads {
         if self.of_batch { BackwardReads::INPUTS } else { self.step.backward_reads() }
+    }
+
+    fn changes_gradient(&self) -> bool {
+        !self.of_batch && self.step.activation != Activation::None
     }
 
     fn batch_statistics(&self) -> Option<&dyn BatchStatistics> {

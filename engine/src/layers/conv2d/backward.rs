@@ -51,6 +51,10 @@ impl TrainingStep for ConvolutionTraining {
         self.backward.reads()
     }
 
+    fn changes_gradient(&self) -> bool {
+        self.backward.activation != Activation::None
+    }
+
     fn backward_scratch_len(&self, d_input: bool) -> usize {
         self.backward.scratch_len[usize::from(d_input)]
     }

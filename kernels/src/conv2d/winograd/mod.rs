@@ -16,13 +16,12 @@ pub use row_tiles::RowTiles;
 
 use super::activation::Activation;
 use super::geometry::{Axis, Geometry, Pitches, clear_beyond, span};
-use super::grad_weights::GradWeights;
 use super::pack::WholeVectors;
 use super::window::split;
 use crate::error::check;
 use crate::{Error, Isa};
 use core::ops::Range;
-use products::Products;
+use products::{GradientProducts, InPlace, Products, ProductsInPlace};
 use transform::{TransformFilter, TransformGradient, TransformOutput, TransformPatches};
 
 /// The outputs of a tile, and with them the algorithm.
@@ -94,6 +93,8 @@ struct Map {
     pitches: Pitches,
     /// Tiles along each axis.
     tiles: [usize; 2],
+    /// Whether products take the place of samples.
+    in_place: bool,
 }
 
 /// What a block of tiles takes, all points of all channels, should stay in the second-level cache.
@@ -102,6 +103,10 @@ const BLOCK_BYTES: usize = 512 * 1024;
 /// from beyond it, or few of them. A map of 28×28 has 49 tiles of F(4×4).
 const FEWEST_TILES: [usize; 2] = [49, 32];
 const MANY_WEIGHTS_BYTES: usize = 4 << 20;
+/// What a block takes whose products take the place of its samples should stay in the first-level cache, beside weights
+/// that pass through.
+const IN_PLACE_BYTES: usize = 36 * 1024;
+const FEWEST_IN_PLACE: usize = 8;
 /// Maps that are fetched ahead, while a block's products are computed: transforms wait for what lies far off. Smaller
 /// ones, which the shared cache has at hand, would only push out what is in use.
 const LARGE_MAPS_BYTES: usize = 8 << 20;
@@ -119,6 +124,10 @@ impl Map {
 
     /// Tiles that are worked on together.
     fn block(&self, points: usize) -> usize {
+        if self.in_place {
+            let tile = size_of::<f32>() * points * self.channels;
+            return (IN_PLACE_BYTES / tile).max(FEWEST_IN_PLACE).min(self.all_tiles());
+        }
         let weights = size_of::<f32>() * points * self.channels * self.features;
         self.block_of(points, FEWEST_TILES[usize::from(weights <= MANY_WEIGHTS_BYTES)])
     }
@@ -133,11 +142,11 @@ impl Map {
         (BLOCK_BYTES / bytes).max(fewest).min(self.all_tiles())
     }
 
-    /// Elements of a row of zeros, the transformed input and the products before their transform.
-    fn scratch(&self, points: usize) -> [usize; 3] {
+    /// Elements of the transformed input and of the products before their transform.
+    fn scratch(&self, points: usize) -> [usize; 2] {
         let block = self.block(points);
-        let zeros = self.channels.next_multiple_of(16);
-        [zeros, points * pitch(block * self.channels), points * pitch(block * self.features)]
+        let products = if self.in_place { 0 } else { points * pitch(block * self.features) };
+        [points * pitch(block * self.channels), products]
     }
 
     /// The rows that these tiles, `side` outputs wide, are the first to read.
@@ -173,6 +182,21 @@ impl Map {
     fn place(&self, tile: usize) -> [usize; 3] {
         let [rows, columns] = self.tiles;
         [tile / (rows * columns), tile / columns % rows, tile % columns]
+    }
+
+    /// The same of some tiles, without dividing for each.
+    fn places(&self, tiles: Range<usize>) -> impl Iterator<Item = [usize; 3]> {
+        let [rows, columns] = self.tiles;
+        let mut next = self.place(tiles.start);
+        tiles.map(move |_| {
+            let [image, row, column] = next;
+            next = match [row + 1 == rows, column + 1 == columns] {
+                [_, false] => [image, row, column + 1],
+                [false, true] => [image, row + 1, 0],
+                [true, true] => [image + 1, 0, 0],
+            };
+            [image, row, column]
+        })
     }
 }
 
@@ -245,6 +269,7 @@ impl Winograd {
             features: self.geometry.channels_out,
             pitches: Pitches::of(&self.geometry),
             tiles: written.map(|extent| extent.div_ceil(self.tile.side())),
+            in_place: self.in_place(),
         }
     }
 
@@ -261,7 +286,13 @@ impl Winograd {
             features: self.geometry.channels_in,
             pitches: Pitches { read: self.geometry.channels_out, write: self.geometry.channels_in },
             tiles: computed.map(|extent| extent.div_ceil(self.tile.side())),
+            in_place: self.in_place(),
         }
+    }
+
+    fn in_place(&self) -> bool {
+        let Geometry { channels_in: channels, channels_out: features, .. } = self.geometry;
+        self.isa.run_with_vectors(InPlace { channels, features }) == Some(true)
     }
 
     /// Elements of the packed weights that [`forward`](Self::forward) takes.
@@ -386,13 +417,11 @@ impl Winograd {
         map.all_tiles().div_ceil(map.block_of_sums(self.tile.points()))
     }
 
-    /// Elements of a row of zeros, the transformed input and output's gradient, and their products.
-    fn grad_weights_scratch(&self, channels: usize) -> [usize; 4] {
+    /// Elements of the transformed input and output's gradient, and of their products.
+    fn grad_weights_scratch(&self, channels: usize) -> [usize; 3] {
         let (map, points) = (self.forward_map(), self.tile.points());
         let block = map.block_of_sums(points);
-        let zeros = channels.max(map.features).next_multiple_of(16);
-        let [samples, gradients] = [channels, map.features].map(|len| points * pitch(block * len));
-        [zeros, samples, gradients, points * pitch(channels * map.features)]
+        [block * channels, block * map.features, channels * map.features].map(|len| points * pitch(len))
     }
 
     /// Gradient to the weights of some input `channels`, `[3, 3, channels, Cout]`, from the input
@@ -425,11 +454,9 @@ impl Winograd {
         if pairs == 0 {
             return Ok(());
         }
-        let [zeros, samples, gradients, _] = self.grad_weights_scratch(channels.len());
-        let (zeros, scratch) = scratch.split_at_mut(zeros);
+        let [samples, gradients, _] = self.grad_weights_scratch(channels.len());
         let (samples, scratch) = scratch.split_at_mut(samples);
         let (gradients, sums) = scratch.split_at_mut(gradients);
-        zeros.fill(0.0);
         let pitches = Pitches { read: map.pitches.write, ..map.pitches };
         let outputs = Map { read: map.written, origin: [0, 0], channels: features, pitches, ..map };
         for tiles in split(map.all_tiles(), map.block_of_sums(points)) {
@@ -439,7 +466,6 @@ impl Winograd {
                 tiles: tiles.clone(),
                 channels: channels.clone(),
                 input,
-                zeros,
                 samples,
             });
             self.transform_d_output(TransformPatches {
@@ -447,12 +473,18 @@ impl Winograd {
                 tiles,
                 channels: 0..features,
                 input: d_output,
-                zeros,
                 samples: gradients,
             });
-            let geometry = Geometry::dense(count, channels.len(), features)?;
-            let products = GradWeights::at_points(&geometry, (max, points, first), samples, gradients, sums);
-            self.isa.run_with_vectors(products);
+            self.isa.run_with_vectors(GradientProducts {
+                points,
+                rows: count,
+                channels: channels.len(),
+                features,
+                samples,
+                gradients,
+                sums,
+                fresh: first,
+            });
         }
         let target = TransformGradient { pairs, sums, d_weights };
         let finite = match self.tile {
@@ -507,21 +539,12 @@ impl Winograd {
         scratch: &mut [f32],
     ) -> Result<(), Error> {
         let points = self.tile.points();
-        let [zeros, samples, _] = map.scratch(points);
-        let (zeros, scratch) = scratch.split_at_mut(zeros);
+        let [samples, _] = map.scratch(points);
         let (samples, products) = scratch.split_at_mut(samples);
-        zeros.fill(0.0);
         for tiles in split(map.all_tiles(), map.block(points)) {
             let channels = 0..map.channels;
-            self.transform_input(TransformPatches {
-                map,
-                tiles: tiles.clone(),
-                channels,
-                input,
-                zeros,
-                samples,
-            });
-            let Map { channels, features, .. } = *map;
+            self.transform_input(TransformPatches { map, tiles: tiles.clone(), channels, input, samples });
+            let Map { channels, features, in_place, .. } = *map;
             let rows = tiles.len();
             let side = self.tile.side();
             let behind = tiles.end..map.all_tiles().min(tiles.end + rows);
@@ -531,16 +554,16 @@ impl Winograd {
             } else {
                 [&[][..]; 2]
             };
-            self.isa.run_with_vectors(Products {
-                points,
-                rows,
-                channels,
-                features,
-                samples,
-                packed,
-                products,
-                fetched,
-            });
+            let products = if in_place {
+                self.isa.run_with_vectors(ProductsInPlace { points, rows, packed, samples });
+                &*samples
+            } else {
+                let products = &mut *products;
+                let of_block =
+                    Products { points, rows, channels, features, samples, packed, products, fetched };
+                self.isa.run_with_vectors(of_block);
+                products
+            };
             let target = TransformOutput { map, tiles, products, bias, activation, output };
             let finite = match self.tile {
                 Tile::F2 => self.isa.run_with_vectors(target.sized::<4, 2>()),

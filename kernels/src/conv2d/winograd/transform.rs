@@ -166,8 +166,6 @@ pub(super) struct TransformPatches<'a> {
     /// Of the array's channels those to transform.
     pub channels: Range<usize>,
     pub input: &'a [f32],
-    /// What is read outside the input: a zero for each channel.
-    pub zeros: &'a [f32],
     pub samples: &'a mut [f32],
 }
 
@@ -231,70 +229,76 @@ unsafe fn scatter(
     }
 }
 
-/// The pixels of a patch as wide as high, whose first is at `top` and `left` of an image, and `outside` for those
-/// that are not in it.
-#[inline(never)]
-fn pixels(
-    map: &Map,
-    [image, top, left]: [isize; 3],
-    input: *const f32,
-    outside: *const f32,
-    width: usize,
-    patch: &mut [*const f32],
-) {
-    let [height, columns] = map.read.map(usize::cast_signed);
-    let pitch = map.pitches.read.cast_signed();
-    let mut row = input.wrapping_offset((image * height + top) * columns * pitch);
-    for (y, pixels) in (top..).zip(patch.chunks_exact_mut(width)) {
-        for (x, pixel) in (left..).zip(pixels) {
-            let is_inside = (0..height).contains(&y) && (0..columns).contains(&x);
-            *pixel = if is_inside { row.wrapping_offset(x * pitch) } else { outside };
-        }
-        row = row.wrapping_offset(columns * pitch);
-    }
+/// The part of a patch's rows or columns that lies in an image of that extent.
+fn inside(first: isize, patch: usize, extent: usize) -> Range<usize> {
+    let start = (-first).clamp(0, patch.cast_signed());
+    let end = (extent.cast_signed() - first).clamp(start, patch.cast_signed());
+    start.cast_unsigned()..end.cast_unsigned()
 }
 
 impl<const P: usize, const T: usize> PatchesToPoints<'_, P, T> {
     /// Every vector has `n` elements. Where that is a constant nothing asks for it.
     #[inline(always)]
     fn vectors_of<S: Simd>(self, simd: S, n: usize) {
-        let TransformPatches { map, tiles, channels, input, zeros, samples } = self.0;
+        let TransformPatches { map, tiles, channels, input, samples } = self.0;
         let (pixel_pitch, first, channels) = (map.pitches.read, channels.start, channels.len());
         assert!(first + channels <= map.channels);
         let pitch = samples.len() / (T * T);
         assert!(tiles.end <= map.all_tiles() && tiles.len() * channels <= pitch);
-        let shape = [map.batch, map.read[0], map.read[1], map.channels];
-        assert!(input.len() == span(shape, pixel_pitch) && zeros.len() >= channels);
+        let [height, width] = map.read;
+        assert!(input.len() == span([map.batch, height, width, map.channels], pixel_pitch));
         let few = !S::MASKS && channels < n;
-        let (mut few_pixels, mut few_points) = ([[[0.0; FEW]; P]; P], [[[0.0; FEW]; T]; T]);
-        for (slot, tile) in tiles.enumerate() {
-            let [image, tile_row, tile_column] = map.place(tile);
+        let mut few_points = [[[0.0; FEW]; T]; T];
+        // A copy of a patch that reaches over the edges, with zeros beyond them.
+        let mut copy = [[simd.splat(0.0); P]; P];
+        for (slot, [image, tile_row, tile_column]) in map.places(tiles).enumerate() {
             let top = map.origin[0] + (tile_row * (T - 2)).cast_signed();
             let left = map.origin[1] + (tile_column * (T - 2)).cast_signed();
-            let mut patch = [[zeros.as_ptr(); P]; P];
-            let corner = [image.cast_signed(), top, left];
-            let start = input.as_ptr().wrapping_add(first);
-            pixels(map, corner, start, zeros.as_ptr(), P, patch.as_flattened_mut());
+            let rows = inside(top, P, height);
+            let columns = inside(left, P, width);
+            let corner = ((image * height).cast_signed() + top) * width.cast_signed() + left;
+            let corner =
+                input.as_ptr().wrapping_add(first).wrapping_offset(corner * pixel_pitch.cast_signed());
+            let in_place = rows.len() == P && columns.len() == P && !few;
+            if !in_place {
+                copy = [[simd.splat(0.0); P]; P];
+            }
             let all = samples.as_mut_ptr().wrapping_add(slot * channels);
             let mut target = Target { samples: all, pitch, n };
             if few {
-                // SAFETY: every pixel has `channels` elements.
-                unsafe { gather(patch.as_flattened(), channels, few_pixels.as_flattened_mut()) };
-                for (pixel, copy) in patch.as_flattened_mut().iter_mut().zip(few_pixels.as_flattened()) {
-                    *pixel = copy.as_ptr();
-                }
                 (target.samples, target.pitch) = (few_points.as_mut_ptr().cast(), FEW);
             }
             for index in 0..channels.div_ceil(n) {
                 // The last overlaps the one before it rather than being cut.
                 let channel = (index * n).min(channels.saturating_sub(n));
-                // SAFETY: `n` elements follow `channel` at every pixel of the patch, and at every point of the
-                // target.
+                let mut patch = corner.wrapping_add(channel);
+                let mut pitches = [width * pixel_pitch, pixel_pitch];
+                if !in_place {
+                    for y in rows.clone() {
+                        for x in columns.clone() {
+                            let pixel = patch.wrapping_add(y * pitches[0] + x * pitches[1]);
+                            let slot: *mut f32 = (&raw mut copy[y][x]).cast();
+                            // SAFETY: the pixel lies in the image, and has so many elements from `channel` on.
+                            unsafe {
+                                if few {
+                                    for lane in 0..channels {
+                                        slot.add(lane).write(pixel.add(lane).read());
+                                    }
+                                } else {
+                                    copy[y][x] = load(simd, pixel, n);
+                                }
+                            }
+                        }
+                    }
+                    (patch, pitches) = (copy.as_ptr().cast(), [P * S::LANES, S::LANES]);
+                }
+                // SAFETY: `n` elements can be read at every pixel of the patch, and written from `channel` on at every
+                // point of the target.
                 unsafe {
-                    target.two_rows::<S, P, T>(simd, &patch, channel, 0);
-                    target.two_rows::<S, P, T>(simd, &patch, channel, 2);
-                    target.two_rows::<S, P, T>(simd, &patch, channel, 4);
-                    target.two_rows::<S, P, T>(simd, &patch, channel, 6);
+                    target.two_rows::<S, P, T>(simd, patch, pitches, channel, 0);
+                    target.two_rows::<S, P, T>(simd, patch, pitches, channel, 2);
+                    target.two_rows::<S, P, T>(simd, patch, pitches, channel, 4);
+                    target.two_rows::<S, P, T>(simd, patch, pitches, channel, 6);
                 }
             }
             if few {
@@ -313,16 +317,18 @@ struct Target {
 }
 
 impl Target {
-    /// The points of the rows `first` and `first + 1`, if there are such: two rows fit into registers where all
-    /// do not.
+    /// The points of the rows `first` and `first + 1`, if there are such, of a patch whose rows and pixels lie `pitches`
+    /// apart: two rows fit into registers where all do not.
     ///
     /// # Safety
-    /// `n` elements can be read `channel` after each pixel of the patch, and written as far after each of the points.
+    /// `n` elements can be read at each pixel of the patch, and written `channel` after each of the points.
     #[inline(always)]
+    #[expect(clippy::needless_range_loop, reason = "ranges of constants are unrolled, iterators not always")]
     unsafe fn two_rows<S: Simd, const P: usize, const T: usize>(
         &self,
         simd: S,
-        patch: &[[*const f32; P]; P],
+        patch: *const f32,
+        pitches: [usize; 2],
         channel: usize,
         first: usize,
     ) {
@@ -334,19 +340,17 @@ impl Target {
             let mut column = [simd.splat(0.0); P];
             for (i, sample) in column.iter_mut().enumerate() {
                 // SAFETY: the caller's promise.
-                *sample = unsafe { load(simd, patch[i][j].add(channel), self.n) };
+                *sample = unsafe { load(simd, patch.add(i * pitches[0] + j * pitches[1]), self.n) };
             }
             let pair = points::patch_pair::<S, P, T>(simd, &column, first);
             (half[0][j], half[1][j]) = (pair[0], pair[1]);
         }
-        for (i, row) in half.iter().enumerate().take(T - first) {
-            let row = points::patch::<S, P, T>(simd, row);
-            for (j, &sample) in row.iter().enumerate() {
+        let mut point = self.samples.wrapping_add(first * T * self.pitch + channel);
+        for row in half.iter().take(T - first) {
+            for sample in points::patch::<S, P, T>(simd, row) {
                 // SAFETY: the caller's promise.
-                unsafe {
-                    let point = self.samples.add(((first + i) * T + j) * self.pitch + channel);
-                    store(simd, point, sample, self.n);
-                }
+                unsafe { store(simd, point, sample, self.n) };
+                point = point.wrapping_add(self.pitch);
             }
         }
     }
@@ -401,8 +405,7 @@ impl<const T: usize, const M: usize> OutputFromPoints<'_, T, M> {
             // SAFETY: there is a bias for each feature.
             unsafe { gather(&[bias.as_ptr()], features, &mut few_biases) };
         }
-        for (slot, tile) in tiles.enumerate() {
-            let [image, tile_row, tile_column] = map.place(tile);
+        for (slot, [image, tile_row, tile_column]) in map.places(tiles).enumerate() {
             let (top, left) = (tile_row * M, tile_column * M);
             let (rows, columns) = (M.min(map.computed[0] - top), M.min(map.computed[1] - left));
             let first = (image * map.written[0] + top) * row_pitch + left * pixel_pitch;
