@@ -157,7 +157,7 @@ fn a_training_that_is_killed_goes_on_to_the_same_files() {
     let other = refused(killed.path(), &["train", "set", "--size", "62", "--resume"]);
     assert!(
         other.contains(
-            "model.checkpoint: expected a net for [62, 62, 3] with 14 layers, found one for [46, 46, 3]"
+            "model.checkpoint: expected a net for [62, 62, 3] with 17 layers, found one for [46, 46, 3]"
         ),
         "{other}"
     );
