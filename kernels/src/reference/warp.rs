@@ -21,11 +21,21 @@ pub fn affine(map: &Affine, x: &[f32]) -> impl Iterator<Item = Expected> {
             off[axis] = gamma(POINT) * terms + gamma(FOLD) * (terms + map.input[axis] as f64 + 0.5);
         }
         let value = value(map, x, point, channel);
-        // What lies as near as a point may be off: where values jump, from one to the next.
+        // What lies as near as a point may be off: where values jump, from one to the next. What is inside the outermost
+        // centres of a single line is that line alone.
+        let near = |axis: usize, which: usize| {
+            let line = libm::round(point[axis]);
+            match which {
+                0 => point[axis] - off[axis],
+                1 => point[axis] + off[axis],
+                2 if libm::fabs(line - point[axis]) <= off[axis] => line,
+                _ => point[axis],
+            }
+        };
         let mut jump = 0.0f64;
-        for [_, _, i, j] in indices([1, 1, 3, 3]) {
-            let near = [point[0] + (i as f64 - 1.0) * off[0], point[1] + (j as f64 - 1.0) * off[1]];
-            jump = jump.max(libm::fabs(self::value(map, x, near, channel) - value));
+        for [_, _, i, j] in indices([1, 1, 4, 4]) {
+            let other = self::value(map, x, [near(0, i), near(1, j)], channel);
+            jump = jump.max(libm::fabs(other - value));
         }
         let slope = match map.interpolation {
             Interpolation::Nearest => 0.0,
