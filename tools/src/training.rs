@@ -59,7 +59,7 @@ pub enum Progress<'e> {
 /// let training = Training::new(folder.path().join("xor.bantam")).epochs(20).patience(5);
 /// let trainer = Trainer::new(Sgd::default(), Loss::SoftmaxCrossEntropy).batch_size(4);
 /// let model = Sequential::new([2]).dense(8).relu().dense(2).build(3)?;
-/// let ended = training.run(trainer, model, &xor, None, &mut |_| ControlFlow::Continue(()))?;
+/// let ended = training.run(trainer, model, &xor, Some(&xor), &mut |_| ControlFlow::Continue(()))?;
 /// assert!(ended.history.epochs.len() <= 20 && folder.path().join("xor.jsonl").exists());
 /// # Ok::<(), bantam_tools::Failure>(())
 /// ```
