@@ -1,4 +1,3 @@
-use super::window::Sweep;
 use crate::Error;
 use crate::error::{check_arrays, check_sizes};
 use core::ops::Range;
@@ -119,7 +118,7 @@ impl Axis {
     }
 
     /// Elements from the first window's first tap to the last window's last.
-    fn reach(&self) -> usize {
+    pub fn reach(&self) -> usize {
         (self.output - 1) * self.stride + self.extent()
     }
 
@@ -150,19 +149,6 @@ impl Axis {
         let seen = first.saturating_sub(self.before)..(end - self.before).min(self.input);
         let before = self.before.saturating_sub(first);
         Some((Axis { input: seen.len(), before, output: positions.len(), ..*self }, seen))
-    }
-
-    /// How often a tap lies inside the input, over all positions: tap by tap, as there may be far more
-    /// positions than numbers in memory, but not more taps.
-    #[inline(never)] // One copy for rows and columns.
-    pub fn taps_inside(&self) -> u64 {
-        // Sessions ask in each run.
-        if self.before == 0 && self.reach() <= self.input {
-            return (self.output as u64).saturating_mul(self.window as u64);
-        }
-        let sweep = Sweep::along(self);
-        let inside = |tap| sweep.positions_inside(tap).len() as u64;
-        (0..self.window).map(inside).fold(0, u64::saturating_add)
     }
 
     /// The two axes of an image, `[height, width]`, with so many pixels from one tap to the next.

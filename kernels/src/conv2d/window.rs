@@ -155,6 +155,21 @@ impl Sweep {
     }
 }
 
+impl Axis {
+    /// How often a tap lies inside the input, over all positions: tap by tap, as there may be far more
+    /// positions than numbers in memory, but not more taps.
+    #[inline(never)] // One copy for rows and columns.
+    pub fn taps_inside(&self) -> u64 {
+        // Sessions ask in each run.
+        if self.before == 0 && self.reach() <= self.input {
+            return (self.output as u64).saturating_mul(self.window as u64);
+        }
+        let sweep = Sweep::along(self);
+        let inside = |tap| sweep.positions_inside(tap).len() as u64;
+        (0..self.window).map(inside).fold(0, u64::saturating_add)
+    }
+}
+
 /// What [`Sweep::rectangles`] gives, first to last.
 pub(crate) struct Rectangles<'a> {
     sweep: &'a Sweep,

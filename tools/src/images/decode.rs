@@ -1,9 +1,28 @@
 //! From a file's bytes to pixels of 8 bits.
 
 use super::error::ImageError;
-use super::loader::Color;
 use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageFormat, ImageReader, Limits};
 use std::io::Cursor;
+
+/// The channels of images.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Color {
+    /// Red, green and blue.
+    #[default]
+    Rgb,
+    /// One channel, of the luma of ITU-R BT.601.
+    Grey,
+}
+
+impl Color {
+    /// How many there are.
+    pub fn channels(self) -> usize {
+        match self {
+            Color::Rgb => 3,
+            Color::Grey => 1,
+        }
+    }
+}
 
 /// Pixels row by row, channels last.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,36 +1,14 @@
+use super::decode::Color;
 use super::error::FolderError;
 use super::index::Index;
-use super::loader::{Color, ImageLoader};
+use super::loader::ImageLoader;
 use super::resize::{AspectRatio, Resampling};
-use super::set::{ImageSet, Reading};
+use super::set::{ClassMode, ImageSet, OnBroken, Reading};
 use bantam::{Augmentation, Scaling};
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use std::path::PathBuf;
 use std::thread::available_parallelism;
-
-/// What the target of an image is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ClassMode {
-    /// The number of its class, from 0.
-    #[default]
-    Sparse,
-    /// A number for each class: 1 for its own, 0 for others.
-    Categorical,
-    /// 0 or 1, of two classes.
-    Binary,
-}
-
-/// What happens to a file that cannot be read as an image.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnBroken {
-    /// Reading it is an error.
-    #[default]
-    Refuse,
-    /// It is a black image whose weight is 0, so that nothing is learnt of it, and in the [report](ImageSet::report).
-    /// Metrics count it unless they are [`Weighted`](bantam::Weighted).
-    Skip,
-}
 
 /// A folder of images with a folder for each class, and how they are read. See the [module](super).
 ///

@@ -1,30 +1,10 @@
-use super::decode::{Converted, decode};
+use super::decode::{Color, Converted, decode};
 use super::error::ImageError;
 use super::resize::{AspectRatio, Resampling, Resizing, Scratch};
 use bantam::{Error, Scaling, Shape};
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-
-/// The channels of images.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Color {
-    /// Red, green and blue.
-    #[default]
-    Rgb,
-    /// One channel, of the luma of ITU-R BT.601.
-    Grey,
-}
-
-impl Color {
-    /// How many there are.
-    pub fn channels(self) -> usize {
-        match self {
-            Color::Rgb => 3,
-            Color::Grey => 1,
-        }
-    }
-}
 
 /// Makes a model's input of a file: JPEG, PNG, BMP, GIF (its first frame) or WebP.
 ///

@@ -23,8 +23,9 @@ mod queue;
 mod resize;
 mod set;
 
+pub use decode::Color;
 pub use error::{FolderError, ImageError};
-pub use folder::{ClassMode, ImageFolder, OnBroken};
-pub use loader::{Color, ImageLoader};
+pub use folder::ImageFolder;
+pub use loader::ImageLoader;
 pub use resize::{AspectRatio, Resampling};
-pub use set::{ImageSet, Report, Skipped};
+pub use set::{ClassMode, ImageSet, OnBroken, Report, Skipped};

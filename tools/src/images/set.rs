@@ -1,6 +1,5 @@
 use super::decode::Converted;
 use super::error::ImageError;
-use super::folder::{ClassMode, OnBroken};
 use super::loader::ImageLoader;
 use super::queue::{Queue, Sample};
 use super::resize::Scratch;
@@ -9,6 +8,29 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+/// What the target of an image is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClassMode {
+    /// The number of its class, from 0.
+    #[default]
+    Sparse,
+    /// A number for each class: 1 for its own, 0 for others.
+    Categorical,
+    /// 0 or 1, of two classes.
+    Binary,
+}
+
+/// What happens to a file that cannot be read as an image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnBroken {
+    /// Reading it is an error.
+    #[default]
+    Refuse,
+    /// It is a black image whose weight is 0, so that nothing is learnt of it, and in the [report](ImageSet::report).
+    /// Metrics count it unless they are [`Weighted`](bantam::Weighted).
+    Skip,
+}
 
 /// Images of a folder as a data set. It keeps their paths, and reads them when they are asked for.
 ///
