@@ -20,7 +20,7 @@ const DIGIT_COUNT: usize = if cfg!(armv8m) { 80 } else { 100 };
 const LAYERS: &[&LayerType] = layers![Conv2d, Relu, MaxPool2d, Flatten, Dropout, Dense, Softmax];
 
 /// Numbers that the plan takes: NEON reads weights that are prepared for it, which a scalar FPU does not.
-const ARENA: usize = if cfg!(target_arch = "aarch64") { 838_976 } else { 31_488 } / size_of::<f32>();
+const ARENA: usize = if cfg!(target_arch = "aarch64") { 838_848 } else { 31_488 } / size_of::<f32>();
 static MEMORY: ConstStaticCell<Aligned<[f32; ARENA]>> = ConstStaticCell::new(Aligned([0.0; ARENA]));
 
 #[global_allocator]
