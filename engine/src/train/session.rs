@@ -28,9 +28,7 @@ impl<'m> TrainingPlan<'m> {
     /// # Errors
     /// As [`new`](TrainingPlan::new).
     pub fn by_way(trainer: &Trainer, model: &'m Model<'m>, way: Way) -> Result<TrainingPlan<'m>, Error> {
-        if trainer.batch_size == 0 {
-            return Err(Error::Empty { what: "batch" });
-        }
+        model.only_input()?.with_batch(trainer.batch_size)?;
         let parts = Parts::new(trainer.batch_size, trainer.checked_micro_batch(trainer.batch_size)?);
         TrainingPlan::in_parts(trainer, model, way, parts)
     }

@@ -213,5 +213,5 @@ fn micro_batches_that_cannot_be_are_refused() {
     );
     let empty = trainer(Isa::SCALAR).batch_size(0).micro_batch(3);
     let error = TrainingPlan::new(&empty, &chain(0.5)).err().unwrap();
-    assert_eq!(error.to_string(), "batch: expected at least one, got none");
+    assert_eq!(error.to_string(), "batch: expected at least 1, got 0");
 }
