@@ -4,6 +4,8 @@ pub mod layers;
 
 use bantam::Buffer;
 use bantam_kernels::{Isa, peak};
+use std::fmt::Display;
+use std::process::ExitCode;
 use std::time::Instant;
 
 /// `n` numbers between -1 and 1, the same every time.
@@ -46,4 +48,15 @@ pub fn peak_multiply_adds(isa: Isa) -> f64 {
         / best_seconds(0.01, || {
             std::hint::black_box(peak::multiply_adds(isa, ROUNDS));
         })
+}
+
+/// The exit status of a program. What went wrong is said on standard error.
+pub fn status(ended: Result<(), impl Display>) -> ExitCode {
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
 }

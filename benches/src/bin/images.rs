@@ -32,13 +32,7 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    match run(&Options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+    bantam_benches::status(run(&Options::parse()))
 }
 
 fn run(options: &Options) -> Result<(), Box<dyn Error>> {

@@ -113,13 +113,7 @@ fn resnet50() -> Result<Model<'static>, Error> {
 }
 
 fn main() -> ExitCode {
-    match run(&Options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+    bantam_benches::status(run(&Options::parse()))
 }
 
 fn run(options: &Options) -> Result<(), String> {

@@ -6,8 +6,8 @@ use crate::memory::heap;
 use alloc::vec::Vec;
 
 impl<'m> Model<'m> {
-    /// The model up to the node of that name, whose output is its own, without what that does not depend on: the
-    /// convolutional base of a classifier.
+    /// The model up to the node of that name, whose output becomes the model's, without the layers that it does not depend on:
+    /// the convolutional base of a classifier.
     ///
     /// ```
     /// use bantam::Sequential;
@@ -34,8 +34,9 @@ impl<'m> Model<'m> {
             }
         }
         let mut becomes = heap::list(needed.len())?;
-        becomes.extend(needed.iter().enumerate().map(|(value, &needed)| if needed { value } else { 0 }));
-        becomes[..first].iter_mut().zip(0..).for_each(|(input, value)| *input = value);
+        // Inputs stay.
+        let stays = |value: usize| value < first || needed[value];
+        becomes.extend((0..needed.len()).map(|value| if stays(value) { value } else { 0 }));
         let mut folded = Vec::new();
         folded.resize_with(cut.nodes.len(), || None);
         cut.rebuilt(&becomes, folded)
@@ -47,7 +48,7 @@ impl<'m> Model<'m> {
     }
 
     /// Training changes the node of that name and all after it, and none before it. Weights that a node before shares with one
-    /// after are changed.
+    /// after learn too.
     ///
     /// ```
     /// use bantam::Sequential;

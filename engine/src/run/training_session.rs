@@ -112,11 +112,9 @@ impl<'m> TrainingSession<'m> {
         let parted = parts.count > 1;
         for part in 0..parts.count {
             let range = parts.range(part);
-            let of =
-                |numbers: &[f32]| [range.start, range.end].map(|sample| sample * (numbers.len() / batch));
             let [samples, targets, weights] = [inputs, targets, weights].map(|numbers| {
-                let [start, end] = of(numbers);
-                &numbers[start..end]
+                let len = numbers.len() / batch;
+                &numbers[range.start * len..range.end * len]
             });
             let (seed, share) = (seed.wrapping_add(part as u64), range.len() as f32 / batch as f32);
             let run = Run { model, layout, learnt_in: Some(persistent), samples, share };
@@ -165,8 +163,8 @@ impl<'m> TrainingSession<'m> {
         Ok(Evaluation { loss, accuracy })
     }
 
-    /// The outputs for up to a [micro-batch](TrainingPlan::micro_batch) of samples, with what is learnt so far. A softmax or sigmoid at the end, which the loss
-    /// has in it, is left out.
+    /// The outputs for up to a [micro-batch](TrainingPlan::micro_batch) of samples, with what is learnt so far. A softmax or
+    /// sigmoid at the end, which the loss has in it, is left out.
     ///
     /// # Errors
     /// `inputs` is not a whole number of samples, or more than a micro-batch; or it or the output holds a NaN or an infinity.

@@ -160,10 +160,11 @@ impl Trainer {
         Trainer { batch_size, ..self }
     }
 
-    /// A step learns so many samples at a time, and adds up the gradients of its batch in pairs: memory is needed for
-    /// so many samples only, if parts of a batch are not learnt on threads at once. Each number has bits of its own. [`fit`](Trainer::fit)
-    /// has 32 if nothing else is said, a [`TrainingPlan`](crate::TrainingPlan) the whole batch; there it must be a divisor of
-    /// the batch, and where batch normalisation learns, the batch.
+    /// Learns a batch so many samples at a time and adds up their gradients in pairs (gradient accumulation). Another number
+    /// rounds otherwise. [`fit`](Trainer::fit) takes 32 if nothing else is said, and learns several micro-batches at once where
+    /// there are threads. A [`TrainingPlan`](crate::TrainingPlan) takes the whole batch, or a divisor of it, and learns one
+    /// after the other, so that a step needs memory for one of them; batch normalisation that learns needs the whole batch
+    /// there.
     pub fn micro_batch(self, samples: usize) -> Trainer {
         Trainer { micro_batch: Some(samples), ..self }
     }

@@ -50,7 +50,7 @@ pub struct Options {
     /// How many epochs
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
     epochs: u32,
-    /// Steps of an epoch, of which the next goes on with the images that were left [default: all images]
+    /// Steps of an epoch, whose images are drawn anew for each: none twice before all were taken [default: all images]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     steps: Option<u32>,
     /// The share of what goes into the dense layers that is dropped in each step
