@@ -14,6 +14,7 @@ from pathlib import Path
 import cli
 import engines
 import rounds
+import train_options
 
 HERE = Path(__file__).resolve().parent
 ROUNDS = 3
@@ -80,7 +81,7 @@ def compare(asked: argparse.Namespace) -> None:
 def main() -> int:
     """Reads the command line."""
     parser = cli.parser(__doc__, "training")
-    parser.add_argument("--net", choices=("mnist", "resnet20"), default="mnist")
+    parser.add_argument("--net", choices=train_options.SHAPES, default="mnist")
     parser.add_argument("--batch", type=cli.positive, default=64, metavar="N", help="images of a step")
     parser.add_argument(
         "--budget", type=int, action="append", default=[], metavar="BYTES", help="time ours within so many too"

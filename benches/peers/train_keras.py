@@ -49,6 +49,24 @@ def resnet20() -> keras.Model:
     return keras.Model(inputs, layers.Dense(10)(layers.GlobalAveragePooling2D()(x)))
 
 
+def cats_dogs() -> keras.Model:
+    """The book's net for photographs; its sigmoid is in the loss."""
+    net = [keras.Input((150, 150, 3))]
+    for filters in (32, 64, 128, 128):
+        net += [layers.Conv2D(filters, 3, activation="relu"), layers.MaxPooling2D(2)]
+    return keras.Sequential([*net, layers.Flatten(), layers.Dense(512, activation="relu"), layers.Dense(1)])
+
+
+NETS = {"mnist": mnist, "resnet20": resnet20, "cats-dogs": cats_dogs}
+
+
+def optimizer_of(net: str) -> keras.optimizers.Optimizer:
+    """As the papers have them."""
+    if net == "resnet20":
+        return keras.optimizers.SGD(0.1, momentum=0.9)
+    return keras.optimizers.RMSprop(1e-3 if net == "mnist" else 1e-4)
+
+
 class Clock(keras.callbacks.Callback):
     """The fastest epoch."""
 
@@ -69,10 +87,10 @@ def train(asked: argparse.Namespace) -> dict[str, float]:
     tf.config.threading.set_intra_op_parallelism_threads(asked.threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     keras.utils.set_random_seed(1)
-    small = asked.net == "mnist"
-    model = mnist() if small else resnet20()
-    optimizer = keras.optimizers.RMSprop() if small else keras.optimizers.SGD(0.1, momentum=0.9)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model, optimizer = NETS[asked.net](), optimizer_of(asked.net)
+    loss: keras.losses.Loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    if train_options.CLASSES[asked.net] == 2:
+        loss = keras.losses.BinaryCrossentropy(from_logits=True)
     model.compile(optimizer, loss, jit_compile=asked.xla)
     pixels, classes = train_options.samples(asked, channels_first=False)
     clock, before = Clock(), train_options.resident("VmRSS:")

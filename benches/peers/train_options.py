@@ -6,7 +6,8 @@ import argparse
 
 import numpy as np
 
-SHAPES = {"mnist": (28, 28, 1), "resnet20": (32, 32, 3)}
+SHAPES = {"mnist": (28, 28, 1), "resnet20": (32, 32, 3), "cats-dogs": (150, 150, 3)}
+CLASSES = {"mnist": 10, "resnet20": 10, "cats-dogs": 2}
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
@@ -26,7 +27,7 @@ def samples(asked: argparse.Namespace, *, channels_first: bool) -> tuple[np.ndar
     rows, columns, channels = SHAPES[asked.net]
     shape = (channels, rows, columns) if channels_first else (rows, columns, channels)
     pixels = np.random.default_rng(1).random((count, *shape), np.float32)
-    return pixels, np.arange(count, dtype=np.int64) * 7 % 10
+    return pixels, np.arange(count, dtype=np.int64) * 7 % CLASSES[asked.net]
 
 
 def resident(field: str) -> int:

@@ -52,6 +52,8 @@ enum Net {
     /// ResNet-50 for images of 224×224×3 and 1,000 classes, with strides in its 3×3 convolutions, by SGD
     #[value(name = "resnet50")]
     ResNet50,
+    /// The ConvNet for photographs of cats and dogs of the same book, 150×150×3, by RMSprop
+    CatsDogs,
 }
 
 impl Net {
@@ -64,6 +66,13 @@ impl Net {
             }
             Net::ResNet20 => resnet20(),
             Net::ResNet50 => resnet50(),
+            Net::CatsDogs => {
+                let mut net = Sequential::new([150, 150, 3]);
+                for filters in [32, 64, 128, 128] {
+                    net = net.conv2d(filters, 3).relu().max_pool2d(2);
+                }
+                net.flatten().dense(512).relu().dense(1).build(1)
+            }
         }
     }
 
@@ -72,7 +81,16 @@ impl Net {
             Net::Mnist => RmsProp::default().into(),
             Net::ResNet20 => Sgd { rate: 0.1, momentum: 0.9, ..Sgd::default() }.into(),
             Net::ResNet50 => Sgd { rate: 0.001, ..Sgd::default() }.into(),
+            Net::CatsDogs => RmsProp { rate: 1e-4, ..RmsProp::default() }.into(),
         }
+    }
+
+    fn classes(self) -> usize {
+        if let Net::CatsDogs = self { 2 } else { 10 }
+    }
+
+    fn loss(self) -> Loss {
+        if let Net::CatsDogs = self { Loss::BinaryCrossEntropy } else { Loss::SoftmaxCrossEntropy }
     }
 }
 
@@ -136,12 +154,12 @@ fn train(options: &Options, isa: Isa) -> Result<(), Error> {
     let mut model = options.net.build()?;
     let samples = batch * usize::from(options.steps);
     let shape = model.input_shape().with_batch(samples)?;
-    let labels = (0..samples).map(|i| (i * 7 % 10) as f32).collect();
+    let labels = (0..samples).map(|i| (i * 7 % options.net.classes()) as f32).collect();
     let data = Samples::new(
         Tensor::new(shape.dims(), numbers(shape.elements()).to_vec())?,
         Tensor::new(&[samples, 1], labels)?,
     )?;
-    let trainer = Trainer::new(options.net.optimizer(), Loss::SoftmaxCrossEntropy);
+    let trainer = Trainer::new(options.net.optimizer(), options.net.loss());
     let trainer = trainer.batch_size(batch).epochs(epochs).isa(isa).threads(usize::from(options.threads));
     let mut trainer = match options.budget {
         Some(bytes) => trainer.within(bytes),
