@@ -2,11 +2,11 @@
 //! trains on such folders.
 #![forbid(unsafe_code)]
 
-pub mod curves;
 pub mod draw;
 pub mod images;
 pub mod interrupt;
 pub mod options;
+pub mod pictures;
 pub mod plan;
 pub mod training;
 

@@ -9,7 +9,6 @@ use crate::Failure;
 use bantam::{AtomicFile, Dataset, Epoch, Evaluation, Event, History, Model, Trainer};
 use serde_json::{Value, json};
 use std::fs;
-use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -298,26 +297,37 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
 /// # Errors
 /// It cannot be read, or has fewer.
 pub fn read_log(path: &Path, count: usize) -> Result<Vec<Epoch>, Failure> {
-    let named = |problem: String| format!("{}: {problem}", path.display());
-    let text = match fs::read_to_string(path) {
-        Err(problem) if count == 0 && problem.kind() == ErrorKind::NotFound => String::new(),
-        read => read.map_err(|problem| named(problem.to_string()))?,
-    };
-    let mut epochs = Vec::new();
-    for (number, text) in (1..).zip(text.lines()).take(count) {
-        let line: Value =
-            serde_json::from_str(text).map_err(|problem| named(format!("line {number}: {problem}")))?;
-        epochs.push(
-            epoch_of(&line)
-                .ok_or_else(|| named(format!("line {number}: expected an epoch, found {text}")))?,
-        );
+    if count == 0 && !path.exists() {
+        return Ok(Vec::new());
     }
+    let epochs = parse_log(path, &read(path)?, count)?;
     if epochs.len() < count {
-        return Err(
-            named(format!("expected a line for each of {count} epochs, found {}", epochs.len())).into()
-        );
+        let (path, found) = (path.display(), epochs.len());
+        return Err(format!("{path}: expected a line for each of {count} epochs, found {found}").into());
     }
     Ok(epochs)
+}
+
+/// The epochs of a log, without half a line at its end.
+///
+/// # Errors
+/// It cannot be read, or a line is of no epoch.
+pub fn whole_log(path: &Path) -> Result<Vec<Epoch>, Failure> {
+    let text = read(path)?;
+    parse_log(path, &text, text.matches('\n').count())
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    fs::read_to_string(path).map_err(|problem| format!("{}: {problem}", path.display()).into())
+}
+
+fn parse_log(path: &Path, text: &str, count: usize) -> Result<Vec<Epoch>, Failure> {
+    let parsed = (1..).zip(text.lines()).take(count).map(|(number, text)| {
+        let named = |problem: String| format!("{}: line {number}: {problem}", path.display());
+        let line: Value = serde_json::from_str(text).map_err(|problem| named(problem.to_string()))?;
+        Ok(epoch_of(&line).ok_or_else(|| named(format!("expected an epoch, found {text}")))?)
+    });
+    parsed.collect()
 }
 
 fn epoch_of(line: &Value) -> Option<Epoch> {

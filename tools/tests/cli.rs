@@ -96,11 +96,40 @@ fn a_model_is_trained_and_used() {
     assert!(text.contains("Total params: ") && text.contains("Classes: cats, dogs"), "{text}");
     let plan = said(here, &["plan", "pets.bantam", "--ram", "64M", "--batch-size", "2"]);
     assert!(plan.contains("conv2d + re_lu + max_pooling2d") && plan.contains("learns"), "{plan}");
-    let timed = json(&said(here, &["bench", "pets.bantam", "--seconds", "0.1", "--json"]));
+    let timed = ["bench", "pets.bantam", "--seconds", "0.1", "--json", "--picture", "times.svg"];
+    let timed = json(&said(here, &timed));
     let steps = timed["steps"].as_array().unwrap();
     let sum: f64 = steps.iter().map(|step| step["microseconds"].as_f64().unwrap()).sum();
     let whole = timed["microseconds"].as_f64().unwrap();
     assert!(sum <= whole && sum > 0.5 * whole, "{timed}");
+    let picture = fs::read_to_string(here.join("times.svg")).unwrap();
+    assert!(picture.contains("\nconv2d_1 + re_lu_1 + max_pooling2d_1\n"), "{picture}");
+    said(here, &["evaluate", "pets.bantam", "set", "--picture", "confusion.png"]);
+    let picture = image::open(here.join("confusion.png")).unwrap().to_rgb8();
+    assert!(picture.pixels().any(|pixel| pixel.0 != [255; 3]));
+}
+
+#[test]
+fn curves_are_drawn_of_what_a_log_has() {
+    let folder = folder();
+    let here = folder.path();
+    train(here, &["--threads", "1"]);
+    // As a kill leaves the log of another program.
+    let log = fs::read_to_string(here.join("model.jsonl")).unwrap() + "{\"epoch\":3,\"los";
+    fs::write(here.join("model.jsonl"), log).unwrap();
+    assert_eq!(said(here, &["curves", "model.jsonl"]), "Wrote model.svg: 2 epochs.\n");
+    let picture = fs::read_to_string(here.join("model.svg")).unwrap();
+    for text in ["Loss", "Accuracy", "training", "validation"] {
+        assert!(picture.contains(&format!("\n{text}\n")), "{text}: {picture}");
+    }
+    said(here, &["curves", "model.jsonl", "--smooth", "0.8", "--out", "smooth.png"]);
+    assert_eq!(image::open(here.join("smooth.png")).unwrap().to_rgb8().dimensions(), (900, 360));
+
+    fs::write(here.join("empty.jsonl"), "").unwrap();
+    assert!(refused(here, &["curves", "empty.jsonl"]).contains("empty.jsonl: expected epochs, found none"));
+    fs::write(here.join("other.jsonl"), "{\"epoch\":1}\n").unwrap();
+    assert!(refused(here, &["curves", "other.jsonl"]).contains("other.jsonl: line 1: expected an epoch"));
+    assert_eq!(run(here, &["curves", "model.jsonl", "--smooth", "1"]).status.code(), Some(2));
 }
 
 #[test]
@@ -272,9 +301,9 @@ fn sheets_show_what_training_would_see() {
     let sheet = ["augment", "set", "--rotation", "30", "--rows", "3", "--draws", "2", "--size", "20"];
     assert_eq!(said(here, &sheet), "Wrote sheet.png: 3 images, each with 2 changes.\n");
     let first = image::open(here.join("sheet.png")).unwrap().to_rgb8();
-    assert_eq!(first.dimensions(), (3 * 24 + 4, 3 * 24 + 4));
+    assert_eq!(first.dimensions(), (3 * 22 + 2, 3 * 22 + 2));
     let part = |column: u32, row: u32| {
-        let at = |i: u32| *first.get_pixel(4 + column * 24 + i % 20, 4 + row * 24 + i / 20);
+        let at = |i: u32| *first.get_pixel(2 + column * 22 + i % 20, 2 + row * 22 + i / 20);
         (0..400).map(at).collect::<Vec<_>>()
     };
     assert!(part(0, 0) != part(1, 0) && part(1, 0) != part(2, 0) && part(0, 0) != part(0, 1));

@@ -2,8 +2,10 @@ use crate::options::{NetChoice, data_folder};
 use bantam::{AtomicFile, Dataset, Epoch, Evaluation, Event, Isa, Loss, Model, Session, Trainer, argmax};
 use bantam_tools::Failure;
 use bantam_tools::draw::{self, count};
+use bantam_tools::interrupt;
 use bantam_tools::options::{OptimizerChoice, isa};
-use bantam_tools::{curves, interrupt};
+use bantam_tools::pictures::Chart;
+use bantam_tools::pictures::curves::Curves;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use mnist::data::{CLASSES, Part, Pictures};
@@ -114,9 +116,7 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<ExitCode, Failure> {
         model.save(&options.out)?;
         last
     };
-    let mut file = AtomicFile::create(&curves)?;
-    file.write(curves::svg(&history)?.as_bytes())?;
-    file.commit()?;
+    Curves::new(&history.epochs).save(&curves)?;
 
     let speed = watch.fastest;
     let (model_path, curves) = (options.out.display(), curves.display());

@@ -1,11 +1,11 @@
 use crate::augmentation::Changes;
-use bantam::{AtomicFile, Augmentation, Dataset};
+use bantam::{Augmentation, Dataset};
 use bantam_tools::Failure;
 use bantam_tools::draw::count;
 use bantam_tools::images::{ImageFolder, ImageLoader};
+use bantam_tools::pictures::{self, sheet::Sheet};
 use clap::Args;
-use image::{ImageFormat, Rgb, RgbImage};
-use std::io::{Cursor, Stdout, Write};
+use std::io::{Stdout, Write};
 use std::path::PathBuf;
 
 #[derive(Args)]
@@ -32,9 +32,6 @@ pub struct Options {
     augmentation: Changes,
 }
 
-/// Pixels between images.
-const GAP: usize = 4;
-
 /// Draws the sheet.
 pub fn run(options: &Options, out: &mut Stdout) -> Result<(), Failure> {
     let augmentation = options
@@ -49,35 +46,21 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<(), Failure> {
         vec![options.images.clone()]
     };
     let (size, draws) = (usize::from(options.size), usize::from(options.draws));
-    let cell = size + GAP;
-    let (width, height) = ((draws + 1) * cell + GAP, paths.len() * cell + GAP);
-    let mut sheet = RgbImage::from_pixel(u32::try_from(width)?, u32::try_from(height)?, Rgb([255; 3]));
+    let mut sheet = Sheet::new(paths.len() * (draws + 1), draws + 1, [size, size]);
     let loader = ImageLoader::new().target_size(size, size);
     let shape = [size, size, 3];
     let (mut image, mut changed) = (vec![0.0; size * size * 3], vec![0.0; size * size * 3]);
     for (row, path) in paths.iter().enumerate() {
         loader.load(path, &mut image).map_err(|problem| format!("{}: {problem}", path.display()))?;
-        paste(&mut sheet, &image, size, [GAP, GAP + row * cell]);
+        sheet.push(&image);
         for draw in 0..draws {
             let seed = Augmentation::sample_seed(options.seed, row * draws + draw);
             augmentation.apply(seed, shape, &image, &mut changed)?;
-            paste(&mut sheet, &changed, size, [GAP + (draw + 1) * cell, GAP + row * cell]);
+            sheet.push(&changed);
         }
     }
+    pictures::save(&sheet.into_image(), &options.sheet)?;
     let path = options.sheet.display();
-    let mut png = Cursor::new(Vec::new());
-    sheet.write_to(&mut png, ImageFormat::Png)?;
-    let mut file = AtomicFile::create(&options.sheet)?;
-    file.write(png.get_ref())?;
-    file.commit()?;
     writeln!(out, "Wrote {path}: {}, each with {}.", count(paths.len(), "image"), count(draws, "change"))?;
     Ok(())
-}
-
-fn paste(sheet: &mut RgbImage, image: &[f32], size: usize, [left, top]: [usize; 2]) {
-    for (at, pixel) in image.chunks_exact(3).enumerate() {
-        let (x, y) = (left + at % size, top + at / size);
-        let level = |channel: usize| pixel[channel].round().clamp(0.0, 255.0) as u8;
-        sheet.put_pixel(x as u32, y as u32, Rgb([level(0), level(1), level(2)]));
-    }
 }

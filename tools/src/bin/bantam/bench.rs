@@ -1,6 +1,8 @@
 use bantam::{Isa, Options as PlanOptions, Plan, Session};
 use bantam_tools::Failure;
 use bantam_tools::options::{isa, load};
+use bantam_tools::pictures::Chart;
+use bantam_tools::pictures::times::Times;
 use clap::Args;
 use serde_json::json;
 use std::io::{Stdout, Write};
@@ -8,6 +10,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 #[derive(Args)]
+#[command(after_help = "Example: bantam bench cats.bantam --threads 2 --picture times.svg")]
 pub struct Options {
     /// The model
     model: PathBuf,
@@ -23,13 +26,16 @@ pub struct Options {
     /// Seconds that are measured, after some that are not
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
+    /// Draw where the time goes: a PNG, or by any other name an SVG
+    #[arg(long, value_name = "FILE")]
+    picture: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
 /// What steps took in the fastest run.
-struct Times {
+struct Fastest {
     whole: Duration,
     steps: Vec<Duration>,
 }
@@ -45,11 +51,16 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<(), Failure> {
     let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
     let mut session = Session::new(&model, plan)?;
     let times = pool.install(|| fastest(&mut session, &inputs, options.seconds))?;
+    if let Some(path) = &options.picture {
+        let names: Vec<String> = session.plan().steps().map(|step| step.names.join(" + ")).collect();
+        let steps = names.iter().map(String::as_str).zip(times.steps.iter().copied());
+        Times::new(steps, times.whole).save(path)?;
+    }
     tell(session.plan(), &times, options, out)
 }
 
-fn fastest(session: &mut Session<'_>, inputs: &[&[f32]], seconds: f64) -> Result<Times, bantam::Error> {
-    let mut times = Times { whole: Duration::MAX, steps: Vec::new() };
+fn fastest(session: &mut Session<'_>, inputs: &[&[f32]], seconds: f64) -> Result<Fastest, bantam::Error> {
+    let mut times = Fastest { whole: Duration::MAX, steps: Vec::new() };
     // The first runs warm up. Between two looks at the clock there is one step.
     let mut now = Vec::new();
     let (start, seconds) = (Instant::now(), seconds.clamp(0.0, 1e6));
@@ -61,13 +72,13 @@ fn fastest(session: &mut Session<'_>, inputs: &[&[f32]], seconds: f64) -> Result
         if whole < times.whole && start.elapsed().as_secs_f64() >= 0.25 * seconds {
             let before = std::iter::once(&Duration::ZERO).chain(&now);
             times =
-                Times { whole, steps: now.iter().zip(before).map(|(at, before)| *at - *before).collect() };
+                Fastest { whole, steps: now.iter().zip(before).map(|(at, before)| *at - *before).collect() };
         }
     }
     Ok(times)
 }
 
-fn tell(plan: &Plan<'_>, times: &Times, options: &Options, out: &mut Stdout) -> Result<(), Failure> {
+fn tell(plan: &Plan<'_>, times: &Fastest, options: &Options, out: &mut Stdout) -> Result<(), Failure> {
     let micros = |time: Duration| 1e6 * time.as_secs_f64();
     let whole = micros(times.whole);
     if options.json {

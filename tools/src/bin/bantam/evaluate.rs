@@ -2,6 +2,8 @@ use crate::model::{class_names, loader};
 use bantam::{BinaryAccuracy, CategoricalAccuracy, ConfusionMatrix, Metric, Sgd, Trainer, Weighted};
 use bantam_tools::images::{ImageFolder, OnBroken};
 use bantam_tools::options::{load, loss_of};
+use bantam_tools::pictures::Chart;
+use bantam_tools::pictures::confusion::Confusion;
 use bantam_tools::{Failure, draw};
 use clap::Args;
 use serde_json::json;
@@ -18,6 +20,9 @@ pub struct Options {
     /// End with an error where an image cannot be read, in place of skipping it
     #[arg(long)]
     refuse_broken: bool,
+    /// Draw which class is taken for which: a PNG, or by any other name an SVG
+    #[arg(long, value_name = "FILE")]
+    picture: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -45,6 +50,9 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<(), Failure> {
     let evaluation = trainer.evaluate_with(&model, &set, &mut [&mut *accuracy, &mut confusion])?;
     let accuracy = accuracy.result();
     let counts: Vec<usize> = confusion.0.counts().iter().map(|&count| count as usize).collect();
+    if let Some(path) = &options.picture {
+        Confusion::new(&names, &counts).save(path)?;
+    }
     let report = set.report();
     // The loss is a mean over all images, of which those that are skipped have none.
     let read = report.images - report.skipped.len();

@@ -3,6 +3,7 @@
 mod augment;
 mod augmentation;
 mod bench;
+mod curves;
 mod evaluate;
 mod model;
 mod net;
@@ -29,6 +30,7 @@ Examples:
   bantam train cats_and_dogs --augment --dropout 0.5 --out cats.bantam
   bantam evaluate cats.bantam cats_and_dogs_test
   bantam predict cats.bantam my-cat.jpg
+  bantam curves cats.jsonl --out curves.png
   bantam augment cats_and_dogs --augment --sheet sheet.png
 
 Exit status: 0 if all went well, 1 if something failed, 2 if the arguments are wrong, 130 after Ctrl-C."
@@ -55,6 +57,8 @@ enum Command {
         #[command(flatten)]
         options: plan::Options,
     },
+    /// Draws loss and accuracy over the epochs of a training
+    Curves(curves::Options),
     /// Draws images changed at random, as training would see them
     Augment(augment::Options),
     /// Times a model
@@ -84,6 +88,7 @@ fn run(out: &mut Stdout) -> Result<ExitCode, Failure> {
         Command::Evaluate(options) => evaluate::run(&options, out)?,
         Command::Summary(options) => summary::run(&options, out)?,
         Command::Plan { model, options } => plan::run(&model, &options, out)?,
+        Command::Curves(options) => curves::run(&options, out)?,
         Command::Augment(options) => augment::run(&options, out)?,
         Command::Bench(options) => bench::run(&options, out)?,
         Command::Completions { shell } => {
