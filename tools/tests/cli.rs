@@ -157,8 +157,8 @@ fn steps_take_a_part_of_the_images_in_turn() {
 #[test]
 fn a_training_that_is_killed_goes_on_to_the_same_files() {
     const FILES: [&str; 4] = ["model.bantam", "model.checkpoint", "model.jsonl", "model.csv"];
-    let arguments =
-        "train set --size 46 --epochs 12 --batch-size 4 --steps 3 --rate 1e-3 --augment --dropout 0.25 --csv";
+    let arguments = "train set --size 46 --epochs 12 --batch-size 4 --steps 3 --rate 1e-3 --schedule one-cycle \
+                     --balanced --augment --dropout 0.25 --csv";
     let arguments: Vec<&str> = arguments.split(' ').collect();
     let files = |folder: &Path| FILES.map(|name| fs::read(folder.join(name)).unwrap());
     let whole = folder();

@@ -143,6 +143,15 @@ impl ImageSet {
         self.classes[index] as usize
     }
 
+    /// What an image of each class counts for all classes to count the same, which is 1 where all have as many: the number of
+    /// images over that of classes and of the class's images (scikit-learn's `balanced`).
+    pub fn class_weights(&self) -> Vec<f32> {
+        let mut counts = vec![0u32; self.class_names.len()];
+        self.classes.iter().for_each(|&class| counts[class as usize] += 1);
+        let mean = self.classes.len() as f32 / counts.len() as f32;
+        counts.into_iter().map(|count| mean / count.max(1) as f32).collect()
+    }
+
     /// The file of an image.
     pub fn path(&self, index: usize) -> &Path {
         &self.reading.paths[index]

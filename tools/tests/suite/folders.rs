@@ -56,6 +56,8 @@ fn classes_and_files_are_sorted_as_text() {
         (0..set.len()).map(|i| set.path(i).strip_prefix(made.path()).unwrap().to_str().unwrap()).collect();
     assert_eq!(paths, ["A/b.png", "A/c/1.png", "Z/x.png", "a10/10.png", "a10/2.png", "a2/1.png", "b/1.png"]);
     assert_eq!((0..set.len()).map(|i| set.class(i)).collect::<Vec<_>>(), [0, 0, 1, 2, 2, 3, 4]);
+    // 7 images of 5 classes.
+    assert_eq!(set.class_weights(), [0.7, 1.4, 0.7, 1.4, 1.4]);
     assert_eq!(all(&set, &[0, 1, 2, 3, 4, 5, 6]), [7.0, 6.0, 4.0, 3.0, 2.0, 1.0, 0.0]);
 }
 

@@ -8,6 +8,7 @@ mod evaluate;
 mod model;
 mod net;
 mod predict;
+mod rate;
 mod steps;
 mod summary;
 mod train;

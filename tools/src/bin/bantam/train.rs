@@ -2,11 +2,11 @@ use crate::augmentation::Changes;
 use crate::evaluate::on_broken;
 use crate::model::Resizing;
 use crate::net::convnet;
+use crate::rate::Rate;
 use crate::steps::Steps;
-use bantam::{AtomicFile, Dataset, Epoch, Evaluation, Event, Metadata, Scaling, Trainer};
+use bantam::{AtomicFile, Dataset, Epoch, Evaluation, Event, Metadata, Scaling};
 use bantam_tools::draw::count;
 use bantam_tools::images::{Color, ImageFolder, ImageLoader, ImageSet};
-use bantam_tools::options::{OptimizerChoice, loss_of};
 use bantam_tools::training::{self, Ended, Figure, Progress, Training};
 use bantam_tools::{Failure, interrupt};
 use clap::Args;
@@ -26,7 +26,7 @@ const SCALING: Scaling = Scaling { scale: 1.0 / 255.0, offset: 0.0 };
 Examples:
   bantam train cats_and_dogs
   bantam train cats_and_dogs/train --validation cats_and_dogs/validation --augment --dropout 0.5 --epochs 100
-  bantam train flowers --size 96 --optimizer adam --rate 1e-3 --out flowers.bantam")]
+  bantam train flowers --size 96 --optimizer adam --rate 1e-3 --schedule cosine --out flowers.bantam")]
 pub struct Options {
     /// The images: a folder with a folder for each class
     folder: PathBuf,
@@ -56,12 +56,11 @@ pub struct Options {
     /// The share of what goes into the dense layers that is dropped in each step
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     dropout: f32,
-    /// What weights learn by
-    #[arg(long, value_enum, default_value_t = OptimizerChoice::Rmsprop)]
-    optimizer: OptimizerChoice,
-    /// The learning rate
-    #[arg(long, default_value_t = 1e-4)]
-    rate: f32,
+    #[command(flatten)]
+    rate: Rate,
+    /// Count each image so that all classes count the same, however many images each has
+    #[arg(long)]
+    balanced: bool,
     /// What weights, the order of images and their changes are drawn from
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -146,9 +145,12 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<ExitCode, Failure> {
         notes: options.resizing.notes(),
     })?;
     let batch = options.batch_size as usize;
-    let mut trainer = Trainer::new(options.optimizer.with_rate(options.rate), loss_of(&model))
-        .batch_size(batch)
-        .seed(options.seed);
+    let len = options.steps.map_or(training.len(), |steps| steps as usize * batch);
+    let steps = u64::from(options.epochs) * len.div_ceil(batch) as u64;
+    let mut trainer = options.rate.trainer(&model, steps).batch_size(batch).seed(options.seed);
+    if options.balanced {
+        trainer = trainer.class_weights(&training.class_weights());
+    }
     let mut pool = rayon::ThreadPoolBuilder::new();
     if let Some(threads) = options.threads {
         pool = pool.num_threads(threads.into());
@@ -163,7 +165,6 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<ExitCode, Failure> {
         writeln!(out, "{} to learn, {validated} to validate", count(training.len(), "image"))?;
     }
 
-    let len = options.steps.map_or(training.len(), |steps| steps as usize * batch);
     let mut watch = Watch::new(options, len);
     let mut seen = Ok(());
     let plan = Training::new(&options.out)
