@@ -8,6 +8,7 @@ pub mod interrupt;
 pub mod options;
 pub mod pictures;
 pub mod plan;
+pub mod steps;
 pub mod training;
 
 use clap::Parser;

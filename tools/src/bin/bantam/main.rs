@@ -9,7 +9,6 @@ mod model;
 mod net;
 mod predict;
 mod rate;
-mod steps;
 mod summary;
 mod train;
 

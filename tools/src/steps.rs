@@ -1,9 +1,15 @@
+//! Epochs of another length than their data set's.
+
 use bantam::{Dataset, Error, Shape};
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use std::cell::RefCell;
 
-/// A data set of which an epoch takes so many samples, drawn by the epoch's seed: none twice before all were taken.
+/// A data set of which an epoch takes so many samples, drawn by the epoch's seed: none twice before all were taken. Where no
+/// epoch begins, as when a model is measured, they are the first.
+///
+/// With batches of 20, 100 steps are an epoch of 2,000 samples (`steps_per_epoch` and `validation_steps` in Keras).
+#[derive(Debug)]
 pub struct Steps<D> {
     data: D,
     /// The samples of this epoch.
@@ -11,6 +17,10 @@ pub struct Steps<D> {
 }
 
 impl<D: Dataset> Steps<D> {
+    /// So many samples of a data set in an epoch, which may be more than it has.
+    ///
+    /// # Panics
+    /// The data set is empty.
     pub fn new(data: D, len: usize) -> Steps<D> {
         let chosen = (0..len).map(|i| i % data.len()).collect();
         Steps { data, chosen: RefCell::new(chosen) }
