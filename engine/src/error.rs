@@ -177,6 +177,13 @@ pub enum Error {
         /// What it is.
         got: &'static str,
     },
+    /// A model cannot be split behind a layer: what follows needs more than that layer's output.
+    Split {
+        /// What follows, or `"output"`.
+        layer: Box<str>,
+        /// What it reads that does not follow.
+        reads: Box<str>,
+    },
     /// A layer that the program names for inference alone was to learn.
     NotTrainable {
         /// Keras's name of the class.
@@ -434,6 +441,9 @@ impl fmt::Display for Error {
                 write!(f, "{what}: expected one of the {before} before it, got number {got}")
             }
             Error::Value { expected, got } => write!(f, "value: expected {expected}, got {got}"),
+            Error::Split { layer, reads } => {
+                write!(f, "split: \"{layer}\" reads \"{reads}\" past it: split at the end of a block")
+            }
             Error::NotTrainable { layer } => {
                 write!(
                     f,

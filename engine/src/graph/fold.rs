@@ -10,6 +10,7 @@ use crate::layers::{
     DepthwiseConv1d, DepthwiseConv2d, Layer, SeparableConv2d,
 };
 use crate::memory::heap;
+use crate::shape::Shape;
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::mem;
@@ -60,7 +61,7 @@ impl<'m> Model<'m> {
             folded.normalize(layer, statistics).map_err(|cause| in_layer(&node.name, cause))?;
             (becomes[output], readers[value]) = (value, readers[output]);
         }
-        self.rebuilt(&becomes, folded)
+        self.rebuilt(&self.inputs, &becomes, folded)
     }
 
     /// How often each value is read, or is an output.
@@ -78,14 +79,17 @@ impl<'m> Model<'m> {
         !weights.is_empty() && others.map(|(_, other)| &other.parameters).any(|other| other == weights)
     }
 
-    /// Without the nodes that became others.
-    pub(super) fn rebuilt(&self, becomes: &[usize], folded: Vec<Option<Folded>>) -> Result<Model<'m>, Error> {
+    /// Without the nodes that became others: of these inputs, which take the places of the first.
+    pub(super) fn rebuilt(
+        &self,
+        inputs: &[Shape],
+        becomes: &[usize],
+        folded: Vec<Option<Folded>>,
+    ) -> Result<Model<'m>, Error> {
         let first = self.inputs.len();
         let stays = |node: usize| becomes[first + node] == first + node;
         let count = (0..self.nodes.len()).filter(|&node| stays(node)).count();
-        let mut inputs = heap::list(first)?;
-        inputs.extend_from_slice(&self.inputs);
-        let mut model = Model::with_inputs(inputs, count, self.edges.len())?;
+        let mut model = Model::with_inputs(copy(inputs)?, count, self.edges.len())?;
         let mut numbers: Vec<usize> = heap::list(becomes.len())?;
         numbers.extend(0..first);
         for ((index, node), folded) in self.nodes.iter().enumerate().zip(folded) {
@@ -93,7 +97,7 @@ impl<'m> Model<'m> {
                 numbers.push(numbers[becomes[first + index]]);
                 continue;
             }
-            numbers.push(first + model.nodes.len());
+            numbers.push(inputs.len() + model.nodes.len());
             let same = |&earlier: &usize| stays(earlier) && self.nodes[earlier].parameters == node.parameters;
             let shares = if node.parameters.is_empty() { None } else { (0..index).find(same) };
             let (attributes, weights) = match folded {
@@ -111,7 +115,7 @@ impl<'m> Model<'m> {
                 attributes,
                 trainable: node.trainable,
                 frozen: self.frozen(node),
-                shares: shares.map(|earlier| numbers[first + earlier] - first),
+                shares: shares.map(|earlier| numbers[first + earlier] - inputs.len()),
             };
             model.push(
                 blueprint,

@@ -1,8 +1,9 @@
 //! What transfer learning does with a model: cut it, freeze parts of it, and build on.
 
-use super::Model;
+use super::{Metadata, Model};
 use crate::error::Error;
 use crate::memory::heap;
+use crate::shape::Shape;
 use alloc::vec::Vec;
 
 impl<'m> Model<'m> {
@@ -25,21 +26,86 @@ impl<'m> Model<'m> {
     /// There is no such node, or no memory.
     pub fn truncate_at(&self, name: &str) -> Result<Model<'m>, Error> {
         let cut = self.tap(&[name])?;
-        let first = cut.inputs.len();
-        let mut needed = heap::filled(first + cut.nodes.len(), false)?;
-        cut.outputs.iter().for_each(|&value| needed[value] = true);
-        for (index, node) in cut.nodes.iter().enumerate().rev() {
+        let needed = cut.needed()?;
+        cut.with_nodes(&cut.inputs, &needed)
+    }
+
+    /// The model in two: up to and with the node of that name, as [`truncate_at`](Model::truncate_at) gives it, and what
+    /// follows, whose only input is that node's output. One after the other gives what the whole model gives. Weights that
+    /// both have are in both, and borrowed as far as they were; the second knows no scaling, for its input is no image.
+    ///
+    /// ```
+    /// use bantam::{Options, Sequential, Session};
+    /// let net = Sequential::new([8, 8, 1]).conv2d(4, 3).relu().max_pool2d(2).named("features");
+    /// let model = net.flatten().dense(2).build(1)?;
+    /// let (base, head) = model.split_at("features")?;
+    /// assert_eq!(head.input_shape().dims(), [3, 3, 4]);
+    /// let image = [0.5; 64];
+    /// let mut session = Session::new(&base, Options::new(1))?;
+    /// let features = session.run(&image)?;
+    /// let (mut whole, mut head) = (Session::new(&model, Options::new(1))?, Session::new(&head, Options::new(1))?);
+    /// assert_eq!(head.run(features)?, whole.run(&image)?);
+    /// # Ok::<(), bantam::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// There is no such node; nothing that an output depends on follows it; something that follows, or an output, reads
+    /// besides what lies before it, or beside: the error names both; or there is no memory.
+    pub fn split_at(&self, name: &str) -> Result<(Model<'m>, Model<'m>), Error> {
+        let first = self.inputs.len();
+        let split = first + self.index(name)?;
+        let needed = self.needed()?;
+        let mut follows = heap::filled(needed.len(), false)?;
+        follows[split] = true;
+        let crossing = |reader: &str, value: usize| {
+            let (layer, reads) = (heap::text(reader)?.into(), heap::text(&self.value_name(value))?.into());
+            Err(Error::Split { layer, reads })
+        };
+        for (index, node) in self.nodes.iter().enumerate().skip(split - first + 1) {
+            let reads = self.inputs_of(node);
+            if !needed[first + index] || !reads.iter().any(|&value| follows[value]) {
+                continue;
+            }
+            if let Some(&value) = reads.iter().find(|&&value| !follows[value]) {
+                return crossing(&node.name, value);
+            }
+            follows[first + index] = true;
+        }
+        follows[split] = false;
+        if !follows.contains(&true) {
+            return Err(Error::Empty { what: "layers after the split" });
+        }
+        if let Some(&value) = self.outputs.iter().find(|&&value| !follows[value]) {
+            return crossing("output", value);
+        }
+        let mut head = self.with_nodes(&[self.value_shape(split)], &follows)?;
+        if !head.metadata.is_empty() {
+            head.set_metadata(&Metadata { scaling: Vec::new(), ..self.metadata()? })?;
+        }
+        Ok((self.truncate_at(name)?, head))
+    }
+
+    /// For each value whether an output depends on it.
+    fn needed(&self) -> Result<Vec<bool>, Error> {
+        let first = self.inputs.len();
+        let mut needed = heap::filled(first + self.nodes.len(), false)?;
+        self.outputs.iter().for_each(|&value| needed[value] = true);
+        for (index, node) in self.nodes.iter().enumerate().rev() {
             if needed[first + index] {
-                cut.inputs_of(node).iter().for_each(|&value| needed[value] = true);
+                self.inputs_of(node).iter().for_each(|&value| needed[value] = true);
             }
         }
-        let mut becomes = heap::list(needed.len())?;
-        // Inputs stay.
-        let stays = |value: usize| value < first || needed[value];
-        becomes.extend((0..needed.len()).map(|value| if stays(value) { value } else { 0 }));
-        let mut folded = Vec::new();
-        folded.resize_with(cut.nodes.len(), || None);
-        cut.rebuilt(&becomes, folded)
+        Ok(needed)
+    }
+
+    /// The model of these inputs and of the nodes whose values stay. What they read of others is the first input.
+    fn with_nodes(&self, inputs: &[Shape], stays: &[bool]) -> Result<Model<'m>, Error> {
+        let first = self.inputs.len();
+        let mut becomes = heap::list(stays.len())?;
+        becomes.extend((0..stays.len()).map(|value| if value < first || stays[value] { value } else { 0 }));
+        let mut folded = heap::list(self.nodes.len())?;
+        folded.resize_with(self.nodes.len(), || None);
+        self.rebuilt(inputs, &becomes, folded)
     }
 
     /// Whether training changes any node: `false` freezes all of them.

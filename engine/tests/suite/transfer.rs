@@ -1,6 +1,6 @@
 //! Models that are cut, frozen in part, and built on.
 
-use bantam::{Conv2d, Error, GraphBuilder, Model, Options, Sequential, Session, Shape};
+use bantam::{Conv2d, Error, GraphBuilder, Metadata, Model, Options, Scaling, Sequential, Session, Shape};
 
 /// Two branches of which one is not needed for the other's sum, and a layer that two places share.
 fn classifier() -> Model<'static> {
@@ -74,4 +74,91 @@ fn what_comes_behind_a_layer_is_unfrozen_with_what_shares_its_weights() {
     let shared = model.nodes().iter().map(|node| node.name().to_string()).nth(4).unwrap();
     model.unfreeze_from(&shared).unwrap();
     assert!(trainable(&model, "again") && !trainable(&model, "stem"));
+}
+
+/// Base and head, one after the other.
+fn in_turn(model: &Model<'_>, name: &str) -> Vec<f32> {
+    let (base, head) = model.split_at(name).unwrap();
+    let mut session = Session::new(&head, Options::new(1)).unwrap();
+    session.run(&outputs(&base, 0)).unwrap().to_vec()
+}
+
+/// Two residual blocks, a layer that the base and the head share, and a branch that leads nowhere.
+fn residual() -> Model<'static> {
+    let net = GraphBuilder::new();
+    let x = net.input([12, 12, 3]).conv2d_with(8, [3, 3], Conv2d::same()).relu().named("stem");
+    let shared = x.conv2d_with(8, [3, 3], Conv2d::same().no_bias()).named("shared");
+    let inner = shared.batch_normalization().relu().conv2d_with(8, [3, 3], Conv2d::same()).named("inner");
+    let first = net.add(&[x, inner]).named("first").relu().named("first_end");
+    let half = first.max_pool2d(2).named("half");
+    let second = net.add(&[half, half.reuse_layer_of(shared)]).named("second");
+    let _nowhere = net.add(&[x, first]).named("nowhere");
+    net.build(&[second.global_average_pool2d().dense(5).softmax()], 9).unwrap()
+}
+
+#[test]
+fn a_residual_net_is_split_at_the_end_of_a_block() {
+    let model = residual();
+    let whole = outputs(&model, 0);
+    for name in
+        ["conv2d", "stem", "first", "first_end", "half", "second", "global_average_pooling2d", "dense"]
+    {
+        let (base, head) = model.split_at(name).unwrap();
+        assert_eq!(base, model.truncate_at(name).unwrap());
+        assert_eq!(head.input_shapes(), [base.output_shape()]);
+        assert!(head.nodes().iter().all(|node| base.node(node.name()).is_err()), "{name}");
+        assert_eq!(in_turn(&model, name), whole, "{name}");
+    }
+    let (_, head) = model.split_at("first_end").unwrap();
+    let names: Vec<_> = head.nodes().iter().map(|node| node.name()).collect();
+    assert_eq!(names, ["half", "conv2d_1", "second", "global_average_pooling2d", "dense", "softmax"]);
+    assert_eq!(head.weights("conv2d_1").unwrap(), model.weights("shared").unwrap());
+    for (name, told) in [
+        ("shared", "split: \"first\" reads \"stem\" past it: split at the end of a block"),
+        ("inner", "split: \"first\" reads \"stem\" past it: split at the end of a block"),
+        ("conv2d_1", "split: \"second\" reads \"half\" past it: split at the end of a block"),
+        ("nowhere", "layers after the split: expected at least one, got none"),
+        ("softmax", "layers after the split: expected at least one, got none"),
+        ("softmx", "layer: no layer is named \"softmx\"; the nearest is \"softmax\""),
+    ] {
+        assert_eq!(model.split_at(name).unwrap_err().to_string(), told, "{name}");
+    }
+}
+
+#[test]
+fn a_split_takes_all_outputs_and_inputs_along_or_says_why_not() {
+    let model = classifier();
+    let told = |name: &str| model.split_at(name).unwrap_err().to_string();
+    assert_eq!(told("sum"), "split: \"output\" reads \"dense\" past it: split at the end of a block");
+    let net = GraphBuilder::new();
+    let (x, y) = (net.input([4]), net.input([4]));
+    let x = x.dense(4);
+    let sum = net.add(&[x, y]).named("sum");
+    let model = net.build(&[sum.dense(2), sum.softmax()], 4).unwrap();
+    let error = model.split_at("dense").unwrap_err().to_string();
+    assert_eq!(error, "split: \"sum\" reads \"input_1\" past it: split at the end of a block");
+    let (base, head) = model.split_at("sum").unwrap();
+    assert_eq!((base.input_shapes().len(), head.input_shapes().len()), (2, 1));
+    assert_eq!((base.output_shapes().count(), head.output_shapes().count()), (1, 2));
+    let model = net.build(&[sum, sum.softmax()], 4).unwrap();
+    let error = model.split_at("sum").unwrap_err().to_string();
+    assert_eq!(error, "split: \"output\" reads \"sum\" past it: split at the end of a block");
+}
+
+#[test]
+fn a_split_borrows_weights_and_knows_which_metadata_holds() {
+    let mut model = Sequential::new([6, 6, 3]).conv2d(4, 3).relu().flatten().dense(2).build(1).unwrap();
+    let class_names = vec!["cat".into(), "dog".into()];
+    let scaling = vec![Scaling { scale: 1.0 / 255.0, offset: 0.0 }; 3];
+    model.set_metadata(&Metadata { class_names, scaling, notes: vec![] }).unwrap();
+    let bytes = model.to_bytes().unwrap();
+    let borrowed = Model::from_bytes(&bytes).unwrap();
+    let (base, head) = borrowed.split_at("re_lu").unwrap();
+    for (part, name) in [(&base, "conv2d"), (&head, "dense")] {
+        let (part, whole) = (part.weights(name).unwrap(), borrowed.weights(name).unwrap());
+        assert_eq!(part[0].values().as_ptr(), whole[0].values().as_ptr(), "{name}");
+    }
+    assert_eq!(base.metadata().unwrap(), model.metadata().unwrap());
+    let of_head = head.metadata().unwrap();
+    assert_eq!((of_head.class_names.len(), of_head.scaling.len()), (2, 0));
 }
