@@ -47,8 +47,22 @@ def resnet18(batch: int) -> Net:
     return net
 
 
+def vgg16(batch: int) -> Net:
+    """The convolutions and pools of VGG-16, for pictures of 150x150x3."""
+    random = np.random.default_rng(1)
+    net = Net(numbers(random, batch, 3, 150, 150))
+    channels = 3
+    for filters, convolutions in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
+        for _ in range(convolutions):
+            net.add(random_conv(random, channels, filters, (3, 3), pad=1))
+            channels = filters
+        net.add(MaxPool(2, 2))
+    return net
+
+
 # How the nets are built by the size of a batch, and the batches that are timed.
 NETS: dict[str, tuple[Callable[[int], Net], tuple[int, ...]]] = {
     "mnist": (mnist, (1, 64)),
     "resnet18-56": (resnet18, (1, 16)),
+    "vgg16-150": (vgg16, (1, 20)),
 }

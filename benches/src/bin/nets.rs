@@ -41,17 +41,21 @@ enum Net {
     /// A net shaped as ResNet-18, its batch normalisation folded, for images of 56×56×3
     #[value(name = "resnet18-56")]
     ResNet18,
+    /// The convolutions and pools of VGG-16, for images of 150×150×3
+    #[value(name = "vgg16-150")]
+    Vgg16,
     /// 100 ReLUs over 16 numbers: what a node costs
     Relus,
 }
 
 impl Net {
-    const ALL: [Net; 3] = [Net::Mnist, Net::ResNet18, Net::Relus];
+    const ALL: [Net; 4] = [Net::Mnist, Net::ResNet18, Net::Vgg16, Net::Relus];
 
     fn name(self) -> &'static str {
         match self {
             Net::Mnist => "mnist",
             Net::ResNet18 => "resnet18-56",
+            Net::Vgg16 => "vgg16-150",
             Net::Relus => "relus",
         }
     }
@@ -60,6 +64,7 @@ impl Net {
         match self {
             Net::Mnist => &[1, 64],
             Net::ResNet18 => &[1, 16],
+            Net::Vgg16 => &[1, 20],
             Net::Relus => &[1],
         }
     }
@@ -68,6 +73,7 @@ impl Net {
         match self {
             Net::Mnist => mnist(),
             Net::ResNet18 => resnet18(),
+            Net::Vgg16 => vgg16(),
             Net::Relus => (0..100).fold(Sequential::new([16]), |net, _| net.relu()).build(1),
         }
     }
@@ -160,6 +166,18 @@ fn resnet18() -> Result<Model<'static>, Error> {
         }
     }
     net.build(&[x.global_average_pool2d().dense(1000)], 1)
+}
+
+/// Simonyan and Zisserman, arXiv 1409.1556, without its classifier.
+fn vgg16() -> Result<Model<'static>, Error> {
+    let mut net = Sequential::new([150, 150, 3]);
+    for (filters, convolutions) in [(64, 2), (128, 2), (256, 3), (512, 3), (512, 3)] {
+        for _ in 0..convolutions {
+            net = net.conv2d_with(filters, [3, 3], Conv2d::same()).relu();
+        }
+        net = net.max_pool2d(2);
+    }
+    net.build(1)
 }
 
 /// Multiply-adds of a pass.
