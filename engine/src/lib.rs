@@ -20,6 +20,7 @@ mod atomic_file;
 mod augment;
 mod checksum;
 mod error;
+pub mod explain;
 mod graph;
 mod layers;
 mod loss;

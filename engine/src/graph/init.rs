@@ -80,7 +80,7 @@ fn uniform(limit: f32, random: &mut Xoshiro256PlusPlus, weights: &mut [f32]) {
 }
 
 /// From 0 to less than 1, in steps of 2⁻²⁴.
-fn unit(random: &mut Xoshiro256PlusPlus) -> f32 {
+pub(crate) fn unit(random: &mut Xoshiro256PlusPlus) -> f32 {
     (random.next_u32() >> 8) as f32 / (1 << 24) as f32
 }
 

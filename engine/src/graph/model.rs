@@ -276,7 +276,7 @@ impl<'m> Model<'m> {
         Ok(&self.nodes[self.index(name)?])
     }
 
-    pub(super) fn index(&self, name: &str) -> Result<usize, Error> {
+    pub(crate) fn index(&self, name: &str) -> Result<usize, Error> {
         let found = self.nodes.iter().position(|node| node.name == name);
         found.ok_or_else(|| Error::UnknownLayer { name: name.into(), nearest: self.nearest(name).into() })
     }
@@ -543,7 +543,7 @@ fn only<'a, T>(what: &'static str, list: &'a [T]) -> Result<&'a T, Error> {
 }
 
 /// The cause alone, if there is no memory for the layer's name.
-pub(super) fn in_layer(name: &str, cause: Error) -> Error {
+pub(crate) fn in_layer(name: &str, cause: Error) -> Error {
     if matches!(cause, Error::OutOfMemory { .. }) {
         return cause;
     }

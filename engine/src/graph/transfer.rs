@@ -49,8 +49,8 @@ impl<'m> Model<'m> {
     /// ```
     ///
     /// # Errors
-    /// There is no such node; nothing that an output depends on follows it; something that follows, or an output, reads
-    /// besides what lies before it, or beside: the error names both; or there is no memory.
+    /// There is no such node; no output depends on it through another; a node that follows, or an output of the model, reads
+    /// something besides that does not follow: the error names both; or there is no memory.
     pub fn split_at(&self, name: &str) -> Result<(Model<'m>, Model<'m>), Error> {
         let first = self.inputs.len();
         let split = first + self.index(name)?;

@@ -86,6 +86,11 @@ impl<'m> Plan<'m> {
         Ok(Plan { model, layout: Layout::new(model, model.outputs(), options)? })
     }
 
+    /// Of this value of a model.
+    pub(crate) fn of(model: &'m Model<'m>, value: usize, options: Options) -> Result<Plan<'m>, Error> {
+        Ok(Plan { model, layout: Layout::new(model, &[value], options)? })
+    }
+
     /// What it was asked for.
     pub fn options(&self) -> Options {
         self.layout.options

@@ -36,10 +36,11 @@ impl<'m> Session<'m> {
 
     /// Of this value of a model, in memory of its own.
     pub(crate) fn of(model: &'m Model<'m>, output: usize, options: Options) -> Result<Session<'m>, Error> {
-        Session::own(Plan { model, layout: Layout::new(model, &[output], options)? })
+        Session::own(Plan::of(model, output, options)?)
     }
 
-    fn own(plan: Plan<'m>) -> Result<Session<'m>, Error> {
+    /// By a plan, in memory of its own.
+    pub(crate) fn own(plan: Plan<'m>) -> Result<Session<'m>, Error> {
         let arena = Arena::Own(Buffer::try_new(plan.arena_len())?);
         Session::start(plan, arena)
     }

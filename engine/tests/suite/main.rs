@@ -8,6 +8,7 @@ mod checkpoints;
 mod common;
 mod direct_only;
 mod error;
+mod explain;
 mod fold;
 mod functions;
 mod fusion;
