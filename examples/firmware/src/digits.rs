@@ -4,7 +4,7 @@ use crate::{Heap, board, println, stack};
 use bantam::{Error, LayerType, Model, Options, Session, argmax};
 
 /// Rows and columns of a digit.
-const SIDE: usize = 28;
+pub const SIDE: usize = 28;
 /// Pixels of a digit.
 pub const PIXELS: usize = SIDE * SIDE;
 /// Bytes of a digit in a file: its class, the class that the desktop read, and the pixels.
