@@ -135,6 +135,20 @@ impl ImageLoader {
         Ok(())
     }
 
+    /// As [`load`](Self::load), of a file's bytes.
+    ///
+    /// # Errors
+    /// As `load`.
+    ///
+    /// # Panics
+    /// As `load`.
+    pub fn decode(&self, bytes: &[u8], pixels: &mut [f32]) -> Result<(), ImageError> {
+        assert_eq!(self.shape().map(|shape| shape.elements()), Ok(pixels.len()), "pixels of an image");
+        self.decode_with(bytes, &mut Scratch::default(), pixels)?;
+        self.scale(pixels);
+        Ok(())
+    }
+
     /// The levels of a file, which are not scaled yet.
     pub(super) fn load_with(
         &self,
@@ -142,10 +156,18 @@ impl ImageLoader {
         scratch: &mut Scratch,
         pixels: &mut [f32],
     ) -> Result<Converted, ImageError> {
-        let bytes = fs::read(path).map_err(ImageError::Unreadable)?;
+        self.decode_with(&fs::read(path).map_err(ImageError::Unreadable)?, scratch, pixels)
+    }
+
+    fn decode_with(
+        &self,
+        bytes: &[u8],
+        scratch: &mut Scratch,
+        pixels: &mut [f32],
+    ) -> Result<Converted, ImageError> {
         // Decoders are others' code and files anybody's.
         let made = catch_unwind(AssertUnwindSafe(|| {
-            let (picture, converted) = decode(&bytes, self.color, self.max_pixels)?;
+            let (picture, converted) = decode(bytes, self.color, self.max_pixels)?;
             if self.strict && converted.grey_to_rgb {
                 return Err(ImageError::Grey);
             }

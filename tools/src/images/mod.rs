@@ -19,6 +19,7 @@ mod error;
 mod folder;
 mod index;
 mod loader;
+pub mod model;
 mod queue;
 mod resize;
 mod set;

@@ -8,10 +8,11 @@ pub mod sheet;
 pub mod times;
 
 pub use chart::Chart;
+pub use image::RgbImage;
 
 use crate::Failure;
 use bantam::AtomicFile;
-use image::{ImageFormat, RgbImage};
+use image::ImageFormat;
 use std::io::Cursor;
 use std::path::Path;
 

@@ -44,13 +44,22 @@ impl Sheet {
         });
     }
 
-    /// The next tile, from numbers around their mean, `[height, width]`, dark and blue below it, light and yellow above: with
-    /// 64 levels for a standard deviation, as in *Deep Learning with Python*. A map that is all one number is dark.
+    /// The next tile, from numbers of any size, `[height, width, 3]` or `[height, width, 1]`: grey where they are as their mean, and
+    /// a tenth of all levels lighter for each standard deviation, as *Deep Learning with Python* draws patterns.
+    ///
+    /// # Panics
+    /// As [`push`](Self::push).
+    pub fn push_pattern(&mut self, pattern: &[f32]) {
+        self.push(&standardised(pattern, 25.5));
+    }
+
+    /// The next tile, from numbers of any size, `[height, width]`: dark and blue where they are below their mean, light and yellow
+    /// above, with 64 levels for a standard deviation, as in *Deep Learning with Python*. A map that is all one number is dark.
     ///
     /// # Panics
     /// As [`push`](Self::push).
     pub fn push_map(&mut self, map: &[f32]) {
-        let levels = standardised(map);
+        let levels = standardised(map, 64.0);
         self.put(|at| {
             let color = ViridisRGB.get_color(f32::from(level(levels[at])) / 255.0);
             Rgb([color.0, color.1, color.2])
@@ -79,15 +88,31 @@ impl Sheet {
     }
 }
 
-/// Numbers as levels of 0 to 255 around 128: 64 levels for a standard deviation. All the same become 0.
-fn standardised(map: &[f32]) -> Vec<f32> {
+/// Numbers as levels around 128, so many for a standard deviation. All the same become 0.
+fn standardised(map: &[f32], levels: f64) -> Vec<f32> {
     let len = map.len() as f64;
     let mean = map.iter().map(|&x| f64::from(x)).sum::<f64>() / len;
     let variance = map.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / len;
     if variance == 0.0 {
         return vec![0.0; map.len()];
     }
-    map.iter().map(|&x| ((f64::from(x) - mean) / variance.sqrt() * 64.0 + 128.0) as f32).collect()
+    map.iter().map(|&x| ((f64::from(x) - mean) / variance.sqrt() * levels + 128.0) as f32).collect()
+}
+
+/// An image `[H, W, C]` with each pixel as a square of so many a side.
+///
+/// # Panics
+/// `image` has another length.
+pub fn magnified(image: &[f32], [height, width, channels]: [usize; 3], times: usize) -> Vec<f32> {
+    assert_eq!(image.len(), height * width * channels, "[H, W, C]");
+    let mut large = Vec::with_capacity(image.len() * times * times);
+    for row in 0..height * times {
+        for column in 0..width * times {
+            let pixel = (row / times * width + column / times) * channels;
+            large.extend_from_slice(&image[pixel..pixel + channels]);
+        }
+    }
+    large
 }
 
 /// What a layer gives for one image, `[H, W, C]`: a tile for each channel.
@@ -145,8 +170,8 @@ mod tests {
     #[test]
     fn a_map_is_drawn_around_its_mean() {
         // Mean 2, standard deviation 2.
-        assert_eq!(standardised(&[0.0, 4.0]), [64.0, 192.0]);
-        assert_eq!(standardised(&[3.0, 3.0]), [0.0, 0.0]);
+        assert_eq!(standardised(&[0.0, 4.0], 64.0), [64.0, 192.0]);
+        assert_eq!(standardised(&[3.0, 3.0], 64.0), [0.0, 0.0]);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-use crate::model::{class_names, loader};
 use bantam::{BinaryAccuracy, CategoricalAccuracy, ConfusionMatrix, Metric, Sgd, Trainer, Weighted};
+use bantam_tools::images::model::{class_names, loader};
 use bantam_tools::images::{ImageFolder, OnBroken};
 use bantam_tools::options::{load, loss_of};
 use bantam_tools::pictures::Chart;

@@ -5,7 +5,6 @@ mod augmentation;
 mod bench;
 mod curves;
 mod evaluate;
-mod model;
 mod net;
 mod predict;
 mod rate;

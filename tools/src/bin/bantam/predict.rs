@@ -1,6 +1,6 @@
-use crate::model::{class_names, loader};
 use bantam::{Model, Session, Sigmoid, Softmax};
 use bantam_tools::Failure;
+use bantam_tools::images::model::{class_names, loader};
 use bantam_tools::options::load;
 use clap::Args;
 use serde_json::json;

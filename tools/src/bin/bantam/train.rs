@@ -1,10 +1,10 @@
 use crate::augmentation::Changes;
 use crate::evaluate::on_broken;
-use crate::model::Resizing;
 use crate::net::convnet;
 use crate::rate::Rate;
 use bantam::{AtomicFile, Dataset, Epoch, Evaluation, Event, Metadata, Scaling};
 use bantam_tools::draw::count;
+use bantam_tools::images::model::Resizing;
 use bantam_tools::images::{Color, ImageFolder, ImageLoader, ImageSet};
 use bantam_tools::steps::Steps;
 use bantam_tools::training::{self, Ended, Figure, Progress, Training};

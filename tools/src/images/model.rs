@@ -1,13 +1,13 @@
 //! What a model's file says of the images that it takes.
 
+use super::{AspectRatio, Color, ImageLoader, Resampling};
+use crate::Failure;
 use bantam::{Metadata, Model};
-use bantam_tools::Failure;
-use bantam_tools::images::{AspectRatio, Color, ImageLoader, Resampling};
 use clap::{Args, ValueEnum};
 use std::path::Path;
 
 /// How images become of the model's size.
-#[derive(Args, Clone, Copy)]
+#[derive(Args, Clone, Copy, Debug)]
 pub struct Resizing {
     /// How pixels between pixels are made up
     #[arg(long, value_enum, default_value_t = Filter::Bilinear)]
@@ -17,7 +17,7 @@ pub struct Resizing {
     fit: Fit,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, Debug, ValueEnum)]
 enum Filter {
     /// The nearest pixel
     Nearest,
@@ -27,7 +27,7 @@ enum Filter {
     Bicubic,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, Debug, ValueEnum)]
 enum Fit {
     /// They are distorted
     Stretch,
@@ -41,6 +41,8 @@ const INTERPOLATION: &str = "interpolation";
 const FIT: &str = "fit";
 
 impl Resizing {
+    /// A loader that does so.
+    #[must_use]
     pub fn apply(self, loader: ImageLoader) -> ImageLoader {
         let loader = loader.interpolation(match self.interpolation {
             Filter::Nearest => Resampling::Nearest,
@@ -98,6 +100,9 @@ pub fn loader(path: &Path, model: &Model<'_>) -> Result<ImageLoader, Failure> {
 }
 
 /// The names of a model's classes; their numbers, where its file has none.
+///
+/// # Errors
+/// Its file has names, but not one for each class.
 pub fn class_names(model: &Model<'_>) -> Result<Vec<String>, Failure> {
     let (names, outputs) = (model.metadata()?.class_names, model.output_shape().elements());
     let classes = outputs.max(2);

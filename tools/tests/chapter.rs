@@ -1,0 +1,132 @@
+//! The listings of `docs/keras-chapter.md`, which are parts of this file, word by word: so all of them compile. Those that take a
+//! moment run.
+#![expect(dead_code, reason = "what takes longer, or needs a folder of one's own, is compiled alone")]
+
+use bantam::{
+    Augmentation, Conv2d, Dataset, Fill, Loss, MaxPool2d, Model, Padding, RmsProp, Sequential, Trainer,
+};
+use bantam_tools::Failure;
+use bantam_tools::images::{ClassMode, ImageFolder, ImageSet};
+use bantam_tools::pictures::Chart;
+use bantam_tools::pictures::curves::Curves;
+use bantam_tools::steps::Steps;
+use mnist::data::{Part, Pictures};
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+fn small_net() -> Result<Model<'static>, Failure> {
+    let net = Sequential::new([28, 28, 1]);
+    let net = net.conv2d(32, 3).relu().max_pool2d(2);
+    let net = net.conv2d(64, 3).relu().max_pool2d(2);
+    let net = net.conv2d(64, 3).relu();
+    let net = net.flatten().dense(64).relu().dense(10).softmax();
+    let model = net.build(1)?; // weights are drawn from seed 1
+    println!("{}", model.summary());
+    Ok(model)
+}
+
+fn learning_digits(mut model: Model<'static>) -> Result<(), Failure> {
+    let train = Pictures::load(Path::new("examples/mnist/data"), Part::Train)?;
+    let test = Pictures::load(Path::new("examples/mnist/data"), Part::Test)?;
+
+    let trainer = Trainer::new(RmsProp::default(), Loss::SoftmaxCrossEntropy);
+    let mut trainer = trainer.epochs(5).batch_size(64);
+    trainer.fit(&mut model, &train, None, &mut |_| ControlFlow::Continue(()))?;
+    println!("{:?}", trainer.evaluate(&model, &test)?);
+    Ok(())
+}
+
+fn padding_and_strides() -> Result<Model<'static>, Failure> {
+    let net = Sequential::new([28, 28, 1]);
+    let net = net.conv2d_with(32, [3, 3], Conv2d::same()).relu();
+    let net = net.conv2d_with(64, [3, 3], Conv2d::valid().stride(2)).relu();
+    let net = net.max_pool2d_with(MaxPool2d::new(3).stride(2).padding(Padding::Same));
+    let model = net.flatten().dense(10).softmax().build(1)?;
+    Ok(model)
+}
+
+fn net_for_photographs() -> Result<Model<'static>, Failure> {
+    let net = Sequential::new([150, 150, 3]);
+    let net = net.conv2d(32, 3).relu().max_pool2d(2);
+    let net = net.conv2d(64, 3).relu().max_pool2d(2);
+    let net = net.conv2d(128, 3).relu().max_pool2d(2);
+    let net = net.conv2d(128, 3).relu().max_pool2d(2);
+    let model = net.flatten().dense(512).relu().dense(1).sigmoid().build(1)?;
+    Ok(model)
+}
+
+fn folders() -> Result<(ImageSet, ImageSet), Failure> {
+    let images = |folder| {
+        let images = ImageFolder::new(folder).target_size(150, 150);
+        images.class_mode(ClassMode::Binary).rescale(1.0 / 255.0)
+    };
+    let train = images("cats_and_dogs/train").open()?;
+    let validation = images("cats_and_dogs/validation").open()?;
+    println!("{}: {}", train.len(), train.class_names().join(", "));
+    Ok((train, validation))
+}
+
+fn learning_photographs(
+    mut model: Model<'static>,
+    train: ImageSet,
+    validation: ImageSet,
+) -> Result<(), Failure> {
+    let optimizer = RmsProp { rate: 1e-4, ..RmsProp::default() };
+    let trainer = Trainer::new(optimizer, Loss::BinaryCrossEntropy);
+    let mut trainer = trainer.epochs(30).batch_size(20);
+    let train = Steps::new(train, 100 * 20);
+    let validation = Steps::new(validation, 50 * 20);
+    let history = trainer.fit(&mut model, &train, Some(&validation), &mut |_| ControlFlow::Continue(()))?;
+    model.save("cats_and_dogs_small_1.bantam")?;
+
+    Curves::new(&history.epochs).save("curves.svg")?;
+    Ok(())
+}
+
+fn augmentation() -> Result<ImageSet, Failure> {
+    let augmentation = Augmentation::image_data_generator()
+        .rotation(20.0)
+        .width_shift(0.1)
+        .height_shift(0.1)
+        .shear(0.1)
+        .zoom(0.1)
+        .horizontal_flip()
+        .fill(Fill::Nearest);
+    let images = ImageFolder::new("cats_and_dogs/train").target_size(150, 150);
+    let images = images.class_mode(ClassMode::Binary).rescale(1.0 / 255.0);
+    let train = images.augment(augmentation).open()?;
+    Ok(train)
+}
+
+fn dropout() -> Result<Model<'static>, Failure> {
+    let net = Sequential::new([150, 150, 3]);
+    let net = net.conv2d(32, 3).relu().max_pool2d(2);
+    let net = net.conv2d(64, 3).relu().max_pool2d(2);
+    let net = net.conv2d(128, 3).relu().max_pool2d(2);
+    let net = net.conv2d(128, 3).relu().max_pool2d(2).flatten();
+    let model = net.dropout(0.5).dense(512).relu().dense(1).sigmoid().build(1)?;
+    Ok(model)
+}
+
+/// Every listing of the page is in this file.
+#[test]
+fn listings_of_the_page_are_these() {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/keras-chapter.md")).unwrap();
+    let dedent = |text: &str| text.lines().map(str::trim).collect::<Vec<_>>().join("\n");
+    let source = dedent(include_str!("chapter.rs"));
+    let listings: Vec<&str> =
+        page.split("```rust\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(listings.len() > 10);
+    for listing in listings {
+        assert!(source.contains(&dedent(listing)), "{listing}");
+    }
+}
+
+#[test]
+fn nets_have_the_parameters_of_the_book() {
+    assert_eq!(small_net().unwrap().parameter_count(), 93_322);
+    assert_eq!(net_for_photographs().unwrap().parameter_count(), 3_453_121);
+    assert_eq!(dropout().unwrap().parameter_count(), 3_453_121);
+    assert_eq!(padding_and_strides().unwrap().output_shape().dims(), [10]);
+}
