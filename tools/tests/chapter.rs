@@ -2,13 +2,16 @@
 //! moment run.
 #![expect(dead_code, reason = "what takes longer, or needs a folder of one's own, is compiled alone")]
 
+use bantam::explain::{Ascent, GradCam, resized};
 use bantam::{
-    Augmentation, Conv2d, Dataset, Fill, Loss, MaxPool2d, Model, Padding, RmsProp, Sequential, Trainer,
+    Augmentation, Conv2d, Dataset, Fill, Isa, Loss, MaxPool2d, Model, Options, Padding, RmsProp, Sequential,
+    Session, Trainer,
 };
 use bantam_tools::Failure;
-use bantam_tools::images::{ClassMode, ImageFolder, ImageSet};
-use bantam_tools::pictures::Chart;
+use bantam_tools::images::{ClassMode, ImageFolder, ImageLoader, ImageSet};
 use bantam_tools::pictures::curves::Curves;
+use bantam_tools::pictures::sheet::{self, Sheet};
+use bantam_tools::pictures::{self, Chart, heat_map};
 use bantam_tools::steps::Steps;
 use mnist::data::{Part, Pictures};
 use std::fs;
@@ -107,6 +110,69 @@ fn dropout() -> Result<Model<'static>, Failure> {
     let net = net.conv2d(128, 3).relu().max_pool2d(2).flatten();
     let model = net.dropout(0.5).dense(512).relu().dense(1).sigmoid().build(1)?;
     Ok(model)
+}
+
+fn base(vgg16: &Model<'_>) -> Result<Model<'static>, Failure> {
+    let mut base = vgg16.truncate_at("block5_pool")?.into_owned();
+    base.set_all_trainable(false);
+    println!("{}", base.summary());
+    Ok(base)
+}
+
+fn new_head(base: &Model<'_>) -> Result<Model<'static>, Failure> {
+    let net = Sequential::new([150, 150, 3]).model(base).flatten();
+    let model = net.dense(256).relu().dense(1).sigmoid().build(1)?;
+    println!("{}", model.summary()); // says how many parameters are trainable
+    Ok(model)
+}
+
+fn fine_tuning(mut model: Model<'static>, train: ImageSet) -> Result<(), Failure> {
+    model.unfreeze_from("block5_conv1")?;
+    let optimizer = RmsProp { rate: 1e-5, ..RmsProp::default() };
+    let trainer = Trainer::new(optimizer, Loss::BinaryCrossEntropy);
+    let mut trainer = trainer.epochs(100).batch_size(20);
+    let train = Steps::new(train, 100 * 20);
+    trainer.fit(&mut model, &train, None, &mut |_| ControlFlow::Continue(()))?;
+    Ok(())
+}
+
+fn one_image(model: &Model<'_>) -> Result<Vec<f32>, Failure> {
+    let loader = ImageLoader::new().target_size(150, 150).rescale(1.0 / 255.0);
+    let mut image = vec![0.0; model.input_shape().elements()];
+    loader.load("cat.jpg", &mut image)?;
+    Ok(image)
+}
+
+fn what_layers_give(model: &Model<'_>, image: &[f32]) -> Result<(), Failure> {
+    let tapped = model.tap(&["re_lu", "max_pooling2d"])?;
+    let mut session = Session::new(&tapped, Options::new(1))?;
+    session.run_all(&[image])?;
+    let maps = sheet::activations(session.output(0), [148, 148, 32], 16);
+    pictures::save(&maps.into_image(), "re_lu.png")?;
+    Ok(())
+}
+
+fn what_filters_look_for(model: &Model<'_>) -> Result<(), Failure> {
+    let mut sheet = Sheet::new(64, 8, [150, 150]);
+    for filter in 0..64 {
+        let mut image = vec![0.0; 150 * 150 * 3];
+        Ascent::noise(0.5..0.58, filter, &mut image);
+        let ascent = Ascent::new().steps(40).rate(1.0 / 255.0);
+        ascent.run(model, "conv2d_1", filter as usize, &mut image)?;
+        sheet.push_pattern(&image);
+    }
+    pictures::save(&sheet.into_image(), "conv2d_1.png")?;
+    Ok(())
+}
+
+fn where_a_class_is_seen(model: &Model<'_>, image: &[f32]) -> Result<(), Failure> {
+    let mut cam = GradCam::new(model, "re_lu_3", Options::new(1))?;
+    let (_class, map) = cam.run_best(image)?;
+    let map = resized(Isa::detect(), &map, [150, 150])?;
+    let levels: Vec<f32> = image.iter().map(|x| 255.0 * x).collect();
+    let picture = heat_map::overlay(&levels, map.data(), [150, 150]);
+    pictures::save(&picture, "heat.png")?;
+    Ok(())
 }
 
 /// Every listing of the page is in this file.
