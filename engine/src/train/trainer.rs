@@ -107,7 +107,7 @@ pub struct Epoch {
     pub samples: usize,
     /// The mean over its batches, while the model was changing.
     pub training: Evaluation,
-    /// On the validation set, at its end.
+    /// On the validation set, at its end: not where the epoch was stopped before.
     pub validation: Option<Evaluation>,
 }
 
@@ -433,17 +433,19 @@ impl Run<'_> {
         // Whatever cannot be learnt is said before anything is.
         self.shards.plan(model, self.batch.bytes(), self.order.len())?;
         for epoch in 1..=self.trainer.epochs {
-            let (training, stopped) = self.epoch(model, epoch, on_event)?;
+            let (training, mut stopped) = self.epoch(model, epoch, on_event)?;
+            let whole = training.samples == self.order.len();
+            // Who stops in an epoch does not wait for it.
+            let validation = validation.filter(|_| whole);
             let validation = match validation {
                 Some(set) => Some(self.trainer.evaluate_with(model, set, metrics)?),
                 None => None,
             };
             let record = Epoch { epoch, samples: training.samples, training: training.result(), validation };
             history.epochs.push(record);
-            if self.epoch.running.samples == self.order.len() {
+            if whole {
                 self.see_loss(&record);
             }
-            let mut stopped = stopped;
             if validation.is_some() && !metrics.is_empty() {
                 let measured: Vec<_> = metrics.iter().map(|metric| metric.measured()).collect();
                 stopped |= on_event(Event::Measured { epoch, metrics: &measured }).is_break();
@@ -487,7 +489,8 @@ impl Run<'_> {
         self.train.begin_epoch(&self.order[running.samples..], self.epoch.seed)?;
         let batches = self.order.len().div_ceil(batch_size);
         let (mut batch, mut first) = (running.samples / batch_size, running.samples);
-        while first < self.order.len() {
+        let mut stopped = false;
+        while first < self.order.len() && !stopped {
             batch += 1;
             let rows = batch_size.min(self.order.len() - first);
             let indices = self.order[first..first + rows].iter().copied();
@@ -502,13 +505,11 @@ impl Run<'_> {
             self.epochs += u64::from(first == self.order.len());
             let (samples, training) = (running.samples, running.result());
             let event = Event::Batch { epoch, epochs, batch, batches, samples, training };
-            if on_event(event).is_break() {
-                return Ok((running, true));
-            }
+            stopped = on_event(event).is_break();
         }
         // The last step may have been one too far, which no loss has told yet.
         model.check_finite()?;
-        let stopped = on_event(Event::Trained { epoch }).is_break();
+        stopped = stopped || on_event(Event::Trained { epoch }).is_break();
         Ok((running, stopped))
     }
 

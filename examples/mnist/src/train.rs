@@ -107,8 +107,10 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<ExitCode, Failure> {
     let history = history?;
     let seconds = start.elapsed().as_secs_f64();
     let last = *history.epochs.last().ok_or(bantam::Error::Empty { what: "epochs" })?;
-    // An epoch that was broken off has not been seen.
-    best.keep(last, &model)?;
+    if best.epoch.is_none() {
+        // The first epoch was broken off: what it learnt is better than nothing.
+        best.keep(last, &model)?;
+    }
     let best = best.epoch.unwrap_or(last);
     let kept = if interrupted {
         best
@@ -120,7 +122,10 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<ExitCode, Failure> {
 
     let speed = watch.fastest;
     let (model_path, curves) = (options.out.display(), curves.display());
-    let percent = |epoch: Epoch| format!("{:.2} %", 100.0 * accuracy(epoch));
+    let percent = |epoch: Epoch| match accuracy(epoch) {
+        Some(accuracy) => format!("{:.2} %", 100.0 * accuracy),
+        None => "an unknown share".into(),
+    };
     if options.json {
         let parameters = model.parameter_count();
         let end = json!({
@@ -174,9 +179,9 @@ impl Best<'_> {
     }
 }
 
-/// The share of the test pictures that were read right.
-fn accuracy(epoch: Epoch) -> f32 {
-    epoch.validation.and_then(|test| test.accuracy).unwrap_or(0.0)
+/// The share of the test pictures that were read right; an epoch that was broken off does not know.
+fn accuracy(epoch: Epoch) -> Option<f32> {
+    epoch.validation.and_then(|test| test.accuracy)
 }
 
 /// How often each class of the test set was read as each.
