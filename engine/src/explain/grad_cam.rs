@@ -1,4 +1,4 @@
-use super::check_class;
+use super::output_of;
 use crate::error::Error;
 use crate::graph::Model;
 use crate::graph::fuse::Operations;
@@ -24,6 +24,8 @@ use core::mem;
 ///
 /// Up to the layer the model runs by a plan, as a [`Session`] does, and only what follows is recorded on a [`Tape`], with the map
 /// as its one parameter: it keeps no other maps, and computes no gradient of weights, which stay where they are.
+/// A single output, of a sigmoid, is that of the second of two classes: what speaks against it speaks for the first.
+///
 /// A Keras layer with an activation is two here, and its map that of the second: `"re_lu_2"`, not `"conv2d_2"`.
 ///
 /// ```
@@ -88,7 +90,7 @@ impl<'m> GradCam<'m> {
         checked.map_err(|cause| in_layer(name, cause))?;
         model.only_input()?;
         let scores = scores(model)?;
-        check_class(model, scores, 0)?;
+        output_of(model, scores, 0)?;
         let head = Operations::new(model, &[layer], &[scores], false)?;
         if head.sources[layer] != Source::Given(0) {
             let cause = Error::Value { expected: "one that the output depends on", got: "another" };
@@ -111,7 +113,7 @@ impl<'m> GradCam<'m> {
     /// `image` is not one image, or it, the map or its gradient holds a NaN or an infinity; there is no such class; or there is
     /// no memory.
     pub fn run(&mut self, image: &[f32], class: usize) -> Result<Tensor, Error> {
-        check_class(self.model, self.scores, class)?;
+        output_of(self.model, self.scores, class)?;
         Ok(self.explain(image, Some(class))?.1)
     }
 
@@ -134,7 +136,7 @@ impl<'m> GradCam<'m> {
     }
 
     fn explain(&mut self, image: &[f32], class: Option<usize>) -> Result<(usize, Tensor), Error> {
-        let GradCam { model, session, map: shape, head, tape: memory, .. } = self;
+        let GradCam { model, session, map: shape, head, scores: value, tape: memory } = self;
         let isa = session.plan().isa();
         let map = session.run(image)?;
         let mut tape = mem::replace(memory, Tape::new(isa)).reset();
@@ -143,10 +145,15 @@ impl<'m> GradCam<'m> {
         let scores = model.record_frozen(&mut tape, head, [given, input])?;
         let values = tape.value(scores)?;
         check_finite("output", values.len(), values)?;
-        let class = class.or_else(|| argmax(values)).unwrap_or(0);
-        let score = tape.slice(scores, &[0..1, class..class + 1])?;
+        let best = || match *values {
+            [one] => Some(usize::from(one > 0.0)),
+            _ => argmax(values),
+        };
+        let class = class.or_else(best).unwrap_or(0);
+        let (output, sign) = output_of(model, *value, class)?;
+        let score = tape.slice(scores, &[0..1, output..output + 1])?;
         let gradients = tape.backward(score)?;
-        let heat = heat(isa, shape, map, gradients.get(given)?)?;
+        let heat = heat(isa, shape, map, gradients.get(given)?, sign)?;
         *memory = gradients.into_tape();
         Ok((class, heat))
     }
@@ -161,8 +168,8 @@ fn scores(model: &Model<'_>) -> Result<usize, Error> {
     Ok(last.map_or(output, |node| model.inputs_of(node)[0]))
 }
 
-/// A map `[h, w, C]` by its gradient.
-fn heat(isa: Isa, shape: &Shape, map: &[f32], gradient: &[f32]) -> Result<Tensor, Error> {
+/// A map `[h, w, C]` by its gradient, times a sign.
+fn heat(isa: Isa, shape: &Shape, map: &[f32], gradient: &[f32], sign: f32) -> Result<Tensor, Error> {
     let [h, w, channels] = shape.array("map of the layer")?;
     check_finite("gradient", gradient.len(), gradient)?;
     let (mut weights, mut products) = (heap::zeros(channels)?, heap::zeros(channels)?);
@@ -172,7 +179,7 @@ fn heat(isa: Isa, shape: &Shape, map: &[f32], gradient: &[f32]) -> Result<Tensor
     let mut largest = 0.0f32;
     for (heat, pixel) in heat.data_mut().iter_mut().zip(map.chunks_exact(channels)) {
         elementwise::mul(isa, pixel, &weights, &mut products)?;
-        *heat = reduce::sum(isa, &products).max(0.0);
+        *heat = (sign * reduce::sum(isa, &products)).max(0.0);
         largest = largest.max(*heat);
     }
     if largest > 0.0 {

@@ -17,11 +17,16 @@ pub use resized::resized;
 use crate::error::Error;
 use crate::graph::Model;
 
-/// How many classes an output or scores `[classes]` have, if that class is among them.
-fn check_class(model: &Model<'_>, scores: usize, class: usize) -> Result<usize, Error> {
-    let [classes] = model.value_shape(scores).array("scores of classes")?;
-    if class < classes {
-        return Ok(classes);
+/// Which output of `[classes]` is a class's, and by which sign: a single output is that of the second of two classes.
+fn output_of(model: &Model<'_>, scores: usize, class: usize) -> Result<(usize, f32), Error> {
+    let [outputs] = model.value_shape(scores).array("scores of classes")?;
+    let classes = outputs.max(2);
+    if class >= classes {
+        return Err(bantam_kernels::Error::OutOfRange { what: "class", max: classes - 1, got: class }.into());
     }
-    Err(bantam_kernels::Error::OutOfRange { what: "class", max: classes - 1, got: class }.into())
+    Ok(match (outputs, class) {
+        (1, 0) => (0, -1.0),
+        (1, _) => (0, 1.0),
+        _ => (class, 1.0),
+    })
 }

@@ -1,4 +1,4 @@
-use super::check_class;
+use super::output_of;
 use crate::error::Error;
 use crate::memory::buffer::Buffer;
 use crate::memory::heap;
@@ -49,8 +49,8 @@ impl Occlusion {
         Occlusion { value: Some(value), ..self }
     }
 
-    /// What the class's output loses, `[ceil(H / down), ceil(W / across)]`, of an image `[H, W, C]`: below 0 where it gains. The
-    /// session runs as many covered images at a time as its batch has room for; those take memory from the heap.
+    /// What the class's output loses, `[ceil(H / down), ceil(W / across)]`, of an image `[H, W, C]`: below 0 where it gains. A
+    /// single output is that of the second of two classes. The session runs as many covered images at a time as its batch has room for; those take memory from the heap.
     ///
     /// # Errors
     /// The model has several inputs or outputs, or others than an image and classes; there is no such class; `image` is not one
@@ -59,13 +59,14 @@ impl Occlusion {
         let (model, options) = (session.plan().model, session.plan().options());
         let (shape, output) = (model.only_input()?, model.only_output()?);
         let [height, width, channels] = shape.array("image")?;
-        let classes = check_class(model, output, class)?;
+        let (of_class, sign) = output_of(model, output, class)?;
+        let outputs = model.value_shape(output).elements();
         check_len("image", image, shape)?;
         let down = patches(height, self.patch[0], self.stride[0])?;
         let across = patches(width, self.patch[1], self.stride[1])?;
         let mut grey = heap::filled(channels, self.value.unwrap_or_default())?;
         check_finite("value", channels, &grey)?;
-        let whole = session.run(image)?[class];
+        let whole = session.run(image)?[of_class];
         if self.value.is_none() {
             reduce::sum_rows(options.isa, height * width, channels, image, &mut grey)?;
             grey.iter_mut().for_each(|sum| *sum /= (height * width) as f32);
@@ -83,8 +84,8 @@ impl Occlusion {
                     part.chunks_exact_mut(channels).for_each(|pixel| pixel.copy_from_slice(&grey));
                 }
             }
-            for (heat, output) in heat.iter_mut().zip(session.run(images)?.chunks_exact(classes)) {
-                *heat = whole - output[class];
+            for (heat, output) in heat.iter_mut().zip(session.run(images)?.chunks_exact(outputs)) {
+                *heat = sign * (whole - output[of_class]);
             }
         }
         Ok(heat)

@@ -56,12 +56,11 @@ impl<'m> Model<'m> {
             Mode::Training { seed } => Some(seed),
         };
         let operations = Operations::new(self, &[], &[self.only_output()?], seed.is_some())?;
-        let weight = &mut |_: &mut Tape<'a>, parameter: usize| Ok(parameters[parameter]);
-        self.record_operations(tape, &operations, (batch, seed), &|_| input, weight)
+        self.record_operations(tape, &operations, (batch, seed), [input; 2], parameters)
     }
 
-    /// Records what leads from a value that is given, `[N, …]`, to another, with weights that have no gradient. Where that
-    /// reads the model's only input besides, it reads `input`. The operations are those that the given value alone is given to.
+    /// Records operations from a value that is given, `[N, …]`, and the model's only input to their only output, with weights
+    /// that have no gradient.
     pub(crate) fn record_frozen<'a>(
         &'a self,
         tape: &mut Tape<'a>,
@@ -69,23 +68,23 @@ impl<'m> Model<'m> {
         [given, input]: [Var; 2],
     ) -> Result<Var, Error> {
         let batch = self.check_input(tape.shape(input)?)?;
-        let var_of = |source: Source| if let Source::Given(_) = source { given } else { input };
-        let weight = &mut |tape: &mut Tape<'a>, parameter: usize| {
-            let parameter = &self.parameters()[parameter];
-            tape.input(parameter.shape(), parameter.values())
-        };
-        self.record_operations(tape, operations, (batch, None), &var_of, weight)
+        // Those that nothing reads are no variables of their own.
+        let mut parameters = heap::filled(self.parameters().len(), input)?;
+        for index in operations.list.iter().flat_map(|operation| operation.reads.parameters(self)) {
+            let parameter = &self.parameters()[index];
+            parameters[index] = tape.input(parameter.shape(), parameter.values())?;
+        }
+        self.record_operations(tape, operations, (batch, None), [given, input], &parameters)
     }
 
-    /// Records operations for a batch, in training with a seed, and gives the variable of their only output. Variables of what
-    /// no operation gives, and of the parameters, come from outside.
+    /// Records operations for a batch, in training with a seed, and gives the variable of their only output.
     fn record_operations<'a>(
         &'a self,
         tape: &mut Tape<'a>,
         operations: &Operations,
         (batch, seed): (usize, Option<u64>),
-        given: &dyn Fn(Source) -> Var,
-        weight: &mut dyn FnMut(&mut Tape<'a>, usize) -> Result<Var, Error>,
+        [given, input]: [Var; 2],
+        parameters: &[Var],
     ) -> Result<Var, Error> {
         let mut outputs: Vec<Var> = heap::list(operations.list.len())?;
         for (k, operation) in operations.list.iter().enumerate() {
@@ -101,17 +100,14 @@ impl<'m> Model<'m> {
             let mut inputs = heap::list(values.len())?;
             inputs.extend(values.iter().map(|&value| match operations.sources[value] {
                 Source::Operation(from) => outputs[from],
-                source => given(source),
+                Source::Given(_) => given,
+                _ => input,
             }));
-            let parameters = operation.reads.parameters(self);
-            let mut weights = heap::list(parameters.len())?;
-            for parameter in parameters {
-                weights.push(weight(tape, parameter)?);
-            }
+            let weights = &parameters[operation.reads.parameters(self)];
             // Layers must not zero the same elements.
             let node = self.nodes_of(&operations.sources, k).next().unwrap_or(0);
             let seed = seed.unwrap_or(0).wrapping_add((node as u64) << 40);
-            outputs.push(tape.record(step, shape.with_batch(batch)?, &inputs, &weights, seed)?);
+            outputs.push(tape.record(step, shape.with_batch(batch)?, &inputs, weights, seed)?);
         }
         Ok(outputs[operations.outputs[0]])
     }

@@ -34,6 +34,27 @@ fn the_heat_map_is_that_of_the_definition() {
     assert_eq!(cam.run_best(&image).unwrap(), (1, cam.run(&image, 1).unwrap()));
 }
 
+/// A single output: what speaks against it speaks for the first class.
+#[test]
+fn one_output_has_two_classes() {
+    let net = Sequential::new([2, 2, 1]).conv2d(1, 1).named("map").global_average_pool2d().dense(1);
+    let mut model = net.sigmoid().build(1).unwrap();
+    model.set_weights("map", &[&[1.0], &[0.0]]).unwrap();
+    model.set_weights("dense", &[&[2.0], &[0.0]]).unwrap();
+    let image = [4.0, -3.0, 1.0, -1.0];
+    let mut cam = GradCam::new(&model, "map", Options::new(1)).unwrap();
+    assert_eq!(cam.run(&image, 0).unwrap().data(), [0.0, 1.0, 0.0, 1.0 / 3.0]);
+    assert_eq!(cam.run(&image, 1).unwrap().data(), [1.0, 0.0, 0.25, 0.0]);
+    assert_eq!(cam.run_best(&image).unwrap().0, 1);
+    assert_eq!(cam.run_best(&image.map(|x| -x)).unwrap().0, 0);
+    assert_eq!(cam.run(&image, 2).unwrap_err().to_string(), "class: expected at most 1, got 2");
+    let mut session = Session::new(&model, Options::new(4)).unwrap();
+    let occlusion = Occlusion::new([1, 1]).value(0.0);
+    let [first, second] = [0, 1].map(|class| occlusion.run(&mut session, &image, class).unwrap());
+    assert!(first.data().iter().zip(second.data()).all(|(a, b)| *a == -*b && *b != 0.0));
+    assert!(second.data()[0] > 0.0 && second.data()[1] < 0.0);
+}
+
 /// A residual block with batch normalisation, a smooth head, and a softmax.
 fn smooth() -> Model<'static> {
     let net = GraphBuilder::new();
