@@ -110,6 +110,39 @@ fn a_model_is_trained_and_used() {
 }
 
 #[test]
+fn where_a_class_is_seen_is_laid_over_the_image() {
+    let folder = folder();
+    let here = folder.path();
+    train(here, &["--threads", "1"]);
+    let image = "set/cats/3.png";
+    let line = said(here, &["explain", "model.bantam", image]);
+    assert!(
+        line.starts_with("Wrote explained.png: where \"") && line.contains("by the maps of re_lu_3, "),
+        "{line}"
+    );
+    let picture = |file: &str| image::open(here.join(file)).unwrap().to_rgb8();
+    assert_eq!(picture("explained.png").dimensions(), (46, 46));
+    let of_class = |class: &str| {
+        let options = ["explain", "model.bantam", image, "--layer", "re_lu_1", "--out", class, "--class"];
+        let line = said(here, &[&options[..], &[class.trim_end_matches(".png")]].concat());
+        assert!(line.contains(" by the maps of re_lu_1, 20x20."), "{line}");
+        picture(class)
+    };
+    assert_ne!(of_class("cats.png"), of_class("dogs.png"));
+    let line = said(here, &["explain", "model.bantam", image, "--cover", "10", "--class", "dogs"]);
+    let told =
+        "Wrote explained.png: where \"dogs\" is seen, by squares of 10 pixels that are covered, 10x10.\n";
+    assert_eq!(line, told);
+    let refused = |more: &[&str]| refused(here, &[&["explain", "model.bantam", image], more].concat());
+    assert!(refused(&["--class", "cows"]).contains("class: expected one of cats, dogs, got cows"));
+    assert!(
+        refused(&["--layer", "relu_1"]).contains("no layer is named \"relu_1\"; the nearest is \"re_lu_1\"")
+    );
+    assert!(refused(&["--layer", "flatten"]).contains("layer \"flatten\": map of the layer"));
+    assert!(refused(&["--cover", "47"]).contains("patch: expected at most 46, got 47"));
+}
+
+#[test]
 fn curves_are_drawn_of_what_a_log_has() {
     let folder = folder();
     let here = folder.path();

@@ -5,6 +5,7 @@ mod augmentation;
 mod bench;
 mod curves;
 mod evaluate;
+mod explain;
 mod net;
 mod predict;
 mod rate;
@@ -29,6 +30,7 @@ Examples:
   bantam train cats_and_dogs --augment --dropout 0.5 --out cats.bantam
   bantam evaluate cats.bantam cats_and_dogs_test
   bantam predict cats.bantam my-cat.jpg
+  bantam explain cats.bantam my-cat.jpg
   bantam curves cats.jsonl --out curves.png
   bantam augment cats_and_dogs --augment --sheet sheet.png
 
@@ -45,6 +47,8 @@ enum Command {
     Train(Box<train::Options>),
     /// Tells the classes of images
     Predict(predict::Options),
+    /// Shows where in an image a class is seen
+    Explain(explain::Options),
     /// Measures a model on a folder of images: loss, accuracy, and which class is taken for which
     Evaluate(evaluate::Options),
     /// Prints the layers of a model, and what its file says beside them
@@ -84,6 +88,7 @@ fn run(out: &mut Stdout) -> Result<ExitCode, Failure> {
     match arguments.command {
         Command::Train(options) => return train::run(&options, out),
         Command::Predict(options) => return predict::run(&options, out),
+        Command::Explain(options) => explain::run(&options, out)?,
         Command::Evaluate(options) => evaluate::run(&options, out)?,
         Command::Summary(options) => summary::run(&options, out)?,
         Command::Plan { model, options } => plan::run(&model, &options, out)?,
