@@ -121,7 +121,14 @@ fn where_a_class_is_seen_is_laid_over_the_image() {
         "{line}"
     );
     let picture = |file: &str| image::open(here.join(file)).unwrap().to_rgb8();
-    assert_eq!(picture("explained.png").dimensions(), (46, 46));
+    // Two of 46 pixels a side, five times as large.
+    assert_eq!(picture("explained.png").dimensions(), (466, 234));
+    let told = json(&said(here, &["explain", "model.bantam", image, "--json"]));
+    let map = told["map"].as_array().unwrap();
+    assert_eq!(
+        (&told["picture"], map.len(), map[0].as_array().unwrap().len()),
+        (&"explained.png".into(), 2, 2)
+    );
     let of_class = |class: &str| {
         let options = ["explain", "model.bantam", image, "--layer", "re_lu_1", "--out", class, "--class"];
         let line = said(here, &[&options[..], &[class.trim_end_matches(".png")]].concat());

@@ -7,7 +7,7 @@ mod maps;
 
 use bantam::{Metadata, Model, Scaling, include_aligned};
 use bantam_tools::images::ImageLoader;
-use bantam_tools::images::model::{class_names, loader};
+use bantam_tools::images::model::{class_names, class_of, loader};
 use bantam_tools::options::load;
 use bantam_tools::{Failure, pictures};
 use clap::Parser;
@@ -83,11 +83,7 @@ fn run(out: &mut Stdout) -> Result<ExitCode, Failure> {
         Ok::<_, Failure>(pixels)
     };
     let class_names = class_names(&model)?;
-    let class = options.class.as_ref().map(|name| {
-        let class = class_names.iter().position(|known| known == name);
-        class.ok_or_else(|| format!("--class: expected one of {}, got {name}", class_names.join(", ")))
-    });
-    let class = class.transpose()?;
+    let class = options.class.as_ref().map(|name| class_of(&class_names, name)).transpose()?;
     let subject = Subject {
         model: &model,
         metadata: model.metadata()?,

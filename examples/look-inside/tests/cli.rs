@@ -34,7 +34,7 @@ fn all_pictures_are_drawn() {
 fn mistakes_are_told() {
     let folder = TempDir::new().unwrap();
     for (arguments, status, expected) in [
-        (&["--class", "ten"][..], 1, "--class: expected one of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, got ten"),
+        (&["--class", "ten"][..], 1, "class: expected one of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, got ten"),
         (&["--model", "none.bantam", "cat.jpg"], 1, "none.bantam: "),
         (&["cat.jpg"], 2, "--model"),
     ] {

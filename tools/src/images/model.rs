@@ -2,7 +2,7 @@
 
 use super::{AspectRatio, Color, ImageLoader, Resampling};
 use crate::Failure;
-use bantam::{Metadata, Model};
+use bantam::{Metadata, Model, Sigmoid, Softmax};
 use clap::{Args, ValueEnum};
 use std::path::Path;
 
@@ -111,4 +111,31 @@ pub fn class_names(model: &Model<'_>) -> Result<Vec<String>, Failure> {
         len if len == classes => Ok(names),
         len => Err(format!("names of classes: expected {classes}, the model's file has {len}").into()),
     }
+}
+
+/// The class of that name.
+///
+/// # Errors
+/// There is none.
+pub fn class_of(names: &[String], name: &str) -> Result<usize, Failure> {
+    let found = names.iter().position(|known| known == name);
+    found.ok_or_else(|| format!("class: expected one of {}, got {name}", names.join(", ")).into())
+}
+
+/// The probability of each class, whether the model ends in what makes probabilities or not. A single output is that of the
+/// second of two classes.
+pub fn probabilities(model: &Model<'_>, output: &[f32]) -> Vec<f32> {
+    let last = model.nodes().last();
+    if let [one] = *output {
+        let sigmoid = last.is_some_and(|node| node.layer::<Sigmoid>().is_some());
+        let second = if sigmoid { one } else { 1.0 / (1.0 + (-one).exp()) };
+        return vec![1.0 - second, second];
+    }
+    if last.is_some_and(|node| node.layer::<Softmax>().is_some()) {
+        return output.to_vec();
+    }
+    let max = output.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let exponentials: Vec<f32> = output.iter().map(|x| (x - max).exp()).collect();
+    let sum: f32 = exponentials.iter().sum();
+    exponentials.into_iter().map(|e| e / sum).collect()
 }

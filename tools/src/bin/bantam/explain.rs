@@ -1,10 +1,11 @@
-use bantam::explain::{GradCam, Occlusion, resized};
-use bantam::{Conv2d, DepthwiseConv2d, Isa, Model, Node, SeparableConv2d, Session, Tensor, argmax};
+use bantam::explain::{GradCam, Occlusion};
+use bantam::{Session, argmax};
 use bantam_tools::Failure;
-use bantam_tools::images::model::{class_names, loader};
+use bantam_tools::images::model::{class_names, class_of, loader, probabilities};
 use bantam_tools::options::load;
 use bantam_tools::pictures::{heat_map, save};
 use clap::Args;
+use serde_json::json;
 use std::io::{Stdout, Write};
 use std::path::PathBuf;
 
@@ -28,9 +29,12 @@ pub struct Options {
     /// Show instead what the class loses when a square of so many pixels a side is covered, here and there
     #[arg(long, value_name = "PIXELS", conflicts_with = "layer")]
     cover: Option<usize>,
-    /// Where the picture goes, a PNG
+    /// Where the picture goes, a PNG: the image as the model sees it, and beside it with the heat map
     #[arg(long, value_name = "FILE", default_value = "explained.png")]
     out: PathBuf,
+    /// Print JSON, with the map: its rows from the top
+    #[arg(long)]
+    json: bool,
 }
 
 /// Lays over an image where a class is seen in it.
@@ -46,19 +50,18 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<(), Failure> {
     let (class, map, by) = match options.cover {
         Some(side) => {
             let mut session = Session::new(&model, bantam::Options::new(16))?;
-            let class = match (class, session.run(&pixels)?) {
-                (Some(class), _) => class,
-                (None, &[one]) => usize::from(one > 0.5),
-                (None, outputs) => argmax(outputs).unwrap_or(0),
-            };
+            let likely = argmax(&probabilities(&model, session.run(&pixels)?));
+            let class = class.or(likely).unwrap_or(0);
             let occlusion = Occlusion::new([side; 2]).stride([side.div_ceil(2); 2]);
-            let map = relative(occlusion.run(&mut session, &pixels, class)?);
+            let map = heat_map::relative(occlusion.run(&mut session, &pixels, class)?);
             (class, map, format!("squares of {side} pixels that are covered"))
         }
         None => {
             let layer = match &options.layer {
                 Some(name) => name,
-                None => last_map(&model).ok_or("expected a model with a convolution, or --cover")?.name(),
+                None => heat_map::last_map(&model)
+                    .ok_or("expected a model with a convolution, or --cover")?
+                    .name(),
             };
             let mut cam = GradCam::new(&model, layer, bantam::Options::new(1))?;
             let (class, map) = match class {
@@ -68,38 +71,15 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<(), Failure> {
             (class, map, format!("the maps of {layer}"))
         }
     };
-    let [height, width] = [0, 1].map(|i| model.input_shape().dims()[i]);
-    let large = resized(Isa::detect(), &map, [height, width])?;
-    save(&heat_map::overlay(&levels, large.data(), [height, width]), &options.out)?;
+    let shape = [0, 1, 2].map(|axis| model.input_shape().dims()[axis]);
+    save(&heat_map::beside(&levels, shape, &map)?, &options.out)?;
     let [rows, columns] = [0, 1].map(|i| map.shape().dims()[i]);
-    let (name, file) = (&names[class], options.out.display());
-    writeln!(out, "Wrote {file}: where \"{name}\" is seen, by {by}, {rows}x{columns}.")?;
+    let (name, file) = (&names[class], options.out.display().to_string());
+    if options.json {
+        let rows: Vec<&[f32]> = map.data().chunks(columns).collect();
+        writeln!(out, "{}", json!({ "class": name, "picture": file, "map": rows }))?;
+    } else {
+        writeln!(out, "Wrote {file}: where \"{name}\" is seen, by {by}, {rows}x{columns}.")?;
+    }
     Ok(())
-}
-
-fn class_of(names: &[String], name: &str) -> Result<usize, Failure> {
-    let found = names.iter().position(|other| other == name);
-    found.ok_or_else(|| format!("class: expected one of {}, got {name}", names.join(", ")).into())
-}
-
-/// The last layer that gives maps of the last convolution's size: behind its normalisation and its activation, before a pool.
-fn last_map<'a>(model: &'a Model<'_>) -> Option<&'a Node<'a>> {
-    let convolves = |node: &&Node<'_>| {
-        node.layer::<Conv2d>().is_some()
-            || node.layer::<DepthwiseConv2d>().is_some()
-            || node.layer::<SeparableConv2d>().is_some()
-    };
-    let size = |node: &Node<'_>| match *node.output_shape().dims() {
-        [h, w, _] => Some([h, w]),
-        _ => None,
-    };
-    let of_last = size(model.nodes().iter().rfind(convolves)?);
-    model.nodes().iter().rfind(|node| size(node) == of_last)
-}
-
-/// From 0 to 1: what the class loses, by the most that it loses.
-fn relative(mut map: Tensor) -> Tensor {
-    let largest = map.data().iter().fold(f32::MIN_POSITIVE, |a, &b| a.max(b));
-    map.data_mut().iter_mut().for_each(|loss| *loss = loss.max(0.0) / largest);
-    map
 }

@@ -1,6 +1,6 @@
-use bantam::{Model, Session, Sigmoid, Softmax};
+use bantam::Session;
 use bantam_tools::Failure;
-use bantam_tools::images::model::{class_names, loader};
+use bantam_tools::images::model::{class_names, loader, probabilities};
 use bantam_tools::options::load;
 use clap::Args;
 use serde_json::json;
@@ -58,21 +58,4 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<ExitCode, Failure> {
         }
     }
     Ok(status)
-}
-
-/// Of each class, whether the model ends in what makes probabilities or not. A single output is that of the second of two.
-fn probabilities(model: &Model<'_>, output: &[f32]) -> Vec<f32> {
-    let last = model.nodes().last();
-    if let [one] = *output {
-        let sigmoid = last.is_some_and(|node| node.layer::<Sigmoid>().is_some());
-        let second = if sigmoid { one } else { 1.0 / (1.0 + (-one).exp()) };
-        return vec![1.0 - second, second];
-    }
-    if last.is_some_and(|node| node.layer::<Softmax>().is_some()) {
-        return output.to_vec();
-    }
-    let max = output.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let exponentials: Vec<f32> = output.iter().map(|x| (x - max).exp()).collect();
-    let sum: f32 = exponentials.iter().sum();
-    exponentials.into_iter().map(|e| e / sum).collect()
 }
