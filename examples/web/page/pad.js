@@ -113,7 +113,9 @@ class Pad {
         event.preventDefault();
         if (event.key === " ") this.#penIsDown = !this.#penIsDown;
         const from = this.#pen;
-        const [x, y] = [from.x + way[0] * step, from.y + way[1] * step].map((at) => Math.min(Math.max(at, step), side - step));
+        const [x, y] = [from.x + way[0] * step, from.y + way[1] * step].map((at) =>
+            Math.min(Math.max(at, step), side - step),
+        );
         this.#pen = { x, y };
         Object.assign(this.#mark.style, { left: `${(100 * x) / side}%`, top: `${(100 * y) / side}%` });
         this.#mark.classList.toggle("down", this.#penIsDown);

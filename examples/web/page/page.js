@@ -1,29 +1,28 @@
 "use strict";
 
 const STEPS = 30;
+/** The layer that the heat map is of if no other is chosen: fine enough for strokes, and deep enough to know digits. */
+const HEAT_LAYER = "re_lu_1";
 
 const element = (id) => document.getElementById(id);
 const percent = (share) => `${(100 * share).toFixed(share > 0.9995 || share < 0.0005 ? 0 : 1)} %`;
 const milliseconds = (time) => `${time.toFixed(time < 10 ? 1 : 0)} ms`;
+/** A digit as it is said. */
+const named = (digit) => `${digit === 8 ? "an" : "a"} ${digit}`;
 /** The index of the largest. */
 const argmax = (numbers) => numbers.indexOf(Math.max(...numbers));
-
-/** Makes an element with these properties, and puts others into it. */
-function make(name, properties = {}, ...children) {
-    const made = Object.assign(document.createElement(name), properties);
-    made.append(...children);
-    return made;
-}
 
 /** What the page shows of a reader, and what it asks it to do. */
 class Page {
     #reader;
     #pad;
+    /** The sheets of the layers, and the layers that the heat map may be of. */
     #layers;
+    #maps;
     #bars;
     #colours;
-    /** What was read last: the digit, whether there was ink, and the probabilities. */
-    #last = { digit: 0, hasInk: false, probabilities: [] };
+    /** What was read last: the digit, whether there was ink, the probabilities, and the picture. */
+    #last;
     /** Of which digit the heat map is: the one that is read, if none is chosen. */
     #chosen = null;
     #samples = 0;
@@ -38,26 +37,29 @@ class Page {
         this.#reader = reader;
         this.#bars = Array.from({ length: 10 }, (_, digit) => this.#bar(digit));
         element("bars").append(...this.#bars.map(({ button }) => make("li", {}, button)));
+        this.#maps = reader.parts.slice(1).filter(({ rows }) => rows > 1);
+        element("layer").append(...this.#maps.map(({ name }) => make("option", { textContent: name, value: name })));
+        element("layer").value = HEAT_LAYER;
         this.#layers = reader.parts.slice(0, -1).map(sheet);
         element("sheets").append(...this.#layers.map(({ figure }) => figure));
-        element("digits").append(
-            ...Array.from({ length: 10 }, (_, digit) => make("button", { type: "button", textContent: digit, onclick: () => this.#keep(digit) })),
-        );
-        this.#pad = new Pad(element("pad"), reader.side, element("pen"), (goesOn) => this.#changed(goesOn));
-        const press = (id, work) => element(id).addEventListener("click", guarded(work));
-        press("clear", () => this.#pad.clear());
-        press("sample", () => this.#pad.show(reader.sample(this.#samples++)));
-        press("learn", () => this.#learn());
-        press("forget", () => this.#forget());
-        press("discard", () => this.#discard());
-        press("save", () => this.#save());
-        document.addEventListener("keydown", guarded((event) => this.#key(event)));
-        const dark = matchMedia("(prefers-color-scheme: dark)");
-        dark.addEventListener("change", () => {
-            this.#colours = colours();
-            this.#read();
-        });
+        for (let digit = 0; digit < 10; digit++) {
+            const button = make("button", { type: "button", textContent: digit });
+            listen(button, "click", () => this.#keep(digit));
+            element("digits").append(button);
+        }
+        this.#pad = new Pad(element("pad"), reader.side, element("pen"), guarded((goesOn) => this.#changed(goesOn)));
+        listen(element("clear"), "click", () => this.#pad.clear());
+        listen(element("sample"), "click", () => this.#pad.show(reader.sample(this.#samples++)));
+        listen(element("layer"), "change", () => this.#read());
+        listen(element("learn"), "click", () => this.#learn());
+        listen(element("forget"), "click", () => this.#forget());
+        listen(element("discard"), "click", () => this.#discard());
+        listen(element("save"), "click", () => this.#save());
+        listen(document, "keydown", (event) => this.#key(event));
+        listen(matchMedia("(prefers-color-scheme: dark)"), "change", () => this.#repaint());
         this.#colours = colours();
+        const { rows, columns } = reader.parts[0];
+        Object.assign(element("heat"), { width: columns, height: rows });
         this.#pad.show(reader.sample(this.#samples++));
         this.#times.first = performance.mark("first reading").startTime;
         this.#tell();
@@ -66,13 +68,9 @@ class Page {
     #bar(digit) {
         const bar = make("span", { className: "bar" });
         const share = make("span");
-        const button = make(
-            "button",
-            { type: "button", onclick: guarded(() => this.#choose(digit)) },
-            make("span", { textContent: digit }),
-            make("span", { className: "track" }, bar),
-            share,
-        );
+        const track = make("span", { className: "track" }, bar);
+        const button = make("button", { type: "button" }, make("span", { textContent: digit }), track, share);
+        listen(button, "click", () => this.#choose(digit));
         return { button, bar, share };
     }
 
@@ -84,10 +82,11 @@ class Page {
             this.#say();
         } else if (!this.#isAsked) {
             this.#isAsked = true;
-            requestAnimationFrame(guarded(() => {
+            const read = guarded(() => {
                 this.#isAsked = false;
                 this.#read();
-            }));
+            });
+            requestAnimationFrame(read);
         }
     }
 
@@ -97,7 +96,7 @@ class Page {
         this.#times.reading = performance.now() - start;
         const probabilities = Array.from(numbers.at(-1));
         const hasInk = numbers[0].some((ink) => ink > 0);
-        this.#last = { digit: argmax(probabilities), hasInk, probabilities };
+        this.#last = { digit: argmax(probabilities), hasInk, probabilities, picture: numbers[0] };
         element("digit").textContent = hasInk ? this.#last.digit : "\u2013";
         this.#bars.forEach(({ button, bar, share }, digit) => {
             const probability = hasInk ? probabilities[digit] : 0;
@@ -108,8 +107,33 @@ class Page {
             button.setAttribute("aria-label", `${digit}: ${percent(probability)}`);
         });
         // The last layer's output is the bars.
-        this.#layers.forEach((layer, i) => paintSheet(layer, numbers[i], this.#colours));
+        const { ink, layer } = this.#colours;
+        this.#layers.forEach((sheet, i) => paintSheet(sheet, numbers[i], sheet.channels === 1 ? ink : layer));
+        this.#paintHeat();
+        this.#enable();
         this.#tell();
+    }
+
+    #paintHeat() {
+        const { hasInk, picture } = this.#last;
+        const digit = this.#shown();
+        const part = this.#maps.find(({ name }) => name === element("layer").value);
+        const heat = hasInk ? this.#reader.heat(part, digit) : picture;
+        paint(element("heat"), (pixels) => {
+            heat.forEach((heat, i) => {
+                const palette = this.#colours.heat[Math.round(SHADES * heat)];
+                pixels[i] = palette[SHADES + Math.round(SHADES * picture[i])];
+            });
+        });
+        const sees = heat.some((heat) => heat > 0) ? "The warmer, the more speaks for" : "Nothing here speaks for";
+        element("heat-text").textContent = hasInk ? `${sees} ${named(digit)}.` : "Nothing is drawn.";
+    }
+
+    /** In other colours. */
+    #repaint() {
+        this.#colours = colours();
+        this.#kept.forEach((kept) => paintSheet(kept, kept.picture, this.#colours.ink));
+        this.#read();
     }
 
     /** Of which digit the heat map is. */
@@ -123,8 +147,8 @@ class Page {
         const sure = probabilities[digit];
         const second = argmax(probabilities.map((probability, i) => (i === digit ? -1 : probability)));
         let text = "Draw a digit.";
-        if (hasInk) text = `A ${digit}, ${percent(sure)} sure`;
-        if (hasInk && sure < 0.9) text += `; or a ${second}`;
+        if (hasInk) text = `${named(digit).replace("a", "A")}, ${percent(sure)} sure`;
+        if (hasInk && sure < 0.9) text += `; or ${named(second)}`;
         element("read").textContent = text;
     }
 
@@ -134,21 +158,22 @@ class Page {
     }
 
     #key(event) {
-        if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || !/^[0-9]$/.test(event.key)) return;
-        this.#keep(Number(event.key));
+        const isOther =
+            event.ctrlKey || event.metaKey || event.altKey || event.repeat || event.target.closest?.("select");
+        if (!isOther && /^[0-9]$/.test(event.key)) this.#keep(Number(event.key));
     }
 
     #keep(digit) {
         if (!this.#last.hasInk || this.#isLearning) return;
         this.#reader.keep(digit);
-        const canvas = make("canvas", { width: 28, height: 28 });
-        paintMap(canvas, this.#reader.read(this.#pad.pixels)[0], this.#colours.ink);
-        const button = make("button", { type: "button", title: "Discard this drawing" }, canvas, String(digit));
+        const kept = { ...sheet(this.#reader.parts[0]), picture: this.#last.picture };
+        const button = make("button", { type: "button", title: "Discard this drawing" }, kept.canvas, String(digit));
         button.setAttribute("aria-label", `${digit}: discard this drawing`);
-        const item = make("li", {}, button);
-        button.addEventListener("click", guarded(() => this.#discard(this.#kept.indexOf(item))));
-        this.#kept.push(item);
-        element("kept").append(item);
+        listen(button, "click", () => this.#discard(this.#kept.indexOf(kept)));
+        kept.item = make("li", {}, button);
+        paintSheet(kept, kept.picture, this.#colours.ink);
+        this.#kept.push(kept);
+        element("kept").append(kept.item);
         this.#pad.finish();
         this.#enable();
     }
@@ -157,7 +182,7 @@ class Page {
     #discard(index) {
         if (this.#isLearning) return;
         const from = index ?? 0;
-        for (const item of this.#kept.splice(from, index === undefined ? Infinity : 1)) {
+        for (const { item } of this.#kept.splice(from, index === undefined ? Infinity : 1)) {
             item.remove();
             this.#reader.discard(from);
         }
@@ -209,7 +234,6 @@ class Page {
         element("curve").closest("figure").hidden = true;
         this.#read();
         this.#say();
-        this.#enable();
     }
 
     #save() {
@@ -223,6 +247,7 @@ class Page {
         element("learn").disabled = none || this.#isLearning;
         element("discard").disabled = none || this.#isLearning;
         element("forget").disabled = this.#steps === 0 || this.#isLearning;
+        for (const button of element("digits").children) button.disabled = !this.#last.hasInk || this.#isLearning;
     }
 
     #tell() {
@@ -230,64 +255,14 @@ class Page {
         const said = [];
         if (first !== null) said.push(`first reading ${milliseconds(first)} after opening`);
         said.push(`a reading ${milliseconds(reading)}`);
-        if (learning !== null) said.push(`a step of learning from 32 drawings ${milliseconds(learning)}`);
+        if (learning !== null) said.push(`a step of learning from 32 pictures ${milliseconds(learning)}`);
         element("times").textContent = `Measured here: ${said.join(", ")}.`;
     }
 }
 
-/** The colours of the style sheet that pixels are mixed of. */
-function colours() {
-    const style = getComputedStyle(document.documentElement);
-    const colour = (name) => style.getPropertyValue(`--${name}-rgb`).trim().split(" ").map(Number);
-    const [ground, ink, positive, negative, hot] = ["ground", "ink", "positive", "negative", "hot"].map(colour);
-    return { ground, ink: { ground, positive: ink, negative }, layer: { ground, positive, negative }, hot };
-}
-
-/** A figure for what a layer gives: its channels beside each other, about as many rows of them as columns. */
-function sheet({ name, rows, columns, channels }) {
-    const across = Math.ceil(Math.sqrt(channels));
-    const gap = rows * columns === 1 ? 0 : 1;
-    const [width, height] = [across * (columns + gap) - gap, Math.ceil(channels / across) * (rows + gap) - gap];
-    const canvas = make("canvas", { width, height });
-    const shape = rows * columns === 1 ? `${channels}` : `${rows} × ${columns} × ${channels}`;
-    canvas.setAttribute("role", "img");
-    canvas.setAttribute("aria-label", `Activations of ${name}, ${shape}`);
-    const caption = make("figcaption", {}, name, make("br"), make("span", { className: "quiet", textContent: shape }));
-    return { figure: make("figure", {}, canvas, caption), canvas, rows, columns, channels, across, gap };
-}
-
-/** Paints channels beside each other, by the largest number of all. */
-function paintSheet({ canvas, rows, columns, channels, across, gap }, numbers, { ink, layer }) {
-    const context = canvas.getContext("2d");
-    const image = context.createImageData(canvas.width, canvas.height);
-    const largest = numbers.reduce((largest, number) => Math.max(largest, Math.abs(number)), 0) || 1;
-    const palette = channels === 1 ? ink : layer;
-    for (let channel = 0; channel < channels; channel++) {
-        const top = Math.floor(channel / across) * (rows + gap);
-        const left = (channel % across) * (columns + gap);
-        for (let row = 0; row < rows; row++) {
-            for (let column = 0; column < columns; column++) {
-                const share = numbers[(row * columns + column) * channels + channel] / largest;
-                paint(image.data, 4 * ((top + row) * canvas.width + left + column), share, palette);
-            }
-        }
-    }
-    context.putImageData(image, 0, 0);
-}
-
-/** Paints a map of the canvas's size. */
-function paintMap(canvas, numbers, palette) {
-    const context = canvas.getContext("2d");
-    const image = context.createImageData(canvas.width, canvas.height);
-    numbers.forEach((number, i) => paint(image.data, 4 * i, number, palette));
-    context.putImageData(image, 0, 0);
-}
-
-function paint(pixels, at, share, { ground, positive, negative }) {
-    const colour = share < 0 ? negative : positive;
-    const part = Math.abs(share);
-    for (let i = 0; i < 3; i++) pixels[at + i] = ground[i] + part * (colour[i] - ground[i]);
-    pixels[at + 3] = 255;
+/** Does `work` at each event of that name. */
+function listen(target, event, work) {
+    target.addEventListener(event, guarded(work));
 }
 
 /** What `work` does, with its failure told in the page. */
@@ -302,21 +277,29 @@ function guarded(work) {
 }
 
 function fail(error) {
-    const problem = element("problem");
-    problem.textContent = sentence(error);
-    problem.hidden = false;
+    tell(sentence(error));
     console.error(error);
 }
 
+/** Tells of a problem at the head of the page. */
+function tell(sentence) {
+    element("problem").textContent = sentence;
+    element("problem").hidden = false;
+}
+
 function sentence(error) {
-    if (error instanceof Refusal) return `The reader refused: ${error.message}.`;
+    const message = error.message.replace(/\.*$/, ".");
+    if (error instanceof Refusal) return `The reader refused: ${message}`;
     if (error instanceof WebAssembly.CompileError) {
-        return "This browser cannot run the reader, which needs WebAssembly with SIMD. Chrome and Edge have it since version 91, Firefox since 89, Safari since 16.4.";
+        return (
+            "This browser cannot run the reader, which needs WebAssembly with SIMD. Chrome and Edge have it since " +
+            "version 91, Firefox since 89, Safari since 16.4."
+        );
     }
-    return `Something went wrong, and the page may have to be loaded again: ${error.message}.`;
+    return `Something went wrong, and the page may have to be loaded again: ${message}`;
 }
 
 guarded(async () => {
-    if (typeof WebAssembly === "undefined") throw new Error("this browser has no WebAssembly");
+    if (typeof WebAssembly === "undefined") return tell("This browser has no WebAssembly, by which the page reads.");
     new Page(await Reader.start(element("module").textContent));
 })();

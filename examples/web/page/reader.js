@@ -10,7 +10,7 @@ class Reader {
     /** What `read` gives, in order: name, rows, columns and channels of each. */
     parts;
 
-    /** Compiles the module and makes a reader of it. */
+    /** Makes a reader of a module in base64. */
     static async start(base64) {
         const text = base64.trim();
         const bytes = Uint8Array.fromBase64?.(text) ?? Uint8Array.from(atob(text), (byte) => byte.charCodeAt(0));
@@ -30,17 +30,23 @@ class Reader {
         this.side = exports.page_canvas_side();
     }
 
-    /** Reads the pixels of a canvas: a list of numbers for each part. `heat` says of which digit the heat map is. */
+    /** Reads the pixels of a canvas: a list of numbers for each part. */
     read(pixels) {
         this.#canvas().set(pixels);
         this.#check(this.#exports.page_read());
-        const { buffer } = this.#exports.memory;
-        let at = this.#exports.page_numbers();
+        const exports = this.#exports;
+        const numbers = this.#numbers(exports.page_numbers(), exports.page_numbers_len());
+        let end = 0;
         return this.parts.map(({ rows, columns, channels }) => {
-            const numbers = new Float32Array(buffer, at, rows * columns * channels);
-            at += numbers.byteLength;
-            return numbers;
+            return numbers.subarray(end, (end += rows * columns * channels));
         });
+    }
+
+    /** Where a layer, one of the parts, sees a digit in what was read last: a number from 0 to 1 for each pixel of the picture. */
+    heat(part, digit) {
+        const at = this.#exports.page_heat(this.parts.indexOf(part) - 1, digit);
+        this.#check(at !== 0);
+        return this.#numbers(at, this.parts[0].rows * this.parts[0].columns);
     }
 
     /** The pixels of a canvas with one of MNIST's digits. */
@@ -81,6 +87,11 @@ class Reader {
         const exports = this.#exports;
         this.#check(exports.page_make_file());
         return new Uint8Array(exports.memory.buffer, exports.page_file(), exports.page_file_len()).slice();
+    }
+
+    /** A copy: the memory moves when it grows. */
+    #numbers(at, count) {
+        return new Float32Array(this.#exports.memory.buffer, at, count).slice();
     }
 
     #canvas() {

@@ -20,6 +20,7 @@ struct Page {
     /// What is drawn; alpha is the ink.
     canvas: Vec<[u8; 4]>,
     picture: Picture,
+    heat: Picture,
     numbers: Vec<f32>,
     file: Vec<u8>,
 }
@@ -47,7 +48,8 @@ pub extern "C" fn page_start() -> bool {
         }
         tell(lines);
         let canvas = vec![[0; 4]; CANVAS * CANVAS];
-        Ok(Page { reader, canvas, picture: [0.0; SIDE * SIDE], numbers: Vec::new(), file: Vec::new() })
+        let [picture, heat] = [[0.0; SIDE * SIDE]; 2];
+        Ok(Page { reader, canvas, picture, heat, numbers: Vec::new(), file: Vec::new() })
     };
     match page() {
         Ok(page) => {
@@ -106,6 +108,17 @@ pub extern "C" fn page_numbers() -> *const f32 {
 #[unsafe(no_mangle)]
 pub extern "C" fn page_numbers_len() -> usize {
     with(0, |page| Ok(page.numbers.len()))
+}
+
+/// Where the layer of that index, among those behind the picture in `page_start`'s text, sees a digit in what was read last:
+/// a number a pixel of the picture, from 0 to 1; or null.
+#[unsafe(no_mangle)]
+pub extern "C" fn page_heat(layer: usize, digit: usize) -> *const f32 {
+    with(std::ptr::null(), |page| {
+        let name = page.reader.layers().nth(layer).map_or("", |(name, _)| name);
+        page.heat = page.reader.heat(&page.picture, name, digit)?;
+        Ok(page.heat.as_ptr())
+    })
 }
 
 /// Keeps what was read last to learn from, as that digit.

@@ -2,9 +2,11 @@
 
 use crate::digits::{self, Digit};
 use crate::drawing::{Picture, SIDE};
+use bantam::explain::{GradCam, resized};
 use bantam::{
-    Adam, Conv2d, Dense, Dropout, Error, Flatten, LayerType, Loss, MaxPool2d, Model, Node, Options, Relu,
-    Sequential, Session, Shape, Softmax, Trainer, TrainingSession, argmax, include_aligned, trainable_layers,
+    Adam, Conv2d, Dense, Dropout, Error, Flatten, Isa, LayerType, Loss, MaxPool2d, Model, Node, Options,
+    Relu, Sequential, Session, Shape, Softmax, Trainer, TrainingSession, argmax, include_aligned,
+    trainable_layers,
 };
 
 /// Pictures that a step learns from. Every other one is a digit of MNIST, so that the reader does not forget what it is not
@@ -63,9 +65,43 @@ impl<'m> Reader<'m> {
     /// # Errors
     /// An element is not finite, or there is no memory.
     pub fn read(&self, picture: &Picture) -> Result<Vec<f32>, Error> {
+        // Prepared each time, as the weights may have been learnt since.
         let mut session = Session::new(&self.tapped, Options::new(1))?;
         session.run_all(&[picture])?;
         Ok((0..self.layers().count()).flat_map(|layer| session.output(layer)).copied().collect())
+    }
+
+    /// Where in a picture a layer sees a digit: a heat map of the picture's size, from 0 to 1, by [`GradCam`]. Each output of the
+    /// layer is where the middle of its window was; beyond the outermost the map goes on as it is there.
+    ///
+    /// # Errors
+    /// There is no such layer, or its output is no map; there is no such digit; or there is no memory.
+    pub fn heat(&self, picture: &Picture, layer: &str, digit: usize) -> Result<Picture, Error> {
+        let map = GradCam::new(&self.learnt, layer, Options::new(1))?.run(picture, digit)?;
+        let (edge, step) = self.place(layer);
+        let side = step * map.shape().dims()[0];
+        let map = resized(Isa::detect(), &map, [side, side])?;
+        let within = |at: usize| at.saturating_sub(edge).min(side - 1);
+        Ok(std::array::from_fn(|i| map.data()[within(i / SIDE) * side + within(i % SIDE)]))
+    }
+
+    /// How many pixels of the picture's edge a square layer has no output for, and how many lie from one to the next:
+    /// convolutions, which pad nothing, take an edge away, and pools widen the step.
+    fn place(&self, layer: &str) -> (usize, usize) {
+        let (mut edge, mut step, mut side) = (0, 1, SIDE);
+        for node in self.learnt.nodes() {
+            let &[rows, _, _] = node.output_shape().dims() else { break };
+            if 2 * rows > side {
+                edge += step * (side - rows) / 2;
+            } else {
+                step *= side / rows;
+            }
+            side = rows;
+            if node.name() == layer {
+                break;
+            }
+        }
+        (edge, step)
     }
 
     /// Keeps a picture of a digit to learn from.
@@ -180,6 +216,35 @@ mod tests {
             same += usize::from(read(&reader, &digit.picture())?.0 == digit.class);
         }
         assert_eq!(same, right);
+        Ok(())
+    }
+
+    #[test]
+    fn looks_at_the_ink() -> Result<(), Error> {
+        let model = model()?;
+        let reader = Reader::new(&model)?;
+        for (layer, _) in reader.layers().filter(|(_, shape)| shape.rank() == 3) {
+            // The heat of pixels that have ink, of those that have none, and how many each are.
+            let (mut heats, mut pixels) = ([0.0; 2], [0.0; 2]);
+            for digit in digits::held_out() {
+                let picture = digit.picture();
+                let heat = reader.heat(&picture, layer, digit.class.into())?;
+                for (heat, ink) in heat.iter().zip(picture) {
+                    assert!((0.0..=1.0).contains(heat), "{layer}: {heat}");
+                    heats[usize::from(ink == 0.0)] += heat;
+                    pixels[usize::from(ink == 0.0)] += 1.0;
+                }
+            }
+            let [ink, ground] = [0, 1].map(|i| heats[i] / pixels[i]);
+            // Maps at other places of the picture would not be so warm at its strokes; later ones are too coarse.
+            assert!(layer != "re_lu_1" || ink > 1.5 * ground, "{ink}, {ground}");
+        }
+        assert_eq!(
+            ["re_lu", "re_lu_1", "re_lu_2"].map(|layer| reader.place(layer)),
+            [(1, 1), (3, 2), (7, 4)]
+        );
+        assert!(reader.heat(&[0.0; SIDE * SIDE], "dense", 0).is_err());
+        assert!(reader.heat(&[0.0; SIDE * SIDE], "conv2d", 10).is_err());
         Ok(())
     }
 

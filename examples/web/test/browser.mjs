@@ -1,8 +1,9 @@
 // A headless Chromium, by the WebDriver protocol (https://www.w3.org/TR/webdriver2/).
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as later } from "node:timers/promises";
 
 /** How a pointer action names an element. */
 const ELEMENT = "element-6066-11e4-a52e-4f735466cecf";
@@ -14,7 +15,9 @@ export class Browser {
 
     /** Starts chromedriver and a browser. Gives `undefined` where there is no chromedriver. */
     static async start() {
-        const driver = spawn(process.env.CHROMEDRIVER ?? "chromedriver", ["--port=0"], { stdio: ["ignore", "pipe", "inherit"] });
+        const driver = spawn(process.env.CHROMEDRIVER ?? "chromedriver", ["--port=0"], {
+            stdio: ["ignore", "pipe", "inherit"],
+        });
         const port = await new Promise((resolve, reject) => {
             let said = "";
             driver.once("error", (error) => (error.code === "ENOENT" ? resolve(undefined) : reject(error)));
@@ -30,8 +33,16 @@ export class Browser {
         browser.#driver = driver;
         browser.#profile = mkdtempSync(join(tmpdir(), "bantam-page-"));
         const args = [
-            "headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking",
-            "disable-component-update", "disable-sync", "hide-scrollbars", `user-data-dir=${browser.#profile}`,
+            "headless",
+            "no-sandbox",
+            "disable-gpu",
+            "disable-quic",
+            "no-first-run",
+            "disable-background-networking",
+            "disable-component-update",
+            "disable-sync",
+            "hide-scrollbars",
+            `user-data-dir=${browser.#profile}`,
         ];
         const binary = process.env.CHROMIUM;
         const chrome = { args, ...(binary && { binary }) };
@@ -49,10 +60,10 @@ export class Browser {
 
     async end(hasSession = true) {
         if (hasSession) await this.#ask("DELETE", "");
+        this.#driver.removeAllListeners("exit");
         const ended = new Promise((resolve) => this.#driver.once("exit", resolve));
-        this.#driver.removeAllListeners("exit").once("exit", () => {});
         this.#driver.kill();
-        await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 2000))]);
+        await ended;
         rmSync(this.#profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
     }
 
@@ -67,10 +78,10 @@ export class Browser {
 
     /** Waits until a function gives something true in the page. */
     async until(what, work, ...args) {
-        for (const end = performance.now() + 20_000; performance.now() < end; ) {
+        for (const end = performance.now() + 20_000; performance.now() < end;) {
             const got = await this.run(work, ...args);
             if (got) return got;
-            await new Promise((resolve) => setTimeout(resolve, 20));
+            await later(20);
         }
         throw new Error(`waited 20 s until ${what}`);
     }
@@ -88,6 +99,16 @@ export class Browser {
         await this.#ask("POST", `/element/${await this.find(selector)}/value`, { text });
     }
 
+    /** Presses what saves a file of that name, and gives the file. */
+    async download(selector, name) {
+        await this.command("Browser.setDownloadBehavior", { behavior: "allow", downloadPath: this.#profile });
+        await this.click(selector);
+        const file = join(this.#profile, name);
+        // It has this name only when it is whole.
+        for (let tries = 0; tries < 500 && !existsSync(file); tries++) await later(20);
+        return readFileSync(file);
+    }
+
     /** Draws strokes on an element: points from its upper left corner, in shares of its sides. */
     async draw(selector, strokes, pointerType = "mouse") {
         await this.run((selector) => document.querySelector(selector).scrollIntoView({ block: "center" }), selector);
@@ -96,7 +117,10 @@ export class Browser {
             return [left, top, width, height];
         }, selector);
         const move = ([x, y]) => ({
-            type: "pointerMove", duration: 10, x: Math.round(left + x * width), y: Math.round(top + y * height),
+            type: "pointerMove",
+            duration: 10,
+            x: Math.round(left + x * width),
+            y: Math.round(top + y * height),
         });
         const actions = strokes.flatMap(([first, ...others]) => [
             move(first),
@@ -120,7 +144,9 @@ export class Browser {
         const size = { width, height, mobile, deviceScaleFactor: mobile ? 2 : 1 };
         await this.command("Emulation.setDeviceMetricsOverride", size);
         await this.command("Emulation.setTouchEmulationEnabled", { enabled: mobile });
-        await this.command("Emulation.setEmulatedMedia", { features: [{ name: "prefers-color-scheme", value: scheme }] });
+        await this.command("Emulation.setEmulatedMedia", {
+            features: [{ name: "prefers-color-scheme", value: scheme }],
+        });
     }
 
     /** A command of Chromium's own protocol. */
