@@ -161,6 +161,7 @@ fn heat_maps_are_those_of_keras() {
     {
         let mut cam = GradCam::new(&model, layer, Options::new(1).isa(isa)).unwrap();
         let difference = difference(cam.run(&image, class).unwrap().data(), &keras.array(name));
+        println!("{name:<14} {isa:<8} {difference:.1e}");
         assert!(difference < ROUNDING, "{isa} {name}: {difference}");
         count += 1;
     }
@@ -179,6 +180,7 @@ fn ascended_images_are_those_of_keras() {
         let got = ascent.run(&model, layer, filter, &mut image).unwrap();
         let of_means = difference(&got, &means);
         let of_image = difference(&image, &keras.array(&format!("ascended.{layer}.{filter}")));
+        println!("{name:<14} {isa:<8} {of_means:.1e} {of_image:.1e}");
         assert!(of_means < ROUNDING && of_image < ROUNDING, "{isa} {name}: {of_means} {of_image}");
     }
 }
@@ -194,6 +196,7 @@ fn occlusion_maps_are_those_of_keras() {
     };
     for isa in Isa::available() {
         let difference = difference(run(Options::new(1).isa(isa)).data(), &keras.array("occluded.1"));
+        println!("{:<14} {isa:<8} {difference:.1e}", "occluded.1");
         assert!(difference < ROUNDING, "{isa}: {difference}");
     }
     // Batches give the same bits, the last of 30 by 7 not full, and one of 64 never.
