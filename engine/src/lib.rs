@@ -76,7 +76,10 @@ pub use run::{Session, Slots, TrainingSession};
 pub use shape::Shape;
 pub use tape::{Gradients, Mode, Operation, Tape, Var};
 pub use tensor::Tensor;
-pub use train::{Augmented, Dataset, Epoch, Event, History, Monitor, ReduceLrOnPlateau, Samples, Trainer};
+pub use train::{
+    Augmented, Dataset, Epoch, Event, FeatureBatch, Features, History, Monitor, ReduceLrOnPlateau, Samples,
+    Trainer,
+};
 
 /// The README's program, as a test.
 #[cfg(doctest)]

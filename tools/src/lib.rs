@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod draw;
+pub mod features;
 pub mod images;
 pub mod interrupt;
 pub mod options;

@@ -27,11 +27,11 @@ impl Batch {
         })
     }
 
-    /// Reads and checks samples.
+    /// Reads and checks samples, and their targets by the criterion, if there is one.
     pub fn read(
         &mut self,
         data: &dyn Dataset,
-        criterion: &Criterion<'_>,
+        criterion: Option<&Criterion<'_>>,
         indices: impl Iterator<Item = usize>,
     ) -> Result<(), Error> {
         let shape = data.input_shape();
@@ -40,7 +40,7 @@ impl Batch {
         for (((input, target), weight), index) in inputs.zip(targets).zip(&mut self.weights).zip(indices) {
             data.read(index, input, target)?;
             check_finite("input", shape.elements(), input).map_err(|error| error.after(index))?;
-            criterion.check(index, target)?;
+            criterion.map_or(Ok(()), |criterion| criterion.check(index, target))?;
             *weight = data.weight(index);
             check_weights(&[*weight], 1).map_err(|error| error.after(index))?;
         }

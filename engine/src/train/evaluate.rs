@@ -57,7 +57,7 @@ impl Trainer {
         let mut total = Running::default();
         for first in (0..data.len()).step_by(batch_size) {
             let rows = batch_size.min(data.len() - first);
-            batch.read(data, &criterion, first..first + rows)?;
+            batch.read(data, Some(&criterion), first..first + rows)?;
             let outputs = session.run(batch.inputs(rows)).map_err(|error| error.after(first))?;
             criterion.check_outputs(outputs).map_err(|error| error.after(first))?;
             let examples = Examples { outputs, targets: batch.targets(rows), weights: batch.weights(rows) };

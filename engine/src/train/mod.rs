@@ -5,6 +5,7 @@ mod batch;
 mod checkpoint;
 mod data;
 mod evaluate;
+mod features;
 mod plateau;
 mod progress;
 mod running;
@@ -14,5 +15,6 @@ mod trainer;
 
 pub use augmented::Augmented;
 pub use data::{Dataset, Samples};
+pub use features::{FeatureBatch, Features};
 pub use plateau::{Monitor, ReduceLrOnPlateau};
 pub use trainer::{Epoch, Event, History, Trainer};

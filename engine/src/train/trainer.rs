@@ -494,7 +494,7 @@ impl Run<'_> {
             batch += 1;
             let rows = batch_size.min(self.order.len() - first);
             let indices = self.order[first..first + rows].iter().copied();
-            self.batch.read(self.train, &self.criterion, indices)?;
+            self.batch.read(self.train, Some(&self.criterion), indices)?;
             let (loss, correct) = self.step(model, rows).map_err(|error| match error {
                 Error::Diverged { loss, .. } => Error::Diverged { epoch, batch, loss },
                 other => other,

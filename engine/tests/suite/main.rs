@@ -9,6 +9,7 @@ mod common;
 mod direct_only;
 mod error;
 mod explain;
+mod features;
 mod fold;
 mod functions;
 mod fusion;

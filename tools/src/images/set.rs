@@ -6,8 +6,10 @@ use super::resize::Scratch;
 use bantam::{Augmentation, Dataset, Error, Shape};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use xxhash_rust::xxh3::Xxh3;
 
 /// What the target of an image is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -160,6 +162,24 @@ impl ImageSet {
     /// How images are read.
     pub fn loader(&self) -> &ImageLoader {
         &self.reading.loader
+    }
+
+    /// Of all files, of their classes, and of how they are read: what tells whether features of these images are stale
+    /// ([`FeatureFile`](crate::features::FeatureFile)). No image is decoded.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn checksum(&self) -> Result<u64, Error> {
+        let mut sum = Xxh3::new();
+        sum.update(format!("{:?} {:?} {:?}", self.class_names, self.class_mode, self.loader()).as_bytes());
+        for (index, path) in self.reading.paths.iter().enumerate() {
+            let bytes =
+                fs::read(path).map_err(|problem| self.refused(index, &ImageError::Unreadable(problem)))?;
+            sum.update(&self.classes[index].to_le_bytes());
+            sum.update(&(bytes.len() as u64).to_le_bytes());
+            sum.update(&bytes);
+        }
+        Ok(sum.digest())
     }
 
     /// What was noticed so far.

@@ -1,0 +1,120 @@
+//! What a frozen base gives, computed once.
+
+use bantam::{
+    Adam, Dataset, Error, Features, Loss, Model, Options, Samples, Sequential, Shape, Tensor, Trainer,
+};
+use std::ops::ControlFlow;
+
+const IMAGES: usize = 23;
+
+/// Images of two classes, one of them weighing more.
+fn images() -> Samples {
+    let pixels = (0..IMAGES * 16 * 15 * 2).map(|i| ((i * i + i / 7) % 23) as f32 / 11.0 - 1.0).collect();
+    let classes = (0..IMAGES).map(|i| (i % 3 % 2) as f32).collect();
+    let inputs = Tensor::new(&[IMAGES, 16, 15, 2], pixels).unwrap();
+    let images = Samples::new(inputs, Tensor::new(&[IMAGES, 1], classes).unwrap()).unwrap();
+    images.weighted((0..IMAGES).map(|i| 1.0 + (i % 2) as f32).collect()).unwrap()
+}
+
+fn net() -> Model<'static> {
+    let net = Sequential::new([16, 15, 2]).conv2d(8, 3).batch_normalization().relu().max_pool2d(2);
+    let net = net.conv2d(12, 3).relu().max_pool2d(2).named("features");
+    net.flatten().dense(9).relu().dense(2).build(5).unwrap()
+}
+
+fn learn(model: &mut Model<'_>, data: &dyn Dataset) {
+    let mut trainer = Trainer::new(Adam::default(), Loss::SoftmaxCrossEntropy);
+    trainer = trainer.epochs(4).batch_size(5).micro_batch(2).seed(9);
+    trainer.fit(model, data, None, &mut |_| ControlFlow::Continue(())).unwrap();
+}
+
+fn collect(base: &Model<'_>, data: &dyn Dataset, options: Options) -> Samples {
+    let mut told = 0;
+    let features = Features::new(base, data, options).unwrap();
+    let features = features.collect(&mut |done| {
+        assert!(done > told);
+        told = done;
+    });
+    assert_eq!(told, data.len());
+    features.unwrap()
+}
+
+/// The features and the target of a sample.
+fn sample(data: &dyn Dataset, index: usize) -> (Vec<f32>, Vec<f32>) {
+    let mut sample = (vec![0.0; data.input_shape().elements()], vec![0.0; data.target_len()]);
+    data.read(index, &mut sample.0, &mut sample.1).unwrap();
+    sample
+}
+
+#[test]
+fn a_head_trained_apart_is_that_of_the_whole_net_with_its_base_frozen() {
+    let (images, mut whole) = (images(), net());
+    let (base, mut head) = whole.split_at("features").unwrap();
+    let features = collect(&base, &images, Options::new(7).threads(2));
+    learn(&mut head, &features);
+    let mut apart = whole.clone();
+    for name in ["dense", "dense_1"] {
+        let weights: Vec<&[f32]> =
+            head.weights(name).unwrap().iter().map(|weights| weights.values()).collect();
+        apart.set_weights(name, &weights).unwrap();
+    }
+
+    whole.unfreeze_from("flatten").unwrap();
+    let before = whole.clone();
+    learn(&mut whole, &images);
+    let values = |model: &Model<'_>| -> Vec<Vec<f32>> {
+        model.parameters().iter().map(|weights| weights.values().to_vec()).collect()
+    };
+    assert_eq!(values(&whole), values(&apart));
+    assert_ne!(values(&whole), values(&before));
+}
+
+#[test]
+fn neither_the_batch_nor_the_threads_change_what_a_base_gives() {
+    let (images, whole) = (images(), net());
+    let (base, _) = whole.split_at("features").unwrap();
+    let one = collect(&base, &images, Options::new(1));
+    assert_eq!(one.input_shape(), Shape::new(&[2, 2, 12]).unwrap());
+    for (batch, threads) in [(2, 1), (7, 2), (23, 7), (64, 1)] {
+        let others = collect(&base, &images, Options::new(batch).threads(threads));
+        for index in 0..IMAGES {
+            assert_eq!(sample(&others, index), sample(&one, index), "{index} of batches of {batch}");
+            assert_eq!(sample(&one, index).1, sample(&images, index).1);
+            assert_eq!(others.weight(index), images.weight(index));
+        }
+    }
+}
+
+#[test]
+fn batches_that_were_taken_are_not_collected() {
+    let (images, whole) = (images(), net());
+    let (base, _) = whole.split_at("features").unwrap();
+    let all = collect(&base, &images, Options::new(10));
+    let mut features = Features::new(&base, &images, Options::new(10)).unwrap();
+    let first = features.next_batch().unwrap().unwrap();
+    assert_eq!((first.first, first.weights.len(), first.targets.len()), (0, 10, 10));
+    assert_eq!(first.features[..48], sample(&all, 0).0);
+    let rest = features.collect(&mut |_| {}).unwrap();
+    assert_eq!((rest.len(), sample(&rest, 0)), (IMAGES - 10, sample(&all, 10)));
+    let mut features = Features::new(&base, &images, Options::new(64)).unwrap();
+    assert!(features.next_batch().unwrap().is_some() && features.next_batch().unwrap().is_none());
+    assert_eq!(features.collect(&mut |_| {}).unwrap_err(), Error::Empty { what: "data set" });
+}
+
+#[test]
+fn what_a_base_cannot_take_is_refused() {
+    let whole = net();
+    let (base, _) = whole.split_at("features").unwrap();
+    let refused = |dims: &[usize], pixel: f32| {
+        let count = Shape::new(dims).unwrap().elements();
+        let inputs = Tensor::new(dims, vec![pixel; count]).unwrap();
+        let data = Samples::new(inputs, Tensor::zeros(&[dims[0], 1]).unwrap()).unwrap();
+        let features = Features::new(&base, &data, Options::new(2));
+        features.and_then(|features| features.collect(&mut |_| {})).unwrap_err().to_string()
+    };
+    let misfit = refused(&[3, 15, 16, 2], 0.0);
+    assert!(misfit.contains("expected [16, 15, 2], got [15, 16, 2]"), "{misfit}");
+    assert!(refused(&[3, 16, 15, 2], f32::NAN).contains("NaN"));
+    let tapped = whole.tap(&["features", "dense"]).unwrap();
+    assert!(Features::new(&tapped, &images(), Options::new(2)).is_err());
+}
