@@ -4,8 +4,8 @@
 
 use bantam::explain::{Ascent, GradCam, resized};
 use bantam::{
-    Augmentation, Conv2d, Dataset, Fill, Isa, Loss, MaxPool2d, Model, Options, Padding, RmsProp, Sequential,
-    Session, Trainer,
+    Augmentation, Conv2d, Dataset, Features, Fill, Isa, Loss, MaxPool2d, Model, Options, Padding, RmsProp,
+    Sequential, Session, Trainer,
 };
 use bantam_tools::Failure;
 use bantam_tools::images::{ClassMode, ImageFolder, ImageLoader, ImageSet};
@@ -117,6 +117,22 @@ fn base(vgg16: &Model<'_>) -> Result<Model<'static>, Failure> {
     base.set_all_trainable(false);
     println!("{}", base.summary());
     Ok(base)
+}
+
+fn features_once(base: &Model<'_>, train: &ImageSet, validation: &ImageSet) -> Result<(), Failure> {
+    let features = |images| {
+        let features = Features::new(base, images, Options::new(20))?;
+        features.collect(&mut |done| print!("\r{done} images"))
+    };
+    let (train, validation) = (features(train)?, features(validation)?);
+
+    let net = Sequential::new(base.output_shape().dims()).flatten();
+    let mut head = net.dense(256).relu().dropout(0.5).dense(1).sigmoid().build(1)?;
+    let optimizer = RmsProp { rate: 2e-5, ..RmsProp::default() };
+    let trainer = Trainer::new(optimizer, Loss::BinaryCrossEntropy);
+    let mut trainer = trainer.epochs(30).batch_size(20);
+    trainer.fit(&mut head, &train, Some(&validation), &mut |_| ControlFlow::Continue(()))?;
+    Ok(())
 }
 
 fn new_head(base: &Model<'_>) -> Result<Model<'static>, Failure> {
