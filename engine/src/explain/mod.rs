@@ -1,8 +1,8 @@
 //! What a model looks at, and what it looks for.
 //!
 //! [`GradCam`] shows where in an image a class is seen, by gradients; [`Occlusion`] by what the class's probability loses when
-//! a part of the image is covered; [`Ascent`] makes an image that excites a filter. A heat map is a [`Tensor`], `[h, w]`,
-//! which [`resized`] brings to the image's size.
+//! a part of the image is covered; [`Ascent`] makes an image that excites a filter. A heat map is a [`Tensor`](crate::Tensor),
+//! `[h, w]`, which [`resized`] brings to the image's size.
 
 mod ascent;
 mod grad_cam;
