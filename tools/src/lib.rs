@@ -2,6 +2,7 @@
 //! trains on such folders.
 #![forbid(unsafe_code)]
 
+pub mod bar;
 pub mod draw;
 pub mod features;
 pub mod images;
