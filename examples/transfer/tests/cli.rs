@@ -1,0 +1,116 @@
+//! The program as a person uses it.
+
+use bantam::{Dropout, Model, Sequential};
+use image::{Rgb, RgbImage};
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+fn run(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_transfer")).current_dir(folder).args(arguments).output().unwrap()
+}
+
+/// What the program says when it succeeds.
+fn said(folder: &Path, arguments: &[&str]) -> String {
+    let output = run(folder, arguments);
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// What the program says when it refuses.
+fn refused(folder: &Path, arguments: &[&str]) -> String {
+    let output = run(folder, arguments);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+/// Reddish cats and bluish dogs in `pets`, and a base in `base.bantam`.
+fn pets() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    for (part, count) in [("train", 6), ("validation", 2), ("test", 4)] {
+        for (class, channel) in [("cats", 0), ("dogs", 2)] {
+            let class = folder.path().join("pets").join(part).join(class);
+            fs::create_dir_all(&class).unwrap();
+            for which in 0..count {
+                let pixel = |x: u32, y: u32| {
+                    let mut pixel = [(x * 5 + which) as u8 / 2, (y * 3) as u8 / 2, (x + y) as u8 / 2];
+                    pixel[channel] = 200 + which as u8;
+                    Rgb(pixel)
+                };
+                RgbImage::from_fn(24, 20, pixel).save(class.join(format!("{which}.png"))).unwrap();
+            }
+        }
+    }
+    let net = Sequential::new([14, 14, 3]).rescaling(1.0 / 255.0, 0.0).conv2d(4, 3).relu().max_pool2d(2);
+    let net = net.conv2d(8, 3).relu().named("seen").flatten().dense(3);
+    net.build(1).unwrap().save(folder.path().join("base.bantam")).unwrap();
+    folder
+}
+
+/// A model's weights of a layer.
+fn weights(model: &Model<'_>, layer: &str) -> Vec<f32> {
+    model.weights(layer).unwrap()[0].values().to_vec()
+}
+
+#[test]
+fn digits_are_moved_to_other_digits() {
+    let folder = TempDir::new().unwrap();
+    let learn = |threads: &str| {
+        let few = ["--pictures", "2", "--epochs", "2", "--base-pictures", "100", "--base-epochs", "3"];
+        said(folder.path(), &[&few[..], &["--threads", threads, "--json"]].concat())
+    };
+    let lines = learn("1");
+    assert_eq!(lines, learn("2"), "threads changed the result");
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let names: Vec<_> = lines.iter().filter_map(|line| line["training"].as_str()).collect();
+    let twice = ["scratch", "scratch", "features", "features", "end-to-end", "end-to-end"];
+    assert_eq!(names, [&["base"; 3][..], &twice, &["fine-tuned", "fine-tuned"]].concat());
+    assert!(lines[2]["validation_accuracy"].as_f64().unwrap() > 0.8, "{}", lines[2]);
+    let end = lines.last().unwrap().as_object().unwrap();
+    let keys: Vec<_> = end.keys().map(String::as_str).collect();
+    assert_eq!(keys, ["scratch", "features", "end_to_end", "fine_tuned"]);
+    assert!(end.values().all(|share| (0.0..1.0).contains(&share.as_f64().unwrap())), "{end:?}");
+    for name in ["base", "scratch", "features", "end-to-end", "fine-tuned"] {
+        assert!(folder.path().join(format!("transfer-{name}.svg")).exists(), "{name}");
+    }
+}
+
+#[test]
+fn a_base_of_ones_own_is_moved_to_a_folder() {
+    let folder = pets();
+    let path = folder.path();
+    let layers = ["--base", "base.bantam", "--at", "seen", "--unfreeze-from", "conv2d_1"];
+    let arguments = [&["pets"][..], &layers, &["--epochs", "3"]].concat();
+    let text = said(path, &arguments);
+    for said in
+        ["from scratch: ", "features once: ", "end to end: ", "fine-tuned: ", "Wrote ./transfer.bantam"]
+    {
+        assert!(text.contains(said), "{said:?} is not in\n{text}");
+    }
+    let [base, learnt] = ["base.bantam", "transfer.bantam"].map(|name| Model::load(path.join(name)).unwrap());
+    assert_eq!(learnt.output_shape().elements(), 2);
+    assert!(learnt.nodes().iter().any(|node| node.layer::<Dropout>().is_some()));
+    assert_eq!(weights(&learnt, "conv2d"), weights(&base, "conv2d"), "what is frozen has learnt");
+    assert_ne!(weights(&learnt, "conv2d_1"), weights(&base, "conv2d_1"), "fine-tuning learnt nothing");
+}
+
+#[test]
+fn what_cannot_be_is_named() {
+    let folder = pets();
+    let path = folder.path();
+    let with = |rest: &[&str]| refused(path, &[&["pets", "--base"][..], rest].concat());
+    assert!(with(&["none.bantam"]).contains("none.bantam: "));
+    let unknown = with(&["base.bantam", "--at", "scene"]);
+    assert!(unknown.contains("\"scene\"") && unknown.contains("\"seen\""), "{unknown}");
+    let unknown = with(&["base.bantam", "--at", "seen", "--unfreeze-from", "conv2d_7", "--epochs", "1"]);
+    assert!(unknown.contains("\"conv2d_7\""), "{unknown}");
+    let flat = Sequential::new([4]).dense(3).build(1).unwrap();
+    flat.save(path.join("flat.bantam")).unwrap();
+    assert!(with(&["flat.bantam"]).contains("expected a model for images [H, W, C], got one for [4]"));
+    assert!(refused(path, &["--out", "nowhere"]).contains("nowhere/transfer.bantam"));
+    for usage in [&["pets"][..], &["--base", "base.bantam"]] {
+        assert_eq!(run(path, usage).status.code(), Some(2), "{usage:?}");
+    }
+}
