@@ -241,7 +241,7 @@ fn a_training_that_is_killed_goes_on_to_the_same_files() {
 #[cfg(unix)]
 #[test]
 fn a_training_that_is_interrupted_goes_on_to_the_same_files() {
-    let arguments = "train set --size 46 --epochs 12 --batch-size 2 --steps 40 --rate 1e-3 --augment";
+    let arguments = "train set --size 46 --epochs 60 --batch-size 2 --steps 40 --rate 1e-3 --augment";
     let arguments: Vec<&str> = arguments.split(' ').collect();
     let whole = folder();
     said(whole.path(), &arguments);
