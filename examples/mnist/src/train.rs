@@ -1,6 +1,7 @@
 use crate::options::{NetChoice, data_folder};
-use bantam::{AtomicFile, Dataset, Epoch, Evaluation, Event, Isa, Loss, Model, Session, Trainer, argmax};
+use bantam::{AtomicFile, Dataset, Epoch, Event, Isa, Loss, Model, Session, Trainer, argmax};
 use bantam_tools::Failure;
+use bantam_tools::bar::figures;
 use bantam_tools::draw::{self, count};
 use bantam_tools::interrupt;
 use bantam_tools::options::{OptimizerChoice, isa};
@@ -283,9 +284,4 @@ impl Watch {
             })
         }
     }
-}
-
-fn figures(evaluation: Evaluation) -> String {
-    let accuracy = evaluation.accuracy.map(|accuracy| format!(", accuracy {accuracy:.4}"));
-    format!("loss {:.4}{}", evaluation.loss, accuracy.unwrap_or_default())
 }

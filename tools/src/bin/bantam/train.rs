@@ -2,7 +2,8 @@ use crate::augmentation::Changes;
 use crate::evaluate::on_broken;
 use crate::net::convnet;
 use crate::rate::Rate;
-use bantam::{AtomicFile, Dataset, Epoch, Evaluation, Event, Metadata, Scaling};
+use bantam::{AtomicFile, Dataset, Epoch, Event, Metadata, Scaling};
+use bantam_tools::bar::figures;
 use bantam_tools::draw::count;
 use bantam_tools::images::model::Resizing;
 use bantam_tools::images::{Color, ImageFolder, ImageLoader, ImageSet};
@@ -281,9 +282,4 @@ impl Watch<'_> {
             .suspend(|| writeln!(out, "epoch {number}: {training}{validation} | {seconds:.1} s{written}"));
         Ok(told?)
     }
-}
-
-fn figures(evaluation: Evaluation) -> String {
-    let accuracy = evaluation.accuracy.map(|accuracy| format!(", accuracy {accuracy:.4}"));
-    format!("loss {:.4}{}", evaluation.loss, accuracy.unwrap_or_default())
 }
