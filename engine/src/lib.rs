@@ -45,6 +45,7 @@ pub use bantam_kernels::warp::{Fill, Interpolation};
 pub use error::{Error, ModelFileProblem};
 pub use graph::{
     Aligned, GraphBuilder, Initializer, Metadata, Model, Node, Parameter, Scaling, Sequential, Value,
+    WeightsOf,
 };
 pub use layers::{
     ActivityRegularization, Add, AlphaDropout, Attributes, AttributesMut, Average, AveragePool1d,

@@ -4,10 +4,11 @@ use crate::graph::Initializer;
 use crate::graph::init::orthogonal;
 use crate::layers::{
     Add, AttributesMut, Average, Concatenate, Differentiable, Initial, LayerType, Maximum, Minimum, Multiply,
-    Relu, Relu6, Subtract,
+    Relu, Relu6, Subtract, WeightSpec,
 };
 use crate::memory::heap;
 use crate::shape::Shape;
+use crate::tensor::check_len;
 use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
@@ -40,6 +41,9 @@ pub struct Value<'g> {
     graph: &'g GraphBuilder,
     place: Place,
 }
+
+/// Gives the elements of an array of weights, by the names of its layer and of the array, as `"kernel"`, and its shape.
+pub type WeightsOf<'a, 'm> = dyn FnMut(&str, &'static str, Shape) -> Result<Cow<'m, [f32]>, Error> + 'a;
 
 /// Where a value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,7 +190,32 @@ impl Drafts {
         }
     }
 
-    pub fn build(mut self, outputs: &[Place], seed: u64) -> Result<Model<'static>, Error> {
+    /// With weights drawn from `seed`.
+    pub fn build(self, outputs: &[Place], seed: u64) -> Result<Model<'static>, Error> {
+        let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
+        self.build_with(outputs, &mut |_, initializer, spec| {
+            let mut values = heap::zeros(spec.shape.elements())?;
+            match spec.initial {
+                Initial::Constant(value) => values.fill(value),
+                Initial::Ones { part, of } => {
+                    let len = values.len() / of;
+                    values[part * len..][..len].fill(1.0);
+                }
+                Initial::Orthogonal => orthogonal(spec.shape, &mut random, &mut values),
+                Initial::Drawn { fan_in, fan_out } => {
+                    initializer.fill(fan_in, fan_out, &mut random, &mut values);
+                }
+            }
+            Ok(Cow::Owned(values))
+        })
+    }
+
+    /// With weights that `new` gives, for the node of that name, except where they are copies of another model's.
+    pub fn build_with<'m>(
+        mut self,
+        outputs: &[Place],
+        new: &mut dyn FnMut(&str, Initializer, &WeightSpec) -> Result<Cow<'m, [f32]>, Error>,
+    ) -> Result<Model<'m>, Error> {
         if let Some(error) = self.refused.take() {
             return Err(error);
         }
@@ -202,33 +231,20 @@ impl Drafts {
         };
         let edges = self.nodes.iter().map(|draft| draft.inputs.len()).sum();
         let mut model = Model::with_inputs(inputs, self.nodes.len(), edges)?;
-        let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
         for draft in self.nodes {
             let Draft { name, layer, attributes, initializer, inputs, shares, copied } = draft;
             let attributes = attributes.map_err(|cause| in_layer(&name, cause))?;
-            let (name, attributes) = (Cow::Owned(name), Cow::Owned(attributes));
+            let (called, attributes) = (Cow::Owned(heap::text(&name)?), Cow::Owned(attributes));
             let (trainable, frozen) =
                 copied.as_ref().map_or((true, 0), |copied| (copied.trainable, copied.frozen));
             let mut weights = copied.map(|copied| copied.weights.into_iter());
-            let blueprint = Blueprint { name, layer, attributes, trainable, frozen, shares };
+            let blueprint = Blueprint { name: called, layer, attributes, trainable, frozen, shares };
             model.push(blueprint, &mut inputs.iter().map(value), &mut |spec| {
                 if let Some((shape, values)) = weights.as_mut().and_then(Iterator::next) {
                     spec.shape.require("weights of the model", shape)?;
                     return Ok(Cow::Owned(values));
                 }
-                let mut values = heap::zeros(spec.shape.elements())?;
-                match spec.initial {
-                    Initial::Constant(value) => values.fill(value),
-                    Initial::Ones { part, of } => {
-                        let len = values.len() / of;
-                        values[part * len..][..len].fill(1.0);
-                    }
-                    Initial::Orthogonal => orthogonal(spec.shape, &mut random, &mut values),
-                    Initial::Drawn { fan_in, fan_out } => {
-                        initializer.fill(fan_in, fan_out, &mut random, &mut values);
-                    }
-                }
-                Ok(Cow::Owned(values))
+                new(&name, initializer, spec)
             })?;
         }
         model.set_outputs(outputs.iter().map(value).collect())?;
@@ -325,6 +341,37 @@ impl GraphBuilder {
     pub fn build(&self, outputs: &[Value<'_>], seed: u64) -> Result<Model<'static>, Error> {
         let places = self.places(outputs)?;
         self.0.borrow().clone().build(&places, seed)
+    }
+
+    /// The model that gives these values, with weights that were learnt elsewhere: `weights` is told the names of a layer and of
+    /// one of its arrays, and the array's shape. What it lends is used where it lies.
+    ///
+    /// ```
+    /// use bantam::GraphBuilder;
+    /// let net = GraphBuilder::new();
+    /// let y = net.input([2]).dense(1).named("sum");
+    /// let model = net.build_with(&[y], &mut |layer, array, shape| {
+    ///     assert_eq!(layer, "sum");
+    ///     let value = if array == "kernel" { 1.0 } else { 0.5 };
+    ///     Ok(vec![value; shape.elements()].into())
+    /// })?;
+    /// assert_eq!(model.weights("sum")?[1].values(), [0.5]);
+    /// # Ok::<(), bantam::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`build`](GraphBuilder::build); or an array has not as many elements as its shape.
+    pub fn build_with<'m>(
+        &self,
+        outputs: &[Value<'_>],
+        weights: &mut WeightsOf<'_, 'm>,
+    ) -> Result<Model<'m>, Error> {
+        let places = self.places(outputs)?;
+        self.0.borrow().clone().build_with(&places, &mut |layer, _, spec| {
+            let values = weights(layer, spec.name, spec.shape)?;
+            check_len(spec.name, &values, spec.shape)?;
+            Ok(values)
+        })
     }
 }
 

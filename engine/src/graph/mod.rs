@@ -15,7 +15,7 @@ mod sequential;
 mod summary;
 mod transfer;
 
-pub use builder::{GraphBuilder, Value};
+pub use builder::{GraphBuilder, Value, WeightsOf};
 pub use file::Aligned;
 pub use init::Initializer;
 pub use metadata::{Metadata, Scaling};
