@@ -5,6 +5,7 @@ use super::dense_grad_input::DenseGradInput;
 use super::direct::forward_between;
 use super::gemv::Gemv;
 use super::geometry::Pitches;
+use super::plain_dense::PlainDense;
 use super::winograd::{RowPairs, RowTiles, Tile, Winograd};
 use super::{Activation, Algorithm, Geometry, pooled};
 use super::{grad_input, grad_weights, pack, pack_transposed};
@@ -54,6 +55,7 @@ enum Forward {
     Direct(Direct),
     DirectPooled(Direct),
     Gemv(Gemv),
+    PlainDense(PlainDense),
     Winograd(Winograd),
     RowPairs(RowPairs),
     RowTiles(RowTiles),
@@ -87,6 +89,19 @@ impl Convolution {
         Convolution::of(chosen.unwrap_or_else(|_| direct()), geometry)
     }
 
+    /// The same for weights that change from run to run: a dense layer reads them where they lie. The bits are those of
+    /// [`new`](Self::new).
+    pub fn for_training(isa: Isa, geometry: &Geometry) -> Convolution {
+        let convolution = Convolution::new(isa, geometry);
+        match &convolution.forward {
+            Forward::Direct(_) if has_tiles(isa) => match PlainDense::new(isa, geometry) {
+                Some(dense) => Convolution::of(Forward::PlainDense(dense), geometry),
+                None => convolution,
+            },
+            _ => convolution,
+        }
+    }
+
     /// By that algorithm.
     ///
     /// # Errors
@@ -114,6 +129,7 @@ impl Convolution {
         match &self.forward {
             Forward::Direct(direct) | Forward::DirectPooled(direct) => &direct.geometry,
             Forward::Gemv(gemv) => &gemv.geometry,
+            Forward::PlainDense(dense) => &dense.geometry,
             Forward::Winograd(winograd) => &winograd.geometry,
             Forward::RowPairs(pairs) => &pairs.geometry,
             Forward::RowTiles(tiles) => &tiles.geometry,
@@ -124,6 +140,7 @@ impl Convolution {
         *(match &mut self.forward {
             Forward::Direct(direct) | Forward::DirectPooled(direct) => &mut direct.geometry,
             Forward::Gemv(gemv) => &mut gemv.geometry,
+            Forward::PlainDense(dense) => &mut dense.geometry,
             Forward::Winograd(winograd) => &mut winograd.geometry,
             Forward::RowPairs(pairs) => &mut pairs.geometry,
             Forward::RowTiles(tiles) => &mut tiles.geometry,
@@ -194,7 +211,9 @@ impl Convolution {
             Forward::RowTiles(tiles) => RowTiles::run_on(tiles.isa),
             // A window's row would be as many runs as columns, which takes longer than a copy of the input.
             Forward::Direct(_) => read == channels || columns.window == 1 || !geometry.has_runs(),
-            Forward::RowPairs(_) | Forward::DirectPooled(_) | Forward::Gemv(_) => false,
+            Forward::RowPairs(_) | Forward::DirectPooled(_) | Forward::Gemv(_) | Forward::PlainDense(_) => {
+                false
+            }
         };
         let fits = |pixels: usize, width: usize| {
             pixels.checked_mul(width).is_some_and(|len| len <= isize::MAX as usize / size_of::<f32>())
@@ -272,6 +291,7 @@ impl Convolution {
             Forward::Winograd(winograd) if has_tiles(winograd.isa) => winograd.forward_scratch_len(),
             Forward::RowTiles(tiles) if RowTiles::run_on(tiles.isa) => tiles.scratch_len(),
             Forward::RowPairs(pairs) => pairs.scratch_len(),
+            Forward::PlainDense(dense) if has_tiles(dense.isa) => dense.scratch_len(),
             _ => 0,
         }
     }
@@ -303,15 +323,20 @@ impl Convolution {
                 let features = 0..gemv.geometry.channels_out;
                 gemv.forward(features, input, packed, bias, activation, output)
             }
+            Forward::PlainDense(dense) if has_tiles(dense.isa) => {
+                dense.forward(input, packed, bias, activation, output, scratch)
+            }
             Forward::Direct(Direct { isa, geometry }) => {
                 forward_between(*isa, geometry, pitches, input, packed, bias, activation, output)
             }
             Forward::DirectPooled(Direct { isa, geometry }) if pooled::runs_on(*isa) => {
                 pooled::forward(*isa, geometry, input, packed, bias, activation, output)
             }
-            Forward::Winograd(_) | Forward::RowTiles(_) | Forward::DirectPooled(_) | Forward::Gemv(_) => {
-                Err(Error::NotWinograd)
-            }
+            Forward::Winograd(_)
+            | Forward::RowTiles(_)
+            | Forward::DirectPooled(_)
+            | Forward::Gemv(_)
+            | Forward::PlainDense(_) => Err(Error::NotWinograd),
         }
     }
 
@@ -490,6 +515,13 @@ impl WeightGradient {
     /// The same over the first `images`, as [`Geometry::first`].
     pub fn first(self, images: usize) -> WeightGradient {
         WeightGradient(self.0.first(images))
+    }
+
+    /// What some rows of one image's output contribute, and the rows of the input that they see, as [`Geometry::rows`].
+    pub fn rows(mut self, rows: Range<usize>) -> Option<(WeightGradient, Range<usize>)> {
+        let (part, seen) = self.0.direct.geometry.rows(rows)?;
+        self.0.direct.geometry = part;
+        Some((self, seen))
     }
 
     /// The shape.

@@ -14,6 +14,7 @@ mod gemv;
 pub(crate) mod geometry;
 mod grad_weights;
 mod pack;
+mod plain_dense;
 mod pooled;
 mod tiles;
 pub(crate) mod window;

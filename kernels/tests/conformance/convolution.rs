@@ -132,6 +132,50 @@ fn a_small_dense_layer_and_one_of_several_samples_are_packed() {
     }
 }
 
+/// Samples, inputs and outputs of dense layers, on both sides of what is computed together.
+const DENSE: [[usize; 3]; 9] = [
+    [1, 1, 1],
+    [2, 3, 16],
+    [5, 97, 7],
+    [3, 4100, 32],
+    [20, 200, 512],
+    [7, 40, 2064],
+    [64, 96, 64],
+    [65, 193, 10],
+    [130, 33, 48],
+];
+
+/// Its bits are those of packed weights.
+#[test]
+fn a_dense_layer_learns_on_weights_where_they_lie() {
+    for (isa, [samples, inputs, outputs]) in isas().into_iter().flat_map(|isa| DENSE.map(|g| (isa, g))) {
+        let g = Geometry::dense(samples, inputs, outputs).unwrap();
+        let (input, weights) =
+            (Numbers::Reals.take(1, len(g.input())), Numbers::Reals.take(2, inputs * outputs));
+        let (bias, d_output) = (Numbers::Reals.take(3, outputs), Numbers::Reals.take(4, len(g.output())));
+        let dense = Convolution::for_training(isa, &g);
+        assert_eq!(dense.packed_len(), 0);
+        let want = directly(isa, &g, Algorithm::Direct, [&input, &weights, &bias]).unwrap();
+        assert!(bits(&forward(&dense, &input, &weights, &bias)) == bits(&want), "{isa} {g:?}");
+        let first = forward(&dense.first(1), &input[..inputs], &weights, &bias);
+        assert!(bits(&first) == bits(&want[..outputs]), "{isa} {g:?}");
+
+        let packed = written(conv2d::packed_transposed_len(isa, &g), |packed| {
+            conv2d::pack_transposed(isa, &g, &weights, packed).unwrap();
+        });
+        let want = written(input.len(), |d_input| {
+            conv2d::grad_input(isa, &g, &d_output, &packed, d_input).unwrap();
+        });
+        let gradient = InputGradient::new(isa, &g);
+        assert_eq!(gradient.packed_len(), 0);
+        let got = written(input.len(), |d_input| {
+            let mut scratch = vec![f32::NAN; gradient.scratch_len()];
+            gradient.run(&d_output, &weights, d_input, &mut scratch).unwrap();
+        });
+        assert!(bits(&got) == bits(&want), "{isa} {g:?}");
+    }
+}
+
 #[test]
 fn a_convolution_runs_what_it_chose() {
     for (isa, g) in isas().into_iter().flat_map(|isa| geometries().into_iter().map(move |g| (isa, g))) {

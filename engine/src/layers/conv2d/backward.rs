@@ -18,7 +18,7 @@ pub struct ConvolutionTraining {
 
 impl ConvolutionTraining {
     pub fn new(geometry: &Geometry, site: &Site<'_>) -> ConvolutionTraining {
-        let forward = ConvolutionStep::new(geometry, site);
+        let forward = ConvolutionStep::for_training(geometry, site);
         let backward = ConvolutionBackward::new(geometry, None, site);
         ConvolutionTraining { forward, backward }
     }
@@ -82,6 +82,8 @@ pub(super) struct ConvolutionBackward {
     pool: Option<max_pool2d::Geometry>,
     activation: Activation,
     groups: Option<Groups>,
+    /// Rows of a stripe of the output, where an image's map is too large for a cache.
+    stripe: Option<usize>,
     /// Of a group, or of the batch.
     weights: WeightPass,
     input: InputPass,
@@ -105,10 +107,18 @@ impl ConvolutionBackward {
             pool,
             activation,
             groups,
+            stripe: None,
             weights: WeightPass::new(isa, threads, &at_once),
             input: InputPass::new(isa, threads, &at_once),
             scratch_len: [0; 2],
         };
+        if let (Some(Groups { images: 1, .. }), Parts::Rows(_)) =
+            (&backward.groups, backward.weights.gradient.parts())
+        {
+            let (map, sums) = (elements_of_one(geometry.output()), elements(geometry.weights()));
+            let stripes = map.div_ceil(Groups::MAP).min(map / (4 * sums));
+            backward.stripe = (stripes > 1).then(|| backward.output_rows().div_ceil(stripes));
+        }
         backward.scratch_len = [backward.room(false), backward.room(true)];
         backward
     }
@@ -141,11 +151,11 @@ impl ConvolutionBackward {
         let Backward { inputs, weights, output, saved, d_output, d_input, d_weights, scratch, .. } = run;
         let [d_kernel, d_bias] = gradients(d_weights);
         self.grad_activation(output, d_output)?;
+        if let Some(d_bias) = d_bias {
+            self.grad_bias(d_output, d_bias)?;
+        }
         let (d_map, scratch) =
             unpool(self.isa, &self.geometry, self.pool.as_ref(), saved, d_output, scratch)?;
-        if let Some(d_bias) = d_bias {
-            reduce::sum_rows(self.isa, d_map.len() / d_bias.len(), d_bias.len(), d_map, d_bias)?;
-        }
         let of_weights = |scratch: &mut [f32]| match d_kernel {
             Some(d_kernel) => self.weights.run(inputs[0], d_map, d_kernel, scratch),
             None => Ok(()),
@@ -185,6 +195,13 @@ impl ConvolutionBackward {
         grad_activation(self.isa, self.activation, output, d_output)
     }
 
+    /// The gradient to the bias. A pool hands each gradient to one element of its map, so that the sum of the map's is
+    /// that of the pool's.
+    fn grad_bias(&self, d_output: &[f32], d_bias: &mut [f32]) -> Result<(), Error> {
+        let rows = d_output.len() / d_bias.len();
+        Ok(reduce::sum_rows(self.isa, rows, d_bias.len(), d_output, d_bias)?)
+    }
+
     /// Elements of the weights as the gradient to the input takes them, if there is one.
     fn turned_len(&self, d_input: bool) -> usize {
         if d_input { self.input.gradient.packed_len() } else { 0 }
@@ -193,6 +210,14 @@ impl ConvolutionBackward {
     /// Elements that each thread needs room for.
     fn group_scratch_len(&self, groups: &Groups, d_input: bool) -> usize {
         let map = if self.pool.is_some() { whole_lines(elements(groups.geometry.output())) } else { 0 };
+        if let Some(stripe) = self.stripe(d_input) {
+            let sums = self.stripes(stripe).saturating_mul(elements(self.geometry.weights()));
+            // The pool has no padding, so that no stripe sees more of the map than the first.
+            let map = self.pool.and_then(|pool| pool.rows(0..stripe)).map_or(0, |(_, map)| map.len());
+            let [_, rows, ..] = self.geometry.output();
+            let map = elements_of_one(self.geometry.output()) / rows * map;
+            return room([sums, map].map(whole_lines));
+        }
         let weights = self.weights.gradient.scratch_len(self.weights.gradient.parts().count());
         let input = if d_input { self.input.gradient.scratch_len() } else { 0 };
         room([map, whole_lines(weights.max(input))])
@@ -242,11 +267,17 @@ impl ConvolutionBackward {
             if self.activation != Activation::None {
                 self.grad_activation(&output[outputs.clone()][..d_output.len()], d_output)?;
             }
-            let argmax = if pool.is_some() { &saved[outputs][..d_output.len()] } else { &[] };
-            let (d_map, scratch) = unpool(isa, &geometry, pool.as_ref(), argmax, d_output, scratch)?;
             if with_bias {
-                reduce::sum_rows(isa, d_map.len() / features, features, d_map, bias_sums)?;
+                self.grad_bias(d_output, bias_sums)?;
             }
+            let argmax = if pool.is_some() { &saved[outputs][..d_output.len()] } else { &[] };
+            if let Some(stripe) = self.stripe(with_input) {
+                return match with_weights {
+                    true => self.grad_weights_by(stripe, input, argmax, d_output, weight_sums, scratch),
+                    false => Ok(()),
+                };
+            }
+            let (d_map, scratch) = unpool(isa, &geometry, pool.as_ref(), argmax, d_output, scratch)?;
             if with_weights {
                 let (gradient, parts) =
                     (self.weights.gradient.first(images), self.weights.gradient.parts().count());
@@ -266,6 +297,58 @@ impl ConvolutionBackward {
             reduce::sum_rows(isa, groups.count, features, bias_sums, d_bias)?;
         }
         Ok(())
+    }
+
+    /// Rows of the output, that of the pool if there is one.
+    fn output_rows(&self) -> usize {
+        let [_, rows, ..] = self.pool.map_or(self.geometry.output(), |pool| pool.output());
+        rows
+    }
+
+    /// Rows of a stripe of the output. With a gradient to the input the map is needed as a whole. Small computers have no
+    /// cache, and no code for it.
+    fn stripe(&self, d_input: bool) -> Option<usize> {
+        if d_input || self.isa == Isa::SCALAR { None } else { self.stripe }
+    }
+
+    /// How many stripes of so many rows an image's output has.
+    fn stripes(&self, together: usize) -> usize {
+        self.output_rows().div_ceil(together)
+    }
+
+    /// The weights' gradient of one image, in stripes of so many rows of the output.
+    fn grad_weights_by(
+        &self,
+        together: usize,
+        input: &[f32],
+        argmax: &[u8],
+        d_output: &[f32],
+        d_weights: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<(), Error> {
+        let [_, height, ..] = self.geometry.input();
+        let (output_row, input_row) = (d_output.len() / self.output_rows(), input.len() / height);
+        let (all, count) = (self.output_rows(), self.stripes(together));
+        let (sums, scratch) = split_lines(scratch, count * d_weights.len());
+        for (stripe, sums) in sums.chunks_exact_mut(d_weights.len()).enumerate() {
+            let rows = stripe * together..all.min((stripe + 1) * together);
+            let (pool, map) = match self.pool {
+                Some(pool) => pool.rows(rows.clone()).map_or((None, 0..0), |(pool, map)| (Some(pool), map)),
+                None => (None, rows.clone()),
+            };
+            let Some((gradient, seen)) = self.weights.gradient.rows(map) else {
+                // They see padding alone, which says nothing of the weights.
+                sums.fill(0.0);
+                continue;
+            };
+            let outputs = rows.start * output_row..rows.end * output_row;
+            let argmax = if pool.is_some() { &argmax[outputs.clone()] } else { &[] };
+            let (geometry, d_output) = (gradient.geometry(), &d_output[outputs]);
+            let (d_map, _) = unpool(self.isa, geometry, pool.as_ref(), argmax, d_output, &mut *scratch)?;
+            let input = &input[seen.start * input_row..seen.end * input_row];
+            gradient.run(input, d_map, 0..gradient.parts().count(), sums, &mut [])?;
+        }
+        Ok(reduce::sum_rows(self.isa, count, d_weights.len(), sums, d_weights)?)
     }
 
     /// The input's gradient of the whole batch.
