@@ -45,6 +45,9 @@ pub struct Value<'g> {
 /// Gives the elements of an array of weights, by the names of its layer and of the array, as `"kernel"`, and its shape.
 pub type WeightsOf<'a, 'm> = dyn FnMut(&str, &'static str, Shape) -> Result<Cow<'m, [f32]>, Error> + 'a;
 
+/// Gives the elements of an array of weights of the node of that name.
+type NewWeights<'a, 'm> = dyn FnMut(&str, Initializer, &WeightSpec) -> Result<Cow<'m, [f32]>, Error> + 'a;
+
 /// Where a value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
@@ -60,20 +63,22 @@ pub(super) enum Place {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Drafts {
     inputs: Vec<Vec<usize>>,
-    nodes: Vec<Draft>,
+    pub(super) nodes: Vec<Draft>,
+    /// Whether the model lists them by their depth.
+    by_depth: bool,
     /// What cannot be built, the first of it.
     refused: Option<Error>,
 }
 
 #[derive(Clone, Debug)]
-struct Draft {
+pub(super) struct Draft {
     /// Empty if it is to be called as Keras calls it.
     name: String,
     layer: &'static LayerType,
     attributes: Result<Vec<u8>, Error>,
     initializer: Initializer,
-    inputs: Vec<Place>,
-    shares: Option<usize>,
+    pub(super) inputs: Vec<Place>,
+    pub(super) shares: Option<usize>,
     /// A node of another model, with its weights.
     copied: Option<Copied>,
 }
@@ -214,12 +219,13 @@ impl Drafts {
     pub fn build_with<'m>(
         mut self,
         outputs: &[Place],
-        new: &mut dyn FnMut(&str, Initializer, &WeightSpec) -> Result<Cow<'m, [f32]>, Error>,
+        new: &mut NewWeights<'_, 'm>,
     ) -> Result<Model<'m>, Error> {
         if let Some(error) = self.refused.take() {
             return Err(error);
         }
         self.name_all();
+        let outputs = if self.by_depth { self.order(outputs) } else { outputs.to_vec() };
         let mut inputs = heap::list(self.inputs.len())?;
         for dims in &self.inputs {
             inputs.push(Shape::new(dims)?);
@@ -256,6 +262,25 @@ impl GraphBuilder {
     /// Without inputs yet.
     pub fn new() -> GraphBuilder {
         GraphBuilder::default()
+    }
+
+    /// The model is to list its layers as Keras's `model.layers` does: by how far they are from the outputs on the longest way,
+    /// branches that are as far beside each other. Otherwise they are in the order in which they were added, in which each
+    /// branch is a whole. Layers without names are called by the order in which they were added, as in Keras, and layers
+    /// that no output depends on come last.
+    ///
+    /// ```
+    /// let net = bantam::GraphBuilder::new();
+    /// net.keras_order();
+    /// let x = net.input([8]);
+    /// let (a, b) = (x.dense(4).relu(), x.dense(4).relu());
+    /// let model = net.build(&[net.add(&[a, b])], 7)?;
+    /// let names: Vec<_> = model.nodes().iter().map(|node| node.name()).collect();
+    /// assert_eq!(names, ["dense", "dense_1", "re_lu", "re_lu_1", "add"]);
+    /// # Ok::<(), bantam::Error>(())
+    /// ```
+    pub fn keras_order(&self) {
+        self.0.borrow_mut().by_depth = true;
     }
 
     /// An input of that shape, of one sample: `[H, W, C]` for images.

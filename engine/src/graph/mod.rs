@@ -11,6 +11,7 @@ pub(crate) mod init;
 mod metadata;
 pub(crate) mod model;
 mod node;
+mod order;
 mod sequential;
 mod summary;
 mod transfer;

@@ -483,3 +483,38 @@ fn a_graph_is_drawn() {
     }
     assert_eq!(dot.matches('{').count(), dot.matches('}').count());
 }
+
+/// The order of the layers is Keras's, and what they compute is the same.
+#[test]
+fn keras_lists_layers_by_their_depth() {
+    let build = |keras: bool| {
+        let net = GraphBuilder::new();
+        if keras {
+            net.keras_order();
+        }
+        let (x, other) = (net.input([6]), net.input([6]));
+        let unused = x.dense(2).named("unused").relu();
+        let a = x.dense(4).dense(4).relu();
+        let b = other.dense(4);
+        let c = x.reuse_layer_of(b);
+        let outputs = [net.add(&[c, a]), b, other];
+        assert_ne!(format!("{unused:?}"), "");
+        net.build(&outputs, 5).unwrap()
+    };
+    let names =
+        |model: &Model<'_>| model.nodes().iter().map(|node| node.name().to_owned()).collect::<Vec<String>>();
+    let (drawn, ordered) = (build(false), build(true));
+    let as_drawn = ["unused", "re_lu", "dense", "dense_1", "re_lu_1", "dense_2", "dense_3", "add"];
+    assert_eq!(names(&drawn), as_drawn);
+    let by_depth = ["dense", "dense_1", "dense_3", "re_lu_1", "add", "dense_2", "unused", "re_lu"];
+    assert_eq!(names(&ordered), by_depth);
+    assert_eq!(drawn.summary().to_string().matches("(shared)").count(), 1);
+    assert_eq!(ordered.summary().to_string().matches("(shared)").count(), 1);
+    let mut same = drawn.clone();
+    for name in ["dense", "dense_1", "dense_2"] {
+        let weights: Vec<_> = ordered.weights(name).unwrap().iter().map(|array| array.values()).collect();
+        same.set_weights(name, &weights).unwrap();
+    }
+    let inputs = [&numbers(6)[..], &numbers(12)[6..]];
+    assert_eq!(outputs(&ordered, Options::new(1), &inputs), outputs(&same, Options::new(1), &inputs));
+}
