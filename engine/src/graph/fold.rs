@@ -184,13 +184,10 @@ impl Folded {
 
     /// Puts a normalisation behind it.
     fn normalize(&mut self, layer: BatchNormalization, parameters: &[Parameter<'_>]) -> Result<(), Error> {
-        let ([.., kernel, biases], [gammas, betas, means, variances]) = (&mut self.weights[..], parameters)
-        else {
-            return Ok(());
-        };
+        let [.., kernel, biases] = &mut self.weights[..] else { return Ok(()) };
         let channels = biases.len();
         for (c, bias) in biases.iter_mut().enumerate() {
-            let [gamma, beta, mean, variance] = [gammas, betas, means, variances].map(|p| p.values[c]);
+            let [gamma, beta, mean, variance] = layer.of_channel(|i| parameters[i].values[c]);
             let scale = layer.scale(gamma, variance)?;
             *bias = (*bias - mean) * scale + beta;
             for taps in kernel.chunks_exact_mut(channels * self.beside) {

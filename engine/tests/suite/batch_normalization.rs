@@ -1,8 +1,8 @@
 //! Batch normalisation by the statistics of the batch: as Keras has it, and the same bits however it is shared.
 
 use bantam::{
-    BatchNormalization, Conv2d, Error, GraphBuilder, Isa, Loss, Mode, Model, Samples, Sequential, Sgd, Shape,
-    Tape, Tensor, Trainer, TrainingSession,
+    BatchNormalization, Conv2d, Error, GraphBuilder, Isa, Loss, Mode, Model, Options, Samples, Sequential,
+    Session, Sgd, Shape, Tape, Tensor, Trainer, TrainingSession,
 };
 use safetensors::SafeTensors;
 use std::ops::ControlFlow;
@@ -179,6 +179,60 @@ fn momentum_and_epsilon_survive_the_file() {
             matches!(refused, Err(Error::OutOfRange { what: "momentum", .. }) | Err(Error::Layer { .. })),
             "{refused:?}"
         );
+    }
+}
+
+/// Without gamma or beta it is the layer that has them and keeps them at 1 and 0, to the bit.
+#[test]
+fn without_gamma_or_beta() {
+    let golden = Golden::new();
+    let (samples, whole) = (golden.samples(), BatchNormalization::new().momentum(0.9));
+    let cases = [
+        (whole.no_scale(), &["gamma"][..]),
+        (whole.no_center(), &["beta"]),
+        (whole.no_scale().no_center(), &["gamma", "beta"]),
+    ];
+    for (layer, left_out) in cases {
+        let net = |layer| {
+            let net = Sequential::new([6, 6, 2]).layer(layer).named("bn1").conv2d(4, 3);
+            net.layer(layer).named("bn2").relu().flatten().dense(3).build(1).unwrap()
+        };
+        let [mut short, mut long] = [net(layer), net(whole)];
+        for name in left_out {
+            ["bn1", "bn2"].iter().for_each(|bn| long.set_weight_trainable(bn, name, false).unwrap());
+        }
+        for trainable in [true, false] {
+            for model in [&mut short, &mut long] {
+                model.set_trainable("bn2", trainable).unwrap();
+                Trainer::new(sgd(), Loss::SoftmaxCrossEntropy)
+                    .batch_size(70)
+                    .epochs(3)
+                    .fit(model, &samples, None, &mut go_on)
+                    .unwrap();
+            }
+            for node in short.nodes() {
+                let kept = long
+                    .weights(node.name())
+                    .unwrap()
+                    .iter()
+                    .filter(|array| !left_out.contains(&array.name()));
+                let (got, want): (Vec<_>, Vec<_>) = (
+                    short.parameters_of(node).iter().map(|array| (array.name(), array.values())).collect(),
+                    kept.map(|array| (array.name(), array.values())).collect(),
+                );
+                assert_eq!(got, want, "{}, without {left_out:?}", node.name());
+            }
+        }
+        let outputs = [&short, &long, &short.fold().unwrap(), &long.fold().unwrap()].map(|model| {
+            let mut session = Session::new(model, Options::new(70)).unwrap();
+            session.run(&golden.array("input")).unwrap().to_vec()
+        });
+        assert_eq!(outputs[0], outputs[1]);
+        assert_eq!(outputs[2], outputs[3]);
+        assert_eq!(short.fold().unwrap().nodes().len(), short.nodes().len() - 1);
+        let read = Model::from_bytes(&short.to_bytes().unwrap()).unwrap().into_owned();
+        assert_eq!(read, short);
+        assert_eq!(read.nodes()[0].layer(), Some(layer));
     }
 }
 

@@ -3,7 +3,7 @@
 use super::BatchNormalizationStep;
 use crate::error::Error;
 use crate::layers::conv2d::grad_activation;
-use crate::layers::{Backward, BackwardReads, TrainingStep, gradients};
+use crate::layers::{Backward, BackwardReads, TrainingStep};
 use bantam_kernels::conv2d::Activation;
 use bantam_kernels::{channels, reduce};
 
@@ -21,8 +21,8 @@ impl TrainingStep for BatchNormalizationStep {
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
         let BatchNormalizationStep { isa, activation, layer, rows, channels, .. } = *self;
         let Backward { inputs, weights, output, d_output, d_input, d_weights, scratch, .. } = run;
-        let [gamma, mean, variance] = [weights[0], weights[2], weights[3]];
-        let [d_gamma, d_beta, d_mean, d_variance] = gradients(d_weights);
+        let (mean, variance) = (weights[layer.learnt()], weights[layer.learnt() + 1]);
+        let [d_gamma, d_beta, d_mean, d_variance] = layer.gradients(d_weights);
         grad_activation(isa, activation, output, d_output)?;
         if let Some(d_beta) = d_beta {
             reduce::sum_rows(isa, rows, channels, d_output, d_beta)?;
@@ -46,7 +46,8 @@ impl TrainingStep for BatchNormalizationStep {
             }
         }
         if d_input {
-            for (scale, (&gamma, &variance)) in scale.iter_mut().zip(gamma.iter().zip(variance)) {
+            for (c, scale) in scale.iter_mut().enumerate() {
+                let [gamma, _, _, variance] = layer.of_channel(|i| weights[i][c]);
                 *scale = layer.scale(gamma, variance)?;
             }
             channels::mul(isa, 1, rows, channels, d_output, scale, centred)?;

@@ -28,6 +28,8 @@ use training::BatchNormalizationTraining;
 pub struct BatchNormalization {
     momentum: f32,
     epsilon: f32,
+    scale: bool,
+    center: bool,
 }
 
 impl BatchNormalization {
@@ -36,7 +38,12 @@ impl BatchNormalization {
 
     /// With Keras's momentum, 0.99, and epsilon, 0.001.
     pub const fn new() -> BatchNormalization {
-        BatchNormalization { momentum: BatchNormalization::MOMENTUM, epsilon: 1e-3 }
+        BatchNormalization {
+            momentum: BatchNormalization::MOMENTUM,
+            epsilon: 1e-3,
+            scale: true,
+            center: true,
+        }
     }
 
     /// With that share of the moving statistics kept in a step, from 0 to less than 1. It is 1 less the momentum that PyTorch
@@ -48,6 +55,35 @@ impl BatchNormalization {
     /// With that number added to each variance; it is positive.
     pub const fn epsilon(self, epsilon: f32) -> BatchNormalization {
         BatchNormalization { epsilon, ..self }
+    }
+
+    /// Without `gamma`, as if it were 1: Keras's `scale=False`.
+    pub const fn no_scale(self) -> BatchNormalization {
+        BatchNormalization { scale: false, ..self }
+    }
+
+    /// Without `beta`, as if it were 0: Keras's `center=False`.
+    pub const fn no_center(self) -> BatchNormalization {
+        BatchNormalization { center: false, ..self }
+    }
+
+    /// How many arrays of weights come before the moving statistics.
+    fn learnt(&self) -> usize {
+        usize::from(self.scale) + usize::from(self.center)
+    }
+
+    /// Gamma, beta, mean and variance of a channel, of which `weight` gives what the array of that number has.
+    pub(crate) fn of_channel(&self, weight: impl Fn(usize) -> f32) -> [f32; 4] {
+        let learnt = self.learnt();
+        let gamma = if self.scale { weight(0) } else { 1.0 };
+        let beta = if self.center { weight(learnt - 1) } else { 0.0 };
+        [gamma, beta, weight(learnt), weight(learnt + 1)]
+    }
+
+    /// The places of the gradients to gamma, beta, mean and variance, where they are asked for.
+    fn gradients<'b>(&self, d_weights: &'b mut [Option<&mut [f32]>]) -> [Option<&'b mut [f32]>; 4] {
+        let mut gradients = d_weights.iter_mut().map(|gradient| gradient.as_deref_mut());
+        [self.scale, self.center, true, true].map(|has| if has { gradients.next().flatten() } else { None })
     }
 
     /// What a channel is multiplied by, `gamma / sqrt(variance + epsilon)`.
@@ -79,13 +115,23 @@ impl Layer for BatchNormalization {
         let epsilon = attributes.number("epsilon");
         let momentum =
             if attributes.more() { attributes.number("momentum") } else { BatchNormalization::MOMENTUM };
-        BatchNormalization { momentum, epsilon }
+        let [scale, center] = if attributes.more() {
+            ["scale flag", "center flag"].map(|flag| attributes.flag(flag))
+        } else {
+            [true, true]
+        };
+        BatchNormalization { momentum, epsilon, scale, center }
     }
 
     fn write(&self, attributes: &mut AttributesMut) {
         attributes.number(self.epsilon);
-        if self.momentum != BatchNormalization::MOMENTUM {
+        let affine = self.scale && self.center;
+        if self.momentum != BatchNormalization::MOMENTUM || !affine {
             attributes.number(self.momentum);
+        }
+        if !affine {
+            attributes.flag(self.scale);
+            attributes.flag(self.center);
         }
     }
 
@@ -100,11 +146,18 @@ impl Layer for BatchNormalization {
         }
         let &[.., channels] = input.dims() else { return Err(Error::rank("input", 1, input)) };
         let channels = [channels];
-        Ok(Signature::new(input)
-            .weight("gamma", &channels, Initial::Constant(1.0))
-            .weight("beta", &channels, Initial::Constant(0.0))
-            .moving("moving_mean", &channels, Initial::Constant(0.0))
-            .moving("moving_variance", &channels, Initial::Constant(1.0)))
+        let mut signature = Signature::new(input);
+        if self.scale {
+            signature = signature.weight("gamma", &channels, Initial::Constant(1.0));
+        }
+        if self.center {
+            signature = signature.weight("beta", &channels, Initial::Constant(0.0));
+        }
+        Ok(signature.moving("moving_mean", &channels, Initial::Constant(0.0)).moving(
+            "moving_variance",
+            &channels,
+            Initial::Constant(1.0),
+        ))
     }
 
     fn lower(&self, site: &Site<'_>) -> Result<BatchNormalizationStep, Error> {
@@ -143,7 +196,7 @@ impl Step for BatchNormalizationStep {
     fn prepare(&self, weights: &[&[f32]], prepared: &mut [f32]) -> Result<(), Error> {
         let (scales, shifts) = prepared.split_at_mut(self.channels);
         for (c, (scale, shift)) in scales.iter_mut().zip(shifts).enumerate() {
-            let [gamma, beta, mean, variance] = [0, 1, 2, 3].map(|i| weights[i][c]);
+            let [gamma, beta, mean, variance] = self.layer.of_channel(|i| weights[i][c]);
             *scale = self.layer.scale(gamma, variance)?;
             // By the scale as it is rounded, whose error is then none near the mean.
             *shift = beta - mean * *scale;

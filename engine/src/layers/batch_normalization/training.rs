@@ -2,7 +2,7 @@
 
 use super::BatchNormalizationStep;
 use crate::error::Error;
-use crate::layers::{Backward, BackwardReads, BatchStatistics, Forward, Port, Step, TrainingStep, gradients};
+use crate::layers::{Backward, BackwardReads, BatchStatistics, Forward, Port, Step, TrainingStep};
 use bantam_kernels::batch_normalization::{self, Normalized};
 use bantam_kernels::channels;
 use bantam_kernels::conv2d::Activation;
@@ -28,7 +28,11 @@ impl BatchNormalizationTraining {
     ) -> Result<[&'a [f32]; 2], Error> {
         let (mean, variance) = statistics.split_at(self.step.channels);
         let scale = &mut scale[..2 * self.step.channels];
-        self.step.prepare(&[weights[0], weights[1], mean, variance], scale)?;
+        let learnt = self.step.layer.learnt();
+        let mut of_batch = [mean, variance, &[], &[]];
+        of_batch.rotate_right(learnt);
+        of_batch[..learnt].copy_from_slice(&weights[..learnt]);
+        self.step.prepare(&of_batch, scale)?;
         let (scale, shift) = scale.split_at(self.step.channels);
         Ok([scale, shift])
     }
@@ -96,7 +100,7 @@ impl TrainingStep for BatchNormalizationTraining {
         let (d_mean, d_dot) = run.gradient_means.split_at(channels);
         let (mean, variance) = statistics.split_at(channels);
         let rows = d_output.len() / channels;
-        let [d_gamma, d_beta, d_moving_mean, d_moving_variance] = gradients(d_weights);
+        let [d_gamma, d_beta, d_moving_mean, d_moving_variance] = layer.gradients(d_weights);
         if let Some(d_beta) = d_beta {
             d_beta.iter_mut().zip(d_mean).for_each(|(d_beta, mean)| *d_beta = mean * rows as f32);
         }
@@ -106,7 +110,8 @@ impl TrainingStep for BatchNormalizationTraining {
             }
         }
         // How far they go down, where they are moved by a gradient.
-        for (i, down) in [(2, d_moving_mean), (3, d_moving_variance)] {
+        let learnt = layer.learnt();
+        for (i, down) in [(learnt, d_moving_mean), (learnt + 1, d_moving_variance)] {
             let Some(down) = down else { continue };
             down.copy_from_slice(weights[i]);
             self.update(statistics, i, down);
@@ -167,7 +172,7 @@ impl BatchStatistics for BatchNormalizationTraining {
 
     fn update(&self, statistics: &[f32], index: usize, weights: &mut [f32]) {
         let momentum = self.step.layer.momentum;
-        let batch = &statistics[(index - 2) * self.step.channels..];
+        let batch = &statistics[(index - self.step.layer.learnt()) * self.step.channels..];
         for (moving, batch) in weights.iter_mut().zip(batch) {
             *moving = *moving * momentum + batch * (1.0 - momentum);
         }
