@@ -1,6 +1,6 @@
 use super::{
     Attributes, AttributesMut, Backward, BackwardReads, Differentiable, Forward, Layer, LayerType, PassesOn,
-    Signature, Site, Step, TrainingStep, one_input,
+    Signature, Site, Step, TrainingStep, one_batch, one_input,
 };
 use crate::error::Error;
 use crate::shape::Shape;
@@ -12,12 +12,19 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Dropout {
     rate: f32,
+    whole_samples: bool,
 }
 
 impl Dropout {
     /// Zeroes that share of elements, at least 0 and less than 1.
     pub const fn new(rate: f32) -> Dropout {
-        Dropout { rate }
+        Dropout { rate, whole_samples: false }
+    }
+
+    /// Zeroes all elements of a sample or none: in a residual block, stochastic depth (Huang et al., arXiv 1603.09382). It is
+    /// Keras's `noise_shape=(None, 1, 1, 1)`.
+    pub const fn whole_samples(self) -> Dropout {
+        Dropout { whole_samples: true, ..self }
     }
 }
 
@@ -28,11 +35,15 @@ impl Layer for Dropout {
     type Step = DropoutStep;
 
     fn read(attributes: &mut Attributes<'_>) -> Dropout {
-        Dropout { rate: attributes.number("dropout rate") }
+        let rate = attributes.number("dropout rate");
+        Dropout { rate, whole_samples: attributes.more() && attributes.flag("whole samples flag") }
     }
 
     fn write(&self, attributes: &mut AttributesMut) {
         attributes.number(self.rate);
+        if self.whole_samples {
+            attributes.flag(true);
+        }
     }
 
     fn signature(&self, inputs: &[Shape]) -> Result<Signature, Error> {
@@ -44,7 +55,9 @@ impl Layer for Dropout {
     }
 
     fn lower(&self, site: &Site<'_>) -> Result<DropoutStep, Error> {
-        Ok(DropoutStep { rate: self.rate, elements: one_input(site.inputs)?.elements() })
+        let (samples, sample) = one_batch(site.inputs)?;
+        let drawn_once = if self.whole_samples { sample.elements() } else { 1 };
+        Ok(DropoutStep { rate: self.rate, elements: samples * sample.elements(), drawn_once })
     }
 }
 
@@ -60,6 +73,8 @@ impl Differentiable for Dropout {
 pub struct DropoutStep {
     rate: f32,
     elements: usize,
+    /// How many elements beside each other share their fate.
+    drawn_once: usize,
 }
 
 impl DropoutStep {
@@ -90,10 +105,13 @@ impl TrainingStep for DropoutStep {
         // Exact: a power of two.
         let threshold = (self.rate * (1u64 << u32::BITS) as f32) as u64;
         let scale = self.scale();
+        let mut through = || u8::from(u64::from(random.next_u32()) >= threshold);
+        match self.drawn_once {
+            1 => mask.fill_with(through),
+            several => mask.chunks_mut(several).for_each(|mask| mask.fill(through())),
+        }
         for ((y, &x), mask) in run.output.iter_mut().zip(run.inputs[0]).zip(mask) {
-            let through = u64::from(random.next_u32()) >= threshold;
-            *mask = u8::from(through);
-            *y = if through { x * scale } else { 0.0 };
+            *y = if *mask == 0 { 0.0 } else { x * scale };
         }
         Ok(())
     }

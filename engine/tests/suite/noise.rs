@@ -3,9 +3,10 @@
 
 use crate::common::numbers;
 use bantam::{
-    Activation, ActivityRegularization, AlphaDropout, Dataset, Differentiable, Event, GaussianDropout,
-    GaussianNoise, GraphBuilder, Isa, Loss, Mode, Model, Options, Samples, Sequential, Session, Sgd, Shape,
-    Site, SpatialDropout1d, SpatialDropout2d, Tape, Tensor, Threads, Trainer, TrainingSession, TrainingStep,
+    Activation, ActivityRegularization, AlphaDropout, Dataset, Differentiable, Dropout, Event,
+    GaussianDropout, GaussianNoise, GraphBuilder, Isa, Loss, Mode, Model, Options, Samples, Sequential,
+    Session, Sgd, Shape, Site, SpatialDropout1d, SpatialDropout2d, Tape, Tensor, Threads, Trainer,
+    TrainingSession, TrainingStep,
 };
 use std::ops::ControlFlow;
 
@@ -89,6 +90,21 @@ fn alpha_dropout_keeps_mean_and_variance() {
     for ((x, y), d) in kept {
         assert!(near(*d, scale) && (f64::from(*y) - (scale * f64::from(*x) + shift)).abs() < 1e-5);
     }
+}
+
+#[test]
+fn dropout_of_whole_samples() {
+    const SAMPLES: usize = 10_000;
+    let layer = Dropout::new(0.25).whole_samples();
+    let model = of(&[2, 3, 1], layer);
+    let [y, d] = train(&model, &[SAMPLES, 2, 3, 1], &vec![3.0; SAMPLES * 6], 7);
+    assert!(y.chunks(6).all(|sample| sample == [0.0; 6] || sample == [4.0; 6]));
+    assert!(y.iter().zip(&d).all(|(y, d)| *y == 3.0 * d));
+    let stay: Vec<f32> = y.chunks(6).map(|sample| sample[0] / 4.0).collect();
+    assert_moments(&stay, [0.75, 0.25 * 0.75]);
+    let read = Model::from_bytes(&model.to_bytes().unwrap()).unwrap().into_owned();
+    assert_eq!(read.nodes()[0].layer(), Some(layer));
+    assert_ne!(read.nodes()[0].layer(), Some(Dropout::new(0.25)));
 }
 
 #[test]
