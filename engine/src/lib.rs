@@ -44,8 +44,8 @@ pub use bantam_kernels::conv2d::{Activation, Padding};
 pub use bantam_kernels::warp::{Fill, Interpolation};
 pub use error::{Error, ModelFileProblem};
 pub use graph::{
-    Aligned, GraphBuilder, Initializer, Metadata, Model, Node, Parameter, Scaling, Sequential, Value,
-    WeightsOf,
+    Aligned, ChannelOrder, GraphBuilder, Initializer, Metadata, Model, Node, Parameter, Scaling, Sequential,
+    Value, WeightsOf,
 };
 pub use layers::{
     ActivityRegularization, Add, AlphaDropout, Attributes, AttributesMut, Average, AveragePool1d,

@@ -38,6 +38,7 @@ fn branches() -> Result<Model<'static>, bantam::Error> {
         class_names: vec!["cat".into(), "dog".into()],
         scaling: vec![Scaling { scale: 0.5, offset: -1.0 }],
         notes: vec![("license".into(), "CC0".into())],
+        ..Metadata::default()
     })?;
     Ok(model)
 }

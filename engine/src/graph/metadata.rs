@@ -15,6 +15,7 @@ use alloc::vec::Vec;
 /// model.set_metadata(&Metadata {
 ///     class_names: vec!["cat".into(), "dog".into()],
 ///     scaling: vec![Scaling { scale: 1.0 / 255.0, offset: 0.0 }],
+///     channel_order: Default::default(),
 ///     notes: vec![("license".into(), "CC0".into())],
 /// })?;
 /// let mut pixels = [255.0, 0.0];
@@ -29,6 +30,8 @@ pub struct Metadata {
     /// What makes the model's input of an image: one for all channels, or one for each. Without any, the pixels are
     /// taken as they are.
     pub scaling: Vec<Scaling>,
+    /// In which order the model takes the channels of an image.
+    pub channel_order: ChannelOrder,
     /// Anything else, by keys: who made the model, of what data, under which license.
     pub notes: Vec<(String, String)>,
 }
@@ -42,15 +45,36 @@ pub struct Scaling {
     pub offset: f32,
 }
 
+/// The order of the channels that a model takes. Images are read as RGB.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ChannelOrder {
+    /// As they are.
+    #[default]
+    Rgb,
+    /// Blue, green, red, as nets that were trained with Caffe take them. Their [`Scaling`]s are in this order too.
+    Bgr,
+}
+
+impl ChannelOrder {
+    /// Puts the channels of an RGB image in this order, channels last.
+    pub fn apply(self, pixels: &mut [f32]) {
+        if self == ChannelOrder::Bgr {
+            pixels.chunks_exact_mut(3).for_each(|pixel| pixel.swap(0, 2));
+        }
+    }
+}
+
 impl Metadata {
     /// Makes the model's input of an image, channels last.
     pub fn scale(&self, pixels: &mut [f32]) {
+        self.channel_order.apply(pixels);
         for (x, Scaling { scale, offset }) in pixels.iter_mut().zip(self.scaling.iter().cycle()) {
             *x = *x * scale + offset;
         }
     }
 
-    /// Three lists behind their lengths: texts, pairs of numbers, and pairs of texts. A text follows its length.
+    /// Three lists behind their lengths: texts, pairs of numbers, and pairs of texts. A text follows its length. A byte of 1
+    /// behind them stands for BGR.
     fn write(&self) -> Result<Vec<u8>, Error> {
         let mut bytes = AttributesMut::default();
         let text = |bytes: &mut AttributesMut, text: &str| {
@@ -68,6 +92,9 @@ impl Metadata {
         for (key, value) in &self.notes {
             text(&mut bytes, key);
             text(&mut bytes, value);
+        }
+        if self.channel_order == ChannelOrder::Bgr {
+            bytes.flag(true);
         }
         bytes.into_bytes()
     }
@@ -90,12 +117,19 @@ impl Metadata {
             let note = (text(&mut bytes, "key of a note")?, text(&mut bytes, "note")?);
             heap::push(&mut metadata.notes, note)?;
         }
+        if bytes.more() && bytes.flag("channel order") {
+            metadata.channel_order = ChannelOrder::Bgr;
+        }
         bytes.check_end("bytes after the metadata")?;
         Ok(metadata)
     }
 
-    /// Whether the scaling is some for an image of so many channels.
+    /// Whether scaling and order are some for an image of so many channels.
     fn check(&self, channels: usize) -> Result<(), Error> {
+        if self.channel_order == ChannelOrder::Bgr && channels != 3 {
+            let (what, expected) = ("channels of a model that takes BGR", 3);
+            return Err(bantam_kernels::Error::Length { what, expected, got: channels }.into());
+        }
         let got = self.scaling.len();
         if got > 1 && got != channels {
             let what = "scaling of channels";
@@ -124,7 +158,7 @@ impl Model<'_> {
     ///
     /// # Errors
     /// [`Error::ModelFile`]: the bytes are no metadata. The scaling is not of the input's channels, or not of finite
-    /// numbers.
+    /// numbers, or BGR is not of three channels.
     pub fn metadata(&self) -> Result<Metadata, Error> {
         let metadata = Metadata::read(Attributes::new(&self.metadata))?;
         metadata.check(self.channels())?;

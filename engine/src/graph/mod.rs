@@ -19,7 +19,7 @@ mod transfer;
 pub use builder::{GraphBuilder, Value, WeightsOf};
 pub use file::Aligned;
 pub use init::Initializer;
-pub use metadata::{Metadata, Scaling};
+pub use metadata::{ChannelOrder, Metadata, Scaling};
 pub use model::Model;
 pub use node::{Node, Parameter};
 pub use sequential::Sequential;

@@ -80,7 +80,8 @@ impl<'m> Model<'m> {
         }
         let mut head = self.with_nodes(&[self.value_shape(split)], &follows)?;
         if !head.metadata.is_empty() {
-            head.set_metadata(&Metadata { scaling: Vec::new(), ..self.metadata()? })?;
+            let Metadata { class_names, notes, .. } = self.metadata()?;
+            head.set_metadata(&Metadata { class_names, notes, ..Metadata::default() })?;
         }
         Ok((self.truncate_at(name)?, head))
     }

@@ -1,12 +1,13 @@
 //! What a model's file says beside the net.
 
-use bantam::{Error, Metadata, Model, ModelFileProblem, Scaling, Sequential};
+use bantam::{ChannelOrder, Error, Metadata, Model, ModelFileProblem, Scaling, Sequential};
 
 fn metadata() -> Metadata {
     let scaling = |scale, offset| Scaling { scale, offset };
     Metadata {
         class_names: vec!["café".into(), String::new(), "z".repeat(70_000)],
         scaling: vec![scaling(1.0 / 127.5, -1.0), scaling(0.25, 0.0), scaling(-2.0, 3.5)],
+        channel_order: ChannelOrder::Rgb,
         notes: vec![("license".into(), "CC0".into()), (String::new(), String::new())],
     }
 }
@@ -25,6 +26,7 @@ fn what_is_set_is_read() {
         metadata(),
         Metadata { scaling: scaling_for_all, ..metadata() },
         Metadata { class_names: Vec::new(), notes: Vec::new(), ..metadata() },
+        Metadata { channel_order: ChannelOrder::Bgr, ..metadata() },
     ] {
         model.set_metadata(&metadata).unwrap();
         assert_eq!(model.metadata().unwrap(), metadata);
@@ -48,6 +50,19 @@ fn pixels_are_scaled_by_their_channels() {
     assert_eq!(pixels, [1.0, 1.0, 1.5, -1.0, 2.0, -0.5]);
     Metadata { scaling: vec![Scaling { scale: 2.0, offset: 1.0 }], ..metadata() }.scale(&mut pixels[..2]);
     assert_eq!(pixels[..3], [3.0, 3.0, 1.5]);
+}
+
+#[test]
+fn blue_comes_first_where_a_model_takes_it_so() {
+    let (mut pixels, bgr) = ([255.0, 4.0, 1.0, 0.0, 8.0, 2.0], ChannelOrder::Bgr);
+    Metadata { channel_order: bgr, ..Metadata::default() }.scale(&mut pixels);
+    assert_eq!(pixels, [1.0, 4.0, 255.0, 2.0, 8.0, 0.0]);
+    // The scalings are those of blue, green and red.
+    Metadata { channel_order: bgr, ..metadata() }.scale(&mut pixels);
+    assert_eq!(pixels, [1.0, 1.0, 1.5, -1.0, 2.0, -0.5]);
+    let grey = Metadata { channel_order: bgr, ..Metadata::default() };
+    let error = Sequential::new([2, 2, 1]).flatten().build(1).unwrap().set_metadata(&grey).unwrap_err();
+    assert_eq!(error.to_string(), "channels of a model that takes BGR: expected 3 elements, got 1");
 }
 
 #[test]
@@ -105,7 +120,11 @@ fn bad_bytes_are_an_error_when_they_are_read() {
         with_bytes(&bytes, |model| model.metadata()).unwrap_err().to_string()
     };
     let longer = told(&|bytes| bytes.extend([0; 5]));
-    assert_eq!(longer, "model file: bytes after the metadata: expected 0, found 5");
+    assert_eq!(longer, "model file: bytes after the metadata: expected 0, found 4");
+    // A file says nothing of RGB, as those that were written before there was anything else.
+    let order = |byte: u8| with_bytes(&[&whole[..], &[byte]].concat(), |model| model.metadata());
+    assert_eq!(order(1), Ok(Metadata { channel_order: ChannelOrder::Bgr, ..metadata.clone() }));
+    assert_eq!(order(2).unwrap_err().to_string(), "model file: its channel order makes no sense");
     // Lengths of four billion claim no memory.
     let huge = u32::MAX.to_le_bytes();
     let mut names = written(&Metadata { class_names: metadata.class_names.clone(), ..Metadata::default() });

@@ -150,7 +150,7 @@ fn a_split_borrows_weights_and_knows_which_metadata_holds() {
     let mut model = Sequential::new([6, 6, 3]).conv2d(4, 3).relu().flatten().dense(2).build(1).unwrap();
     let class_names = vec!["cat".into(), "dog".into()];
     let scaling = vec![Scaling { scale: 1.0 / 255.0, offset: 0.0 }; 3];
-    model.set_metadata(&Metadata { class_names, scaling, notes: vec![] }).unwrap();
+    model.set_metadata(&Metadata { class_names, scaling, ..Metadata::default() }).unwrap();
     let bytes = model.to_bytes().unwrap();
     let borrowed = Model::from_bytes(&bytes).unwrap();
     let (base, head) = borrowed.split_at("re_lu").unwrap();

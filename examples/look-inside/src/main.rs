@@ -89,7 +89,7 @@ fn run(out: &mut Stdout) -> Result<ExitCode, Failure> {
         metadata: model.metadata()?,
         class_names,
         input: read(&loader)?,
-        levels: read(&loader.clone().scaling(&[]))?,
+        levels: read(&loader.clone().levels())?,
         shape: [0, 1, 2].map(|axis| model.input_shape().dims()[axis]),
         folder: &options.out,
     };

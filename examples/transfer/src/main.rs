@@ -206,5 +206,5 @@ fn loader_of(model: &Model<'_>) -> Result<ImageLoader, Failure> {
         return Err(format!("base: expected a model for images [H, W, C], got one for {got}").into());
     };
     let color = if channels == 1 { Color::Grey } else { Color::Rgb };
-    Ok(ImageLoader::new().target_size(height, width).color(color).scaling(&model.metadata()?.scaling))
+    Ok(ImageLoader::new().target_size(height, width).color(color).prepared_for(&model.metadata()?))
 }

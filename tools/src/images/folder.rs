@@ -4,7 +4,7 @@ use super::index::Index;
 use super::loader::ImageLoader;
 use super::resize::{AspectRatio, Resampling};
 use super::set::{ClassMode, ImageSet, OnBroken, Reading};
-use bantam::{Augmentation, Scaling};
+use bantam::{Augmentation, Metadata, Scaling};
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use std::path::PathBuf;
@@ -84,6 +84,11 @@ impl ImageFolder {
     /// See [`ImageLoader::scaling`].
     pub fn scaling(self, scaling: &[Scaling]) -> ImageFolder {
         self.with(|loader| loader.scaling(scaling))
+    }
+
+    /// See [`ImageLoader::prepared_for`].
+    pub fn prepared_for(self, metadata: &Metadata) -> ImageFolder {
+        self.with(|loader| loader.prepared_for(metadata))
     }
 
     /// See [`ImageLoader::max_pixels`].

@@ -1,7 +1,7 @@
 use super::decode::{Color, Converted, decode};
 use super::error::ImageError;
 use super::resize::{AspectRatio, Resampling, Resizing, Scratch};
-use bantam::{Error, Scaling, Shape};
+use bantam::{ChannelOrder, Error, Metadata, Scaling, Shape};
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -23,6 +23,7 @@ pub struct ImageLoader {
     color: Color,
     strict: bool,
     scaling: Vec<Scaling>,
+    channel_order: ChannelOrder,
     max_pixels: u64,
 }
 
@@ -41,6 +42,7 @@ impl ImageLoader {
             color: Color::Rgb,
             strict: false,
             scaling: Vec::new(),
+            channel_order: ChannelOrder::Rgb,
             max_pixels: 1 << 26,
         }
     }
@@ -91,6 +93,21 @@ impl ImageLoader {
         ImageLoader { scaling: scaling.to_vec(), ..self }
     }
 
+    /// The order of the three channels of colours. The scaling is that of the channels in this order.
+    pub fn channel_order(self, channel_order: ChannelOrder) -> ImageLoader {
+        ImageLoader { channel_order, ..self }
+    }
+
+    /// With the scaling and the order of channels that a model's [`Metadata`] tells.
+    pub fn prepared_for(self, metadata: &Metadata) -> ImageLoader {
+        self.scaling(&metadata.scaling).channel_order(metadata.channel_order)
+    }
+
+    /// RGB with levels from 0 to 255, to be looked at, whatever a model takes.
+    pub fn levels(self) -> ImageLoader {
+        self.prepared_for(&Metadata::default())
+    }
+
     /// The most pixels that an image may have by its header, 2²⁶ unless said otherwise: larger ones are refused before any
     /// memory is taken for them.
     pub fn max_pixels(self, max_pixels: u64) -> ImageLoader {
@@ -100,7 +117,7 @@ impl ImageLoader {
     /// The shape of what comes out, `[H, W, C]`.
     ///
     /// # Errors
-    /// A size is zero, there is no such number of pixels, or the scaling is of another number of channels.
+    /// A size is zero, there is no such number of pixels, or the scaling or their order is of another number of channels.
     pub fn shape(&self) -> Result<Shape, Error> {
         let (Resizing { width, height, .. }, channels) = (self.resizing, self.color.channels());
         let shape = Shape::new(&[height, width, channels])?;
@@ -112,6 +129,10 @@ impl ImageLoader {
         if scalings > 1 && scalings != channels {
             let expected = "none, one, or one for each channel";
             return Err(Error::OutOfRange { what: "scaling of channels", expected, got: scalings as f32 });
+        }
+        if self.channel_order == ChannelOrder::Bgr && channels != 3 {
+            let (what, expected, got) = ("channels of BGR", "three", channels as f32);
+            return Err(Error::OutOfRange { what, expected, got });
         }
         Ok(shape)
     }
@@ -178,6 +199,7 @@ impl ImageLoader {
     }
 
     pub(super) fn scale(&self, pixels: &mut [f32]) {
+        self.channel_order.apply(pixels);
         for (x, Scaling { scale, offset }) in pixels.iter_mut().zip(self.scaling.iter().cycle()) {
             *x = *x * scale + offset;
         }

@@ -96,7 +96,7 @@ pub fn loader(path: &Path, model: &Model<'_>) -> Result<ImageLoader, Failure> {
     };
     let loader = ImageLoader::new().target_size(shape.dims()[0], shape.dims()[1]).color(color);
     let resizing = Resizing::of(&metadata).map_err(|error| format!("{}: {error}", path.display()))?;
-    Ok(resizing.apply(loader.scaling(&metadata.scaling)))
+    Ok(resizing.apply(loader.prepared_for(&metadata)))
 }
 
 /// The names of a model's classes; their numbers, where its file has none.

@@ -1,8 +1,8 @@
 //! What is in a folder, in which order, and what is read of it.
 
 use crate::made::{folder, picture, save};
-use bantam::{Augmentation, Dataset};
-use bantam_tools::images::{ClassMode, FolderError, ImageFolder, ImageSet};
+use bantam::{Augmentation, ChannelOrder, Dataset, Metadata, Scaling};
+use bantam_tools::images::{ClassMode, Color, FolderError, ImageFolder, ImageSet};
 use std::fs;
 use tempfile::TempDir;
 
@@ -59,6 +59,26 @@ fn classes_and_files_are_sorted_as_text() {
     // 7 images of 5 classes.
     assert_eq!(set.class_weights(), [0.7, 1.4, 0.7, 1.4, 1.4]);
     assert_eq!(all(&set, &[0, 1, 2, 3, 4, 5, 6]), [7.0, 6.0, 4.0, 3.0, 2.0, 1.0, 0.0]);
+}
+
+/// In its own order of channels, and scaled in that order.
+#[test]
+fn images_are_prepared_as_a_model_tells() {
+    let made = folder(&["a/1.png", "b/1.png"]);
+    let scaling = [1.0, 2.0, 3.0].map(|scale| Scaling { scale, offset: -scale }).into();
+    let metadata = Metadata { scaling, channel_order: ChannelOrder::Bgr, ..Metadata::default() };
+    let prepared = open(&made).prepared_for(&metadata).open().unwrap();
+    let (set, mut want) = (open(&made).open().unwrap(), vec![0.0; 4 * 6 * 3]);
+    set.read(0, &mut want, &mut [0.0]).unwrap();
+    metadata.scale(&mut want);
+    let mut got = vec![0.0; want.len()];
+    prepared.read(0, &mut got, &mut [0.0]).unwrap();
+    assert_eq!(got, want);
+    // The last pixel is red 0, green 5 · 7, blue 3 · 5.
+    assert_eq!(got[got.len() - 3..], [15.0 - 1.0, 2.0 * (35.0 - 1.0), 3.0 * (0.0 - 1.0)]);
+    let grey = open(&made).color(Color::Grey).prepared_for(&Metadata { scaling: vec![], ..metadata }).open();
+    let text = "channels of BGR: expected three, got 1";
+    assert!(grey.is_err_and(|error| error.to_string().contains(text)));
 }
 
 #[test]

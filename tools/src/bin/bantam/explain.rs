@@ -45,7 +45,7 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<(), Failure> {
     let [mut pixels, mut levels] = [(); 2].map(|()| vec![0.0; model.input_shape().elements()]);
     let problem = |error| format!("{}: {error}", options.image.display());
     loader.load(&options.image, &mut pixels).map_err(problem)?;
-    loader.scaling(&[]).load(&options.image, &mut levels).map_err(problem)?;
+    loader.levels().load(&options.image, &mut levels).map_err(problem)?;
 
     let (class, map, by) = match options.cover {
         Some(side) => {

@@ -1,4 +1,4 @@
-use bantam::Metadata;
+use bantam::{ChannelOrder, Metadata};
 use bantam_tools::Failure;
 use bantam_tools::options::load;
 use clap::Args;
@@ -18,7 +18,7 @@ pub struct Options {
 /// Prints layers and metadata.
 pub fn run(options: &Options, out: &mut Stdout) -> Result<(), Failure> {
     let model = load(&options.model)?;
-    let Metadata { class_names, scaling, notes } = model.metadata()?;
+    let Metadata { class_names, scaling, channel_order, notes } = model.metadata()?;
     if options.json {
         let layers: Vec<Value> = model
             .nodes()
@@ -39,7 +39,7 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<(), Failure> {
         let all = json!({
             "input": model.input_shape().dims(), "output": model.output_shape().dims(),
             "parameters": model.parameter_count(), "layers": layers,
-            "class_names": class_names, "scaling": scaling, "notes": notes,
+            "class_names": class_names, "scaling": scaling, "channel_order": name(channel_order), "notes": notes,
         });
         writeln!(out, "{all}")?;
         return Ok(());
@@ -48,6 +48,9 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<(), Failure> {
     writeln!(out, "Input: {}", model.input_shape())?;
     if !class_names.is_empty() {
         writeln!(out, "Classes: {}", class_names.join(", "))?;
+    }
+    if channel_order != ChannelOrder::Rgb {
+        writeln!(out, "Channels: {}", name(channel_order))?;
     }
     for scaling in &scaling {
         writeln!(
@@ -60,4 +63,11 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<(), Failure> {
         writeln!(out, "{key}: {value}")?;
     }
     Ok(())
+}
+
+fn name(order: ChannelOrder) -> &'static str {
+    match order {
+        ChannelOrder::Rgb => "RGB",
+        ChannelOrder::Bgr => "BGR",
+    }
 }

@@ -144,6 +144,7 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<ExitCode, Failure> {
         class_names: training.class_names().to_vec(),
         scaling: vec![SCALING],
         notes: options.resizing.notes(),
+        ..Metadata::default()
     })?;
     let batch = options.batch_size as usize;
     let len = options.steps.map_or(training.len(), |steps| steps as usize * batch);
