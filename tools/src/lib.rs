@@ -6,6 +6,7 @@ pub mod bar;
 pub mod draw;
 pub mod features;
 pub mod images;
+pub mod import;
 pub mod interrupt;
 pub mod options;
 pub mod pictures;

@@ -6,6 +6,7 @@ mod bench;
 mod curves;
 mod evaluate;
 mod explain;
+mod import;
 mod net;
 mod predict;
 mod rate;
@@ -60,6 +61,8 @@ enum Command {
         #[command(flatten)]
         options: plan::Options,
     },
+    /// Makes a model of one of another program
+    Import(import::Options),
     /// Draws loss and accuracy over the epochs of a training
     Curves(curves::Options),
     /// Draws images changed at random, as training would see them
@@ -92,6 +95,7 @@ fn run(out: &mut Stdout) -> Result<ExitCode, Failure> {
         Command::Evaluate(options) => evaluate::run(&options, out)?,
         Command::Summary(options) => summary::run(&options, out)?,
         Command::Plan { model, options } => plan::run(&model, &options, out)?,
+        Command::Import(options) => import::run(&options, out)?,
         Command::Curves(options) => curves::run(&options, out)?,
         Command::Augment(options) => augment::run(&options, out)?,
         Command::Bench(options) => bench::run(&options, out)?,

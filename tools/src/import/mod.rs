@@ -1,0 +1,103 @@
+//! Models of other programs. [`import`] finds a file's format by its first bytes.
+//!
+//! | format | file | folder |
+//! | --- | --- | --- |
+//! | Keras | `.keras`, `.h5`, `.weights.h5` | [`keras`] |
+//!
+//! All have the same way to fail: what a model has and the engine has not is collected, and said at once.
+
+mod check;
+mod error;
+pub mod keras;
+mod report;
+
+pub use check::check;
+pub use error::{Cause, ImportError, Unsupported, WeightProblem};
+pub use report::{Difference, Port, Report, Transposes};
+
+use bantam::Model;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// A model that came in, and what was done to it.
+#[derive(Debug)]
+pub struct Import {
+    /// The model, with its weights.
+    pub model: Model<'static>,
+    /// What was in the file, and what became of it.
+    pub report: Report,
+}
+
+/// What a file does not say itself.
+#[derive(Clone, Debug, Default)]
+pub struct ImportOptions {
+    pub(crate) input_size: Option<[usize; 2]>,
+}
+
+impl ImportOptions {
+    /// That the file says all.
+    pub fn new() -> ImportOptions {
+        ImportOptions::default()
+    }
+
+    /// Rows and columns of the images, where the file leaves them open.
+    #[must_use]
+    pub fn input_size(mut self, height: usize, width: usize) -> ImportOptions {
+        self.input_size = Some([height, width]);
+        self
+    }
+}
+
+/// A format that can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Format {
+    /// An HDF5 file, as Keras 1 to 3 write it.
+    KerasHdf5,
+    /// The archive of Keras 3.
+    KerasArchive,
+}
+
+/// Bytes from the start of a file that tell its format.
+const HEAD: usize = 16;
+
+impl Format {
+    /// The format of a file that begins with these bytes, 16 of them or all.
+    ///
+    /// # Errors
+    /// None that is known begins so. What it seems to be is said.
+    pub fn of(head: &[u8]) -> Result<Format, Cause> {
+        let foreign = |found: &'static str, advice: &'static str| Err(Cause::Foreign { found, advice });
+        match head {
+            [0x89, b'H', b'D', b'F', ..] => Ok(Format::KerasHdf5),
+            [b'P', b'K', 3, 4, ..] => Ok(Format::KerasArchive),
+            [b'B', b'A', b'N', b'T', b'A', b'M', ..] => {
+                foreign("a model of this library", "load it as it is")
+            }
+            [0x80, 2..=5, ..] => foreign("a Python pickle", "save the weights as .safetensors"),
+            [] => foreign("no bytes", "look whether the download is whole"),
+            _ => foreign("other bytes", "expected is .keras or .h5"),
+        }
+    }
+}
+
+/// Reads a model from a file of another program.
+///
+/// # Errors
+/// The file cannot be read, is of no format that is known, is damaged, or has what the engine has not: all of it is told.
+pub fn import(path: impl AsRef<Path>, options: &ImportOptions) -> Result<Import, ImportError> {
+    let path = path.as_ref();
+    let found = format_of(path).and_then(|format| match format {
+        Format::KerasHdf5 | Format::KerasArchive => keras::import(path, options),
+    });
+    found.map_err(|cause| cause.in_file(path))
+}
+
+/// The format of a file.
+fn format_of(path: &Path) -> Result<Format, Cause> {
+    let mut head = Vec::new();
+    let file = File::open(path).map_err(Cause::Unreadable)?;
+    file.take(HEAD as u64).read_to_end(&mut head).map_err(Cause::Unreadable)?;
+    Format::of(&head)
+}
