@@ -92,7 +92,6 @@ impl Cause {
     }
 
     /// Damage in that part of a file.
-    #[expect(dead_code, reason = "the readers of files call it")]
     pub(crate) fn damaged(what: impl Into<String>, problem: impl fmt::Display) -> Cause {
         Cause::Damaged { what: what.into(), offset: None, problem: problem.to_string() }
     }

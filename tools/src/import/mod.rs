@@ -3,12 +3,14 @@
 //! | format | file | folder |
 //! | --- | --- | --- |
 //! | Keras | `.keras`, `.h5`, `.weights.h5` | [`keras`] |
+//! | ONNX | `.onnx`, and weights beside it | [`onnx`] |
 //!
 //! All have the same way to fail: what a model has and the engine has not is collected, and said at once.
 
 mod check;
 mod error;
 pub mod keras;
+pub mod onnx;
 mod report;
 
 pub use check::check;
@@ -33,6 +35,7 @@ pub struct Import {
 #[derive(Clone, Debug, Default)]
 pub struct ImportOptions {
     pub(crate) input_size: Option<[usize; 2]>,
+    dimensions: Vec<(String, usize)>,
 }
 
 impl ImportOptions {
@@ -47,6 +50,23 @@ impl ImportOptions {
         self.input_size = Some([height, width]);
         self
     }
+
+    /// The size of a dimension that has that name, where the file leaves it open. One without a name is called by its input and
+    /// its place, counted from 0: `"input.2"`.
+    #[must_use]
+    pub fn dimension(mut self, name: &str, size: usize) -> ImportOptions {
+        self.dimensions.push((name.into(), size));
+        self
+    }
+
+    /// The size of that dimension.
+    pub(crate) fn dimension_of(&self, name: &str) -> Option<usize> {
+        self.dimensions
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|&(_, size)| size)
+            .filter(|&size| size > 0)
+    }
 }
 
 /// A format that can be read.
@@ -57,6 +77,8 @@ pub enum Format {
     KerasHdf5,
     /// The archive of Keras 3.
     KerasArchive,
+    /// A message of ONNX, which begins with its version.
+    Onnx,
 }
 
 /// Bytes from the start of a file that tell its format.
@@ -75,9 +97,10 @@ impl Format {
             [b'B', b'A', b'N', b'T', b'A', b'M', ..] => {
                 foreign("a model of this library", "load it as it is")
             }
+            [0x08, 1..=31, 0x12 | 0x1a | 0x22 | 0x28 | 0x32 | 0x3a | 0x42, ..] => Ok(Format::Onnx),
             [0x80, 2..=5, ..] => foreign("a Python pickle", "save the weights as .safetensors"),
             [] => foreign("no bytes", "look whether the download is whole"),
-            _ => foreign("other bytes", "expected is .keras or .h5"),
+            _ => foreign("other bytes", "expected is .keras, .h5 or .onnx"),
         }
     }
 }
@@ -90,6 +113,7 @@ pub fn import(path: impl AsRef<Path>, options: &ImportOptions) -> Result<Import,
     let path = path.as_ref();
     let found = format_of(path).and_then(|format| match format {
         Format::KerasHdf5 | Format::KerasArchive => keras::import(path, options),
+        Format::Onnx => onnx::import(path, options),
     });
     found.map_err(|cause| cause.in_file(path))
 }

@@ -3,5 +3,6 @@
 mod broken;
 mod features;
 mod folders;
+mod import;
 mod made;
 mod resizing;

@@ -9,9 +9,10 @@ use std::path::PathBuf;
 #[command(after_help = "\
 Examples:
   bantam import flowers.keras -o flowers.bantam
-  bantam import base.h5 --input-size 150x150 --check images.npy features.npy")]
+  bantam import base.h5 --input-size 150x150 --check images.npy features.npy
+  bantam import net.onnx --dimension height=224 --dimension width=224")]
 pub struct Options {
-    /// The model of another program: .keras or .h5
+    /// The model of another program: .keras, .h5 or .onnx
     file: PathBuf,
     /// Where the model goes [default: the file's name with .bantam]
     #[arg(short, long, value_name = "FILE")]
@@ -19,6 +20,9 @@ pub struct Options {
     /// Rows and columns of the images, where the file leaves them open
     #[arg(long, value_name = "HxW", value_parser = size)]
     input_size: Option<[usize; 2]>,
+    /// The size of a dimension that the file leaves open, by its name
+    #[arg(long = "dimension", value_name = "NAME=SIZE", value_parser = dimension)]
+    dimensions: Vec<(String, usize)>,
     /// Compare with recorded arrays: one of each input, then one of each output
     #[arg(long, value_name = "NPY", num_args = 2..)]
     check: Vec<PathBuf>,
@@ -35,6 +39,9 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<(), Failure> {
     let mut how = ImportOptions::new();
     if let Some([height, width]) = options.input_size {
         how = how.input_size(height, width);
+    }
+    for (name, size) in &options.dimensions {
+        how = how.dimension(name, *size);
     }
     let Import { model, mut report } = import::import(&options.file, &how)?;
     if !options.check.is_empty() {
@@ -69,4 +76,11 @@ fn size(text: &str) -> Result<[usize; 2], String> {
     sizes
         .filter(|sizes| !sizes.contains(&0))
         .ok_or_else(|| format!("expected rows and columns, such as 150x150, got {text}"))
+}
+
+/// A name and a number with an equals sign between them.
+fn dimension(text: &str) -> Result<(String, usize), String> {
+    let size = text.rsplit_once('=').and_then(|(name, size)| Some((name.to_string(), size.parse().ok()?)));
+    size.filter(|&(_, size)| size > 0)
+        .ok_or_else(|| format!("expected a name and a size, such as height=224, got {text}"))
 }

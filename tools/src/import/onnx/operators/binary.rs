@@ -1,0 +1,341 @@
+//! Sums, differences, products and extremes of maps and constants, which may be broadcast.
+
+use super::function::clipped;
+use crate::import::onnx::Refused;
+use crate::import::onnx::arrangement::{Arrangement, Factor, extent, size};
+use crate::import::onnx::graph::Node;
+use crate::import::onnx::importer::{Given, Importer, Map, Value, one};
+use crate::import::onnx::net::{Id, Kind, Weights};
+use crate::import::onnx::tensor::{Constant, Int, Tensor, computed};
+use bantam::{Add, DepthwiseConv2d, Maximum, Minimum, Multiply, Rescaling, Subtract, UpSampling2d};
+
+/// An operand.
+enum Operand {
+    Map(Map),
+    Constant(Tensor),
+}
+
+fn operand(importer: &Importer<'_>, node: &Node<'_>, input: usize) -> Result<Operand, Refused> {
+    let value = node.inputs.get(input).copied().flatten();
+    match value.map(|value| &importer.values[value]) {
+        Some(Value::Map(map)) => Ok(Operand::Map(map.clone())),
+        Some(Value::Constant(Constant::Floats(tensor))) => Ok(Operand::Constant(tensor.clone())),
+        _ => Err(Refused::new(format!("input {input}: expected floats"))),
+    }
+}
+
+/// `Add`, `Sub`, `Mul`, `Div`, `Max`, `Min`, `Sum` and `Mean`, of any number of operands where the file may have that.
+pub fn arithmetic(importer: &mut Importer<'_>, node: &Node<'_>) -> Given {
+    let mut sum = operand(importer, node, 0)?;
+    for input in 1..node.inputs.len() {
+        let next = operand(importer, node, input)?;
+        let last = input + 1 == node.inputs.len() && node.op() != "Mean";
+        let map = match (sum, next) {
+            (Operand::Map(a), Operand::Map(b)) => maps(importer, node, &a, &b, last)?,
+            (Operand::Map(a), Operand::Constant(b)) => with_constant(importer, node, &a, &b, false)?,
+            (Operand::Constant(a), Operand::Map(b)) => with_constant(importer, node, &b, &a, true)?,
+            (Operand::Constant(_), Operand::Constant(_)) => {
+                return Err(Refused::new("expected constants behind the first map"));
+            }
+        };
+        let Value::Map(map) = map else { return Err(Refused::new("expected a map")) };
+        sum = Operand::Map(map);
+    }
+    let Operand::Map(map) = sum else { return Err(Refused::new("expected a map, got a constant")) };
+    let count = node.inputs.len();
+    if node.op() == "Mean" && count > 1 {
+        let dims = importer.net.dims(map.id).to_vec();
+        let id = importer.net.layer(node.name, Rescaling::new(1.0 / count as f32), &[map.id], dims);
+        return one(importer.given(node, id, map.lies));
+    }
+    one(if count == 1 { importer.seen(node, &map, map.lies.clone()) } else { Value::Map(map) })
+}
+
+/// The square of a map, by its exponent.
+pub fn pow(importer: &mut Importer<'_>, node: &Node<'_>) -> Given {
+    let map = importer.map(node, 0)?;
+    let exponent = node.inputs.get(1).copied().flatten().and_then(|value| importer.scalar(value));
+    match exponent {
+        Some(1.0) => one(importer.seen(node, &map, map.lies.clone())),
+        Some(2.0) => {
+            let dims = importer.net.dims(map.id).to_vec();
+            let id = importer.net.layer(node.name, Multiply, &[map.id, map.id], dims);
+            one(importer.given(node, id, map.lies))
+        }
+        _ => Err(Refused::new("expected an exponent of 2")),
+    }
+}
+
+/// The absolute value: the larger of a number and its opposite.
+pub fn abs(importer: &mut Importer<'_>, node: &Node<'_>) -> Given {
+    let map = importer.map(node, 0)?;
+    let dims = importer.net.dims(map.id).to_vec();
+    let opposite =
+        importer.net.layer(&format!("{}/negative", node.name), Rescaling::new(-1.0), &[map.id], dims.clone());
+    let id = importer.net.layer(node.name, Maximum, &[map.id, opposite], dims);
+    one(importer.given(node, id, map.lies))
+}
+
+/// A map and a constant, which comes first if `reversed`.
+fn with_constant(
+    importer: &mut Importer<'_>,
+    node: &Node<'_>,
+    map: &Map,
+    constant: &Tensor,
+    reversed: bool,
+) -> Result<Value, Refused> {
+    let affine: fn(f32) -> [f32; 2] = match (node.op(), reversed) {
+        ("Add" | "Sum" | "Mean", _) => |c| [1.0, c],
+        ("Sub", false) => |c| [1.0, -c],
+        ("Sub", true) => |c| [-1.0, c],
+        ("Mul", _) => |c| [c, 0.0],
+        ("Div", false) => |c| [1.0 / c, 0.0],
+        ("Max" | "Min", _) => {
+            let bound = (constant.len() == 1).then(|| constant.to_vec()[0]);
+            let bound = bound.ok_or_else(|| {
+                Refused::expected_got("bound", "one number for all elements", format!("{:?}", constant.dims))
+            })?;
+            let bounds = if node.op() == "Max" { [Some(bound), None] } else { [None, Some(bound)] };
+            return Ok(clipped(importer, node, map, bounds)?.remove(0));
+        }
+        (op, _) => {
+            return Err(
+                Refused::new(format!("{op} of a constant by a map")).advice("no layer divides by a map")
+            );
+        }
+    };
+    let shifts = !matches!(node.op(), "Mul" | "Div");
+    let (outer, values) = along(importer, map, constant)?;
+    let inner = values.len();
+    let [scale, shift]: [Vec<f32>; 2] = [0, 1].map(|part| values.iter().map(|&c| affine(c)[part]).collect());
+    if let Some(bad) = scale.iter().chain(&shift).position(|value| !value.is_finite()) {
+        return Err(Refused::expected_got(
+            "constant",
+            "finite numbers, and none that divides by 0",
+            values[bad % inner],
+        ));
+    }
+    if map.exclusive && join(importer, map, &scale, shifts.then_some(&shift[..])) {
+        let name = importer.net.layer_of(map.id).map(|layer| layer.name.clone()).unwrap_or_default();
+        importer.fused(node.name, &name);
+        return Ok(importer.seen(node, map, map.lies.clone()));
+    }
+    if inner == 1 {
+        let dims = importer.net.dims(map.id).to_vec();
+        let id = importer.net.layer(node.name, Rescaling::new(scale[0]).offset(shift[0]), &[map.id], dims);
+        return Ok(importer.given(node, id, map.lies.clone()));
+    }
+    // A depthwise convolution of single pixels.
+    let natural = map.lies.natural();
+    let dims = if natural.len() == 3 && natural[2] == inner { natural } else { vec![1, outer, inner] };
+    let id = importer.net.reshape(node.name, map.id, &dims);
+    let mut weights = vec![Weights::new("kernel", Tensor::new(vec![1, 1, inner, 1], scale))];
+    if shifts {
+        weights.push(Weights::new("bias", Tensor::new(vec![inner], shift)));
+    }
+    let how = DepthwiseConv2d::valid().kernel([1, 1]);
+    let make: crate::import::onnx::net::Make =
+        Box::new(move |graph, x, bias| graph.layer(if bias { how } else { how.no_bias() }, x));
+    let id = importer.net.add(node.name, Kind::Sums { outputs: inner, inner: 1 }, &[id], dims, weights, make);
+    Ok(importer.given(node, id, map.lies.clone()))
+}
+
+/// Makes factors and summands a part of the layer that gives a map, if that has a kernel and they are one for each of its
+/// outputs.
+fn join(importer: &mut Importer<'_>, map: &Map, scale: &[f32], shift: Option<&[f32]>) -> bool {
+    let Some(layer) = importer.net.layer_of(map.id) else { return false };
+    let Kind::Sums { outputs, inner } = layer.kind else { return false };
+    if scale.len() != outputs && scale.len() != 1 {
+        return false;
+    }
+    let each = |values: &[f32]| (0..outputs).map(|i| values[i % values.len()]).collect::<Vec<_>>();
+    let scale = each(scale);
+    let bias = layer.weights.iter().position(|weights| weights.name == "bias");
+    let before = bias.map(|at| layer.weights.remove(at).values.to_vec());
+    if let Some(shift) = shift.map(each).or_else(|| before.is_some().then(|| vec![0.0; outputs])) {
+        let before = before.unwrap_or_else(|| vec![0.0; outputs]);
+        let bias = before.iter().zip(&scale).zip(&shift).map(|((bias, scale), shift)| bias * scale + shift);
+        layer.weights.push(Weights::new("bias", Tensor::new(vec![outputs], bias.collect())));
+    }
+    if scale.iter().any(|&scale| scale != 1.0) {
+        layer.weights[0].scale(inner, scale);
+    }
+    true
+}
+
+/// A constant that is broadcast to a map, as the innermost elements of memory repeat it: how often it is repeated, and its
+/// numbers in the order of memory.
+///
+/// # Errors
+/// It does not fit, or is of some samples alone.
+pub fn along(importer: &Importer<'_>, map: &Map, constant: &Tensor) -> Result<(usize, Vec<f32>), Refused> {
+    let (axes, all) = (&map.lies.axes, size(&map.lies.order));
+    if constant.len() == 1 {
+        return Ok((all, constant.to_vec()));
+    }
+    let refused = || {
+        let expected = format!("one that is broadcast to {}, the same for all samples", importer.shape(map));
+        Refused::expected_got("constant", expected, format!("{:?}", constant.dims))
+    };
+    let ones = constant.dims.iter().take_while(|&&dim| dim == 1).count();
+    let dims = &constant.dims[ones..];
+    let first = axes.len().checked_sub(dims.len()).ok_or_else(refused)?;
+    // From each factor to where the constant has its next element.
+    let mut strides = vec![0; map.lies.order.len()];
+    for (axis, (&dim, factors)) in dims.iter().zip(&axes[first..]).enumerate() {
+        let mut stride = constant.stride(ones + axis);
+        match extent(factors, importer.batch) {
+            _ if dim == 1 => continue,
+            Int::Known(size) if size == dim as i64 && !factors.contains(&Factor::BATCH) => {}
+            _ => return Err(refused()),
+        }
+        for factor in factors.iter().rev() {
+            let at = map.lies.order.iter().position(|other| other == factor).ok_or_else(refused)?;
+            strides[at] = stride;
+            stride *= factor.size;
+        }
+    }
+    let outer = strides.iter().take_while(|&&stride| stride == 0).count();
+    let inner: Vec<usize> = map.lies.order[outer..].iter().map(|factor| factor.size).collect();
+    computed(&inner)?;
+    Ok((size(&map.lies.order[..outer]), constant.view(inner, strides.split_off(outer)).to_vec()))
+}
+
+/// Two maps. What is broadcast is repeated, except a factor for each channel, which its layer takes as it is.
+fn maps(
+    importer: &mut Importer<'_>,
+    node: &Node<'_>,
+    a: &Map,
+    b: &Map,
+    last: bool,
+) -> Result<Value, Refused> {
+    let (mut a, mut b) = (a.clone(), b.clone());
+    let lies = unified(importer, node, &mut a, &mut b)?;
+    let [missing_in_a, missing_in_b] = [&a, &b].map(|map| lies.order.len() - map.lies.order.len());
+    let name = if last { node.name.to_string() } else { format!("{}/partial", node.name) };
+    let multiplies = node.op() == "Mul";
+    let (ids, dims) = match (missing_in_a, missing_in_b) {
+        (0, 0) => {
+            let b = importer.turned(node, &b, &a.lies.order);
+            let dims = importer.net.dims(a.id).to_vec();
+            ([a.id, importer.net.reshape(node.name, b, &dims)], dims)
+        }
+        (0, 1..) if multiplies && scales(&a, &b) => factors(importer, node, &a, &b),
+        (1.., 0) if multiplies && scales(&b, &a) => factors(importer, node, &b, &a),
+        _ => {
+            let ids = [&a, &b].map(|map| repeated(importer, node, map, &lies.order));
+            let dims = lies.natural();
+            (ids.map(|id| importer.net.reshape(node.name, id, &dims)), dims)
+        }
+    };
+    let id = match node.op() {
+        "Add" | "Sum" | "Mean" => importer.net.layer(&name, Add, &ids, dims),
+        "Sub" => importer.net.layer(&name, Subtract, &ids, dims),
+        "Mul" => importer.net.layer(&name, Multiply, &ids, dims),
+        "Max" => importer.net.layer(&name, Maximum, &ids, dims),
+        "Min" => importer.net.layer(&name, Minimum, &ids, dims),
+        op => return Err(Refused::new(format!("{op} of two maps")).advice("no layer divides by a map")),
+    };
+    Ok(importer.given(node, id, lies))
+}
+
+/// Makes factors of both the same, and tells how the result lies.
+fn unified(
+    importer: &mut Importer<'_>,
+    node: &Node<'_>,
+    a: &mut Map,
+    b: &mut Map,
+) -> Result<Arrangement, Refused> {
+    let refused = |importer: &Importer<'_>, a: &Map, b: &Map| {
+        Refused::expected_got(
+            "shapes",
+            "two that are broadcast to one",
+            format!("{} and {}", importer.shape(a), importer.shape(b)),
+        )
+    };
+    let rank = a.lies.axes.len().max(b.lies.axes.len());
+    for map in [&mut *a, &mut *b] {
+        // A batch of one is where it is first, whatever the ranks.
+        let batch =
+            importer.batch == Int::Known(1) && map.lies.axes.iter().any(|axis| axis.contains(&Factor::BATCH));
+        if batch {
+            map.lies.axes.iter_mut().for_each(|axis| axis.retain(|&factor| factor != Factor::BATCH));
+        }
+        while map.lies.axes.len() < rank {
+            map.lies.axes.insert(0, Vec::new());
+        }
+        if batch && rank > 0 {
+            map.lies.axes[0].insert(0, Factor::BATCH);
+        }
+    }
+    let mut pairs = Vec::new();
+    for axis in 0..rank {
+        let [x, y] = [&a, &b].map(|map| &map.lies.axes[axis]);
+        let [x_size, y_size] = [x, y].map(|factors| extent(factors, importer.batch));
+        if x_size == y_size {
+            pairs.push((axis, axis));
+        } else if x_size != Int::Known(1) && y_size != Int::Known(1) {
+            return Err(refused(importer, a, b));
+        }
+    }
+    if !a.lies.unify(&mut b.lies, &pairs, &mut importer.factors) {
+        for map in [&mut *a, &mut *b] {
+            map.id = importer.turned(node, map, &map.lies.logical());
+            map.lies = map.lies.in_order_of_axes(&mut importer.factors);
+        }
+        if !a.lies.unify(&mut b.lies, &pairs, &mut importer.factors) {
+            return Err(refused(importer, a, b));
+        }
+    }
+    let axes: Vec<Vec<Factor>> = (a.lies.axes.iter().zip(&b.lies.axes))
+        .map(|(a, b)| if a.len() >= b.len() { a.clone() } else { b.clone() })
+        .collect();
+    let whole = Arrangement { axes, order: Vec::new() };
+    let logical = whole.logical();
+    let order = [&*a, &*b].into_iter().find(|map| map.lies.order.len() == logical.len());
+    let order = order.map_or(logical, |map| map.lies.order.clone());
+    Ok(Arrangement { order, ..whole })
+}
+
+/// Whether one has a factor for each of the innermost elements of the other.
+fn scales(map: &Map, factors: &Map) -> bool {
+    !factors.lies.order.is_empty() && map.lies.order.ends_with(&factors.lies.order)
+}
+
+/// A map and factors as their layer takes them.
+fn factors(importer: &mut Importer<'_>, node: &Node<'_>, map: &Map, factors: &Map) -> ([Id; 2], Vec<usize>) {
+    let inner = size(&factors.lies.order);
+    let natural = importer.net.dims(map.id).to_vec();
+    let dims = if natural.len() == 3 && natural[2] == inner {
+        natural
+    } else {
+        vec![1, size(&map.lies.order) / inner, inner]
+    };
+    let map = importer.net.reshape(node.name, map.id, &dims);
+    let factors = match importer.net.dims(factors.id) {
+        [1, 1, _] => factors.id,
+        _ => importer.net.reshape(node.name, factors.id, &[inner]),
+    };
+    ([map, factors], dims)
+}
+
+/// A map with what it lacks of an order, by which it is repeated.
+pub fn repeated(importer: &mut Importer<'_>, node: &Node<'_>, map: &Map, order: &[Factor]) -> Id {
+    let here: Vec<Factor> = order.iter().filter(|factor| map.lies.order.contains(factor)).copied().collect();
+    let mut id = importer.turned(node, map, &here);
+    let mut at = 0;
+    while at < order.len() {
+        let missing = order[at..].iter().take_while(|factor| !here.contains(factor)).count();
+        if missing > 0 {
+            let times = size(&order[at..at + missing]);
+            let inner: usize =
+                order[at..].iter().filter(|factor| here.contains(factor)).map(|factor| factor.size).product();
+            let outer = size(&order[..at]);
+            id = importer.net.reshape(node.name, id, &[outer, 1, inner]);
+            let name = format!("{}/repeat", node.name);
+            id = importer.net.layer(&name, UpSampling2d::new([1, times]), &[id], vec![outer, times, inner]);
+        }
+        at += missing.max(1);
+    }
+    id
+}

@@ -1,0 +1,5 @@
+//! Models of other programs.
+
+mod onnx;
+mod onnx_files;
+mod onnx_nets;
