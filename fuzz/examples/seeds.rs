@@ -1,4 +1,5 @@
-//! Writes the seeds of the target `model_file`: small files with everything that a file can have. Run it in `fuzz`.
+//! Writes the seeds of the target `model_file`: small files with everything that a file can have; and copies those of importers
+//! from the tests. Run it in `fuzz`.
 
 use bantam::{Conv2d, GraphBuilder, MaxPool2d, Metadata, Model, Padding, Scaling};
 
@@ -8,6 +9,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     std::fs::copy("../engine/tests/golden/v1.bantam", folder.join("v1.bantam"))?;
     chain()?.save(folder.join("chain.bantam"))?;
     branches()?.save(folder.join("branches.bantam"))?;
+    let folder = std::path::Path::new("seeds/import_keras");
+    std::fs::create_dir_all(folder)?;
+    for name in ["bfloat16.keras", "nested.keras", "keras1.h5", "base.weights.h5"] {
+        std::fs::copy(format!("../tools/tests/golden/keras/{name}"), folder.join(name))?;
+    }
     Ok(())
 }
 

@@ -311,6 +311,19 @@ impl Signature {
         self
     }
 
+    /// The shape of the output for one sample.
+    ///
+    /// # Errors
+    /// The first thing that was wrong with it or with the weights.
+    pub fn output(&self) -> Result<Shape, Error> {
+        self.output.clone()
+    }
+
+    /// The names and shapes of the weights, in order.
+    pub fn weights(&self) -> impl Iterator<Item = (&'static str, Shape)> {
+        self.weights.iter().map(|spec| (spec.name, spec.shape))
+    }
+
     /// With a bias of zeros, `[features]`, if there is one.
     #[must_use]
     pub fn bias(self, bias: bool, features: usize) -> Signature {

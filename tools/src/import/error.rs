@@ -57,9 +57,9 @@ pub struct Unsupported {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WeightProblem {
-    /// The file has none for this array of the model.
+    /// The file has none for this array, or for this layer, of the model.
     Missing {
-        /// The layer and the array: `conv2d/kernel`.
+        /// The layer and the array: `conv2d/kernel`. The layer alone if none was found.
         name: String,
     },
     /// The model has none for this array of the file.
@@ -75,6 +75,20 @@ pub enum WeightProblem {
         expected: Vec<usize>,
         /// The file's.
         got: Vec<usize>,
+    },
+    /// A layer has others.
+    Arrays {
+        /// The layer.
+        name: String,
+        /// The model's.
+        expected: String,
+        /// The file's.
+        got: String,
+    },
+    /// Their dimensions are in Theano's order.
+    Theano {
+        /// The layer and the array: `conv2d/kernel`.
+        name: String,
     },
     /// They are of a kind that cannot be read.
     Kind {
@@ -158,6 +172,12 @@ impl fmt::Display for WeightProblem {
             WeightProblem::Extra { name } => write!(f, "{name}: the file has it, the model has not"),
             WeightProblem::Shape { name, expected, got } => {
                 write!(f, "{name}: expected {expected:?}, got {got:?}")
+            }
+            WeightProblem::Arrays { name, expected, got } => {
+                write!(f, "{name}: expected {expected}, got {got}")
+            }
+            WeightProblem::Theano { name } => {
+                write!(f, "{name}: a kernel in Theano's order; take the file for TensorFlow, tf_dim_ordering")
             }
             WeightProblem::Kind { name, got } => {
                 write!(f, "{name}: expected floating-point numbers, got {got}")
