@@ -77,8 +77,9 @@ pub enum Constant {
     Ints(Ints),
 }
 
-/// The most elements of all constants that are computed, 805 MB of them. What a file has is not limited.
-pub const MOST_COMPUTED: usize = 3 << 26;
+/// The most elements of all constants that are computed, 64 MB of them: a small file may say a large number. What a file has is
+/// not limited.
+pub const MOST_COMPUTED: usize = 1 << 24;
 /// The most whole numbers that a constant has: fewer than a float can count.
 pub const MOST_INTS: usize = 1 << 20;
 /// The most dimensions that a constant has.

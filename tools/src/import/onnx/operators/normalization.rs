@@ -37,6 +37,11 @@ pub fn batch(importer: &mut Importer<'_>, node: &Node<'_>) -> Given {
     for (input, (name, what)) in names.into_iter().enumerate() {
         weights.push(Weights::new(name, importer.vector(node, input + 1, what, count)?));
     }
+    if let Some(bad) =
+        weights[3].values.to_vec().into_iter().find(|&variance| !(0.0..f32::INFINITY).contains(&variance))
+    {
+        return Err(Refused::expected_got("variances", "finite numbers of at least 0", bad));
+    }
     let id = importer.laid(node, &map, &groups);
     let dims = importer.net.dims(id).to_vec();
     let epsilon = node.float("epsilon").unwrap_or(1e-5);
