@@ -165,7 +165,8 @@ impl Tensor {
     /// With an axis of one element there.
     pub fn with_axis(&self, at: usize) -> Tensor {
         let (mut dims, mut strides) = (self.dims.clone(), self.strides.clone());
-        (dims.insert(at, 1), strides.insert(at, 0));
+        dims.insert(at, 1);
+        strides.insert(at, 0);
         self.view(dims, strides)
     }
 

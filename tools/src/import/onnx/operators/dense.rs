@@ -89,7 +89,8 @@ fn product(
         dims.push(factor.size);
         strides.push(within.map(|inner| inner.size).product::<usize>() * matrix.stride(0));
     }
-    (dims.push(units), strides.push(matrix.stride(1)));
+    dims.push(units);
+    strides.push(matrix.stride(1));
     let kernel = matrix.view(dims, strides);
     let series = size(&before);
     let id = if before.is_empty() {
@@ -114,6 +115,6 @@ fn product(
     weights.extend(bias.map(|bias| Weights::new("bias", bias)));
     let id = importer.net.add(node.name, Kind::Sums { outputs: units, inner: 1 }, &[id], dims, weights, make);
     let new = importer.factors.axis(units);
-    let lies = Arrangement { axes: [outer, &[new.clone()]].concat(), order: [before, new].concat() };
+    let lies = Arrangement { axes: [outer, std::slice::from_ref(&new)].concat(), order: [before, new].concat() };
     one(importer.given(node, id, lies))
 }
