@@ -40,8 +40,10 @@ impl<'a> Graph<'a> {
     pub fn new(model: &'a ModelProto) -> Result<Graph<'a>, Cause> {
         let default = |domain: &str| domain.is_empty() || domain == "ai.onnx";
         let opset = model.opset_import.iter().find(|set| default(&set.domain)).map(|set| set.version);
-        let opset = opset
-            .ok_or_else(|| Cause::damaged("opset", "expected one of ONNX's own operators, found none"))?;
+        let opset = opset.ok_or_else(|| {
+            let others: Vec<&str> = model.opset_import.iter().map(|set| &set.domain[..]).collect();
+            Refused::expected_got("operators", "ONNX's own", format!("those of {others:?}")).of("model")
+        })?;
         if !OPSETS.contains(&opset) {
             let (first, last) = (OPSETS.start(), OPSETS.end());
             let advice = "convert it with onnx.version_converter";

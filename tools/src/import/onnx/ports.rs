@@ -10,6 +10,9 @@ use super::proto::{DimensionProto, ValueInfoProto};
 use super::tensor::{BFLOAT16, DOUBLE, FLOAT, FLOAT16, Int, elements, type_name};
 use crate::import::{ImportOptions, Port, Unsupported};
 
+/// The most dimensions of a sample.
+pub const MOST_OF_A_SAMPLE: usize = bantam::Shape::MAX_RANK - 1;
+
 impl Importer<'_> {
     /// Makes the inputs, channels last, and tells which cannot be.
     pub fn inputs(&mut self, options: &ImportOptions) -> Vec<Unsupported> {
@@ -59,7 +62,7 @@ impl Importer<'_> {
         }
         let told = dims(info).ok_or_else(|| Refused::new("input: expected a shape, found none"))?;
         let rank = told.len();
-        if !(1..=5).contains(&rank) {
+        if !(1..=MOST_OF_A_SAMPLE + 1).contains(&rank) {
             return Err(Refused::expected_got("dimensions", "the batch, and up to four", rank));
         }
         let channels = layout::channels(self.graph, readers, value, rank);
@@ -179,6 +182,13 @@ impl Importer<'_> {
         }
         if groups.is_empty() {
             groups.push(Vec::new());
+        }
+        if groups.len() > MOST_OF_A_SAMPLE {
+            return Err(Refused::expected_got(
+                "output",
+                "the batch, and up to four dimensions",
+                self.shape(map),
+            ));
         }
         self.report.outputs.push(Port { name: name.into(), channels_first });
         // Layers that put it so are called by its name.

@@ -224,7 +224,9 @@ fn maps(
         (1.., 0) if multiplies && scales(&b, &a) => factors(importer, node, &b, &a),
         _ => {
             let ids = [&a, &b].map(|map| repeated(importer, node, map, &lies.order));
-            let dims = lies.natural();
+            let dims = Some(lies.natural())
+                .filter(|dims| dims.len() <= 4)
+                .unwrap_or_else(|| vec![size(&lies.order)]);
             (ids.map(|id| importer.net.reshape(node.name, id, &dims)), dims)
         }
     };
