@@ -5,6 +5,7 @@ use crate::draw::{self, count};
 use crate::options::{OptimizerChoice, bytes, isa, load, loss_of};
 use bantam::{Isa, Model, Plan, Trainer, TrainingPlan};
 use clap::Args;
+use serde_json::{Value, json};
 use std::io::{Stdout, Write};
 use std::path::Path;
 
@@ -23,6 +24,9 @@ pub struct Options {
     /// What the weights would learn by, with Keras's defaults
     #[arg(long, value_enum, default_value_t = OptimizerChoice::Sgd)]
     optimizer: OptimizerChoice,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 /// Tells what memory a model takes to run, and to learn its last layers.
@@ -31,13 +35,16 @@ pub struct Options {
 /// The model cannot be read or planned, or nothing can be written.
 pub fn run(path: &Path, options: &Options, out: &mut Stdout) -> Result<(), Failure> {
     let model = &load(path)?;
-    let Options { isa, ram, batch_size, optimizer, .. } = *options;
+    let Options { isa, ram, batch_size, optimizer, json } = *options;
     let plan = Plan::new(model, bantam::Options::new(1).isa(isa))?;
+    // A chip has one core.
+    let trainer = Trainer::new(optimizer, loss_of(model)).batch_size(batch_size as usize);
+    let trainer = trainer.isa(isa).threads(1);
+    if json {
+        return Ok(writeln!(out, "{}", as_json(&plan, &trainer, model, ram)?)?);
+    }
     writeln!(out, "{plan}\n{}\n", draw::share(plan.peak_bytes(), ram))?;
 
-    let trainer = Trainer::new(optimizer, loss_of(model)).batch_size(batch_size as usize);
-    // A chip has one core.
-    let trainer = trainer.isa(isa).threads(1);
     let samples = count(batch_size, "sample");
     writeln!(
         out,
@@ -49,7 +56,7 @@ pub fn run(path: &Path, options: &Options, out: &mut Stdout) -> Result<(), Failu
     let mut largest: Option<(usize, &str, String)> = None;
     for (name, model) in &choices {
         for plan in TrainingPlan::ways(&trainer, model)? {
-            let weights: usize = plan.steps().map(|layer| layer.weight_bytes / size_of::<f32>()).sum();
+            let weights = weights(&plan);
             let (bytes, multiply_adds, way) = (plan.peak_bytes(), plan.multiply_adds(), plan.way());
             let share = draw::share(bytes, ram);
             writeln!(out, "{name:width$} {weights:>10} {bytes:>10} {multiply_adds:>14}  {share}  {way}")?;
@@ -67,6 +74,42 @@ pub fn run(path: &Path, options: &Options, out: &mut Stdout) -> Result<(), Failu
         None => writeln!(out, "\nNo layer can learn in {}.", count(ram, "byte"))?,
     }
     Ok(())
+}
+
+/// How many weights learn.
+fn weights(plan: &TrainingPlan<'_>) -> usize {
+    plan.steps().map(|layer| layer.weight_bytes / size_of::<f32>()).sum()
+}
+
+/// The same for machines: steps of the inference, and each way to learn, whether it fits or not.
+fn as_json(plan: &Plan<'_>, trainer: &Trainer, model: &Model<'_>, ram: usize) -> Result<Value, Failure> {
+    let steps: Vec<Value> = plan
+        .steps()
+        .map(|step| {
+            json!({
+                "layers": step.names, "output": step.output.dims(), "offset": step.offset, "bytes": step.bytes,
+                "in_place": step.in_place, "scratch": step.scratch_bytes, "prepared": step.prepared_bytes,
+                "multiply_adds": step.multiply_adds,
+            })
+        })
+        .collect();
+    let mut ways = Vec::new();
+    for (name, model) in &choices(model)? {
+        for plan in TrainingPlan::ways(trainer, model)? {
+            ways.push(json!({
+                "learns": name, "weights": weights(&plan), "arena": plan.peak_bytes(),
+                "multiply_adds": plan.multiply_adds(), "way": plan.way().to_string(), "fits": plan.peak_bytes() <= ram,
+            }));
+        }
+    }
+    Ok(json!({
+        "isa": plan.isa().name(), "ram": ram,
+        "inference": {
+            "arena": plan.peak_bytes(), "multiply_adds": plan.multiply_adds(), "fits": plan.peak_bytes() <= ram,
+            "steps": steps,
+        },
+        "training": ways,
+    }))
 }
 
 /// What can learn of a model: its last layer, its last two, and so on; and of all layers the biases, or what normalises.
