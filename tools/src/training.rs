@@ -6,8 +6,9 @@
 //! would have become without it, to the bit.
 
 use crate::Failure;
-use bantam::{AtomicFile, Dataset, Epoch, Evaluation, Event, History, Model, Trainer};
+use bantam::{AtomicFile, Dataset, Epoch, Error, Evaluation, Event, History, Model, Trainer};
 use serde_json::{Value, json};
+use std::fmt;
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -177,9 +178,13 @@ impl Training {
         let mut best = Best::default();
         if self.resume && self.checkpoint().exists() {
             let learnt = model;
-            model = trainer.load_checkpoint(self.checkpoint())?;
-            same_net(&learnt, &model)
-                .map_err(|problem| format!("{}: {problem}", self.checkpoint().display()))?;
+            let path = self.checkpoint();
+            let of_path = |problem: &dyn fmt::Display| format!("{}: {problem}", path.display());
+            model = trainer.load_checkpoint(&path).map_err(|error| match error {
+                Error::File { .. } => error.to_string(),
+                error => of_path(&error),
+            })?;
+            same_net(&learnt, &model).map_err(|problem| of_path(&problem))?;
             model.set_metadata(&learnt.metadata()?)?;
             history.epochs = read_log(&self.log(), trainer.epochs_learnt())?;
             for epoch in &history.epochs {

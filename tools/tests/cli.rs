@@ -96,6 +96,15 @@ fn a_model_is_trained_and_used() {
     assert!(text.contains("Total params: ") && text.contains("Classes: cats, dogs"), "{text}");
     let plan = said(here, &["plan", "pets.bantam", "--ram", "64M", "--batch-size", "2"]);
     assert!(plan.contains("conv2d + re_lu + max_pooling2d") && plan.contains("learns"), "{plan}");
+    let plan = json(&said(here, &["plan", "pets.bantam", "--ram", "64M", "--batch-size", "2", "--json"]));
+    let arena = plan["inference"]["arena"].as_u64().unwrap();
+    assert_eq!(plan["inference"]["fits"], (arena <= 64 << 20));
+    let steps = plan["inference"]["steps"].as_array().unwrap();
+    assert!(
+        steps.iter().all(|step| step["offset"].as_u64().unwrap() + step["bytes"].as_u64().unwrap() <= arena)
+    );
+    let way = &plan["training"][0];
+    assert_eq!((&way["learns"], &way["weights"]), (&"from dense_1 on".into(), &513.into()), "{way}");
     let timed = ["bench", "pets.bantam", "--seconds", "0.1", "--json", "--picture", "times.svg"];
     let timed = json(&said(here, &timed));
     let steps = timed["steps"].as_array().unwrap();
@@ -230,6 +239,15 @@ fn a_training_that_is_killed_goes_on_to_the_same_files() {
         ),
         "{other}"
     );
+    let checkpoint = killed.path().join("model.checkpoint");
+    let whole = fs::read(&checkpoint).unwrap();
+    fs::write(&checkpoint, &whole[..1000]).unwrap();
+    let torn = refused(killed.path(), &resumed);
+    assert!(
+        torn.contains(&format!("model.checkpoint: checkpoint: expected {} bytes, found 1000", whole.len())),
+        "{torn}"
+    );
+    fs::write(&checkpoint, whole).unwrap();
     let log = killed.path().join("model.jsonl");
     fs::write(&log, "{\"epoch\": 1, \"samp").unwrap();
     let other = refused(killed.path(), &resumed);
@@ -309,8 +327,11 @@ fn broken_images_are_named() {
     let folder = folder();
     let here = folder.path();
     fs::write(here.join("set/cats/torn.jpg"), b"\xFF\xD8\xFF\xE0 torn").unwrap();
+    let told = train(here, &["--split", "0", "--json", "--out", "other.bantam"]);
+    let end = json(told.lines().last().unwrap());
+    assert_eq!(end["skipped"][0]["image"], "set/cats/torn.jpg", "{end}");
     let told = train(here, &["--split", "0"]);
-    assert!(told.contains("1 of 13 images skipped\nset/cats/torn.jpg: "), "{told}");
+    assert!(told.contains("of 13 images: 1 skipped\nset/cats/torn.jpg: "), "{told}");
     let refusal =
         refused(here, &["train", "set", "--size", SIZE, "--epochs", "1", "--split", "0", "--refuse-broken"]);
     assert!(refusal.contains("error: sample 6: set/cats/torn.jpg: "), "{refusal}");
@@ -361,12 +382,22 @@ fn mistakes_are_told_before_anything_is_learnt() {
     fs::create_dir_all(here.join("one/cats")).unwrap();
     fs::copy(here.join("set/cats/1.png"), here.join("one/cats/1.png")).unwrap();
     fs::create_dir_all(here.join("one/.hidden")).unwrap();
+    for part in ["parts/train/cats", "parts/test/cats"] {
+        fs::create_dir_all(here.join(part)).unwrap();
+    }
     for (arguments, expected) in [
         (&["train", "one"][..], "expected a folder for each of two classes or more, found only \"cats\""),
         (&["train", "nowhere"], "nowhere: "),
         (&["train", "set", "--size", "20"], "a net for images of [20, 20, 3]: "),
         (&["train", "set", "--split", "0.01"], "class \"cats\": expected images for both parts, found 6"),
-        (&["train", "set", "--split", "2"], "share of the validation set"),
+        (
+            &["train", "set", "--split", "2"],
+            "share of the validation set: expected more than 0 and less than 1, got 2",
+        ),
+        (
+            &["train", "parts"],
+            "parts: expected a folder for each class, found parts of a data set, test, train: ",
+        ),
         (&["train", "set", "--dropout", "2"], "dropout"),
         (&["train", "set", "--zoom", "2"], "zoom"),
         (&["train", "set", "--rate=-1"], "rate"),

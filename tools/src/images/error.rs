@@ -65,6 +65,13 @@ pub enum FolderError {
         /// Those that there are.
         found: Vec<String>,
     },
+    /// The folders are parts of a data set, not classes.
+    Parts {
+        /// The folder that classes are expected in.
+        path: PathBuf,
+        /// The parts.
+        found: Vec<String>,
+    },
     /// A class is one of two where there are more, or fewer.
     NotBinary {
         /// The classes.
@@ -95,6 +102,8 @@ pub enum FolderError {
         what: &'static str,
         /// What it should have been.
         expected: &'static str,
+        /// What it is.
+        got: f64,
     },
     /// Images of that size cannot be.
     Shape(bantam::Error),
@@ -115,6 +124,13 @@ impl fmt::Display for FolderError {
                     names => write!(f, "only \"{}\"", names.join("\", \"")),
                 }
             }
+            FolderError::Parts { path, found } => {
+                let (path, found) = (path.display(), found.join(", "));
+                write!(
+                    f,
+                    "{path}: expected a folder for each class, found parts of a data set, {found}: name one of them"
+                )
+            }
             FolderError::NotBinary { found } => {
                 write!(f, "classes: expected two, found {}: {}", found.len(), found.join(", "))
             }
@@ -128,7 +144,9 @@ impl fmt::Display for FolderError {
                 f,
                 "class \"{class}\": expected images for both parts, found {images}, of which {share} would leave one empty"
             ),
-            FolderError::OutOfRange { what, expected } => write!(f, "{what}: expected {expected}"),
+            FolderError::OutOfRange { what, expected, got } => {
+                write!(f, "{what}: expected {expected}, got {got}")
+            }
             FolderError::Shape(problem) | FolderError::Augmentation(problem) => problem.fmt(f),
             FolderError::Crop => {
                 f.write_str("augmentation: expected one that leaves the size of images, it crops")

@@ -130,7 +130,8 @@ impl ImageFolder {
     /// All images of the folder. Files are listed now and read later.
     ///
     /// # Errors
-    /// The folder cannot be read, has fewer than two classes, or one without images; or the class mode does not fit them.
+    /// The folder cannot be read, has fewer than two classes, or one without images, or its folders are `train`, `test` and the
+    /// like; or the class mode does not fit them.
     pub fn open(&self) -> Result<ImageSet, FolderError> {
         let Index { class_names, paths, classes } = self.index()?;
         self.set(class_names, paths.into_iter().zip(classes))
@@ -149,6 +150,7 @@ impl ImageFolder {
             return Err(FolderError::OutOfRange {
                 what: "share of the validation set",
                 expected: "more than 0 and less than 1",
+                got: share,
             });
         }
         let Index { class_names, paths, classes } = self.index()?;

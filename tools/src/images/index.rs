@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 /// Names of files that are taken for images.
 const EXTENSIONS: [&str; 6] = ["bmp", "gif", "jpeg", "jpg", "png", "webp"];
 
+/// Names of folders that hold classes.
+const PARTS: [&str; 7] = ["test", "testing", "train", "training", "val", "valid", "validation"];
+
 /// Files of classes. A class's files follow each other.
 pub(super) struct Index {
     pub class_names: Vec<String>,
@@ -31,6 +34,9 @@ impl Index {
         class_names.sort();
         if class_names.len() < 2 {
             return Err(FolderError::Classes { path: folder.into(), found: class_names });
+        }
+        if class_names.iter().all(|name| PARTS.iter().any(|part| part.eq_ignore_ascii_case(name))) {
+            return Err(FolderError::Parts { path: folder.into(), found: class_names });
         }
         let (mut paths, mut classes) = (Vec::new(), Vec::new());
         for (class, name) in (0..).zip(&class_names) {

@@ -3,6 +3,7 @@ use super::error::ImageError;
 use super::loader::ImageLoader;
 use super::queue::{Queue, Sample};
 use super::resize::Scratch;
+use crate::draw::count;
 use bantam::{Augmentation, Dataset, Error, Shape};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -308,12 +309,18 @@ impl fmt::Debug for ImageSet {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Report { images, skipped, grey_to_rgb, to_8_bits } = self;
-        write!(f, "{} of {images} images skipped", skipped.len())?;
-        if *grey_to_rgb > 0 {
-            write!(f, ", {grey_to_rgb} grey ones read as RGB")?;
+        write!(f, "of {}", count(*images, "image"))?;
+        let noticed = [
+            (skipped.len(), "skipped"),
+            (*grey_to_rgb, "grey, read as RGB"),
+            (*to_8_bits, "of 16 bits a channel, read as 8"),
+        ];
+        let told: Vec<_> = noticed.iter().filter(|(number, _)| *number > 0).collect();
+        if told.is_empty() {
+            f.write_str(": all read")?;
         }
-        if *to_8_bits > 0 {
-            write!(f, ", {to_8_bits} of 16 bits read as 8 bits")?;
+        for (at, (number, what)) in told.into_iter().enumerate() {
+            write!(f, "{} {number} {what}", if at == 0 { ":" } else { ";" })?;
         }
         skipped.iter().try_for_each(|Skipped { path, problem }| write!(f, "\n{}: {problem}", path.display()))
     }

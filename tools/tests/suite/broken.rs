@@ -168,7 +168,7 @@ fn a_broken_file_is_skipped_and_counted() {
     assert_eq!((report.images, report.skipped.len(), report.grey_to_rgb), (6, 1, 1));
     assert_eq!(report.skipped[0].path, made.path().join("a/2.png"));
     let said = report.to_string();
-    assert!(said.starts_with("1 of 6 images skipped, 1 grey ones read as RGB\n"), "{said}");
+    assert!(said.starts_with("of 6 images: 1 skipped; 1 grey, read as RGB\n"), "{said}");
     // Once it is whole it counts again.
     save(picture(6, 4, 1), &made.path().join("a/2.png"));
     set.read(1, &mut pixels, &mut target).unwrap();

@@ -9,7 +9,7 @@ use std::io::{Stdout, Write};
 use std::path::PathBuf;
 
 #[derive(Args)]
-#[command(after_help = "Example: bantam augment cats_and_dogs --augment --sheet sheet.png")]
+#[command(after_help = "Example: bantam augment cats_and_dogs/train --augment --sheet sheet.png")]
 pub struct Options {
     /// The images: a folder with a folder for each class, or one image
     images: PathBuf,

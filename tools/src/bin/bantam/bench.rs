@@ -94,13 +94,15 @@ fn tell(plan: &Plan<'_>, times: &Fastest, options: &Options, out: &mut Stdout) -
         writeln!(out, "{all}")?;
         return Ok(());
     }
-    writeln!(out, "{:44} {:>12} {:>7} {:>14} {:>8}", "layers", "µs", "%", "multiply-adds", "GFLOP/s")?;
+    let names: Vec<String> = plan.steps().map(|step| step.names.join(" + ")).collect();
+    let width = names.iter().map(String::len).fold(44, usize::max);
+    writeln!(out, "{:width$} {:>12} {:>7} {:>14} {:>8}", "layers", "µs", "%", "multiply-adds", "GFLOP/s")?;
     let mut line = |name: &str, time: f64, multiply_adds: u64| {
         let (share, speed) = (100.0 * time / whole, 2e-3 * multiply_adds as f64 / time);
-        writeln!(out, "{name:44} {time:12.1} {share:7.1} {multiply_adds:14} {speed:8.1}")
+        writeln!(out, "{name:width$} {time:12.1} {share:7.1} {multiply_adds:14} {speed:8.1}")
     };
-    for (step, &time) in plan.steps().zip(&times.steps) {
-        line(&step.names.join(" + "), micros(time), step.multiply_adds)?;
+    for ((step, name), &time) in plan.steps().zip(&names).zip(&times.steps) {
+        line(name, micros(time), step.multiply_adds)?;
     }
     line("all", whole, plan.multiply_adds())?;
     let (isa, batch, threads) = (plan.isa(), options.batch, options.threads);
@@ -109,6 +111,9 @@ fn tell(plan: &Plan<'_>, times: &Fastest, options: &Options, out: &mut Stdout) -
         "{isa}, batches of {batch}, threads: {threads}; the fastest run of {:.1} s",
         options.seconds
     )?;
+    if let Some(path) = &options.picture {
+        writeln!(out, "Wrote {}.", path.display())?;
+    }
     Ok(())
 }
 

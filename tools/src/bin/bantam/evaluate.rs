@@ -1,17 +1,17 @@
 use bantam::{BinaryAccuracy, CategoricalAccuracy, ConfusionMatrix, Metric, Sgd, Trainer, Weighted};
 use bantam_tools::images::model::{class_names, loader};
-use bantam_tools::images::{ImageFolder, OnBroken};
+use bantam_tools::images::{ImageFolder, OnBroken, Report};
 use bantam_tools::options::{load, loss_of};
 use bantam_tools::pictures::Chart;
 use bantam_tools::pictures::confusion::Confusion;
 use bantam_tools::{Failure, draw};
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::io::{Stdout, Write};
 use std::path::PathBuf;
 
 #[derive(Args)]
-#[command(after_help = "Example: bantam evaluate cats.bantam cats_and_dogs_test")]
+#[command(after_help = "Example: bantam evaluate cats.bantam cats_and_dogs/test")]
 pub struct Options {
     /// The model
     model: PathBuf,
@@ -59,14 +59,9 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<(), Failure> {
     let loss = f64::from(evaluation.loss) * report.images as f64 / read.max(1) as f64;
     if options.json {
         let rows: Vec<&[usize]> = counts.chunks(names.len()).collect();
-        let skipped: Vec<_> = report
-            .skipped
-            .iter()
-            .map(|skipped| json!({ "image": skipped.path.display().to_string(), "error": skipped.problem }))
-            .collect();
         let all = json!({
             "images": read, "loss": loss, "accuracy": accuracy, "class_names": names, "confusion": rows,
-            "skipped": skipped,
+            "skipped": skipped(&report),
         });
         writeln!(out, "{all}")?;
         return Ok(());
@@ -76,7 +71,16 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<(), Failure> {
     if !report.is_clean() {
         writeln!(out, "{report}")?;
     }
+    if let Some(path) = &options.picture {
+        writeln!(out, "Wrote {}.", path.display())?;
+    }
     Ok(())
+}
+
+/// Each image that was skipped, and why.
+pub fn skipped(report: &Report) -> Vec<Value> {
+    let skipped = report.skipped.iter();
+    skipped.map(|it| json!({ "image": it.path.display().to_string(), "error": it.problem })).collect()
 }
 
 /// What happens to files that are no images.

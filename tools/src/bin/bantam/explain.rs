@@ -53,7 +53,9 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<(), Failure> {
             let likely = argmax(&probabilities(&model, session.run(&pixels)?));
             let class = class.or(likely).unwrap_or(0);
             let occlusion = Occlusion::new([side; 2]).stride([side.div_ceil(2); 2]);
-            let map = heat_map::relative(occlusion.run(&mut session, &pixels, class)?);
+            let map =
+                occlusion.run(&mut session, &pixels, class).map_err(|error| format!("--cover: {error}"))?;
+            let map = heat_map::relative(map);
             (class, map, format!("squares of {side} pixels that are covered"))
         }
         None => {

@@ -28,12 +28,12 @@ use std::process::ExitCode;
     version,
     after_help = "\
 Examples:
-  bantam train cats_and_dogs --augment --dropout 0.5 --out cats.bantam
-  bantam evaluate cats.bantam cats_and_dogs_test
+  bantam train cats_and_dogs/train --augment --dropout 0.5 --out cats.bantam
+  bantam evaluate cats.bantam cats_and_dogs/test
   bantam predict cats.bantam my-cat.jpg
   bantam explain cats.bantam my-cat.jpg
   bantam curves cats.jsonl --out curves.png
-  bantam augment cats_and_dogs --augment --sheet sheet.png
+  bantam augment cats_and_dogs/train --augment --sheet sheet.png
 
 Exit status: 0 if all went well, 1 if something failed, 2 if the arguments are wrong, 130 after Ctrl-C."
 )]

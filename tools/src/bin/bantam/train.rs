@@ -1,5 +1,5 @@
 use crate::augmentation::Changes;
-use crate::evaluate::on_broken;
+use crate::evaluate::{on_broken, skipped};
 use crate::net::convnet;
 use crate::rate::Rate;
 use bantam::{AtomicFile, Dataset, Epoch, Event, Metadata, Scaling};
@@ -25,7 +25,7 @@ const SCALING: Scaling = Scaling { scale: 1.0 / 255.0, offset: 0.0 };
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
-  bantam train cats_and_dogs
+  bantam train cats_and_dogs/train
   bantam train cats_and_dogs/train --validation cats_and_dogs/validation --augment --dropout 0.5 --epochs 100
   bantam train flowers --size 96 --optimizer adam --rate 1e-3 --schedule cosine --out flowers.bantam")]
 pub struct Options {
@@ -65,8 +65,6 @@ pub struct Options {
     /// What weights, the order of images and their changes are drawn from
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    #[command(flatten)]
-    augmentation: Changes,
     /// Where the model goes: the best so far on the validation set, or without one the last. The checkpoint and the log are
     /// beside it: `model.checkpoint`, `model.jsonl`
     #[arg(long, default_value = "model.bantam", help_heading = "Files")]
@@ -95,6 +93,9 @@ pub struct Options {
     /// Print a line of JSON for each epoch and one at the end, and nothing else
     #[arg(long)]
     json: bool,
+    // Last, or what follows would be under its heading.
+    #[command(flatten)]
+    augmentation: Changes,
 }
 
 impl Options {
@@ -199,7 +200,7 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<ExitCode, Failure> {
     let seconds = watch.start.elapsed().as_secs_f64();
     let reports = [Some(training.report()), validation.map(|set| set.report())];
     if options.json {
-        let skipped: usize = reports.iter().flatten().map(|report| report.skipped.len()).sum();
+        let skipped: Vec<_> = reports.iter().flatten().flat_map(skipped).collect();
         let end = json!({
             "written_epoch": best, "validation_accuracy": kept.and_then(accuracy), "seconds": seconds,
             "parameters": parameters, "skipped": skipped, "interrupted": stopped,
