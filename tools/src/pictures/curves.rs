@@ -4,6 +4,7 @@ use super::Chart;
 use super::chart::{Area, Drawn};
 use bantam::{Epoch, Evaluation};
 use plotters::prelude::*;
+use std::ops::Range;
 
 /// Loss and accuracy over the epochs: dots for training, a line for validation, as in *Deep Learning with Python*.
 ///
@@ -81,6 +82,7 @@ impl<'h> Curves<'h> {
             .y_label_formatter(&|y| format!("{y:.3}"))
             .light_line_style(TRANSPARENT)
             .draw()?;
+        let place = clear(&training, &validation, last, [low, high]);
         let dot = |at| Circle::new(at, 3, BLUE.filled());
         chart
             .draw_series(training.into_iter().map(dot))?
@@ -96,10 +98,40 @@ impl<'h> Curves<'h> {
         chart
             .configure_series_labels()
             .label_font(("sans-serif", 15))
+            .position(place)
             .background_style(WHITE.mix(0.8))
             .border_style(BLACK.mix(0.3))
             .draw()
     }
+}
+
+/// Where a legend hides the fewest points of a chart over epochs from 1 to `last`.
+fn clear(
+    training: &[(f32, f32)],
+    validation: &[(f32, f32)],
+    last: f32,
+    [low, high]: [f32; 2],
+) -> SeriesLabelPosition {
+    use SeriesLabelPosition::{LowerLeft, LowerRight, MiddleRight, UpperLeft, UpperRight};
+    let share = |x: f32, from: f32, to: f32| if to > from { (x - from) / (to - from) } else { 0.5 };
+    // Shares of the width and height that it covers.
+    let hidden = |columns: Range<f32>, rows: Range<f32>| {
+        let points = training.iter().chain(validation);
+        points
+            .filter(|&&(x, y)| columns.contains(&share(x, 1.0, last)) && rows.contains(&share(y, low, high)))
+            .count()
+    };
+    let (left, right) = (-0.1..0.36, 0.64..1.1);
+    let (lower, middle, upper) = (-0.1..0.28, 0.36..0.64, 0.72..1.1);
+    let places = [
+        (MiddleRight, hidden(right.clone(), middle)),
+        (UpperRight, hidden(right.clone(), upper.clone())),
+        (LowerRight, hidden(right, lower.clone())),
+        (UpperLeft, hidden(left.clone(), upper)),
+        (LowerLeft, hidden(left, lower)),
+    ];
+    let fewest = places.into_iter().min_by_key(|&(_, hidden)| hidden);
+    fewest.map_or(MiddleRight, |(place, _)| place)
 }
 
 impl Chart for Curves<'_> {
@@ -120,6 +152,20 @@ impl Chart for Curves<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_legend_hides_what_it_must() {
+        let falls: Vec<(f32, f32)> = (0..=10u8).map(|i| (f32::from(i) + 1.0, 10.0 - f32::from(i))).collect();
+        let rises: Vec<(f32, f32)> = falls.iter().map(|&(x, y)| (x, 10.0 - y)).collect();
+        let flat: Vec<(f32, f32)> = falls.iter().map(|&(x, _)| (x, 5.0)).collect();
+        let place = |training: &[_], validation: &[_]| clear(training, validation, 11.0, [0.0, 10.0]);
+        assert!(matches!(place(&falls, &[]), SeriesLabelPosition::MiddleRight));
+        assert!(matches!(place(&flat, &falls), SeriesLabelPosition::UpperRight));
+        assert!(matches!(place(&flat, &rises), SeriesLabelPosition::LowerRight));
+        // Nowhere to the right.
+        let right: Vec<(f32, f32)> = (0..=10u8).map(|i| (11.0, f32::from(i))).collect();
+        assert!(matches!(place(&right, &flat), SeriesLabelPosition::UpperLeft));
+    }
 
     #[test]
     fn smooth_points_are_means_with_what_was_before() {

@@ -7,7 +7,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::time::Duration;
 
 /// A bar for the whole run, and below it one for each step in its order, as wide as it takes time: like a flame graph, with the
-/// longest in red. Names that fit are in their bars, and the longest steps are listed below.
+/// longest in red. A bar has its step's name, or that of its first layer, if it fits, and the longest steps are listed below.
 #[derive(Clone, Debug)]
 pub struct Times<'t> {
     steps: Vec<(&'t str, Duration)>,
@@ -77,8 +77,10 @@ impl Chart for Times<'_> {
             }
             area.draw(&Rectangle::new(bar(1, from, to), flame(seconds / longest).filled()))?;
             area.draw(&Rectangle::new(bar(1, from, to), WHITE))?;
-            // Letters of this font are hardly wider.
-            if 7 * name.chars().count() as i32 <= to - from {
+            // Letters of this font are hardly wider. The list below has the whole names.
+            let first = name.split_once(" + ").map_or(*name, |(first, _)| first);
+            let fits = |name: &&&str| 7 * name.chars().count() as i32 <= to - from;
+            if let Some(name) = [name, &first].into_iter().find(fits) {
                 let place = (MARGIN + i32::midpoint(from, to), middle(1));
                 area.draw_text(name, &style(HPos::Center), place)?;
             }
