@@ -7,7 +7,7 @@ use bantam::{
     AtomicFile, Dataset, Error, Features, Loss, Model, Options, RmsProp, Samples, Sequential, Trainer,
 };
 use bantam_tools::Failure;
-use bantam_tools::images::{Color, ImageLoader};
+use bantam_tools::images::model::loader;
 use bantam_tools::options::load;
 use clap::Parser;
 use digits::Digits;
@@ -92,7 +92,7 @@ fn run(out: &mut Stdout) -> Result<ExitCode, Failure> {
     let (pretrained, data) = match (&arguments.base, &arguments.folder) {
         (Some(base), Some(folder)) => {
             let pretrained = load(base)?;
-            let data = Data::folder(folder, &loader_of(&pretrained)?)?;
+            let data = Data::folder(folder, &loader(base, &pretrained)?)?;
             (pretrained, data)
         }
         _ => {
@@ -197,14 +197,4 @@ fn tell(watch: &mut Watch<'_>, what: &str, share: f32, cost: &str) -> Result<(),
         writeln!(watch.out, "{what:>13}: {:.2} % right; {cost}", 100.0 * share)?;
     }
     Ok(())
-}
-
-/// Reads images as a model has learnt them.
-fn loader_of(model: &Model<'_>) -> Result<ImageLoader, Failure> {
-    let [height, width, channels] = *model.input_shape().dims() else {
-        let got = model.input_shape();
-        return Err(format!("base: expected a model for images [H, W, C], got one for {got}").into());
-    };
-    let color = if channels == 1 { Color::Grey } else { Color::Rgb };
-    Ok(ImageLoader::new().target_size(height, width).color(color).prepared_for(&model.metadata()?))
 }
