@@ -1,4 +1,4 @@
-use super::{png, write};
+use super::{fine, png, write};
 use crate::Failure;
 use image::RgbImage;
 use plotters::coord::Shift;
@@ -39,10 +39,7 @@ pub trait Chart {
     /// # Errors
     /// It cannot be drawn.
     fn image(&self) -> Result<RgbImage, Failure> {
-        let (width, height) = self.size();
-        let mut image = RgbImage::new(width, height);
-        draw(self, BitMapBackend::with_buffer(&mut image, (width, height)))?;
-        Ok(image)
+        fine::image(self)
     }
 
     /// Writes a file, PNG or, as by any other name, SVG: as a whole or not at all.
@@ -59,7 +56,7 @@ pub trait Chart {
     }
 }
 
-fn draw<B: DrawingBackend>(chart: &(impl Chart + ?Sized), backend: B) -> Result<(), Failure>
+pub(super) fn draw<B: DrawingBackend>(chart: &(impl Chart + ?Sized), backend: B) -> Result<(), Failure>
 where
     B::ErrorType: 'static,
 {

@@ -3,6 +3,7 @@
 mod chart;
 pub mod confusion;
 pub mod curves;
+mod fine;
 pub mod heat_map;
 pub mod sheet;
 pub mod times;
