@@ -1,14 +1,13 @@
 use crate::options::{NetChoice, data_folder};
 use bantam::{AtomicFile, Dataset, Epoch, Event, Isa, Loss, Model, Session, Trainer, argmax};
 use bantam_tools::Failure;
-use bantam_tools::bar::figures;
+use bantam_tools::bar::{Bar, figures};
 use bantam_tools::draw::{self, count};
 use bantam_tools::interrupt;
 use bantam_tools::options::{OptimizerChoice, isa};
 use bantam_tools::pictures::Chart;
 use bantam_tools::pictures::curves::Curves;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use mnist::data::{CLASSES, Part, Pictures};
 use serde_json::json;
 use std::io::{self, Stdout, Write};
@@ -103,7 +102,8 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<ExitCode, Failure> {
         })
     });
     let interrupted = interrupt::requested();
-    watch.bar.finish_and_clear();
+    let speed = watch.fastest;
+    drop(watch);
     seen?;
     let history = history?;
     let seconds = start.elapsed().as_secs_f64();
@@ -121,7 +121,6 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<ExitCode, Failure> {
     };
     Curves::new(&history.epochs).save(&curves)?;
 
-    let speed = watch.fastest;
     let (model_path, curves) = (options.out.display(), curves.display());
     let percent = |epoch: Epoch| match accuracy(epoch) {
         Some(accuracy) => format!("{:.2} %", 100.0 * accuracy),
@@ -207,9 +206,7 @@ fn confusion(counts: &[usize]) -> String {
 /// Shows progress and takes the time that learning takes, without the tests between.
 struct Watch {
     json: bool,
-    /// In an epoch.
-    pictures: usize,
-    bar: ProgressBar,
+    bar: Bar,
     epoch_start: Instant,
     learning: Duration,
     /// Images a second of the fastest epoch.
@@ -218,19 +215,9 @@ struct Watch {
 
 impl Watch {
     fn new(options: &Options, pictures: usize) -> Watch {
-        let bar = if options.json {
-            ProgressBar::hidden()
-        } else {
-            ProgressBar::new(u64::from(options.epochs) * pictures as u64)
-        };
-        if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:24} {percent:>3} %, {eta} left, {msg}")
-        {
-            bar.set_style(style);
-        }
         Watch {
             json: options.json,
-            pictures,
-            bar,
+            bar: Bar::new("", pictures, !options.json),
             epoch_start: Instant::now(),
             learning: Duration::ZERO,
             fastest: 0.0,
@@ -238,17 +225,8 @@ impl Watch {
     }
 
     fn see(&mut self, event: Event<'_>, best: &mut Best<'_>, out: &mut Stdout) -> Result<(), Failure> {
+        self.bar.see(&event);
         match event {
-            Event::Batch { epoch, epochs, batch, samples, training, .. } => {
-                if batch == 1 {
-                    self.bar.set_prefix(format!("epoch {epoch}/{epochs}"));
-                }
-                if batch % 10 == 0 && !self.bar.is_hidden() {
-                    let speed = samples as f64 / self.epoch_start.elapsed().as_secs_f64();
-                    self.bar.set_position(((epoch - 1) * self.pictures + samples) as u64);
-                    self.bar.set_message(format!("{speed:.0} images/s, {}", figures(training)));
-                }
-            }
             Event::Trained { .. } => self.learning = self.epoch_start.elapsed(),
             Event::Epoch(epoch, model) => {
                 let best = best.keep(epoch, model)?.then_some(best.path);

@@ -2,8 +2,8 @@ use crate::augmentation::Changes;
 use crate::evaluate::{on_broken, skipped};
 use crate::net::convnet;
 use crate::rate::Rate;
-use bantam::{AtomicFile, Dataset, Epoch, Event, Metadata, Scaling};
-use bantam_tools::bar::figures;
+use bantam::{AtomicFile, Dataset, Epoch, Metadata, Scaling};
+use bantam_tools::bar::{Bar, figures};
 use bantam_tools::draw::count;
 use bantam_tools::images::model::Resizing;
 use bantam_tools::images::{Color, ImageFolder, ImageLoader, ImageSet};
@@ -11,7 +11,6 @@ use bantam_tools::steps::Steps;
 use bantam_tools::training::{self, Ended, Figure, Progress, Training};
 use bantam_tools::{Failure, interrupt};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::io::{self, Stdout, Write};
 use std::ops::ControlFlow;
@@ -193,11 +192,12 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<ExitCode, Failure> {
             }
         })
     });
-    watch.bar.finish_and_clear();
+    let start = watch.start;
+    drop(watch);
     seen?;
     let Ended { history, best, stopped, .. } = ended?;
     let kept = history.epochs.iter().find(|epoch| epoch.epoch == best);
-    let seconds = watch.start.elapsed().as_secs_f64();
+    let seconds = start.elapsed().as_secs_f64();
     let reports = [Some(training.report()), validation.map(|set| set.report())];
     if options.json {
         let skipped: Vec<_> = reports.iter().flatten().flat_map(skipped).collect();
@@ -227,37 +227,21 @@ fn accuracy(epoch: &Epoch) -> Option<f32> {
 /// Shows progress.
 struct Watch<'o> {
     options: &'o Options,
-    /// In an epoch.
-    images: usize,
-    bar: ProgressBar,
+    bar: Bar,
     start: Instant,
     epoch_start: Instant,
 }
 
 impl Watch<'_> {
     fn new(options: &Options, images: usize) -> Watch<'_> {
-        let bar = if options.json {
-            ProgressBar::hidden()
-        } else {
-            ProgressBar::new(u64::from(options.epochs) * images as u64)
-        };
-        if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:24} {percent:>3} %, {eta} left, {msg}")
-        {
-            bar.set_style(style);
-        }
         let now = Instant::now();
-        Watch { options, images, bar, start: now, epoch_start: now }
+        Watch { options, bar: Bar::new("", images, !options.json), start: now, epoch_start: now }
     }
 
     fn see(&mut self, progress: Progress<'_>, out: &mut Stdout) -> Result<(), Failure> {
         match progress {
-            Progress::Event(Event::Batch { epoch, epochs, batch, samples, training, .. }) => {
-                if batch == 1 {
-                    self.bar.set_prefix(format!("epoch {epoch}/{epochs}"));
-                }
-                let speed = samples as f64 / self.epoch_start.elapsed().as_secs_f64();
-                self.bar.set_position(((epoch - 1) * self.images + samples) as u64);
-                self.bar.set_message(format!("{speed:.0} images/s, {}", figures(training)));
+            Progress::Event(event) => {
+                self.bar.see(&event);
                 Ok(())
             }
             Progress::Epoch { epoch, best } => {
@@ -265,7 +249,6 @@ impl Watch<'_> {
                 self.epoch_start = Instant::now();
                 self.tell(&epoch, best, seconds, out)
             }
-            Progress::Event(_) => Ok(()),
         }
     }
 
