@@ -16,7 +16,7 @@ pub fn golden(name: &str) -> PathBuf {
 }
 
 /// What Keras recorded of a model: its inputs or its outputs, and their shapes, `[N, …]`.
-fn recorded(file: &str, name: &str, which: &str) -> Vec<(Vec<usize>, Vec<f32>)> {
+pub fn recorded(file: &str, name: &str, which: &str) -> Vec<(Vec<usize>, Vec<f32>)> {
     let bytes = std::fs::read(golden(file)).unwrap();
     let all = SafeTensors::deserialize(&bytes).unwrap();
     let one = |index: usize| {
@@ -56,7 +56,7 @@ fn names<'a>(model: &'a Model<'_>) -> Vec<&'a str> {
     model.nodes().iter().map(bantam::Node::name).collect()
 }
 
-const KERAS_3: &str = "keras_models.safetensors";
+pub const KERAS_3: &str = "keras_models.safetensors";
 const KERAS_2: &str = "tf_keras_models.safetensors";
 
 #[test]

@@ -1,5 +1,6 @@
 //! Models of other programs.
 
+mod command;
 mod keras;
 mod onnx;
 mod onnx_files;
