@@ -25,8 +25,6 @@ pub(super) struct Assembly<'g, 's> {
     /// The first node of each layer with weights, by what is the same for all its calls.
     pub first: HashMap<String, Value<'g>>,
     pub sources: Vec<Source>,
-    /// Arrays that the engine's layer has and Keras's has not, which stay as they are.
-    pub constant: Vec<(String, &'static str)>,
     /// Nodes that training does not change.
     pub frozen: Vec<String>,
     /// How often a name is given.
@@ -125,7 +123,6 @@ impl<'g, 's> Assembly<'g, 's> {
             problems: Vec::new(),
             first: HashMap::new(),
             sources: Vec::new(),
-            constant: Vec::new(),
             frozen: Vec::new(),
             names: BTreeMap::new(),
             places: BTreeMap::new(),

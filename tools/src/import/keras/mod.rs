@@ -134,7 +134,7 @@ fn model(
     if !assembly.problems.is_empty() {
         return Err(Cause::Unsupported(assembly.problems));
     }
-    let Assembly { mut report, sources, frozen, constant, .. } = assembly;
+    let Assembly { mut report, sources, frozen, .. } = assembly;
     let mut found = find(&store, &sources)?;
     let left = store.left();
     report.left_out.extend(left.into_iter().map(|path| format!("{path}: weights of no layer")));
@@ -143,9 +143,6 @@ fn model(
     }
     let mut model = build(&graph, &outputs, &mut found)?;
     frozen.iter().try_for_each(|name| model.set_trainable(name, false))?;
-    for (name, array) in &constant {
-        model.set_weight_trainable(name, array, false)?;
-    }
     let notes = vec![("source".into(), format!("Keras {version}"))];
     model.set_metadata(&Metadata { notes, ..Metadata::default() })?;
     Ok(Import { model, report })

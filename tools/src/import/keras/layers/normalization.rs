@@ -28,19 +28,19 @@ fn affine(site: &mut Site<'_, '_, '_, '_>) -> (bool, bool, Vec<Variable>) {
     (scale, center, variables.map(|(_, variable)| variable).collect())
 }
 
-/// Without a gamma it is 1, and without a beta 0: training would learn them here.
 pub(super) fn batch<'g>(site: &mut Site<'_, 'g, '_, '_>) -> Option<Tensor<'g>> {
     last_axis(site);
     site.read.only("renorm", &json!(false), "train it without");
     let (scale, center, mut variables) = affine(site);
     variables.extend(MOVING);
-    let layer = BatchNormalization::new()
+    let mut layer = BatchNormalization::new()
         .momentum(site.read.number("momentum", 0.99))
         .epsilon(site.read.number("epsilon", 1e-3));
-    for (is_there, array) in [(scale, "gamma"), (center, "beta")] {
-        if !is_there {
-            site.assembly.constant.push((site.name.clone(), array));
-        }
+    if !scale {
+        layer = layer.no_scale();
+    }
+    if !center {
+        layer = layer.no_center();
     }
     site.put(layer, &variables)
 }

@@ -6,6 +6,7 @@ use bantam::{
     ActivityRegularization, AlphaDropout, Dropout, GaussianDropout, GaussianNoise, SpatialDropout1d,
     SpatialDropout2d,
 };
+use serde_json::Value;
 
 const AUGMENTATIONS: [&str; 15] = [
     "RandomBrightness",
@@ -29,12 +30,17 @@ pub(super) fn convert<'g>(site: &mut Site<'_, 'g, '_, '_>, class: &str) -> Optio
     match class {
         "Dropout" => {
             let rate = site.read.number("rate", 0.5);
-            if site.read.get("noise_shape").is_some() {
-                let line =
-                    format!("{}: noise_shape is not taken along, elements are dropped one by one", site.name);
-                site.assembly.report.warnings.push(line);
+            let layer = Dropout::new(rate);
+            match site.read.get("noise_shape").and_then(Value::as_array) {
+                None => site.plain(layer),
+                // Stochastic depth, as in EfficientNet.
+                Some(shape) if shape.iter().skip(1).all(|size| size == 1) => {
+                    site.plain(layer.whole_samples())
+                }
+                Some(_) => {
+                    site.refuse("a noise_shape", "expected is one number for all elements of a sample")
+                }
             }
-            site.plain(Dropout::new(rate))
         }
         "SpatialDropout1D" => {
             let rate = site.read.number("rate", 0.5);

@@ -115,6 +115,7 @@ fn product(
     weights.extend(bias.map(|bias| Weights::new("bias", bias)));
     let id = importer.net.add(node.name, Kind::Sums { outputs: units, inner: 1 }, &[id], dims, weights, make);
     let new = importer.factors.axis(units);
-    let lies = Arrangement { axes: [outer, std::slice::from_ref(&new)].concat(), order: [before, new].concat() };
+    let lies =
+        Arrangement { axes: [outer, std::slice::from_ref(&new)].concat(), order: [before, new].concat() };
     one(importer.given(node, id, lies))
 }
