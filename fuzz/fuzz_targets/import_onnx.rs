@@ -16,7 +16,9 @@ fuzz_target!(|bytes: &[u8]| {
     let model = &import.model;
     let inputs: Vec<usize> = model.input_shapes().iter().map(|shape| shape.elements()).collect();
     let Ok(plan) = Plan::new(model, Options::new(1)) else { return };
-    let small = plan.arena_len() <= ARENA && plan.multiply_adds() <= MULTIPLY_ADDS && inputs.iter().all(|&len| len <= ARENA);
+    let small = plan.arena_len() <= ARENA
+        && plan.multiply_adds() <= MULTIPLY_ADDS
+        && inputs.iter().all(|&len| len <= ARENA);
     if small {
         let mut session = Session::new(model, Options::new(1)).expect("what was planned has room");
         let inputs: Vec<Vec<f32>> = inputs.iter().map(|&len| vec![0.5; len]).collect();

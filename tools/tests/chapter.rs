@@ -2,15 +2,19 @@
 //! that the page says, one below the other. Those that take a moment run.
 #![expect(dead_code, reason = "what takes longer, or needs a folder of one's own, is compiled alone")]
 
+use bantam::Model;
+
 use bantam::explain::{Ascent, GradCam, resized};
-use bantam::{Augmentation, Conv2d, Dataset, Features, Fill, Isa, Loss, MaxPool2d, Model, Options};
+use bantam::{Augmentation, Conv2d, Dataset, Features, Fill, Isa, Loss, MaxPool2d, Options};
 use bantam::{Padding, RmsProp, Sequential, Session, Trainer};
 use bantam_tools::Failure;
 use bantam_tools::images::{ClassMode, ImageFolder, ImageLoader};
+use bantam_tools::import::keras::{Which, load_weights};
 use bantam_tools::pictures::curves::Curves;
 use bantam_tools::pictures::sheet::{self, Sheet};
 use bantam_tools::pictures::{self, Chart, heat_map};
 use bantam_tools::steps::Steps;
+use bantam_zoo::vgg16;
 use mnist::data::{Part, Pictures};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -99,8 +103,9 @@ fn photographs(mut model: Model<'static>) -> Result<(), Failure> {
         .fill(Fill::Nearest);
     let augmented = images("cats_and_dogs/train").augment(augmentation).open()?;
 
-    let vgg16 = Model::load("vgg16.bantam")?;
-    let mut base = vgg16.truncate_at("block5_pool")?.into_owned();
+    let mut base = vgg16().include_top(false).input([150, 150, 3]).build(1)?;
+    let weights = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"; // Keras puts it into ~/.keras/models
+    load_weights(&mut base, weights, Which::All)?;
     base.set_all_trainable(false);
     println!("{}", base.summary());
 
