@@ -1,7 +1,6 @@
 //! Huang, Liu, van der Maaten and Weinberger, "Densely Connected Convolutional Networks", arXiv 1608.06993.
 
-use crate::draft::Draft;
-use crate::net::Net;
+use crate::net::{Draft, Net};
 use crate::preprocessing::Preprocessing;
 use crate::resnet::{NORMALIZATION, POOLS};
 use alloc::format;

@@ -1,7 +1,6 @@
 //! Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", arXiv 1905.11946.
 
-use crate::draft::{Draft, Map, halved, padding};
-use crate::net::Net;
+use crate::net::{Draft, Map, Net, halved, padding};
 use crate::preprocessing::Preprocessing;
 use crate::resnet::POOLS;
 use alloc::format;

@@ -1,7 +1,6 @@
 //! Szegedy, Vanhoucke, Ioffe, Shlens and Wojna, "Rethinking the Inception Architecture for Computer Vision", arXiv 1512.00567.
 
-use crate::draft::Draft;
-use crate::net::Net;
+use crate::net::{Draft, Net};
 use crate::preprocessing::Preprocessing;
 use alloc::format;
 use bantam::{AveragePool2d, BatchNormalization, Conv2d, MaxPool2d, Padding, Value};

@@ -39,7 +39,6 @@
 extern crate alloc;
 
 mod densenet;
-mod draft;
 mod ds_cnn;
 mod efficientnet;
 mod inception_v3;

@@ -1,8 +1,7 @@
 //! Lin, Chen, Lin, Cohn, Gan and Han, "MCUNet: Tiny Deep Learning on IoT Devices", arXiv 2007.10319.
 
-use crate::draft::{Draft, Map, halved};
 use crate::mobilenet_v2::{Block, inverted_residual, normalized};
-use crate::net::Net;
+use crate::net::{Draft, Map, Net, halved};
 use crate::preprocessing::Preprocessing;
 use alloc::format;
 use bantam::{Conv2d, Value};

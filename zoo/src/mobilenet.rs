@@ -1,7 +1,6 @@
 //! Howard et al., "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications", arXiv 1704.04861.
 
-use crate::draft::Draft;
-use crate::net::Net;
+use crate::net::{Draft, Net};
 use crate::preprocessing::Preprocessing;
 use alloc::format;
 use bantam::{Conv2d, DepthwiseConv2d, GlobalAveragePool2d, Value};

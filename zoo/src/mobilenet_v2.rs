@@ -1,7 +1,6 @@
 //! Sandler, Howard, Zhu, Zhmoginov and Chen, "MobileNetV2: Inverted Residuals and Linear Bottlenecks", arXiv 1801.04381.
 
-use crate::draft::{Draft, Map, halved, padding};
-use crate::net::Net;
+use crate::net::{Draft, Map, Net, halved, padding};
 use crate::preprocessing::Preprocessing;
 use alloc::format;
 use bantam::{BatchNormalization, Conv2d, DepthwiseConv2d, Value};

@@ -1,7 +1,6 @@
 //! Zoph, Vasudevan, Shlens and Le, "Learning Transferable Architectures for Scalable Image Recognition", arXiv 1707.07012.
 
-use crate::draft::{Draft, Map, halved, padding};
-use crate::net::Net;
+use crate::net::{Draft, Map, Net, halved, padding};
 use crate::preprocessing::Preprocessing;
 use alloc::format;
 use bantam::{

@@ -1,7 +1,6 @@
 //! He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition", arXiv 1512.03385.
 
-use crate::draft::Draft;
-use crate::net::Net;
+use crate::net::{Draft, Net};
 use crate::preprocessing::Preprocessing;
 use alloc::format;
 use bantam::{BatchNormalization, Conv2d, MaxPool2d, Value};

@@ -1,7 +1,6 @@
 //! He, Zhang, Ren and Sun, "Identity Mappings in Deep Residual Networks", arXiv 1603.05027.
 
-use crate::draft::Draft;
-use crate::net::Net;
+use crate::net::{Draft, Net};
 use crate::preprocessing::Preprocessing;
 use crate::resnet::{NORMALIZATION, POOLS, pool, stem};
 use alloc::format;

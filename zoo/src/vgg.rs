@@ -1,7 +1,6 @@
 //! Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", arXiv 1409.1556.
 
-use crate::draft::Draft;
-use crate::net::Net;
+use crate::net::{Draft, Net};
 use crate::preprocessing::Preprocessing;
 use alloc::format;
 use bantam::{Conv2d, Value};

@@ -1,5 +1,4 @@
-use crate::draft::Draft;
-use crate::net::Net;
+use crate::net::{Draft, Net};
 use crate::preprocessing::Preprocessing;
 use bantam::{AveragePool2d, Conv2d, DepthwiseConv2d, Initializer, Value};
 

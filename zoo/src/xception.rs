@@ -1,7 +1,6 @@
 //! Chollet, "Xception: Deep Learning with Depthwise Separable Convolutions", arXiv 1610.02357.
 
-use crate::draft::Draft;
-use crate::net::Net;
+use crate::net::{Draft, Net};
 use crate::preprocessing::Preprocessing;
 use alloc::format;
 use bantam::{Conv2d, MaxPool2d, Padding, SeparableConv2d, Value};

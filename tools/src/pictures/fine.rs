@@ -1,9 +1,6 @@
 //! Charts in finer pixels than the picture has, of which each pixel is the mean: letters stand where they belong, which in whole
 //! pixels they do not, and round dots are round.
 
-use super::Chart;
-use super::chart::draw;
-use crate::Failure;
 use image::{Rgb, RgbImage};
 use plotters::prelude::*;
 use plotters_backend::{
@@ -11,34 +8,22 @@ use plotters_backend::{
 };
 
 /// Fine pixels beside each other in one of the picture's.
-const TIMES: u32 = 4;
+pub(super) const TIMES: u32 = 4;
 
-/// The most pixels of a picture that is drawn so.
-const MOST: u64 = 1 << 22;
-
-/// Draws a chart.
-pub(super) fn image(chart: &(impl Chart + ?Sized)) -> Result<RgbImage, Failure> {
-    let (width, height) = chart.size();
-    if u64::from(width) * u64::from(height) > MOST {
-        let mut image = RgbImage::new(width, height);
-        draw(chart, BitMapBackend::with_buffer(&mut image, (width, height)))?;
-        return Ok(image);
-    }
-    let size = (TIMES * width, TIMES * height);
-    let mut fine = RgbImage::new(size.0, size.1);
-    draw(chart, Fine(BitMapBackend::with_buffer(&mut fine, size)))?;
-    Ok(RgbImage::from_fn(width, height, |x, y| {
+/// The picture of a finer one, whose sides are multiples.
+pub(super) fn means(fine: &RgbImage) -> RgbImage {
+    RgbImage::from_fn(fine.width() / TIMES, fine.height() / TIMES, |x, y| {
         let mut sum = [0; 3];
         for at in 0..TIMES * TIMES {
             let pixel = fine.get_pixel(TIMES * x + at % TIMES, TIMES * y + at / TIMES);
             sum.iter_mut().zip(pixel.0).for_each(|(sum, level)| *sum += u32::from(level));
         }
         Rgb(sum.map(|sum| ((sum + TIMES * TIMES / 2) / (TIMES * TIMES)) as u8))
-    }))
+    })
 }
 
 /// What is drawn on it becomes so many times larger.
-struct Fine<B>(B);
+pub(super) struct Fine<B>(pub B);
 
 type Drawn<B> = Result<(), DrawingErrorKind<<B as DrawingBackend>::ErrorType>>;
 
@@ -144,30 +129,5 @@ impl<B: DrawingBackend> DrawingBackend for Fine<B> {
         let size = f64::from(TIMES) * style.size();
         let font = FontDesc::new(style.family(), size, style.style()).transform(style.transform());
         self.0.draw_text(text, &TextStyle { font, color: style.color(), pos: style.anchor() }, first(at))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::pictures::confusion::Confusion;
-
-    #[test]
-    fn what_is_drawn_is_where_it_would_be_in_whole_pixels() {
-        let names = ["cats", "dogs"];
-        let chart = Confusion::new(&names, &[3, 1, 0, 4]);
-        let (width, height) = chart.size();
-        let mut whole = RgbImage::new(width, height);
-        draw(&chart, BitMapBackend::with_buffer(&mut whole, (width, height))).unwrap();
-        let fine = image(&chart).unwrap();
-        assert_eq!(fine.dimensions(), whole.dimensions());
-        // The cell of the cats, beside its number.
-        let cell = 50 + 8 * 4 + 5;
-        assert_eq!(fine.get_pixel(cell, cell), whole.get_pixel(cell, cell));
-        // Letters have as much ink, if not the same.
-        let ink =
-            |image: &RgbImage| -> f64 { image.pixels().map(|pixel| 255.0 - f64::from(pixel.0[1])).sum() };
-        let ratio = ink(&fine) / ink(&whole);
-        assert!((0.95..1.05).contains(&ratio), "{ratio}");
     }
 }
