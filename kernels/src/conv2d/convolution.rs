@@ -5,9 +5,8 @@ use super::dense_grad_input::DenseGradInput;
 use super::direct::forward_between;
 use super::gemv::Gemv;
 use super::geometry::Pitches;
-use super::plain_dense::PlainDense;
 use super::winograd::{RowPairs, RowTiles, Tile, Winograd};
-use super::{Activation, Algorithm, Geometry, pooled};
+use super::{Activation, Algorithm, Geometry, plain_dense, pooled};
 use super::{grad_input, grad_weights, pack, pack_transposed};
 use super::{packed_len, packed_transposed_len, takes_plain_weights};
 use crate::error::check;
@@ -55,7 +54,7 @@ enum Forward {
     Direct(Direct),
     DirectPooled(Direct),
     Gemv(Gemv),
-    PlainDense(PlainDense),
+    PlainDense(Direct),
     Winograd(Winograd),
     RowPairs(RowPairs),
     RowTiles(RowTiles),
@@ -92,14 +91,13 @@ impl Convolution {
     /// The same for weights that change from run to run: a dense layer reads them where they lie. The bits are those of
     /// [`new`](Self::new).
     pub fn for_training(isa: Isa, geometry: &Geometry) -> Convolution {
-        let convolution = Convolution::new(isa, geometry);
-        match &convolution.forward {
-            Forward::Direct(_) if has_tiles(isa) => match PlainDense::new(isa, geometry) {
-                Some(dense) => Convolution::of(Forward::PlainDense(dense), geometry),
-                None => convolution,
-            },
-            _ => convolution,
+        let mut convolution = Convolution::new(isa, geometry);
+        if let Forward::Direct(direct) = convolution.forward
+            && plain_dense::fits(isa, geometry)
+        {
+            convolution.forward = Forward::PlainDense(direct);
         }
+        convolution
     }
 
     /// By that algorithm.
@@ -127,9 +125,10 @@ impl Convolution {
     /// The shape.
     pub fn geometry(&self) -> &Geometry {
         match &self.forward {
-            Forward::Direct(direct) | Forward::DirectPooled(direct) => &direct.geometry,
+            Forward::Direct(direct) | Forward::DirectPooled(direct) | Forward::PlainDense(direct) => {
+                &direct.geometry
+            }
             Forward::Gemv(gemv) => &gemv.geometry,
-            Forward::PlainDense(dense) => &dense.geometry,
             Forward::Winograd(winograd) => &winograd.geometry,
             Forward::RowPairs(pairs) => &pairs.geometry,
             Forward::RowTiles(tiles) => &tiles.geometry,
@@ -138,9 +137,10 @@ impl Convolution {
 
     fn with_geometry(mut self, geometry: Geometry) -> Convolution {
         *(match &mut self.forward {
-            Forward::Direct(direct) | Forward::DirectPooled(direct) => &mut direct.geometry,
+            Forward::Direct(direct) | Forward::DirectPooled(direct) | Forward::PlainDense(direct) => {
+                &mut direct.geometry
+            }
             Forward::Gemv(gemv) => &mut gemv.geometry,
-            Forward::PlainDense(dense) => &mut dense.geometry,
             Forward::Winograd(winograd) => &mut winograd.geometry,
             Forward::RowPairs(pairs) => &mut pairs.geometry,
             Forward::RowTiles(tiles) => &mut tiles.geometry,
@@ -291,7 +291,9 @@ impl Convolution {
             Forward::Winograd(winograd) if has_tiles(winograd.isa) => winograd.forward_scratch_len(),
             Forward::RowTiles(tiles) if RowTiles::run_on(tiles.isa) => tiles.scratch_len(),
             Forward::RowPairs(pairs) => pairs.scratch_len(),
-            Forward::PlainDense(dense) if has_tiles(dense.isa) => dense.scratch_len(),
+            Forward::PlainDense(Direct { isa, geometry }) if has_tiles(*isa) => {
+                plain_dense::scratch_len(*isa, geometry)
+            }
             _ => 0,
         }
     }
@@ -323,8 +325,8 @@ impl Convolution {
                 let features = 0..gemv.geometry.channels_out;
                 gemv.forward(features, input, packed, bias, activation, output)
             }
-            Forward::PlainDense(dense) if has_tiles(dense.isa) => {
-                dense.forward(input, packed, bias, activation, output, scratch)
+            Forward::PlainDense(Direct { isa, geometry }) if has_tiles(*isa) => {
+                plain_dense::forward(*isa, geometry, input, packed, bias, activation, output, scratch)
             }
             Forward::Direct(Direct { isa, geometry }) => {
                 forward_between(*isa, geometry, pitches, input, packed, bias, activation, output)

@@ -112,8 +112,9 @@ impl ConvolutionBackward {
             input: InputPass::new(isa, threads, &at_once),
             scratch_len: [0; 2],
         };
-        if let (Some(Groups { images: 1, .. }), Parts::Rows(_)) =
-            (&backward.groups, backward.weights.gradient.parts())
+        if isa != Isa::SCALAR
+            && let (Some(Groups { images: 1, .. }), Parts::Rows(_)) =
+                (&backward.groups, backward.weights.gradient.parts())
         {
             let (map, sums) = (elements_of_one(geometry.output()), elements(geometry.weights()));
             let stripes = map.div_ceil(Groups::MAP).min(map / (4 * sums));
