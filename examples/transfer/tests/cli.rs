@@ -108,7 +108,9 @@ fn what_cannot_be_is_named() {
     assert!(unknown.contains("\"conv2d_7\""), "{unknown}");
     let flat = Sequential::new([4]).dense(3).build(1).unwrap();
     flat.save(path.join("flat.bantam")).unwrap();
-    assert!(with(&["flat.bantam"]).contains("expected a model of images [H, W, 1] or [H, W, 3], got one of [4]"));
+    assert!(
+        with(&["flat.bantam"]).contains("expected a model of images [H, W, 1] or [H, W, 3], got one of [4]")
+    );
     assert!(refused(path, &["--out", "nowhere"]).contains("nowhere/transfer.bantam"));
     for usage in [&["pets"][..], &["--base", "base.bantam"]] {
         assert_eq!(run(path, usage).status.code(), Some(2), "{usage:?}");
