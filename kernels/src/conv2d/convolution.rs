@@ -6,7 +6,7 @@ use super::direct::forward_between;
 use super::gemv::Gemv;
 use super::geometry::Pitches;
 use super::winograd::{RowPairs, RowTiles, Tile, Winograd};
-use super::{Activation, Algorithm, Geometry, plain_dense, pooled};
+use super::{Activation, Algorithm, Geometry, pooled};
 use super::{grad_input, grad_weights, pack, pack_transposed};
 use super::{packed_len, packed_transposed_len, takes_plain_weights};
 use crate::error::check;
@@ -54,7 +54,6 @@ enum Forward {
     Direct(Direct),
     DirectPooled(Direct),
     Gemv(Gemv),
-    PlainDense(Direct),
     Winograd(Winograd),
     RowPairs(RowPairs),
     RowTiles(RowTiles),
@@ -88,18 +87,6 @@ impl Convolution {
         Convolution::of(chosen.unwrap_or_else(|_| direct()), geometry)
     }
 
-    /// The same for weights that change from run to run: a dense layer reads them where they lie. The bits are those of
-    /// [`new`](Self::new).
-    pub fn for_training(isa: Isa, geometry: &Geometry) -> Convolution {
-        let mut convolution = Convolution::new(isa, geometry);
-        if let Forward::Direct(direct) = convolution.forward
-            && plain_dense::fits(isa, geometry)
-        {
-            convolution.forward = Forward::PlainDense(direct);
-        }
-        convolution
-    }
-
     /// By that algorithm.
     ///
     /// # Errors
@@ -125,9 +112,7 @@ impl Convolution {
     /// The shape.
     pub fn geometry(&self) -> &Geometry {
         match &self.forward {
-            Forward::Direct(direct) | Forward::DirectPooled(direct) | Forward::PlainDense(direct) => {
-                &direct.geometry
-            }
+            Forward::Direct(direct) | Forward::DirectPooled(direct) => &direct.geometry,
             Forward::Gemv(gemv) => &gemv.geometry,
             Forward::Winograd(winograd) => &winograd.geometry,
             Forward::RowPairs(pairs) => &pairs.geometry,
@@ -137,9 +122,7 @@ impl Convolution {
 
     fn with_geometry(mut self, geometry: Geometry) -> Convolution {
         *(match &mut self.forward {
-            Forward::Direct(direct) | Forward::DirectPooled(direct) | Forward::PlainDense(direct) => {
-                &mut direct.geometry
-            }
+            Forward::Direct(direct) | Forward::DirectPooled(direct) => &mut direct.geometry,
             Forward::Gemv(gemv) => &mut gemv.geometry,
             Forward::Winograd(winograd) => &mut winograd.geometry,
             Forward::RowPairs(pairs) => &mut pairs.geometry,
@@ -211,9 +194,7 @@ impl Convolution {
             Forward::RowTiles(tiles) => RowTiles::run_on(tiles.isa),
             // A window's row would be as many runs as columns, which takes longer than a copy of the input.
             Forward::Direct(_) => read == channels || columns.window == 1 || !geometry.has_runs(),
-            Forward::RowPairs(_) | Forward::DirectPooled(_) | Forward::Gemv(_) | Forward::PlainDense(_) => {
-                false
-            }
+            Forward::RowPairs(_) | Forward::DirectPooled(_) | Forward::Gemv(_) => false,
         };
         let fits = |pixels: usize, width: usize| {
             pixels.checked_mul(width).is_some_and(|len| len <= isize::MAX as usize / size_of::<f32>())
@@ -291,9 +272,6 @@ impl Convolution {
             Forward::Winograd(winograd) if has_tiles(winograd.isa) => winograd.forward_scratch_len(),
             Forward::RowTiles(tiles) if RowTiles::run_on(tiles.isa) => tiles.scratch_len(),
             Forward::RowPairs(pairs) => pairs.scratch_len(),
-            Forward::PlainDense(Direct { isa, geometry }) if has_tiles(*isa) => {
-                plain_dense::scratch_len(*isa, geometry)
-            }
             _ => 0,
         }
     }
@@ -325,20 +303,15 @@ impl Convolution {
                 let features = 0..gemv.geometry.channels_out;
                 gemv.forward(features, input, packed, bias, activation, output)
             }
-            Forward::PlainDense(Direct { isa, geometry }) if has_tiles(*isa) => {
-                plain_dense::forward(*isa, geometry, input, packed, bias, activation, output, scratch)
-            }
             Forward::Direct(Direct { isa, geometry }) => {
                 forward_between(*isa, geometry, pitches, input, packed, bias, activation, output)
             }
             Forward::DirectPooled(Direct { isa, geometry }) if pooled::runs_on(*isa) => {
                 pooled::forward(*isa, geometry, input, packed, bias, activation, output)
             }
-            Forward::Winograd(_)
-            | Forward::RowTiles(_)
-            | Forward::DirectPooled(_)
-            | Forward::Gemv(_)
-            | Forward::PlainDense(_) => Err(Error::NotWinograd),
+            Forward::Winograd(_) | Forward::RowTiles(_) | Forward::DirectPooled(_) | Forward::Gemv(_) => {
+                Err(Error::NotWinograd)
+            }
         }
     }
 

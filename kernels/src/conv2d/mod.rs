@@ -27,3 +27,4 @@ pub use direct::{forward, grad_input};
 pub use geometry::{Geometry, Padding};
 pub use grad_weights::grad_weights;
 pub use pack::{pack, pack_transposed, packed_len, packed_transposed_len, takes_plain_weights};
+pub use plain_dense::PlainDense;

@@ -3,7 +3,8 @@
 use crate::support::{Numbers, bits, isas, shapes, updated, written};
 use bantam_kernels::conv2d::winograd::{RowPairs, RowTiles, Tile, Winograd};
 use bantam_kernels::conv2d::{
-    self, Activation, Algorithm, Convolution, Geometry, InputGradient, Padding, Parts, WeightGradient,
+    self, Activation, Algorithm, Convolution, Geometry, InputGradient, Padding, Parts, PlainDense,
+    WeightGradient,
 };
 use bantam_kernels::{Error, Isa};
 use proptest::prelude::*;
@@ -153,12 +154,20 @@ fn a_dense_layer_learns_on_weights_where_they_lie() {
         let (input, weights) =
             (Numbers::Reals.take(1, len(g.input())), Numbers::Reals.take(2, inputs * outputs));
         let (bias, d_output) = (Numbers::Reals.take(3, outputs), Numbers::Reals.take(4, len(g.output())));
-        let dense = Convolution::for_training(isa, &g);
-        assert_eq!(dense.packed_len(), 0);
-        let want = directly(isa, &g, Algorithm::Direct, [&input, &weights, &bias]).unwrap();
-        assert!(bits(&forward(&dense, &input, &weights, &bias)) == bits(&want), "{isa} {g:?}");
-        let first = forward(&dense.first(1), &input[..inputs], &weights, &bias);
-        assert!(bits(&first) == bits(&want[..outputs]), "{isa} {g:?}");
+        if let Some(dense) = PlainDense::new(isa, &g) {
+            let want = directly(isa, &g, Algorithm::Direct, [&input, &weights, &bias]).unwrap();
+            for samples in [samples, 1] {
+                let dense = dense.first(samples);
+                let mut scratch = vec![f32::NAN; dense.scratch_len()];
+                let got = written(samples * outputs, |output| {
+                    let (input, bias) = (&input[..samples * inputs], Some(&*bias));
+                    dense.forward(input, &weights, bias, Activation::Relu, output, &mut scratch).unwrap();
+                });
+                assert!(bits(&got) == bits(&want[..got.len()]), "{isa} {g:?}");
+            }
+        } else {
+            assert_eq!(Convolution::new(isa, &g).packed_len(), 0, "{isa} {g:?}");
+        }
 
         let packed = written(conv2d::packed_transposed_len(isa, &g), |packed| {
             conv2d::pack_transposed(isa, &g, &weights, packed).unwrap();

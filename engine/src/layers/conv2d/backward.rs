@@ -1,4 +1,5 @@
 use super::forward::ConvolutionStep;
+use super::plain_dense::PlainDenseStep;
 use crate::error::Error;
 use crate::layers::{
     Backward, BackwardReads, BackwardRows, Forward, Site, Step, TrainingStep, elements, elements_of_one,
@@ -12,37 +13,53 @@ use bantam_kernels::{Isa, max_pool2d, reduce};
 
 /// A convolution or dense layer with its backward pass.
 pub struct ConvolutionTraining {
-    forward: ConvolutionStep,
+    forward: ForwardPass,
     backward: ConvolutionBackward,
+}
+
+#[allow(clippy::large_enum_variant, reason = "one a layer, in a box already")]
+enum ForwardPass {
+    Convolution(ConvolutionStep),
+    PlainDense(PlainDenseStep),
 }
 
 impl ConvolutionTraining {
     pub fn new(geometry: &Geometry, site: &Site<'_>) -> ConvolutionTraining {
-        let forward = ConvolutionStep::for_training(geometry, site);
+        let forward = match PlainDenseStep::new(geometry, site) {
+            Some(dense) => ForwardPass::PlainDense(dense),
+            None => ForwardPass::Convolution(ConvolutionStep::new(geometry, site)),
+        };
         let backward = ConvolutionBackward::new(geometry, None, site);
         ConvolutionTraining { forward, backward }
+    }
+
+    fn step(&self) -> &dyn Step {
+        match &self.forward {
+            ForwardPass::Convolution(step) => step,
+            ForwardPass::PlainDense(step) => step,
+        }
     }
 }
 
 impl Step for ConvolutionTraining {
     fn prepared_len(&self) -> usize {
-        self.forward.prepared_len()
+        self.step().prepared_len()
     }
 
     fn prepare(&self, weights: &[&[f32]], prepared: &mut [f32]) -> Result<(), Error> {
-        self.forward.prepare(weights, prepared)
+        self.step().prepare(weights, prepared)
     }
 
     fn scratch_len(&self) -> usize {
-        self.forward.scratch_len()
+        self.step().scratch_len()
     }
 
     fn multiply_adds(&self) -> u64 {
-        self.forward.multiply_adds()
+        self.step().multiply_adds()
     }
 
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
-        self.forward.forward(run)
+        self.step().forward(run)
     }
 }
 

@@ -17,19 +17,10 @@ pub struct ConvolutionStep {
 }
 
 impl ConvolutionStep {
-    pub(crate) fn new(geometry: &Geometry, site: &Site<'_>) -> ConvolutionStep {
-        ConvolutionStep::of(Convolution::new(site.isa, geometry), site)
-    }
-
-    /// For weights that change from run to run.
-    pub(super) fn for_training(geometry: &Geometry, site: &Site<'_>) -> ConvolutionStep {
-        ConvolutionStep::of(Convolution::for_training(site.isa, geometry), site)
-    }
-
     #[inline(never)] // One copy for convolutions and dense layers.
-    fn of(convolution: Convolution, site: &Site<'_>) -> ConvolutionStep {
+    pub(crate) fn new(geometry: &Geometry, site: &Site<'_>) -> ConvolutionStep {
         let Site { isa, threads, activation, .. } = *site;
-        let geometry = convolution.geometry();
+        let convolution = Convolution::new(isa, geometry);
         #[cfg(feature = "parallel")]
         let mut parts = None;
         let mut scratch_len = convolution.scratch_len();
@@ -205,8 +196,6 @@ impl Parts {
         let ([n, h, w, cin], [kh, kw, seen, cout], [_, oh, ow, _]) =
             (geometry.input(), geometry.weights(), geometry.output());
         if [kh, kw, oh, ow, seen] == [1, 1, h, w, cin]
-            // The pixels of a dense layer are its images.
-            && h * w > 1
             && let Ok(pixels) = Geometry::dense(n * h * w, cin, cout)
             // On weights that are packed: of a single pixel they might be taken as they are.
             && let Ok(mut pixels) = Convolution::with_algorithm(isa, &pixels, Algorithm::Direct)

@@ -1,5 +1,6 @@
 mod backward;
 mod forward;
+mod plain_dense;
 mod pool;
 mod transposed;
 
