@@ -1,18 +1,23 @@
 //! Times whole nets as an application runs them, batch by batch:
 //! `cargo run --release -p bantam-benches --bin nets -- --help`.
 
-use bantam::{Conv2d, Error, GraphBuilder, Isa, MaxPool2d, Model, Padding, Plan, Sequential, Session, Value};
+use bantam::{
+    Conv2d, Error, GraphBuilder, Isa, MaxPool2d, Model, Padding, Plan, Sequential, Session, Softmax, Value,
+};
 use bantam_benches::{best_of, numbers};
-use clap::{Parser, ValueEnum};
+use bantam_zoo::{NAMES, by_name};
+use clap::Parser;
+use clap::builder::PossibleValuesParser;
 use serde_json::{Map, json};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Times nets: f32, weights packed before the clock starts, best of several rounds.
 #[derive(Parser)]
 struct Options {
-    /// Only this net (default: all)
-    #[arg(long)]
-    net: Option<Net>,
+    /// Only this net (default: those that are not of the zoo)
+    #[arg(long, value_parser = PossibleValuesParser::new(names()))]
+    net: Option<String>,
     /// Images of a call (default: 1, and what a net is often run with besides)
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     batch: Option<u16>,
@@ -28,55 +33,56 @@ struct Options {
     /// Print `{"NET-bBATCH": seconds per image, …, "peak_bytes": {…}}` instead of the table
     #[arg(long)]
     json: bool,
+    /// Time nothing: save the net to this file
+    #[arg(long, value_name = "FILE", requires = "net", conflicts_with_all = ["json", "rounds", "passes"])]
+    write: Option<PathBuf>,
     /// Time nothing: run each net so often, and print the multiply-adds of a run, to count instructions
     #[arg(long, value_name = "N", conflicts_with_all = ["json", "rounds"])]
     passes: Option<u64>,
 }
 
-/// Nets without their softmax.
-#[derive(Clone, Copy, PartialEq, ValueEnum)]
-enum Net {
-    /// The ConvNet for MNIST of *Deep Learning with Python*
-    Mnist,
-    /// A net shaped as ResNet-18, its batch normalisation folded, for images of 56×56×3
-    #[value(name = "resnet18-56")]
-    ResNet18,
-    /// The convolutions and pools of VGG-16, for images of 150×150×3
-    #[value(name = "vgg16-150")]
-    Vgg16,
-    /// 100 ReLUs over 16 numbers: what a node costs
-    Relus,
+/// A net without its softmax.
+struct Net {
+    name: &'static str,
+    /// Images of a call.
+    batches: &'static [usize],
+    build: fn() -> Result<Model<'static>, Error>,
 }
 
-impl Net {
-    const ALL: [Net; 4] = [Net::Mnist, Net::ResNet18, Net::Vgg16, Net::Relus];
+/// Those that are timed if none is named: the ConvNet for MNIST of *Deep Learning with Python*; a net shaped as ResNet-18, its batch
+/// normalisation folded, for images of 56×56×3; the convolutions and pools of VGG-16, for images of 150×150×3; and 100 ReLUs over
+/// 16 numbers, which tell what a node costs.
+const NETS: [Net; 4] = [
+    Net { name: "mnist", batches: &[1, 64], build: mnist },
+    Net { name: "resnet18-56", batches: &[1, 16], build: resnet18 },
+    Net { name: "vgg16-150", batches: &[1, 20], build: vgg16_base },
+    Net {
+        name: "relus",
+        batches: &[1],
+        build: || (0..100).fold(Sequential::new([16]), |net, _| net.relu()).build(1),
+    },
+];
 
-    fn name(self) -> &'static str {
-        match self {
-            Net::Mnist => "mnist",
-            Net::ResNet18 => "resnet18-56",
-            Net::Vgg16 => "vgg16-150",
-            Net::Relus => "relus",
-        }
+/// A net of those, or one of the zoo, for the images that it was published for, with its batch normalisations folded.
+fn build(name: &str) -> Result<Model<'static>, Error> {
+    if let Some(net) = NETS.iter().find(|net| net.name == name) {
+        return (net.build)();
     }
+    let net = by_name(name).expect("the options have none but those").build(1)?.fold()?;
+    match net.nodes() {
+        [.., before, last] if last.layer::<Softmax>().is_some() => {
+            net.truncate_at(&String::from(before.name()))
+        }
+        _ => Ok(net),
+    }
+}
 
-    fn batches(self) -> &'static [usize] {
-        match self {
-            Net::Mnist => &[1, 64],
-            Net::ResNet18 => &[1, 16],
-            Net::Vgg16 => &[1, 20],
-            Net::Relus => &[1],
-        }
-    }
+fn names() -> impl Iterator<Item = &'static str> {
+    NETS.iter().map(|net| net.name).chain(NAMES.iter().copied())
+}
 
-    fn build(self) -> Result<Model<'static>, Error> {
-        match self {
-            Net::Mnist => mnist(),
-            Net::ResNet18 => resnet18(),
-            Net::Vgg16 => vgg16(),
-            Net::Relus => (0..100).fold(Sequential::new([16]), |net, _| net.relu()).build(1),
-        }
-    }
+fn batches(name: &str) -> &'static [usize] {
+    NETS.iter().find(|net| net.name == name).map_or(&[1], |net| net.batches)
 }
 
 fn main() -> ExitCode {
@@ -94,6 +100,10 @@ fn run(options: &Options) -> Result<(), String> {
             format!("--isa: expected one that this CPU has ({known}), found {name}")
         })?,
     };
+    if let (Some(net), Some(file)) = (&options.net, &options.write) {
+        let written = build(net).and_then(|model| model.save(file));
+        return written.map_err(|error| format!("{}: {error}", file.display()));
+    }
     let threads = usize::from(options.threads);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let pool = pool.map_err(|error| error.to_string())?;
@@ -105,12 +115,16 @@ fn run(options: &Options) -> Result<(), String> {
         println!("net                  µs/image    images/s    arena bytes");
     }
     let (mut seconds, mut peaks) = (Map::new(), Map::new());
-    for net in Net::ALL.into_iter().filter(|&net| options.net.is_none_or(|only| only == net)) {
-        let told = |error: Error| format!("{}: {error}", net.name());
-        let model = net.build().map_err(told)?;
+    let nets = match &options.net {
+        Some(net) => vec![net.as_str()],
+        None => NETS.iter().map(|net| net.name).collect(),
+    };
+    for net in nets {
+        let told = |error: Error| format!("{net}: {error}");
+        let model = build(net).map_err(told)?;
         let asked = options.batch.map(usize::from);
-        for &batch in asked.as_ref().map_or(net.batches(), std::slice::from_ref) {
-            let name = format!("{}-b{batch}", net.name());
+        for &batch in asked.as_ref().map_or(batches(net), std::slice::from_ref) {
+            let name = format!("{net}-b{batch}");
             let how = bantam::Options::new(batch).isa(isa).threads(threads);
             if let Some(passes) = options.passes {
                 println!(
@@ -169,7 +183,7 @@ fn resnet18() -> Result<Model<'static>, Error> {
 }
 
 /// Simonyan and Zisserman, arXiv 1409.1556, without its classifier.
-fn vgg16() -> Result<Model<'static>, Error> {
+fn vgg16_base() -> Result<Model<'static>, Error> {
     let mut net = Sequential::new([150, 150, 3]);
     for (filters, convolutions) in [(64, 2), (128, 2), (256, 3), (512, 3), (512, 3)] {
         for _ in 0..convolutions {
@@ -212,16 +226,16 @@ mod tests {
     /// By the lifetimes of what they compute, no arena is smaller by more than a fiftieth.
     #[test]
     fn arenas_are_as_small_as_they_can_be() {
-        for net in Net::ALL {
-            let model = net.build().unwrap();
+        for net in NETS {
+            let model = (net.build)().unwrap();
             for isa in Isa::available() {
-                for &batch in net.batches() {
+                for &batch in net.batches {
                     let plan = Plan::new(&model, bantam::Options::new(batch).isa(isa)).unwrap();
                     let (peak, bound) = (plan.peak_bytes(), plan.lower_bound_bytes());
                     assert!(
                         bound <= peak && peak * 50 <= bound * 51,
                         "{}: {peak}, {bound}\n{plan}",
-                        net.name()
+                        net.name
                     );
                 }
             }

@@ -300,10 +300,10 @@ impl<'a> Correlate<'a> {
                 let fills = |next: Range<usize>| next.len() == V && next.end * S::LANES <= features.count;
                 let pair =
                     list.len() == 1 && fills(vectors.clone()) && panels.clone().next().is_some_and(fills);
-                // Windows that are summed tap by tap read each weight once for few positions: meanwhile the next
-                // tap's come from beyond the second-level cache.
-                let prefetch = if S::LANES > 1 && ends.resume {
-                    let next = panel.weights.wrapping_add(run * step);
+                // Meanwhile the weights that are read next come from beyond the second-level cache: those of the next tap,
+                // where windows are summed tap by tap, else those of the next panel.
+                let prefetch = if S::LANES > 1 {
+                    let next = panel.weights.wrapping_add(if ends.resume { run * step } else { pitch });
                     Prefetch { next, step: step.div_ceil(list.len().div_ceil(R)) }
                 } else {
                     Prefetch { next: panel.weights, step: 0 }
