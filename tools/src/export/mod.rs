@@ -1,9 +1,15 @@
 //! Models for other programs. [`export`] tells the format by the file's ending.
 //!
+//! | ending | format | folder |
+//! | --- | --- | --- |
+//! | `.onnx` | ONNX, and `.onnx.data` beside it if it is large | `onnx` |
+//!
 //! A file is written under another name beside the one that it replaces, and renamed when the disk has all of it. What a format
 //! has no words for is collected, and said at once.
 
 mod error;
+mod onnx;
+mod sink;
 
 pub use error::{Cause, ExportError};
 
@@ -45,16 +51,25 @@ impl ExportOptions {
 
 /// Writes a model to a file of another program.
 ///
+/// ```
+/// use bantam::Sequential;
+/// use bantam_tools::export::{ExportOptions, export};
+/// let model = Sequential::new([28, 28, 1]).conv2d(8, 3).relu().flatten().dense(10).softmax().build(1)?;
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("digits.onnx");
+/// export(&model, &path, &ExportOptions::new())?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// The file's ending is of no format that is known, the format cannot say something that the model has, of which all is told, or
 /// the file cannot be written.
-pub fn export(
-    model: &Model<'_>,
-    path: impl AsRef<Path>,
-    options: &ExportOptions,
-) -> Result<(), ExportError> {
+pub fn export(model: &Model<'_>, path: impl AsRef<Path>, options: &ExportOptions) -> Result<(), ExportError> {
     let path = path.as_ref();
     let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-    let _ = (model, options);
-    Err(ExportError { path: path.to_path_buf(), cause: Cause::Ending { got: ending } })
+    let written = match &ending[..] {
+        "onnx" => onnx::export(model, path, options),
+        _ => Err(Cause::Ending { got: ending }),
+    };
+    written.map_err(|cause| ExportError { path: path.to_path_buf(), cause })
 }
