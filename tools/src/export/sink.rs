@@ -23,12 +23,14 @@ impl Sink {
 
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.written += bytes.len() as u64;
-        self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() >= Sink::PIECE {
-            self.file.write(&self.buffer)?;
-            self.buffer.clear();
+        if self.buffer.len() + bytes.len() < Sink::PIECE {
+            self.buffer.extend_from_slice(bytes);
+            return Ok(());
         }
-        Ok(())
+        self.file.write(&self.buffer)?;
+        self.buffer.clear();
+        // No second copy of large weights.
+        self.file.write(bytes)
     }
 
     pub fn commit(mut self) -> Result<(), Error> {

@@ -37,12 +37,12 @@ pub fn letters(order: &[usize]) -> String {
 /// The order that a tensor is to have so that a reshape of the sample is one of the tensor, and the order that it has then.
 ///
 /// Axes fall into groups, each of which becomes a group of the new ones. A group's axes have to lie side by side; the groups
-/// stay in the order in which the tensor has them.
+/// stay in the order in which the tensor has them, but that the batch comes first.
 pub fn reshape(order: &[usize], from: &[usize], to: &[usize]) -> [Vec<usize>; 2] {
     let mut groups = groups(from, to);
     groups.sort_by_key(|(axes, _)| {
-        let places = axes.clone().map(|axis| order.iter().position(|have| *have == axis));
-        places.min().flatten().unwrap_or(order.len())
+        let place = order.iter().position(|axis| axes.contains(axis));
+        (axes.start > 0, place)
     });
     let [mut before, mut behind] = [Vec::new(), Vec::new()];
     for (axes, new) in groups {
@@ -106,5 +106,7 @@ mod tests {
         assert_eq!(reshape(&channels_first(3), &[4, 5, 6], &[120]), [natural(3), natural(1)]);
         assert_eq!(reshape(&natural(3), &[1, 1, 6], &[6]), [natural(3), natural(1)]);
         assert_eq!(reshape(&natural(1), &[6], &[1, 6, 1]), [natural(1), natural(3)]);
+        // Steps come first in recurrent layers.
+        assert_eq!(reshape(&[1, 0, 2], &[5, 6], &[30]), [natural(2), natural(1)]);
     }
 }

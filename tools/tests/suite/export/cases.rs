@@ -187,6 +187,8 @@ const RECURRENT: Set = &[
         net.lstm_with(6, Lstm::new().return_sequences()).lstm_with(3, Lstm::new().no_bias())
     }),
     ("lstm_backwards", |net| net.lstm_with(6, Lstm::new().return_sequences().go_backwards())),
+    ("lstm_flatten", |net| net.lstm_with(6, Lstm::new().return_sequences()).relu().flatten().dense(2)),
+    ("lstm_conv", |net| net.lstm_with(6, Lstm::new().return_sequences()).zero_padding1d([0, 1]).conv1d(2, 3)),
     ("gru", |net| net.gru(6)),
     ("gru_sequences", |net| net.gru_with(6, Gru::new().return_sequences()).gru_with(3, Gru::new().no_bias())),
     ("gru_backwards", |net| net.gru_with(6, Gru::new().go_backwards())),

@@ -2,7 +2,7 @@
 
 use super::cases::{Case, OTHER_NETS, SMALL_NETS, layers, net, numbers};
 use crate::import::command::npy;
-use bantam::{ChannelOrder, Metadata, Model, Options, Scaling, Sequential, Session};
+use bantam::{ChannelOrder, GeneralRelu, Metadata, Model, Options, Scaling, Sequential, Session};
 use bantam_tools::export::{Cause, ExportOptions, export};
 use bantam_tools::import::{Import, ImportOptions, import};
 use prost::Message;
@@ -97,6 +97,30 @@ fn layers_come_back() {
         }
     }
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+}
+
+/// Both are 0 at the threshold itself.
+#[test]
+fn a_threshold_comes_back_as_it_is() {
+    let layer = GeneralRelu::new().threshold(0.3);
+    let model = Sequential::new([4]).relu_with(layer).build(1).unwrap();
+    let case = Case { name: "threshold", model, comes_back: true };
+    let (_, back) = there_and_back(&case, &ExportOptions::new()).unwrap();
+    assert_eq!(back.model.nodes()[0].layer::<GeneralRelu>(), Some(layer));
+    let at = run(&back.model, &[[0.3, 0.3f32.next_up(), 0.3f32.next_down(), 1.0].repeat(BATCH)]);
+    assert_eq!(at[0][..4], [0.0, 0.3f32.next_up(), 0.0, 1.0]);
+}
+
+/// Layers may be called as inputs and tensors are.
+#[test]
+fn names_that_are_taken_get_a_number() {
+    let net = Sequential::new([6, 6, 3]).relu().named("input").conv2d(2, 3).named("input/nchw").relu6();
+    let case = Case { name: "names", model: net.build(1).unwrap(), comes_back: true };
+    let (difference, back) = there_and_back(&case, &ExportOptions::new()).unwrap();
+    assert!(difference <= TOLERANCE, "{difference:e}");
+    assert_eq!(back.report.inputs[0].name, "input_1");
+    let names: Vec<&str> = back.model.nodes().iter().map(|node| node.name()).collect();
+    assert_eq!(names, ["input", "input/nchw", "re_lu6"]);
 }
 
 /// Newer operators say in one what older ones spell out, some layers need newer ones.

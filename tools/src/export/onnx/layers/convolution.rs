@@ -99,7 +99,11 @@ pub fn transpose(x: &mut Exporter<'_>, at: usize, layer: Conv2dTranspose) -> Res
 /// `Gemm`. Behind a map that was flattened in another order its rows are in that order.
 pub fn dense(x: &mut Exporter<'_>, at: usize, _: Dense) -> Result<(), Unsupported> {
     let value = x.inputs(at)[0];
-    let mut inputs = vec![x.native(value).name];
+    let input = match x.values[value].turned {
+        Some(_) => x.native(value).name,
+        None => x.read(value, &natural(1)),
+    };
+    let mut inputs = vec![input];
     if let Some(weights) = x.weights(at, "kernel") {
         let mut floats = Floats::new(weights.values());
         if let Some((map, order)) = &x.values[value].turned {
