@@ -100,6 +100,14 @@ const OF_MAPS: Set = &[
     ("average_pool_counted_ceil", |net| {
         net.average_pool2d_with(AveragePool2d::new(3).stride(2).padding(EDGES).count_padding().ceil_mode())
     }),
+    ("average_pool_counted_ceil_dropped", |net| {
+        let padding = Padding::Explicit { top: 0, bottom: 1, left: 1, right: 1 };
+        net.average_pool2d_with(AveragePool2d::new(2).stride(3).padding(padding).count_padding().ceil_mode())
+    }),
+    ("max_pool_ceil_dropped", |net| {
+        let padding = Padding::Explicit { top: 0, bottom: 1, left: 1, right: 1 };
+        net.max_pool2d_with(MaxPool2d::new(2).stride(3).padding(padding).ceil_mode())
+    }),
     ("average_pool_dilated", |net| net.average_pool2d_with(AveragePool2d::new(2).stride(1).dilation(2))),
     ("global_average", |net| net.global_average_pool2d()),
     ("global_average_kept", |net| net.layer(GlobalAveragePool2d::new().keep_dims())),
