@@ -73,7 +73,7 @@ fn there_and_back(case: &Case, options: &ExportOptions) -> Result<(f32, Import),
 
 /// Layers that want their numbers in an order of their own, or turn them.
 fn may_turn(name: &str) -> bool {
-    ["permute", "shuffle", "softmax_rows", "softmax_columns", "reshape", "group_normalization"]
+    ["permute", "shuffle", "softmax_rows", "softmax_columns", "reshape", "group_normalization_vector"]
         .iter()
         .any(|part| name.starts_with(part))
 }
