@@ -165,6 +165,12 @@ fn nets_come_back_without_a_transpose() {
         let removed = usize::from(case.model.input_shape().dims()[2] > 1);
         assert_eq!((transposes.removed, transposes.left), (removed, 0), "{name}");
         assert_eq!(back.model.parameter_count(), case.model.parameter_count(), "{name}");
+        for node in case.model.nodes() {
+            let weights = case.model.parameters_of(node);
+            if !weights.is_empty() {
+                assert_eq!(back.model.weights(node.name()).unwrap(), weights, "{name}");
+            }
+        }
         assert!(!back.report.inputs[0].channels_first);
     }
 }
