@@ -41,6 +41,7 @@ pub use atomic_file::AtomicFile;
 pub use augment::{Augmentation, Spread, Transform};
 pub use bantam_kernels::Isa;
 pub use bantam_kernels::conv2d::{Activation, Padding};
+pub use bantam_kernels::max_pool2d::Windows;
 pub use bantam_kernels::warp::{Fill, Interpolation};
 pub use error::{Error, ModelFileProblem};
 pub use graph::{
@@ -48,17 +49,17 @@ pub use graph::{
     Value, WeightsOf,
 };
 pub use layers::{
-    ActivityRegularization, Add, AlphaDropout, Attributes, AttributesMut, Average, AveragePool1d,
+    ActivityRegularization, Add, Affine, AlphaDropout, Attributes, AttributesMut, Average, AveragePool1d,
     AveragePool2d, AxisSoftmax, Backward, BackwardReads, BackwardRows, BatchNormalization, BatchStatistics,
     Concatenate, Conv1d, Conv1dTranspose, Conv2d, Conv2dTranspose, Cropping1d, Cropping2d, Dense,
     DepthwiseConv1d, DepthwiseConv2d, Differentiable, Dropout, Elu, Exponential, Flatten, Forward,
     GaussianDropout, GaussianNoise, Gelu, GeneralRelu, GlobalAveragePool1d, GlobalAveragePool2d,
     GlobalMaxPool1d, GlobalMaxPool2d, GroupNormalization, Gru, HardSigmoid, HardSigmoidKeras2, HardSwish,
     Initial, Layer, LayerNormalization, LayerType, LeakyRelu, Lstm, MAX_INPUTS, MAX_WEIGHTS, MaxPool1d,
-    MaxPool2d, Maximum, Minimum, Mish, Multiply, Normalization, PassesOn, Permute, Port, Prelu, Relu, Relu6,
-    Rescaling, Reshape, Selu, SeparableConv2d, Sigmoid, Signature, Silu, Site, Softmax, Softplus, Softsign,
-    SpatialDropout1d, SpatialDropout2d, Step, Subtract, Tanh, TanhGelu, TrainingStep, UpSampling1d,
-    UpSampling2d, WeightSpec, ZeroPadding1d, ZeroPadding2d, one_input,
+    MaxPool2d, Maximum, Minimum, Mish, Multiply, Normalization, PassesOn, Permute, Port, Prelu,
+    RecurrentOptions, Relu, Relu6, Rescaling, Reshape, Selu, SeparableConv2d, Series, Sigmoid, Signature,
+    Silu, Site, Softmax, Softplus, Softsign, SpatialDropout1d, SpatialDropout2d, Step, Subtract, Tanh,
+    TanhGelu, TrainingStep, UpSampling1d, UpSampling2d, WeightSpec, ZeroPadding1d, ZeroPadding2d, one_input,
 };
 pub use loss::{L1L2, Loss};
 pub use memory::buffer::Buffer;

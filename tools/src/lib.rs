@@ -4,6 +4,7 @@
 
 pub mod bar;
 pub mod draw;
+pub mod export;
 pub mod features;
 pub mod images;
 pub mod import;

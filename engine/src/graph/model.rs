@@ -223,8 +223,8 @@ impl<'m> Model<'m> {
         self.outputs.iter().map(|&output| self.value_shape(output))
     }
 
-    /// The values that are the outputs.
-    pub(crate) fn outputs(&self) -> &[usize] {
+    /// The values that are the outputs: numbered from the inputs on, then the nodes' outputs.
+    pub fn outputs(&self) -> &[usize] {
         &self.outputs
     }
 
@@ -233,8 +233,8 @@ impl<'m> Model<'m> {
         &self.nodes
     }
 
-    /// What a node reads: values, which are numbered from the inputs on.
-    pub(crate) fn inputs_of(&self, node: &Node<'_>) -> &[usize] {
+    /// What a node reads: values, numbered from the inputs on, then the nodes' outputs.
+    pub fn inputs_of(&self, node: &Node<'_>) -> &[usize] {
         &self.edges[node.inputs.clone()]
     }
 

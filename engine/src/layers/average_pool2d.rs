@@ -12,8 +12,10 @@ use bantam_kernels::conv2d::Padding;
 /// The mean over windows of each channel, `[H, W, C]` to `[OH, OW, C]`. Padded places are left out of the mean, as in
 /// Keras, unless they are to [count](AveragePool2d::count_padding).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AveragePool2d {
-    pub(super) windows: Windows,
+    /// The windows.
+    pub windows: Windows,
 }
 
 impl AveragePool2d {

@@ -9,8 +9,10 @@ use bantam_kernels::{Isa, softmax};
 /// Softmax along any dimension, Keras's `Softmax(axis)`. [`Softmax`](crate::Softmax) is that of the last dimension, which at the end
 /// of a net goes into the loss; this one does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AxisSoftmax {
-    axis: i8,
+    /// The axis, counted from 1, or from -1 for the last backwards.
+    pub axis: i8,
 }
 
 impl AxisSoftmax {

@@ -9,8 +9,10 @@ use bantam_kernels::channels;
 /// The channels of two inputs or more, up to [`MAX_INPUTS`](crate::MAX_INPUTS), beside each other: `[…, C1]`, `[…, C2]`,
 /// … to `[…, C1 + C2 + …]`; or what they have along another [axis](Concatenate::axis).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Concatenate {
-    axis: i8,
+    /// The axis, counted from 1, or from -1 for the last backwards.
+    pub axis: i8,
 }
 
 impl Concatenate {

@@ -19,14 +19,22 @@ use bantam_kernels::conv2d::{Geometry, Padding};
 /// # Ok::<(), bantam::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Conv2dTranspose {
-    filters: usize,
-    kernel: [usize; 2],
-    stride: [usize; 2],
-    dilation: [usize; 2],
-    padding: Padding,
-    output_padding: Option<[usize; 2]>,
-    pub(crate) bias: bool,
+    /// The output's channels.
+    pub filters: usize,
+    /// Height and width of the kernel.
+    pub kernel: [usize; 2],
+    /// From one input to the next, in the output.
+    pub stride: [usize; 2],
+    /// From one tap of the kernel to the next.
+    pub dilation: [usize; 2],
+    /// The padding of the convolution that this is the transpose of.
+    pub padding: Padding,
+    /// Rows and columns more than the smallest output has, if that was told.
+    pub output_padding: Option<[usize; 2]>,
+    /// Whether there is a bias.
+    pub bias: bool,
 }
 
 impl Conv2dTranspose {

@@ -9,8 +9,10 @@ use bantam_kernels as kernels;
 
 /// A map without its edges, `[H, W, C]` to `[H - top - bottom, W - left - right, C]`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Cropping2d {
-    cropping: [[usize; 2]; 2],
+    /// `[[top, bottom], [left, right]]`
+    pub cropping: [[usize; 2]; 2],
 }
 
 impl Cropping2d {

@@ -10,9 +10,12 @@ use bantam_kernels::{self as kernels, conv2d::Geometry};
 /// `[In]` times a kernel of `[In, units]`, plus a bias of `[units]`: a convolution of one-pixel images, because that
 /// runs on weights that are packed already and allocates nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Dense {
-    units: usize,
-    pub(crate) bias: bool,
+    /// Outputs.
+    pub units: usize,
+    /// Whether there is a bias.
+    pub bias: bool,
 }
 
 impl Dense {

@@ -26,13 +26,20 @@ use bantam_kernels::{Isa, reduce};
 /// # Ok::<(), bantam::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DepthwiseConv2d {
-    kernel: [usize; 2],
-    stride: [usize; 2],
-    dilation: [usize; 2],
-    multiplier: usize,
-    padding: Padding,
-    pub(crate) bias: bool,
+    /// Height and width of the kernel.
+    pub kernel: [usize; 2],
+    /// From one output to the next, downwards and to the right.
+    pub stride: [usize; 2],
+    /// From one tap of the kernel to the next.
+    pub dilation: [usize; 2],
+    /// Outputs of each channel.
+    pub multiplier: usize,
+    /// How far the kernel reaches past the edges.
+    pub padding: Padding,
+    /// Whether there is a bias.
+    pub bias: bool,
 }
 
 impl DepthwiseConv2d {

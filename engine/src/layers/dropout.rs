@@ -10,9 +10,12 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 /// Zeroes each element with probability `rate` and scales the others by `1 / (1 - rate)`, in training only (Srivastava
 /// et al., JMLR 15, 2014). Any shape.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Dropout {
-    rate: f32,
-    whole_samples: bool,
+    /// The share of elements that are zeroed.
+    pub rate: f32,
+    /// Whether all elements of a sample share their fate.
+    pub whole_samples: bool,
 }
 
 impl Dropout {

@@ -6,8 +6,10 @@ use bantam_kernels::elementwise;
 /// `x` if it is positive, else `alpha (exp(x) - 1)` (Clevert et al., "Fast and Accurate Deep Network Learning by Exponential
 /// Linear Units", arXiv 1511.07289). The default alpha is Keras's, 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Elu {
-    alpha: f32,
+    /// What it tends to at minus infinity, less its sign.
+    pub alpha: f32,
 }
 
 impl Elu {

@@ -10,11 +10,14 @@ use bantam_kernels::elementwise;
 /// Its gradient is Keras's at the corners too: that from below at the largest value, 0 at the threshold unless there is a slope
 /// and nothing else.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct GeneralRelu {
-    /// Infinity if there is none.
-    max_value: f32,
-    negative_slope: f32,
-    threshold: f32,
+    /// The largest output, infinity if there is none.
+    pub max_value: f32,
+    /// The slope below the threshold.
+    pub negative_slope: f32,
+    /// Where it begins to rise.
+    pub threshold: f32,
 }
 
 impl GeneralRelu {

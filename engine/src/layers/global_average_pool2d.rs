@@ -7,8 +7,10 @@ use bantam_kernels::conv2d::Padding;
 
 /// The mean of each channel over all pixels, `[H, W, C]` to `[C]` (Lin et al., arXiv 1312.4400).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct GlobalAveragePool2d {
-    keep_dims: bool,
+    /// Whether the output is `[1, 1, C]`.
+    pub keep_dims: bool,
 }
 
 impl GlobalAveragePool2d {

@@ -11,8 +11,10 @@ use bantam_kernels::{Isa, global_max_pool2d};
 /// The maximum of each channel over all pixels, `[H, W, C]` to `[C]`. The gradient goes in equal shares to all pixels
 /// that have the maximum, as in Keras.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct GlobalMaxPool2d {
-    keep_dims: bool,
+    /// Whether the output is `[1, 1, C]`.
+    pub keep_dims: bool,
 }
 
 impl GlobalMaxPool2d {

@@ -15,14 +15,19 @@ use bantam_kernels::{Isa, channels, reduce};
 /// with mean and biased variance over all pixels of a sample and the channels of a group, and `gamma` and `beta` of each
 /// channel. It computes the same in training and at inference, whatever the batch.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct GroupNormalization {
-    groups: usize,
-    options: Affine,
+    /// Into how many groups the channels are parted.
+    pub groups: usize,
+    /// Epsilon, and which weights there are.
+    pub options: Affine,
 }
 
-/// What is the same in [`LayerNormalization`](super::LayerNormalization).
+/// What [`GroupNormalization`] and [`LayerNormalization`](super::LayerNormalization) have in common.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Affine {
+#[non_exhaustive]
+pub struct Affine {
+    /// What is added to each variance.
     pub epsilon: f32,
     /// Whether there is a beta.
     pub center: bool,
@@ -32,21 +37,21 @@ pub(super) struct Affine {
 
 impl Affine {
     /// Keras's.
-    pub const DEFAULT: Affine = Affine { epsilon: 1e-3, center: true, scale: true };
+    pub(super) const DEFAULT: Affine = Affine { epsilon: 1e-3, center: true, scale: true };
 
-    pub fn read(attributes: &mut Attributes<'_>) -> Affine {
+    pub(super) fn read(attributes: &mut Attributes<'_>) -> Affine {
         let epsilon = attributes.number("epsilon");
         let [center, scale] = ["center", "scale"].map(|what| attributes.flag(what));
         Affine { epsilon, center, scale }
     }
 
-    pub fn write(&self, attributes: &mut AttributesMut) {
+    pub(super) fn write(&self, attributes: &mut AttributesMut) {
         attributes.number(self.epsilon);
         attributes.flag(self.center);
         attributes.flag(self.scale);
     }
 
-    pub fn signature(&self, input: Shape) -> Result<Signature, Error> {
+    pub(super) fn signature(&self, input: Shape) -> Result<Signature, Error> {
         let (channels, got) = (last(input)?, self.epsilon);
         if !(got > 0.0 && got.is_finite()) {
             return Err(Error::OutOfRange { what: "epsilon", expected: "a finite number above 0", got });

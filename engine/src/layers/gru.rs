@@ -19,7 +19,11 @@ use bantam_kernels::recurrent;
 /// # Ok::<(), bantam::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Gru(Options);
+#[non_exhaustive]
+pub struct Gru(
+    /// Units, and how it goes through time.
+    pub Options,
+);
 
 impl Gru {
     /// With a bias, forward in time, and the last state alone as its output. Units are told where it is used.

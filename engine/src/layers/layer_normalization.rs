@@ -11,8 +11,10 @@ use bantam_kernels::normalization::Groups;
 /// with mean and biased variance of each row, and `gamma` and `beta` of each of its elements. It computes the same in training
 /// and at inference, whatever the batch.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct LayerNormalization {
-    options: Affine,
+    /// Epsilon, and which weights there are.
+    pub options: Affine,
 }
 
 impl LayerNormalization {

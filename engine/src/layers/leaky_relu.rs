@@ -6,8 +6,10 @@ use bantam_kernels::elementwise;
 /// `x` if it is positive, else `slope · x` (Maas et al., "Rectifier Nonlinearities Improve Neural Network Acoustic
 /// Models", 2013). The default slope is Keras's, 0.3.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct LeakyRelu {
-    slope: f32,
+    /// The slope below zero.
+    pub slope: f32,
 }
 
 impl LeakyRelu {

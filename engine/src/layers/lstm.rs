@@ -19,7 +19,11 @@ use bantam_kernels::recurrent;
 /// # Ok::<(), bantam::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lstm(Options);
+#[non_exhaustive]
+pub struct Lstm(
+    /// Units, and how it goes through time.
+    pub Options,
+);
 
 impl Lstm {
     /// With a bias, forward in time, and the last state alone as its output. Units are told where it is used.

@@ -16,8 +16,10 @@ use bantam_kernels::{self as kernels, Isa};
 
 /// The maximum over windows of each channel, `[H, W, C]` to `[OH, OW, C]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MaxPool2d {
-    pub(crate) windows: Windows,
+    /// The windows.
+    pub windows: Windows,
     pub(crate) activation: Activation,
 }
 

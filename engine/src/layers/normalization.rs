@@ -15,8 +15,10 @@ use bantam_kernels::{Isa, channels};
 /// data, which Keras's `adapt` measures. The mean goes first, so that one that is large against the deviation takes no digits
 /// of the features.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Normalization {
-    invert: bool,
+    /// Whether it is the other way round.
+    pub invert: bool,
 }
 
 impl Normalization {

@@ -28,6 +28,11 @@ impl Permute {
         Permute { dims: order, rank }
     }
 
+    /// Which dimension each becomes, counted from 1.
+    pub fn dims(&self) -> &[u8] {
+        &self.dims[..self.rank.min(Shape::MAX_RANK)]
+    }
+
     /// Sizes of the output, and how far it is in the input from one of each to the next.
     fn sizes_and_strides(&self, input: &Shape) -> Result<[[usize; Shape::MAX_RANK]; 2], Error> {
         if self.rank != input.rank() {
@@ -68,7 +73,7 @@ impl Layer for Permute {
 
     fn write(&self, attributes: &mut AttributesMut) {
         attributes.byte(self.rank.try_into().unwrap_or(u8::MAX));
-        attributes.bytes(&self.dims[..self.rank.min(self.dims.len())]);
+        attributes.bytes(self.dims());
     }
 
     fn signature(&self, inputs: &[Shape]) -> Result<Signature, Error> {

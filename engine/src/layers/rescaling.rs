@@ -5,9 +5,12 @@ use bantam_kernels::elementwise;
 
 /// `scale · x + offset`, as pixels of 0 to 255 become numbers from 0 to 1 or -1 to 1. Any shape.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Rescaling {
-    scale: f32,
-    offset: f32,
+    /// What each number is multiplied by.
+    pub scale: f32,
+    /// What is added then.
+    pub offset: f32,
 }
 
 impl Rescaling {

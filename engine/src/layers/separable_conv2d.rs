@@ -24,10 +24,14 @@ use bantam_kernels::depthwise_conv2d;
 /// # Ok::<(), bantam::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SeparableConv2d {
-    filters: usize,
-    depthwise: DepthwiseConv2d,
-    pub(crate) bias: bool,
+    /// The output's channels.
+    pub filters: usize,
+    /// The first of the two, which has no bias.
+    pub depthwise: DepthwiseConv2d,
+    /// Whether there is a bias.
+    pub bias: bool,
 }
 
 impl SeparableConv2d {

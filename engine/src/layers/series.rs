@@ -5,7 +5,12 @@ use crate::error::Error;
 use crate::shape::Shape;
 
 /// A layer over series that is one over maps, [lowered](Layer::lower) and fused as that one and with its attributes.
-/// `series!` makes it a layer.
+///
+/// ```
+/// use bantam::{MaxPool1d, MaxPool2d, Series};
+/// assert_eq!(MaxPool1d::new(3).over_maps(), MaxPool2d::rectangular([1, 3]));
+/// ```
+// `series!` makes it a layer.
 pub trait Series: Sized + 'static {
     /// As [`Layer::NAME`].
     const NAME: &'static str;

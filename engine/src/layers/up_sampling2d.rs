@@ -11,9 +11,12 @@ use bantam_kernels::{self as kernels, Isa, upsample2d};
 /// A map enlarged by whole factors, `[H, W, C]` to `[H · down, W · across, C]`: each pixel so many times, or
 /// [bilinear](UpSampling2d::bilinear).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct UpSampling2d {
-    size: [usize; 2],
-    bilinear: bool,
+    /// The factors, `[down, across]`.
+    pub size: [usize; 2],
+    /// Whether pixels between are bilinear, rather than the nearest.
+    pub bilinear: bool,
 }
 
 impl UpSampling2d {

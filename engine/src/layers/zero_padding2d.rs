@@ -8,8 +8,10 @@ use crate::shape::Shape;
 
 /// Zeros around a map, `[H, W, C]` to `[top + H + bottom, left + W + right, C]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ZeroPadding2d {
-    padding: [[usize; 2]; 2],
+    /// `[[top, bottom], [left, right]]`
+    pub padding: [[usize; 2]; 2],
 }
 
 impl ZeroPadding2d {

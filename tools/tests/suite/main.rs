@@ -1,6 +1,7 @@
 //! What users of the library rely on.
 
 mod broken;
+mod export;
 mod features;
 mod folders;
 mod import;

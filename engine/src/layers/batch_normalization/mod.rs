@@ -25,11 +25,16 @@ use training::BatchNormalizationTraining;
 ///
 /// For inference [`Model::fold`](crate::Model::fold) makes it a part of the convolution before it.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct BatchNormalization {
-    momentum: f32,
-    epsilon: f32,
-    scale: bool,
-    center: bool,
+    /// The share of the moving statistics that is kept in a step.
+    pub momentum: f32,
+    /// What is added to each variance.
+    pub epsilon: f32,
+    /// Whether there is a gamma.
+    pub scale: bool,
+    /// Whether there is a beta.
+    pub center: bool,
 }
 
 impl BatchNormalization {

@@ -25,14 +25,22 @@ use bantam_kernels::conv2d::{Activation, Geometry, Padding};
 /// let halving = Conv2d::same().stride(2);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Conv2d {
-    pub(crate) filters: usize,
-    pub(crate) kernel: [usize; 2],
-    pub(crate) stride: [usize; 2],
-    pub(crate) dilation: [usize; 2],
-    pub(crate) groups: usize,
-    pub(crate) padding: Padding,
-    pub(crate) bias: bool,
+    /// The output's channels.
+    pub filters: usize,
+    /// Height and width of the kernel.
+    pub kernel: [usize; 2],
+    /// From one output to the next, downwards and to the right.
+    pub stride: [usize; 2],
+    /// From one tap of the kernel to the next.
+    pub dilation: [usize; 2],
+    /// Into how many groups the channels are parted.
+    pub groups: usize,
+    /// How far the kernel reaches past the edges.
+    pub padding: Padding,
+    /// Whether there is a bias.
+    pub bias: bool,
     pub(crate) direct_only: bool,
     pub(crate) activation: Activation,
 }

@@ -63,19 +63,24 @@ pub struct CellBackward<'a> {
 
 /// What there is to say of a recurrent layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Options {
+    /// Numbers of the state.
     pub units: usize,
+    /// Whether there is a bias.
     pub bias: bool,
+    /// Whether the output has the states behind all steps, in the order in which they are computed.
     pub sequences: bool,
+    /// Whether it goes from the last step to the first.
     pub backwards: bool,
 }
 
 impl Options {
-    pub const fn new() -> Options {
+    pub(super) const fn new() -> Options {
         Options { units: 0, bias: true, sequences: false, backwards: false }
     }
 
-    pub fn read(attributes: &mut Attributes<'_>) -> Options {
+    pub(super) fn read(attributes: &mut Attributes<'_>) -> Options {
         Options {
             units: attributes.size("units"),
             bias: attributes.flag("bias flag"),
@@ -84,7 +89,7 @@ impl Options {
         }
     }
 
-    pub fn write(&self, attributes: &mut AttributesMut) {
+    pub(super) fn write(&self, attributes: &mut AttributesMut) {
         attributes.size(self.units);
         attributes.flag(self.bias);
         attributes.flag(self.sequences);
@@ -92,7 +97,7 @@ impl Options {
     }
 
     /// The shapes for one sample; the bias begins as that.
-    pub fn signature<C: Cell>(&self, inputs: &[Shape], bias: Initial) -> Result<Signature, Error> {
+    pub(super) fn signature<C: Cell>(&self, inputs: &[Shape], bias: Initial) -> Result<Signature, Error> {
         let [steps, inputs] = one_input_of(inputs)?;
         let Options { units, sequences, .. } = *self;
         if units == 0 {

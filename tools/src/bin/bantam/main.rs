@@ -6,6 +6,7 @@ mod bench;
 mod curves;
 mod evaluate;
 mod explain;
+mod export;
 mod import;
 mod net;
 mod predict;
@@ -63,6 +64,8 @@ enum Command {
     },
     /// Makes a model of one of another program
     Import(import::Options),
+    /// Makes a model of another program of one
+    Export(export::Options),
     /// Draws loss and accuracy over the epochs of a training
     Curves(curves::Options),
     /// Draws images changed at random, as training would see them
@@ -96,6 +99,7 @@ fn run(out: &mut Stdout) -> Result<ExitCode, Failure> {
         Command::Summary(options) => summary::run(&options, out)?,
         Command::Plan { model, options } => plan::run(&model, &options, out)?,
         Command::Import(options) => import::run(&options, out)?,
+        Command::Export(options) => export::run(&options, out)?,
         Command::Curves(options) => curves::run(&options, out)?,
         Command::Augment(options) => augment::run(&options, out)?,
         Command::Bench(options) => bench::run(&options, out)?,

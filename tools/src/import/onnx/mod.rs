@@ -14,7 +14,7 @@ mod net;
 mod operators;
 mod patterns;
 mod ports;
-mod proto;
+pub(crate) mod proto;
 mod tensor;
 mod walk;
 mod wire;

@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 /// Writes an array as NumPy does.
-fn npy(path: &Path, shape: &[usize], values: &[f32]) {
+pub fn npy(path: &Path, shape: &[usize], values: &[f32]) {
     let shape: Vec<u64> = shape.iter().map(|&size| size as u64).collect();
     let mut writer = npyz::WriteOptions::new()
         .default_dtype()

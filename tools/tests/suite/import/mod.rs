@@ -1,6 +1,6 @@
 //! Models of other programs.
 
-mod command;
+pub mod command;
 mod keras;
 mod onnx;
 mod onnx_files;

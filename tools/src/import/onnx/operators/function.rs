@@ -49,9 +49,7 @@ pub fn leaky_relu(importer: &mut Importer<'_>, node: &Node<'_>) -> Given {
 
 /// `ThresholdedRelu`: nothing up to a threshold.
 pub fn thresholded_relu(importer: &mut Importer<'_>, node: &Node<'_>) -> Given {
-    let threshold = node.float("alpha").unwrap_or(1.0);
-    // The file's is 0 at the threshold itself, the layer's is not.
-    apply(importer, node, GeneralRelu::new().threshold(threshold.next_up()))
+    apply(importer, node, GeneralRelu::new().threshold(node.float("alpha").unwrap_or(1.0)))
 }
 
 /// `Elu`

@@ -2,7 +2,7 @@
 
 use super::windows::Plane;
 use crate::import::onnx::Refused;
-use crate::import::onnx::arrangement::Factor;
+use crate::import::onnx::arrangement::{Factor, size};
 use crate::import::onnx::graph::Node;
 use crate::import::onnx::importer::{Given, Importer, one};
 use crate::import::onnx::net::{Kind, Make, Weights};
@@ -63,9 +63,15 @@ fn too_many(shape: String) -> Refused {
 pub fn group(importer: &mut Importer<'_>, node: &Node<'_>) -> Given {
     let map = importer.map(node, 0)?;
     let plane = Plane::of(importer, &map)?;
-    let channels = plane.channels();
+    let mut channels = plane.channels();
+    let mut parts: Vec<Vec<Factor>> = plane.parts.to_vec();
     let groups = if node.op() == "InstanceNormalization" {
-        channels as i64
+        let groups = channels as i64;
+        if let Some(spelled) = in_groups(&map.lies.order, &plane.parts[2]) {
+            channels = size(&spelled[1]);
+            parts = spelled.to_vec();
+        }
+        groups
     } else {
         node.int("num_groups").unwrap_or(0)
     };
@@ -93,14 +99,23 @@ pub fn group(importer: &mut Importer<'_>, node: &Node<'_>) -> Given {
         };
         weights.push(Weights::new(name, values));
     }
-    let id = importer.laid(node, &map, &plane.groups());
+    let groups_of_axes: Vec<&[Factor]> = parts.iter().map(|part| &part[..]).collect();
+    let id = importer.laid(node, &map, &groups_of_axes);
     let dims = importer.net.dims(id).to_vec();
     let layer = GroupNormalization::new(groups).epsilon(node.float("epsilon").unwrap_or(1e-5));
     let make: Make = Box::new(move |graph, x, _| graph.layer(layer, x));
     let id = importer.net.add(node.name, Kind::Other, &[id], dims, weights, make);
     let mut lies = map.lies;
-    lies.order = plane.groups().concat();
+    lies.order = parts.concat();
     one(importer.given(node, id, lies))
+}
+
+/// What lies in front of the channels, and the channels with what lies behind them: so exporters spell a group normalisation, whose
+/// groups are the channels of a map that has the groups' own channels among its pixels.
+fn in_groups(order: &[Factor], channels: &[Factor]) -> Option<[Vec<Factor>; 2]> {
+    let at = order.windows(channels.len().max(1)).position(|some| some == channels)?;
+    let (pixels, others) = order.split_at(at);
+    (at > 0 && others.len() > channels.len()).then(|| [pixels.to_vec(), others.to_vec()])
 }
 
 /// `LayerNormalization` over the last axis.

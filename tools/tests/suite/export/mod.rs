@@ -1,0 +1,5 @@
+//! Models for other programs.
+
+mod cases;
+mod command;
+mod onnx;
