@@ -1,4 +1,4 @@
-//! Batch normalisation goes into the layer before it.
+//! Batch normalisation goes into the layer before it, zero padding into the layer behind it.
 
 use super::Model;
 use super::model::{Blueprint, in_layer};
@@ -7,21 +7,24 @@ use crate::error::Error;
 use crate::graph::Parameter;
 use crate::layers::{
     AttributesMut, BatchNormalization, Conv1d, Conv1dTranspose, Conv2d, Conv2dTranspose, Dense,
-    DepthwiseConv1d, DepthwiseConv2d, Layer, SeparableConv2d,
+    DepthwiseConv1d, DepthwiseConv2d, Layer, MaxPool2d, Relu, Relu6, SeparableConv2d, ZeroPadding2d,
 };
 use crate::memory::heap;
 use crate::shape::Shape;
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
+use bantam_kernels::conv2d::Padding;
 use core::mem;
 
 impl<'m> Model<'m> {
     /// The same model with less to compute: each [`BatchNormalization`] right behind a [`Conv2d`], [`Conv2dTranspose`],
     /// [`DepthwiseConv2d`], [`SeparableConv2d`] or [`Dense`], or such a layer over series, goes into that layer's kernel and
-    /// bias. The outputs are the same up to rounding.
+    /// bias; each [`ZeroPadding2d`] right before a [`Conv2d`], [`DepthwiseConv2d`] or [`SeparableConv2d`] without padding, or
+    /// between a [`Relu`] or [`Relu6`] and a [`MaxPool2d`] without padding, goes into that layer's padding. The outputs are the
+    /// same up to rounding.
     ///
-    /// It stays where that layer shares its weights, or its output is read elsewhere too or is the model's. All other
-    /// nodes keep their names, and whether they are trainable.
+    /// A normalisation stays where that layer shares its weights, and either stays where what is between the two is read
+    /// elsewhere too or is the model's output. All other nodes keep their names, and whether they are trainable.
     ///
     /// ```
     /// use bantam::{Conv2d, Sequential};
@@ -44,6 +47,16 @@ impl<'m> Model<'m> {
         // Of each value the one that takes its place: itself if its node stays.
         let mut becomes = heap::list(first + count)?;
         becomes.extend(0..first + count);
+        // Of a node whose layer pads what it reads: that layer.
+        let mut padded: Vec<Option<Vec<u8>>> = heap::list(count)?;
+        for node in &self.nodes {
+            let Some((input, attributes)) = self.padded(node, &readers)? else {
+                padded.push(None);
+                continue;
+            };
+            becomes[self.inputs_of(node)[0]] = becomes[input];
+            padded.push(Some(attributes));
+        }
         for (index, node) in self.nodes.iter().enumerate() {
             let (Some(layer), &[input]) = (node.layer::<BatchNormalization>(), self.inputs_of(node)) else {
                 continue;
@@ -54,14 +67,53 @@ impl<'m> Model<'m> {
                 continue;
             }
             if folded[before].is_none() {
-                folded[before] = Folded::new(&self.nodes[before], self.parameters_of(&self.nodes[before]))?;
+                let node = &self.nodes[before];
+                let attributes = padded[before].as_deref().unwrap_or(&node.attributes);
+                folded[before] = Folded::new(&node.with(attributes), self.parameters_of(node))?;
             }
             let Some(folded) = &mut folded[before] else { continue };
             let statistics = self.parameters_of(node);
             folded.normalize(layer, statistics).map_err(|cause| in_layer(&node.name, cause))?;
             (becomes[output], readers[value]) = (value, readers[output]);
         }
+        for (folded, padded) in folded.iter_mut().zip(padded) {
+            if let (None, Some(attributes)) = (&folded, padded) {
+                *folded = Some(Folded { attributes, weights: Vec::new(), beside: 1 });
+            }
+        }
         self.rebuilt(&self.inputs, &becomes, folded)
+    }
+
+    /// The layer that pads what the node reads, where that is a map with zeros around it, and the value of the map.
+    fn padded(&self, node: &Node<'_>, readers: &[usize]) -> Result<Option<(usize, Vec<u8>)>, Error> {
+        let before = |value: usize| self.nodes.get(value.checked_sub(self.inputs.len())?);
+        let &[value] = self.inputs_of(node) else { return Ok(None) };
+        let Some(zeros) = before(value).filter(|_| readers[value] == 1) else { return Ok(None) };
+        let (Some(layer), &[input]) = (zeros.layer::<ZeroPadding2d>(), self.inputs_of(zeros)) else {
+            return Ok(None);
+        };
+        let positive = before(input).is_some_and(|node| {
+            let layer = node.layer.name();
+            layer == Relu::NAME || layer == Relu6::NAME
+        });
+        let (padding, shape) = (layer.padding, self.value_shape(input));
+        let attributes = if let Some(pool) = node.layer::<MaxPool2d>() {
+            // A maximum is of real pixels alone. It is the same if one is in each window, and none is below zero.
+            let seen = padding
+                .iter()
+                .zip(pool.windows.size)
+                .all(|(pad, window)| pad.iter().all(|&pad| pad < window));
+            if positive && seen && !pool.windows.ceil { pad(node, pool, padding, shape)? } else { None }
+        } else if let Some(convolution) = node.layer::<Conv2d>() {
+            pad(node, convolution, padding, shape)?
+        } else if let Some(convolution) = node.layer::<DepthwiseConv2d>() {
+            pad(node, convolution, padding, shape)?
+        } else if let Some(convolution) = node.layer::<SeparableConv2d>() {
+            pad(node, convolution, padding, shape)?
+        } else {
+            None
+        };
+        Ok(attributes.map(|attributes| (input, attributes)))
     }
 
     /// How often each value is read, or is an output.
@@ -134,7 +186,55 @@ impl<'m> Model<'m> {
     }
 }
 
-/// What becomes of a layer that takes a normalisation.
+/// A layer with a padding.
+trait Padded: Layer {
+    fn padding(&mut self) -> &mut Padding;
+}
+
+impl Padded for Conv2d {
+    fn padding(&mut self) -> &mut Padding {
+        &mut self.padding
+    }
+}
+
+impl Padded for DepthwiseConv2d {
+    fn padding(&mut self) -> &mut Padding {
+        &mut self.padding
+    }
+}
+
+impl Padded for SeparableConv2d {
+    fn padding(&mut self) -> &mut Padding {
+        &mut self.depthwise.padding
+    }
+}
+
+impl Padded for MaxPool2d {
+    fn padding(&mut self) -> &mut Padding {
+        &mut self.windows.padding
+    }
+}
+
+/// A node's layer with that padding, if it has none and then gives the same of a map of that shape.
+fn pad<L: Padded>(
+    node: &Node<'_>,
+    mut layer: L,
+    [[top, bottom], [left, right]]: [[usize; 2]; 2],
+    map: Shape,
+) -> Result<Option<Vec<u8>>, Error> {
+    if *layer.padding() != Padding::Valid {
+        return Ok(None);
+    }
+    *layer.padding() = Padding::Explicit { top, bottom, left, right };
+    if layer.signature(&[map]).and_then(|signature| signature.output()) != Ok(node.output) {
+        return Ok(None);
+    }
+    let mut attributes = AttributesMut::default();
+    layer.write(&mut attributes);
+    attributes.into_bytes().map(Some)
+}
+
+/// What becomes of a layer that takes a normalisation or a padding.
 pub(super) struct Folded {
     attributes: Vec<u8>,
     /// All of them: the last are the kernel whose outputs are the layer's, and the bias.

@@ -65,6 +65,14 @@ impl Node<'_> {
         self.output
     }
 
+    /// The same with a layer of its kind that has other attributes.
+    pub(super) fn with<'a>(&'a self, attributes: &'a [u8]) -> Node<'a> {
+        let (name, attributes) = (Cow::Borrowed(&*self.name), Cow::Borrowed(attributes));
+        let Node { layer, trainable, output, .. } = *self;
+        let (inputs, parameters) = (self.inputs.clone(), self.parameters.clone());
+        Node { name, layer, attributes, inputs, parameters, output, trainable }
+    }
+
     pub(crate) fn attributes(&self) -> Attributes<'_> {
         Attributes::new(&self.attributes)
     }

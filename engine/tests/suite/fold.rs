@@ -1,8 +1,9 @@
-//! Batch normalisation that is folded into the layer before it gives the same outputs.
+//! Batch normalisation that is folded into the layer before it, and zeros into the one behind, give the same outputs.
 
 use bantam::{
     BatchNormalization, Conv1d, Conv1dTranspose, Conv2d, Conv2dTranspose, Dense, DepthwiseConv1d,
-    DepthwiseConv2d, GraphBuilder, Isa, Model, Options, SeparableConv2d, Sequential, Session, Value,
+    DepthwiseConv2d, GraphBuilder, Isa, MaxPool2d, Model, Options, SeparableConv2d, Sequential, Session,
+    Value, ZeroPadding2d,
 };
 
 fn numbers(n: usize, seed: usize) -> Vec<f32> {
@@ -135,4 +136,45 @@ fn branches_find_what_they_read() {
     let inbound: Vec<_> = model.inbound(model.node("sum").unwrap()).collect();
     assert_eq!(inbound, ["a", "re_lu", "a"]);
     assert_eq!(model.parameters().len(), 2 + 3 + 2 + 2);
+}
+
+#[test]
+fn zeros_go_into_the_layer_that_reads_them() {
+    let image = || Sequential::new([7, 6, 3]);
+    let zeros = ZeroPadding2d::new([[0, 1], [2, 1]]);
+    let conv = Conv2d::valid().filters(4).kernel([3, 3]).stride(2);
+    let depthwise = DepthwiseConv2d::valid().kernel([3, 2]).stride(2);
+    let separable = SeparableConv2d::valid().filters(5).kernel([3, 3]).stride(2).no_bias();
+    let pool = MaxPool2d::new(3).stride(2);
+    for (net, stay) in [
+        (image().layer(zeros).layer(conv), vec!["conv2d"]),
+        (image().layer(zeros).layer(conv.no_bias()).batch_normalization().relu(), vec!["conv2d", "re_lu"]),
+        (image().conv2d(4, 1).batch_normalization().layer(zeros).layer(conv), vec!["conv2d", "conv2d_1"]),
+        (image().layer(zeros).layer(depthwise).batch_normalization(), vec!["depthwise_conv2d"]),
+        (image().layer(zeros).layer(separable), vec!["separable_conv2d"]),
+        (image().relu().layer(zeros).layer(pool), vec!["re_lu", "max_pooling2d"]),
+        (image().relu6().layer(zeros).layer(pool), vec!["re_lu6", "max_pooling2d"]),
+        // Where all is below zero the zeros are the maxima.
+        (image().layer(zeros).layer(pool), vec!["zero_padding2d", "max_pooling2d"]),
+        // A window of nothing but zeros.
+        (image().relu().layer(zeros).max_pool2d(2), vec!["re_lu", "zero_padding2d", "max_pooling2d"]),
+        (
+            image().layer(zeros).layer(Conv2d::same().filters(2).kernel([3, 3])),
+            vec!["zero_padding2d", "conv2d"],
+        ),
+    ] {
+        assert_eq!(names(&folded(net.build(1).unwrap())), stay);
+    }
+}
+
+#[test]
+fn zeros_that_others_read_stay() {
+    let net = GraphBuilder::new();
+    let zeros = net.input([5, 5, 2]).zero_padding2d([[1, 1], [1, 1]]);
+    let outputs = [zeros.conv2d(3, 3), zeros.conv2d(3, 3)];
+    assert_eq!(names(&folded(net.build(&outputs, 1).unwrap())), ["zero_padding2d", "conv2d", "conv2d_1"]);
+    let net = GraphBuilder::new();
+    let zeros = net.input([5, 5, 2]).zero_padding2d([[1, 1], [1, 1]]);
+    let outputs = [zeros.conv2d(3, 3), zeros];
+    assert_eq!(names(&folded(net.build(&outputs, 1).unwrap())), ["zero_padding2d", "conv2d"]);
 }

@@ -33,7 +33,7 @@ fn reading(geometry: &Geometry, packed: usize) -> usize {
     match Memory::of(packed).max(geometry.weights_in) {
         Memory::SecondLevel => 1,
         Memory::Shared => 2,
-        Memory::Main => 6,
+        Memory::Main => 12,
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) struct Products<'a> {
 
 /// Rows at a time: they use a panel again from the first-level cache.
 const ROWS: usize = 64;
+/// Weights that the second-level cache has no room for.
+const SECOND_LEVEL: usize = 256 * 1024;
 /// Up to so many the usual panel is not called: that takes a twelfth of the time of 32 channels and four tiles. In
 /// code of its own the loop is a little faster, by 4 % with 256 channels.
 const FEW_CHANNELS: usize = 64;
@@ -55,6 +57,8 @@ impl Products<'_> {
         // Taking turns, point by point.
         let mut fetched = fetched
             .map(|array| Prefetch { next: array.as_ptr(), step: array.len().div_ceil((steps / 2).max(1)) });
+        // Many weights that are used once do too.
+        let once = packed.len() >= SECOND_LEVEL && rows <= ROWS;
         let mut list = [Offsets::default(); ROWS];
         for part in split(rows, ROWS) {
             let list = &mut list[..part.len()];
@@ -81,10 +85,16 @@ impl Products<'_> {
                         (samples.as_ptr().add(point * sample_pitch), panel)
                     };
                     let activation = Activation::None;
-                    let tiles =
-                        Tiles { input, list, reach: &reach, panel: &panel, activation, prefetch: *prefetch };
-                    prefetch.next =
-                        prefetch.next.wrapping_add(list.len().div_ceil(R) * channels * prefetch.step);
+                    let tiles = list.len().div_ceil(R);
+                    let prefetch = if once {
+                        let next = panel.weights.wrapping_add(panel.pitch);
+                        Prefetch { next, step: width.div_ceil(tiles) }
+                    } else {
+                        let next = *prefetch;
+                        prefetch.next = next.next.wrapping_add(tiles * channels * next.step);
+                        next
+                    };
+                    let tiles = Tiles { input, list, reach: &reach, panel: &panel, activation, prefetch };
                     let fills = |next: Range<usize>| next.len() == V && next.end * S::LANES <= features;
                     let pair =
                         list.len() == 1 && fills(start..end) && panels.clone().next().is_some_and(fills);
