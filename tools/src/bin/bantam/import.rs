@@ -18,7 +18,7 @@ pub struct Options {
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Rows and columns of the images, where the file leaves them open
-    #[arg(long, value_name = "HxW", value_parser = size)]
+    #[arg(long, value_name = "HxW", value_parser = bantam_tools::options::size)]
     input_size: Option<[usize; 2]>,
     /// The size of a dimension that the file leaves open, by its name
     #[arg(long = "dimension", value_name = "NAME=SIZE", value_parser = dimension)]
@@ -67,15 +67,6 @@ pub fn run(options: &Options, out: &mut Stdout) -> Result<(), Failure> {
         writeln!(out, "{report}\nWrote {}: {layers}, {parameters}.", path.display())?;
     }
     Ok(())
-}
-
-/// Two numbers with an `x` between them.
-fn size(text: &str) -> Result<[usize; 2], String> {
-    let sizes =
-        text.split_once('x').and_then(|(height, width)| Some([height.parse().ok()?, width.parse().ok()?]));
-    sizes
-        .filter(|sizes| !sizes.contains(&0))
-        .ok_or_else(|| format!("expected rows and columns, such as 150x150, got {text}"))
 }
 
 /// A name and a number with an equals sign between them.
