@@ -21,6 +21,7 @@ mod load;
 mod site;
 mod store;
 
+pub(crate) use load::owners;
 pub use load::{Loaded, Which, load_weights, read_weights};
 
 use super::{Cause, Format, Import, ImportOptions, Unsupported, WeightProblem, format_of};
