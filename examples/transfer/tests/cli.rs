@@ -1,6 +1,7 @@
 //! The program as a person uses it.
 
 use bantam::{Dropout, Model, Sequential};
+use bantam_tools::export::{ExportOptions, export};
 use bantam_zoo::mobilenet;
 use image::{Rgb, RgbImage};
 use safetensors::SafeTensors;
@@ -134,6 +135,25 @@ fn a_net_of_the_zoo_is_cut_before_its_head_and_its_last_block_is_fine_tuned() {
         (metadata.class_names, metadata.scaling),
         (vec!["cats".into(), "dogs".into()], of_net.scaling)
     );
+}
+
+#[test]
+fn weights_alone_are_those_of_a_net_of_the_zoo() {
+    let folder = pets();
+    let path = folder.path();
+    let arguments =
+        ["--net", "mobilenet", "--alpha", "0.25", "--input-size", "40x36", "--preprocessing", "caffe"];
+    // With the top, which the base has not.
+    let net = mobilenet().alpha(0.25).input([32, 32, 3]).classes(5).build(1).unwrap();
+    export(&net, path.join("mobilenet.h5"), &ExportOptions::new()).unwrap();
+    let base = ["pets", "--base", "mobilenet.h5", "--pool", "--epochs", "1"];
+    let text = said(path, &[&base[..], &arguments].concat());
+    assert!(text.contains("The base: [40, 36, 3] to [1, 1, 256], up to conv_pw_13_relu"), "{text}");
+    let learnt = Model::load(path.join("transfer.bantam")).unwrap();
+    assert_eq!(learnt.input_shape().dims(), [40, 36, 3]);
+    assert_eq!(weights(&learnt, "conv1"), weights(&net, "conv1"));
+    let metadata = learnt.metadata().unwrap();
+    assert_eq!((metadata.channel_order, metadata.scaling.len()), (bantam::ChannelOrder::Bgr, 3));
 }
 
 #[test]
