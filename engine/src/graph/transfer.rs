@@ -87,8 +87,8 @@ impl<'m> Model<'m> {
     }
 
     /// The last node of the convolutional base, behind which a classifier's head begins: the last map `[H, W, C]` that all
-    /// that follows goes through, before the first global pool or the first output of other dimensions that it goes through.
-    /// None if there is no such map.
+    /// that follows goes through, before the first global pool or the first output of other dimensions that it goes through. An
+    /// average of a last map to one pixel is a global pool. None if there is no such map.
     ///
     /// ```
     /// use bantam::Sequential;
@@ -110,7 +110,7 @@ impl<'m> Model<'m> {
         }
         self.outputs.iter().for_each(|&value| last_reader[value] = usize::MAX);
         let mut read_until = last_reader[..first].iter().copied().fold(0, usize::max);
-        let mut last = None;
+        let (mut before, mut last) = (None, None);
         for (index, node) in self.nodes.iter().enumerate().filter(|(index, _)| needed[first + index]) {
             let value = first + index;
             // All goes through it if nobody reads past it.
@@ -118,11 +118,14 @@ impl<'m> Model<'m> {
                 if node.output.rank() != 3 || node.layer.name().starts_with("Global") {
                     break;
                 }
-                last = Some(node);
+                before = last.replace(node);
             }
             read_until = read_until.max(last_reader[value]);
         }
-        Ok(last)
+        let averages = |node: &Node<'_>| {
+            node.layer.name() == "AveragePooling2D" && matches!(node.output.dims(), [1, 1, _])
+        };
+        Ok(if last.is_some_and(averages) && before.is_some() { before } else { last })
     }
 
     /// For each value whether an output depends on it.
