@@ -1,8 +1,8 @@
 """Whether Keras loads what `bantam export` writes; `scripts/check-weights` runs it.
 
 usage: keras_loads.py write NET FILE      FILE.keras, a net with random weights
-       keras_loads.py read NET FILE       the same net with others takes FILE.h5, by its order and by names, and FILE.safetensors; each
-                                          time it has to give what FILE.keras gives, to the bit
+       keras_loads.py read NET FILE       the same net with others takes FILE.h5, by its order and by names, FILE.weights.h5, and
+                                          FILE.safetensors; each time it has to give what FILE.keras gives, to the bit
 
 With keras 3.15.1, tensorflow 2.21.0, h5py 3.16.0 and safetensors 0.8.0.
 """
@@ -26,7 +26,7 @@ def small():
     x = L.BatchNormalization(name="bn", scale=False)(L.Conv2D(6, 3, name="conv")(image))
     x = L.DepthwiseConv2D(2, name="depthwise")(L.PReLU(shared_axes=[1, 2], name="slope")(x))
     x = L.Conv2DTranspose(4, 2, name="up")(L.SeparableConv2D(5, 3, name="separable")(x))
-    x = L.LayerNormalization(name="layer_norm")(L.GroupNormalization(2, name="group_norm")(x))
+    x = L.LayerNormalization(name="layer_norm")(L.LayerNormalization(scale=False, center=False)(L.GroupNormalization(2, name="group_norm")(x)))
     series = L.Reshape((-1, 4))(x)
     both = L.Bidirectional(L.LSTM(3), name="both")(series)
     x = L.Concatenate()([both, L.GRU(3, name="gru")(L.Conv1D(4, 3, name="line")(series))])
@@ -71,6 +71,7 @@ def by_safetensors():
 ways = {
     "load_weights(.h5)": lambda: model.load_weights(f"{file}.h5"),
     "load_weights(.h5, by_name=True)": lambda: model.load_weights(f"{file}.h5", by_name=True),
+    "load_weights(.weights.h5)": lambda: model.load_weights(f"{file}.weights.h5"),
     ".safetensors": by_safetensors,
 }
 for way, load in ways.items():

@@ -97,7 +97,7 @@ fn paths(level: &Level, layers: &[LayerConfig<'_>]) -> Vec<String> {
 }
 
 /// As Keras makes a name of a class: `Conv2DTranspose` is `conv2d_transpose`, `PReLU` is `p_re_lu`.
-pub(super) fn snake_case(class: &str) -> String {
+pub(crate) fn snake_case(class: &str) -> String {
     let letters: Vec<char> = class.chars().filter(|c| c.is_alphanumeric() || *c == '_').collect();
     let mut name = String::new();
     for (i, &letter) in letters.iter().enumerate() {

@@ -22,6 +22,7 @@ mod optimizer;
 mod site;
 mod store;
 
+pub(crate) use assembly::snake_case;
 pub(crate) use load::owners;
 pub use load::{Loaded, Which, load_weights, read_weights};
 pub use optimizer::Resumed;

@@ -128,6 +128,7 @@ impl Store {
                         let cell =
                             leaves.get(&format!("{path}/cell")).is_some_and(|leaf| !leaf.arrays.is_empty());
                         let part = if cell { "/cell" } else { "" };
+                        let name = if whole { name } else { inner };
                         found.push(Place { path: path.clone(), part, name: name.into(), ..Place::default() });
                     }
                 }

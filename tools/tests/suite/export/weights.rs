@@ -23,7 +23,9 @@ fn net(seed: u64) -> Model<'static> {
     let a = x.flatten().dense(6).named("twice");
     let b = x.global_max_pool2d().dense(6).named("mean");
     let a = a.tanh().reuse_layer_of(b.dense(6).named("shared"));
-    net.build(&[net.add(&[a, b]).reshape([2, 3]).lstm(2).dense(2)], seed).unwrap()
+    let series = net.add(&[a, b]).reshape([2, 3]);
+    let both = ["both/forward", "both/backward"].map(|name| series.lstm(2).named(name));
+    net.build(&[net.concatenate(&[both[0], both[1], series.gru(3)]).dense(2)], seed).unwrap()
 }
 
 fn written(model: &Model<'_>, folder: &TempDir, name: &str) -> std::path::PathBuf {
@@ -41,7 +43,7 @@ fn load(model: &mut Model<'_>, path: &Path) {
 fn all_weights_come_in_again() {
     let folder = TempDir::new().unwrap();
     let model = net(1);
-    for name in ["weights.safetensors", "weights.h5"] {
+    for name in ["weights.safetensors", "legacy.h5", "tree.weights.h5"] {
         let path = written(&model, &folder, name);
         let mut other = net(2);
         assert_ne!(other, model);
@@ -110,7 +112,7 @@ fn h5_of_many_layers_with_long_names() {
 #[test]
 fn other_endings_are_refused() {
     let folder = TempDir::new().unwrap();
-    for name in ["weights.pt", "weights", "new.weights.h5"] {
+    for name in ["weights.pt", "weights"] {
         let path = folder.path().join(name);
         let error = export(&net(1), &path, &ExportOptions::new()).unwrap_err().to_string();
         assert!(error.contains(name) && error.contains(".safetensors"), "{error}");
