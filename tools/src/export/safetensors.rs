@@ -50,9 +50,8 @@ fn metadata(metadata: &Metadata) -> Value {
     if !scaling.is_empty() {
         add("scaling", scaling.iter().map(|scaling| json!([scaling.scale, scaling.offset])).collect());
     }
-    all.insert(
-        "channel_order".into(),
-        if *channel_order == ChannelOrder::Bgr { "BGR" } else { "RGB" }.into(),
-    );
+    if *channel_order == ChannelOrder::Bgr {
+        all.insert("channel_order".into(), "BGR".into());
+    }
     Value::Object(all)
 }
