@@ -14,6 +14,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for name in ["bfloat16.keras", "nested.keras", "keras1.h5", "base.weights.h5"] {
         std::fs::copy(format!("../tools/tests/golden/keras/{name}"), folder.join(name))?;
     }
+    let folder = std::path::Path::new("seeds/import_safetensors");
+    std::fs::create_dir_all(folder)?;
+    std::fs::copy("../tools/tests/golden/torch/series.safetensors", folder.join("series.safetensors"))?;
+    std::fs::write(folder.join("map.json"), r#"{"body.{n}": "body.{n-1}", "*/bias": null, "*": "model.*"}"#)?;
     Ok(())
 }
 

@@ -62,6 +62,18 @@ pub fn bytes(text: &str) -> Result<usize, String> {
     number.filter(|&number| number > 0).ok_or_else(|| format!("expected bytes, such as 256K, got {text}"))
 }
 
+/// Rows and columns, such as `150x150`.
+///
+/// # Errors
+/// It is something else, or one of them is 0.
+pub fn size(text: &str) -> Result<[usize; 2], String> {
+    let sizes =
+        text.split_once('x').and_then(|(height, width)| Some([height.parse().ok()?, width.parse().ok()?]));
+    sizes
+        .filter(|sizes| !sizes.contains(&0))
+        .ok_or_else(|| format!("expected rows and columns, such as 150x150, got {text}"))
+}
+
 /// Reads a model. What is wrong is said of that file.
 ///
 /// # Errors

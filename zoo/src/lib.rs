@@ -66,6 +66,7 @@ pub use mobilenet_v2::mobilenet_v2;
 pub use nasnet::{nasnet_large, nasnet_mobile};
 pub use net::{Net, Pooling};
 pub use predictions::{Prediction, decode_predictions};
+pub use preprocessing::Preprocessing;
 pub use resnet::{resnet50, resnet101, resnet152};
 pub use resnet_v2::{resnet50_v2, resnet101_v2, resnet152_v2};
 pub use resnet8::resnet8;

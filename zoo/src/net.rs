@@ -1,6 +1,6 @@
 use crate::preprocessing::Preprocessing;
-use alloc::format;
-use bantam::{Error, GraphBuilder, Model, Value, WeightsOf};
+use alloc::{format, vec};
+use bantam::{Error, GraphBuilder, Metadata, Model, Value, WeightsOf};
 
 /// What comes behind the last map of a net without its top.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -146,7 +146,8 @@ impl Net {
         net.keras_order();
         let output = (self.body)(&mut Draft::new(&net, self), net.input(self.input));
         let mut model = build(&net, output)?;
-        model.set_metadata(&self.preprocessing.metadata(self.name, channels))?;
+        let notes = vec![("net".into(), self.name.into())];
+        model.set_metadata(&Metadata { notes, ..self.preprocessing.metadata(channels) })?;
         Ok(model)
     }
 }

@@ -4,9 +4,18 @@ use alloc::vec;
 use alloc::vec::Vec;
 use bantam::{ChannelOrder, Metadata, Scaling};
 
-/// The modes of `keras.applications.imagenet_utils.preprocess_input`, and those of other nets.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Preprocessing {
+/// What is done to an image of levels from 0 to 255 before a net sees it: the modes of
+/// `keras.applications.imagenet_utils.preprocess_input`, and those of other nets.
+///
+/// ```
+/// use bantam_zoo::Preprocessing;
+/// let mut image = [255.0, 128.0, 0.0];
+/// Preprocessing::Unit.metadata(3).scale(&mut image);
+/// assert_eq!(image, [1.0, 128.0 / 255.0, 0.0]);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Preprocessing {
     /// Nothing, or the net does it itself.
     Nothing,
     /// Blue, green and red, each less its mean in ImageNet.
@@ -22,9 +31,9 @@ pub(crate) enum Preprocessing {
 }
 
 impl Preprocessing {
-    /// For a net of that name with so many channels. What is told of each of three channels is told of no others.
-    pub fn metadata(self, name: &str, channels: usize) -> Metadata {
-        let mut metadata = Metadata { notes: vec![("net".into(), name.into())], ..Metadata::default() };
+    /// As the file of a model of so many channels has it. What is told of each of three channels is told of no others.
+    pub fn metadata(self, channels: usize) -> Metadata {
+        let mut metadata = Metadata::default();
         match self {
             Preprocessing::Nothing => {}
             Preprocessing::Caffe if channels == 3 => {

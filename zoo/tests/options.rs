@@ -1,7 +1,10 @@
 //! What a net can be told, and what is refused.
 
 use bantam::{ChannelOrder, Model, Options, Scaling, Session};
-use bantam_zoo::{NAMES, by_name, decode_predictions, densenet121, mobilenet, resnet8, vgg16};
+use bantam_zoo::{
+    NAMES, by_name, decode_predictions, densenet121, efficientnet_b0, mobilenet, mobilenet_v2, nasnet_mobile,
+    resnet8, vgg16,
+};
 
 #[test]
 fn what_cannot_be_is_refused() {
@@ -75,4 +78,32 @@ fn predictions_are_the_most_probable() {
     let all = decode_predictions(output, &[], 10).unwrap();
     let sum: f32 = all.iter().map(|prediction| prediction.probability).sum();
     assert!((sum - 1.0).abs() < 10.0 * f32::EPSILON, "{sum}");
+}
+
+/// Where a new head goes on: what is left without the top is what comes before it.
+#[test]
+fn a_base_ends_where_the_top_begins() {
+    let nets = [
+        mobilenet().alpha(0.25),
+        mobilenet_v2().alpha(0.35),
+        densenet121(),
+        efficientnet_b0(),
+        nasnet_mobile(),
+        resnet8(),
+    ];
+    for net in nets {
+        let net = if net.name() == "resnet8" { net } else { net.input([64, 64, 3]) };
+        let [whole, base] = [true, false].map(|top| net.classes(2).include_top(top).build(1).unwrap());
+        let last = base.nodes().last().map(bantam::Node::name);
+        assert_eq!(whole.last_of_base().unwrap().map(bantam::Node::name), last, "{}", net.name());
+        // A base is its own.
+        assert_eq!(base.last_of_base().unwrap().map(bantam::Node::name), last, "{}", net.name());
+    }
+    // What is flat has no map, and neither has what begins with a branch.
+    let flat = bantam::Sequential::new([4]).dense(2).build(1).unwrap();
+    assert!(flat.last_of_base().unwrap().is_none());
+    let net = bantam::GraphBuilder::new();
+    let x = net.input([4, 4, 2]);
+    let branches = net.build(&[net.add(&[x.conv2d(2, 1), x]).flatten()], 1).unwrap();
+    assert_eq!(branches.last_of_base().unwrap().map(bantam::Node::name), Some("add"));
 }

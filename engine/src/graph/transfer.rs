@@ -1,6 +1,6 @@
 //! What transfer learning does with a model: cut it, freeze parts of it, and build on.
 
-use super::{Metadata, Model};
+use super::{Metadata, Model, Node};
 use crate::error::Error;
 use crate::memory::heap;
 use crate::shape::Shape;
@@ -84,6 +84,48 @@ impl<'m> Model<'m> {
             head.set_metadata(&Metadata { class_names, notes, ..Metadata::default() })?;
         }
         Ok((self.truncate_at(name)?, head))
+    }
+
+    /// The last node of the convolutional base, behind which a classifier's head begins: the last map `[H, W, C]` that all
+    /// that follows goes through, before the first global pool or the first output of other dimensions that it goes through. An
+    /// average of a last map to one pixel is a global pool. None if there is no such map.
+    ///
+    /// ```
+    /// use bantam::Sequential;
+    /// let net = Sequential::new([8, 8, 1]).conv2d(4, 3).relu().max_pool2d(2).named("features");
+    /// let model = net.global_average_pool2d().dense(2).build(1)?;
+    /// assert_eq!(model.last_of_base()?.map(|node| node.name()), Some("features"));
+    /// # Ok::<(), bantam::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// There is no memory.
+    pub fn last_of_base(&self) -> Result<Option<&Node<'m>>, Error> {
+        let first = self.inputs.len();
+        let needed = self.needed()?;
+        // Who reads a value last; an output is read behind all.
+        let mut last_reader: Vec<usize> = heap::filled(needed.len(), 0)?;
+        for (index, node) in self.nodes.iter().enumerate().filter(|(index, _)| needed[first + index]) {
+            self.inputs_of(node).iter().for_each(|&value| last_reader[value] = first + index);
+        }
+        self.outputs.iter().for_each(|&value| last_reader[value] = usize::MAX);
+        let mut read_until = last_reader[..first].iter().copied().fold(0, usize::max);
+        let (mut before, mut last) = (None, None);
+        for (index, node) in self.nodes.iter().enumerate().filter(|(index, _)| needed[first + index]) {
+            let value = first + index;
+            // All goes through it if nobody reads past it.
+            if read_until <= value {
+                if node.output.rank() != 3 || node.layer.name().starts_with("Global") {
+                    break;
+                }
+                before = last.replace(node);
+            }
+            read_until = read_until.max(last_reader[value]);
+        }
+        let averages = |node: &Node<'_>| {
+            node.layer.name() == "AveragePooling2D" && matches!(node.output.dims(), [1, 1, _])
+        };
+        Ok(if last.is_some_and(averages) && before.is_some() { before } else { last })
     }
 
     /// For each value whether an output depends on it.

@@ -112,6 +112,43 @@ impl Optimizer {
         Ok(())
     }
 
+    /// The same, as if it had made so many steps and remembered this: for each of a model's
+    /// [parameters](crate::Model::parameters) the arrays that the rule keeps of it, one after the other, or none if it has not been
+    /// updated. A training that began elsewhere goes on so; where it began here, a [checkpoint](crate::Trainer::checkpoint) does it.
+    ///
+    /// | rule | arrays |
+    /// | --- | --- |
+    /// | [`Sgd`] with momentum | velocity |
+    /// | [`RmsProp`] | mean square; the mean, if centered; the velocity, with momentum |
+    /// | [`Adam`], [`AdamW`] | mean; mean square; the largest of these, with AMSGrad |
+    /// | [`Nadam`] | mean; mean square |
+    /// | [`Adamax`] | mean; largest norm |
+    /// | [`Adagrad`] | sum of squares |
+    /// | [`Lion`] | mean |
+    ///
+    /// [`ema`](Optimizer::ema) has the average behind these.
+    ///
+    /// ```
+    /// use bantam::{Isa, Optimizer, Sgd};
+    /// let momentum = Sgd { rate: 0.5, momentum: 0.5, nesterov: false };
+    /// let mut optimizer = Optimizer::from(momentum).resumed(7, vec![vec![4.0]])?;
+    /// let mut weights = [1.0];
+    /// optimizer.begin_step()?.update(Isa::detect(), 0, &mut weights, &[2.0])?;
+    /// assert_eq!(weights, [1.0 + 0.5 * 4.0 - 0.5 * 2.0]);
+    /// # Ok::<(), bantam::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A number is not finite. That there are as many as the weights call for is checked when they are updated.
+    pub fn resumed(self, steps: u64, state: Vec<Vec<f32>>) -> Result<Optimizer, Error> {
+        match state.iter().flatten().find(|number| !number.is_finite()) {
+            Some(&got) => {
+                Err(Error::OutOfRange { what: "optimiser's state", expected: "finite numbers", got })
+            }
+            None => Ok(Optimizer { steps, memory: state, ..self }),
+        }
+    }
+
     pub(crate) fn rule(&self) -> &dyn Rule {
         &*self.rule
     }

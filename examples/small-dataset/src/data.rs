@@ -22,8 +22,8 @@ pub struct Data {
     pub validation: Box<dyn Dataset>,
     /// Held out: measured on once, at the end, and never chosen by.
     pub test: Box<dyn Dataset>,
-    /// How many classes there are.
-    pub classes: usize,
+    /// The names of the classes.
+    pub classes: Vec<String>,
 }
 
 impl Data {
@@ -46,7 +46,7 @@ impl Data {
             plain: Box::new(plain),
             validation: Box::new(samples(&drawn, validated, 0)?),
             test: Box::new(Pictures::load(Path::new(DIGITS), data::Part::Test)?),
-            classes: data::CLASSES,
+            classes: (0..data::CLASSES).map(|digit| digit.to_string()).collect(),
         })
     }
 
@@ -79,7 +79,7 @@ impl Data {
             test: held_out("test")?,
             plain: Box::new(plain),
             augmented: Box::new(part("train").augment(changes).open()?),
-            classes: classes.len(),
+            classes,
         })
     }
 }

@@ -77,14 +77,14 @@ fn run(out: &mut Stdout) -> Result<ExitCode, Failure> {
     };
     if !json {
         let [learnt, validated, tested] = [&data.plain, &data.validation, &data.test].map(|set| set.len());
-        writeln!(watch.out, "{learnt} pictures of {} classes to learn,", data.classes)?;
+        writeln!(watch.out, "{learnt} pictures of {} classes to learn,", data.classes.len())?;
         writeln!(watch.out, "{validated} to validate with, {tested} held out.")?;
     }
 
     // The same pictures twice: as they are, and other ones in every epoch, with a dropout.
     let mut shares = Vec::new();
     for (name, pictures, dropout) in [("plain", &data.plain, 0.0), ("augmented", &data.augmented, 0.5)] {
-        let mut model = convnet(pictures.input_shape(), data.classes, dropout, seed)?;
+        let mut model = convnet(pictures.input_shape(), data.classes.len(), dropout, seed)?;
         if !json {
             writeln!(watch.out, "\n{}", model.summary())?;
         }

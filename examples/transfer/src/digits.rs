@@ -44,7 +44,7 @@ impl Digits {
                 plain: Box::new(plain),
                 validation: Box::new(validation),
                 test: Box::new(test),
-                classes: classes.len(),
+                classes: classes.map(|digit| digit.to_string()).collect(),
             })
         };
         Ok(Digits { base: data(OF_BASE, of_base)?, others: data(OTHERS, of_others)? })

@@ -1,14 +1,16 @@
 //! A base that was trained on other pictures helps to learn from few, as in chapter 5.3 of *Deep Learning with Python*: its
 //! features once, then end to end with the base frozen, then fine-tuned from a layer on.
 
+mod base;
 mod digits;
 
 use bantam::{
-    AtomicFile, Dataset, Error, Features, Loss, Model, Options, RmsProp, Samples, Sequential, Trainer,
+    AtomicFile, Dataset, Error, Features, Loss, Metadata, Model, Options, RmsProp, Samples, Sequential,
+    Trainer,
 };
 use bantam_tools::Failure;
 use bantam_tools::images::model::loader;
-use bantam_tools::options::load;
+use base::{last_block, unfreeze};
 use clap::Parser;
 use digits::Digits;
 use serde_json::json;
@@ -27,22 +29,27 @@ use std::time::Instant;
     after_help = "\
 Examples:
   transfer
-  transfer photographs --base model.bantam --at max_pooling2d_3 --unfreeze-from conv2d_3 --rate 1e-4"
+  transfer photographs --base model.bantam --rate 1e-4
+  transfer photographs --base net.onnx --preprocessing torch --pool --cut layer3 --rate 1e-4
+  transfer photographs --base vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5 --net vgg16 --input-size 150x150 --rate 1e-4"
 )]
 struct Arguments {
     /// Images: a folder with the folders train, validation and test, which have a folder for each class [default: the digits
     /// 5 to 9 of MNIST, which is in this repository]
     #[arg(requires = "base")]
     folder: Option<PathBuf>,
-    /// A model whose first layers are the base [default: a net that learns the digits 0 to 4 first]
-    #[arg(long, value_name = "MODEL", requires = "folder")]
-    base: Option<PathBuf>,
-    /// The last layer of the base
-    #[arg(long, value_name = "LAYER", default_value = "features")]
-    at: String,
-    /// The first layer that is fine-tuned
-    #[arg(long, value_name = "LAYER", default_value = "conv2d_1")]
-    unfreeze_from: String,
+    #[command(flatten)]
+    base: base::Options,
+    /// The last layer of the base [default: the last map before its head]
+    #[arg(long, value_name = "LAYER", requires = "base")]
+    cut: Option<String>,
+    /// The first layer that is fine-tuned [default: the first whose map is as large as that of the base's last layer with
+    /// weights]
+    #[arg(long, value_name = "LAYER", requires = "base")]
+    unfreeze_from: Option<String>,
+    /// The head sees the mean of each channel in place of the whole map
+    #[arg(long, requires = "base")]
+    pool: bool,
     /// Digits of each class to learn
     #[arg(long, default_value_t = 5, conflicts_with = "folder", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pictures: u16,
@@ -89,28 +96,36 @@ fn run(out: &mut Stdout) -> Result<ExitCode, Failure> {
     drop(AtomicFile::create(&written)?);
 
     // Somebody's base, or one that learns many pictures of other digits.
-    let (pretrained, data) = match (&arguments.base, &arguments.folder) {
-        (Some(base), Some(folder)) => {
-            let pretrained = load(base)?;
-            let data = Data::folder(folder, &loader(base, &pretrained)?)?;
-            (pretrained, data)
+    let (mut base, data, unfreeze_from) = match (&arguments.base.base, &arguments.folder) {
+        (Some(path), Some(folder)) => {
+            let base = arguments.base.read(path, arguments.cut.as_deref())?;
+            let data = Data::folder(folder, &loader(path, &base)?)?;
+            let unfreeze_from = match &arguments.unfreeze_from {
+                Some(name) => name.clone(),
+                None => last_block(&base)?.to_string(),
+            };
+            (base, data, unfreeze_from)
         }
         _ => {
             let Digits { base, others } =
                 Digits::draw(arguments.base_pictures.into(), arguments.pictures.into(), seed)?;
-            let mut model = convnet(base.plain.input_shape(), base.classes, 0.5, seed)?;
+            let mut model = convnet(base.plain.input_shape(), base.classes.len(), 0.5, seed)?;
             let mut lesson = trainer(rate, arguments.base_epochs, seed).batch_size(32);
             watch.fit("base", &mut lesson, &mut model, &*base.augmented, &*base.validation)?;
-            (model, others)
+            (model.truncate_at("features")?, others, "conv2d_1".to_string())
         }
     };
-    let mut base = pretrained.truncate_at(&arguments.at)?;
-    base.node(&arguments.unfreeze_from)?;
+    base.node(&unfreeze_from)?;
     base.set_all_trainable(false);
+    let cut = base.nodes().last().map(|node| node.name().to_string()).unwrap_or_default();
+    if !json && arguments.folder.is_some() {
+        let (input, map) = (base.input_shape(), base.output_shape());
+        writeln!(watch.out, "The base: {input} to {map}, up to {cut}; fine-tuned from {unfreeze_from} on.")?;
+    }
     let Data { plain, augmented, validation, test, classes } = &data;
 
     // From scratch: the chapter's net with all weights its own, to compare with.
-    let mut model = convnet(plain.input_shape(), *classes, 0.5, seed)?;
+    let mut model = convnet(plain.input_shape(), classes.len(), 0.5, seed)?;
     let mut lesson = trainer(rate, epochs, seed);
     let memory = lesson.peak_bytes(&model, &**augmented)?;
     let took = watch.fit("scratch", &mut lesson, &mut model, &**augmented, &**validation)?;
@@ -118,8 +133,8 @@ fn run(out: &mut Stdout) -> Result<ExitCode, Failure> {
     tell(&mut watch, "from scratch", scratch, &format!("{:.1} s, {memory} bytes", took.as_secs_f64()))?;
 
     // Features once: the base sees each picture one time, and the head learns from what it gave.
-    let mut model = with_head(&base, *classes, seed)?;
-    let (frozen, mut head) = model.split_at(&arguments.at)?;
+    let mut model = with_head(&base, classes, arguments.pool, seed)?;
+    let (frozen, mut head) = model.split_at(&cut)?;
     let start = Instant::now();
     let (given, given_to_validate) = (features(&frozen, &**plain)?, features(&frozen, &**validation)?);
     let once = start.elapsed().as_secs_f64();
@@ -132,7 +147,7 @@ fn run(out: &mut Stdout) -> Result<ExitCode, Failure> {
     tell(&mut watch, "features once", of_features, &cost)?;
 
     // End to end, the base frozen: the pictures are others in every epoch, for which the base has to run each time.
-    let mut model = with_head(&base, *classes, seed)?;
+    let mut model = with_head(&base, classes, arguments.pool, seed)?;
     let mut lesson = trainer(rate, epochs, seed);
     let memory = lesson.peak_bytes(&model, &**augmented)?;
     let took = watch.fit("end-to-end", &mut lesson, &mut model, &**augmented, &**validation)?;
@@ -140,7 +155,7 @@ fn run(out: &mut Stdout) -> Result<ExitCode, Failure> {
     tell(&mut watch, "end to end", end_to_end, &format!("{:.1} s, {memory} bytes", took.as_secs_f64()))?;
 
     // Fine-tuned: now that the head knows what to look for, the base's last layers follow it in small steps.
-    model.unfreeze_from(&arguments.unfreeze_from)?;
+    unfreeze(&mut model, &base, &unfreeze_from)?;
     let mut lesson = trainer(rate / 10.0, epochs, seed);
     let memory = lesson.peak_bytes(&model, &**augmented)?;
     let took = watch.fit("fine-tuned", &mut lesson, &mut model, &**augmented, &**validation)?;
@@ -164,10 +179,13 @@ fn trainer(rate: f32, epochs: u32, seed: u64) -> Trainer {
     Trainer::new(optimizer, Loss::SoftmaxCrossEntropy).epochs(epochs as usize).batch_size(5).seed(seed)
 }
 
-/// A base with the dense layers of the chapter's net on it.
-fn with_head(base: &Model<'_>, classes: usize, seed: u64) -> Result<Model<'static>, Error> {
+/// A base with the dense layers of the chapter's net on it, which takes images as the base does.
+fn with_head(base: &Model<'_>, classes: &[String], pool: bool, seed: u64) -> Result<Model<'static>, Error> {
     let net = Sequential::new(base.input_shape().dims()).model(base);
-    net.flatten().dropout(0.5).dense(512).relu().dense(classes).build(seed)
+    let seen = if pool { net.global_average_pool2d() } else { net.flatten() };
+    let mut model = seen.dropout(0.5).dense(512).relu().dense(classes.len()).build(seed)?;
+    model.set_metadata(&Metadata { class_names: classes.to_vec(), ..base.metadata()? })?;
+    Ok(model)
 }
 
 /// What a base gives for a data set.

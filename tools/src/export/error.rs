@@ -58,7 +58,9 @@ impl std::error::Error for ExportError {
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Cause::Ending { got } => write!(f, "expected a name that ends in .onnx, got \".{got}\""),
+            Cause::Ending { got } => {
+                write!(f, "expected a name that ends in .onnx, .h5 or .safetensors, got \".{got}\"")
+            }
             Cause::Option { what, expected, got } => write!(f, "{what}: expected {expected}, got {got}"),
             Cause::Unsupported(parts) => {
                 write!(f, "{} cannot be exported:", count(parts.len() as u64, "part"))?;

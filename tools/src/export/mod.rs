@@ -1,14 +1,20 @@
 //! Models for other programs. [`export`] tells the format by the file's ending.
 //!
-//! | ending | format | folder |
+//! | ending | what is written | file or folder |
 //! | --- | --- | --- |
 //! | `.onnx` | ONNX, and `.onnx.data` beside it if it is large | `onnx` |
+//! | `.h5` | weights, for `load_weights` of Keras 2 and 3 | `keras` |
+//! | `.weights.h5` | weights, for `load_weights` of Keras 3 | `keras` |
+//! | `.safetensors` | weights | `safetensors` |
 //!
 //! A file is written under another name beside the one that it replaces, and renamed when the disk has all of it. What a format
 //! has no words for is collected, and said at once.
 
 mod error;
+mod hdf5;
+mod keras;
 mod onnx;
+mod safetensors;
 mod sink;
 
 pub use error::{Cause, ExportError};
@@ -69,6 +75,8 @@ pub fn export(model: &Model<'_>, path: impl AsRef<Path>, options: &ExportOptions
     let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     let written = match &ending[..] {
         "onnx" => onnx::export(model, path, options),
+        "h5" => keras::write(model, path),
+        "safetensors" => safetensors::write(model, path),
         _ => Err(Cause::Ending { got: ending }),
     };
     written.map_err(|cause| ExportError { path: path.to_path_buf(), cause })

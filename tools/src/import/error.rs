@@ -62,6 +62,20 @@ pub enum WeightProblem {
         /// The layer and the array: `conv2d/kernel`. The layer alone if none was found.
         name: String,
     },
+    /// The file has none of the names that an array may have.
+    Sought {
+        /// The layer and the array: `conv2d/kernel`.
+        name: String,
+        /// The names.
+        sought: Vec<String>,
+        /// The most similar of the file's that no array has.
+        nearest: Option<String>,
+    },
+    /// No array of the model fits this key of the map.
+    Key {
+        /// The key.
+        key: String,
+    },
     /// The model has none for this array of the file.
     Extra {
         /// Its name in the file.
@@ -169,6 +183,13 @@ impl fmt::Display for WeightProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             WeightProblem::Missing { name } => write!(f, "{name}: the file has none"),
+            WeightProblem::Sought { name, sought, nearest } => {
+                write!(f, "{name}: the file has no {}", sought.join(" and no "))?;
+                nearest.iter().try_for_each(|nearest| write!(f, "; the nearest is {nearest}"))
+            }
+            WeightProblem::Key { key } => {
+                write!(f, "\"{key}\" of the map: expected a layer or an array of the model, found none")
+            }
             WeightProblem::Extra { name } => write!(f, "{name}: the file has it, the model has not"),
             WeightProblem::Shape { name, expected, got } => {
                 write!(f, "{name}: expected {expected:?}, got {got:?}")

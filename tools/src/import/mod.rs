@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | Keras | `.keras`, `.h5`, `.weights.h5` | [`keras`] |
 //! | ONNX | `.onnx`, and weights beside it | [`onnx`] |
+//! | PyTorch's weights | `.safetensors` | [`safetensors`] |
 //!
 //! All have the same way to fail: what a model has and the engine has not is collected, and said at once.
 
@@ -12,10 +13,13 @@ mod error;
 pub mod keras;
 pub mod onnx;
 mod report;
+pub mod safetensors;
+mod weights;
 
 pub use check::check;
 pub use error::{Cause, ImportError, Unsupported, WeightProblem};
 pub use report::{Difference, Port, Report, Transposes};
+pub use weights::load_weights;
 
 use bantam::Model;
 use std::fs::File;
@@ -79,6 +83,8 @@ pub enum Format {
     KerasArchive,
     /// A message of ONNX, which begins with its version.
     Onnx,
+    /// Weights alone, behind the length of a header of JSON.
+    Safetensors,
 }
 
 /// Bytes from the start of a file that tell its format.
@@ -97,10 +103,11 @@ impl Format {
             [b'B', b'A', b'N', b'T', b'A', b'M', ..] => {
                 foreign("a model of this library", "load it as it is")
             }
+            [_, _, _, _, 0, 0, 0, 0, b'{', ..] => Ok(Format::Safetensors),
             [0x08, 1..=31, 0x12 | 0x1a | 0x22 | 0x28 | 0x32 | 0x3a | 0x42, ..] => Ok(Format::Onnx),
             [0x80, 2..=5, ..] => foreign("a Python pickle", "save the weights as .safetensors"),
             [] => foreign("no bytes", "look whether the download is whole"),
-            _ => foreign("other bytes", "expected is .keras, .h5 or .onnx"),
+            _ => foreign("other bytes", "expected is .keras, .h5, .onnx or .safetensors"),
         }
     }
 }
@@ -114,6 +121,10 @@ pub fn import(path: impl AsRef<Path>, options: &ImportOptions) -> Result<Import,
     let found = format_of(path).and_then(|format| match format {
         Format::KerasHdf5 | Format::KerasArchive => keras::import(path, options),
         Format::Onnx => onnx::import(path, options),
+        Format::Safetensors => Err(Cause::Foreign {
+            found: "weights without a model (.safetensors)",
+            advice: "say the model that takes them: bantam import --into or --net, import::load_weights",
+        }),
     });
     found.map_err(|cause| cause.in_file(path))
 }

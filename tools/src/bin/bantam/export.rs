@@ -10,11 +10,12 @@ use std::path::PathBuf;
 #[command(after_help = "\
 Examples:
   bantam export flowers.bantam -o flowers.onnx
-  bantam export flowers.bantam -o flowers.onnx --batch 1 --opset 21")]
+  bantam export flowers.bantam -o flowers.onnx --batch 1 --opset 21
+  bantam export flowers.bantam -o flowers.h5")]
 pub struct Options {
     /// The model
     model: PathBuf,
-    /// Where it goes; the ending tells the format: .onnx
+    /// Where it goes; the ending tells the format: .onnx; of weights alone .h5 and .safetensors
     #[arg(short, long, value_name = "FILE")]
     out: PathBuf,
     /// How many samples it takes at a time: a number, or open

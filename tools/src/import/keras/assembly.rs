@@ -27,6 +27,8 @@ pub(super) struct Assembly<'g, 's> {
     pub sources: Vec<Source>,
     /// Nodes that training does not change.
     pub frozen: Vec<String>,
+    /// The places of all layers among each other, as the configuration lists them.
+    order: HashMap<String, usize>,
     /// How often a name is given.
     names: BTreeMap<String, usize>,
     /// The places of layers of a name, and what is the same for their calls.
@@ -40,6 +42,8 @@ pub(super) struct Assembly<'g, 's> {
 /// Where the weights of a node come from.
 pub(super) struct Source {
     pub node: String,
+    /// The layer's names, from the outermost model's on, and its part.
+    pub id: String,
     pub place: Place,
     pub variables: Vec<Variable>,
     /// What the engine's layer takes.
@@ -93,7 +97,7 @@ fn paths(level: &Level, layers: &[LayerConfig<'_>]) -> Vec<String> {
 }
 
 /// As Keras makes a name of a class: `Conv2DTranspose` is `conv2d_transpose`, `PReLU` is `p_re_lu`.
-pub(super) fn snake_case(class: &str) -> String {
+pub(crate) fn snake_case(class: &str) -> String {
     let letters: Vec<char> = class.chars().filter(|c| c.is_alphanumeric() || *c == '_').collect();
     let mut name = String::new();
     for (i, &letter) in letters.iter().enumerate() {
@@ -124,6 +128,7 @@ impl<'g, 's> Assembly<'g, 's> {
             first: HashMap::new(),
             sources: Vec::new(),
             frozen: Vec::new(),
+            order: HashMap::new(),
             names: BTreeMap::new(),
             places: BTreeMap::new(),
             called: HashMap::new(),
@@ -157,12 +162,24 @@ impl<'g, 's> Assembly<'g, 's> {
             }
             *self.names.entry(layer.name.into()).or_default() += 1;
             let place = (level.place(layer.name, &path), level.id(layer.name));
+            let next = self.order.len();
+            self.order.entry(place.1.clone()).or_insert(next);
             self.places.entry(layer.name.into()).or_default().push(place);
             if layer.class != "InputLayer" {
                 self.report.count(layer.class);
             }
         }
         Ok(())
+    }
+
+    /// The sources in the order in which Keras lists weights: that of the layers, whatever their calls read.
+    pub fn sources_as_listed(&self) -> Vec<&Source> {
+        let place = |id: &str| self.order.get(id).copied();
+        // A part of a layer is where that is.
+        let whole = |id: &str| id.rsplit_once('/').and_then(|(whole, _)| place(whole));
+        let mut sources: Vec<&Source> = self.sources.iter().collect();
+        sources.sort_by_key(|source| place(&source.id).or_else(|| whole(&source.id)));
+        sources
     }
 
     /// In the tree a layer that is in several models is in one place: finds it.

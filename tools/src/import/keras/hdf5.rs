@@ -90,6 +90,15 @@ impl Hdf5 {
         Ok(Array { name: name.into(), path, shape, dataset, max_bytes: self.max_bytes })
     }
 
+    /// The arrays of a group that are called by numbers, in their order.
+    pub fn numbered(&self, group: &Group, path: &str) -> Result<Vec<Array>, Cause> {
+        let (_, arrays) = group.member_names().map_err(|error| damaged(path, error))?;
+        let mut numbered: Vec<(usize, &String)> =
+            arrays.iter().filter_map(|array| Some((array.parse().ok()?, array))).collect();
+        numbered.sort();
+        numbered.iter().map(|(_, array)| self.array(group, path, array)).collect()
+    }
+
     /// Hands over each group below one, with its path, which begins with `within`, and the names of the arrays in it.
     pub fn visit(&self, group: &Group, within: &str, see: &mut See<'_>) -> Result<(), Cause> {
         let mut open = vec![(group.clone(), within.to_string(), 0)];
@@ -190,6 +199,27 @@ impl Array {
             }
             other => Err(format!("{other:?}")),
         }
+    }
+
+    /// One whole number that is not negative.
+    pub fn read_count(&self) -> Result<u64, Cause> {
+        let expected =
+            |got: String| Cause::damaged(&self.path, format!("expected one whole number, got {got}"));
+        let size = match self.dataset.dtype() {
+            Datatype::FixedPoint { size: size @ (4 | 8), byte_order: ByteOrder::LittleEndian, .. } => *size,
+            other => return Err(expected(format!("{other:?}"))),
+        };
+        if self.elements() != 1 {
+            return Err(expected(format!("{:?} of them", self.shape)));
+        }
+        let bytes = self.dataset.read_raw_bytes().map_err(|error| damaged(&self.path, error))?;
+        let mut eight = [0; 8];
+        eight[..bytes.len().min(8)].copy_from_slice(&bytes[..bytes.len().min(8)]);
+        let count = i64::from_le_bytes(eight);
+        u64::try_from(count)
+            .ok()
+            .filter(|_| bytes.len() == usize::from(size))
+            .ok_or_else(|| expected(count.to_string()))
     }
 
     /// What its numbers are, if they are none that can be read.

@@ -122,7 +122,7 @@ fn load(model: &mut Model<'_>, file: &Hdf5, which: Which) -> Result<Loaded, Caus
 }
 
 /// The first nodes of all weights.
-fn owners<'a, 'm>(model: &'a Model<'m>) -> impl Iterator<Item = &'a Node<'m>> {
+pub(crate) fn owners<'a, 'm>(model: &'a Model<'m>) -> impl Iterator<Item = &'a Node<'m>> {
     let mut seen = HashSet::new();
     model.nodes().iter().filter(move |node| {
         let first = model.parameters_of(node).first();

@@ -18,15 +18,19 @@ mod config;
 mod hdf5;
 mod layers;
 mod load;
+mod optimizer;
 mod site;
 mod store;
 
+pub(crate) use assembly::snake_case;
+pub(crate) use load::owners;
 pub use load::{Loaded, Which, load_weights, read_weights};
+pub use optimizer::Resumed;
 
-use super::{Cause, Format, Import, ImportOptions, Unsupported, WeightProblem, format_of};
+use super::{Cause, Format, Import, ImportError, ImportOptions, Unsupported, WeightProblem, format_of};
 use archive::Archive;
 use assembly::{Assembly, Source};
-use bantam::{GraphBuilder, Metadata, Model, Shape};
+use bantam::{GraphBuilder, Metadata, Model, Parameter, Shape};
 use config::LayerConfig;
 use hdf5::{Array, Hdf5};
 use serde_json::Value as Json;
@@ -41,6 +45,8 @@ struct File {
     weights: Hdf5,
     /// The model's configuration, and where it is in the file.
     config: Option<(&'static str, Vec<u8>)>,
+    /// How it was trained, if that is not in the configuration.
+    training: Option<String>,
     version: String,
     format: &'static str,
 }
@@ -69,7 +75,8 @@ impl File {
         let metadata = json("metadata.json", &archive.metadata)?;
         let version = metadata.get("keras_version").and_then(Json::as_str).unwrap_or_default().into();
         let config = Some(("config.json", archive.config));
-        Ok(File { weights: archive.weights, config, version, format: "Keras archive (.keras)" })
+        let format = "Keras archive (.keras)";
+        Ok(File { weights: archive.weights, config, training: None, version, format })
     }
 
     fn of_hdf5(weights: Hdf5) -> Result<File, Cause> {
@@ -77,18 +84,46 @@ impl File {
         let config = hdf5::text(&root, "HDF5 file", "model_config")?;
         let config = config.map(|config| ("attribute model_config", config.into_bytes()));
         let version = hdf5::text(&root, "HDF5 file", "keras_version")?.unwrap_or_default();
-        Ok(File { weights, config, version, format: "Keras HDF5 (.h5)" })
+        let training = hdf5::text(&root, "HDF5 file", "training_config")?;
+        Ok(File { weights, config, training, version, format: "Keras HDF5 (.h5)" })
     }
 
     fn import(self, options: &ImportOptions) -> Result<Import, Cause> {
-        let Some((what, config)) = &self.config else {
-            return Err(Cause::Foreign {
+        Ok(self.model(options)?.0)
+    }
+
+    /// With the weights that learn, in the order in which Keras lists them.
+    fn model(&self, options: &ImportOptions) -> Result<(Import, Vec<Learnt>), Cause> {
+        model(&self.weights, &self.config()?, &self.version, self.format, options)
+    }
+
+    fn config(&self) -> Result<Json, Cause> {
+        match &self.config {
+            Some((what, config)) => json(what, config),
+            None => Err(Cause::Foreign {
                 found: "weights of Keras without a model",
                 advice: "build the model here or take it from bantam-zoo, and load its weights by keras::load_weights",
-            });
-        };
-        model(&self.weights, &json(what, config)?, &self.version, self.format, options)
+            }),
+        }
     }
+
+    fn resume(self, options: &ImportOptions) -> Result<Resumed, Cause> {
+        let (import, learnt) = self.model(options)?;
+        let training = match &self.training {
+            Some(training) => Some(json("attribute training_config", training.as_bytes())?),
+            None => self.config()?.get("compile_config").cloned(),
+        };
+        optimizer::resume(import, &learnt, training.as_ref(), major(&self.version), &self.weights)
+    }
+}
+
+/// An array of weights that learns.
+struct Learnt {
+    /// The layer and the array: `conv2d/kernel`.
+    name: String,
+    /// Its number among the model's parameters.
+    parameter: usize,
+    shape: Shape,
 }
 
 fn json(what: &str, bytes: &[u8]) -> Result<Json, Cause> {
@@ -108,6 +143,34 @@ pub fn read(bytes: Vec<u8>, options: &ImportOptions) -> Result<Import, Cause> {
     File::from_bytes(bytes)?.import(options)
 }
 
+/// Reads a model and the optimiser that trained it, with all that it remembers, so that training goes on as it would have in Keras
+/// 3: to the same next step.
+///
+/// ```no_run
+/// use bantam::{Loss, Trainer};
+/// use bantam_tools::import::{ImportOptions, keras};
+/// let resumed = keras::resume("flowers.keras", &ImportOptions::new())?;
+/// let (mut model, optimizer) = (resumed.import.model, resumed.optimizer);
+/// let mut trainer = Trainer::new(optimizer, Loss::SoftmaxCrossEntropy).batch_size(20);
+/// # Ok::<(), bantam_tools::Failure>(())
+/// ```
+///
+/// # Errors
+/// As [`import`](super::import()); or the file has no optimiser, one of Keras 2, or one that the engine has not; or what is
+/// remembered is not of the model's weights.
+pub fn resume(path: impl AsRef<Path>, options: &ImportOptions) -> Result<Resumed, ImportError> {
+    let path = path.as_ref();
+    File::open(path).and_then(|file| file.resume(options)).map_err(|cause| cause.in_file(path))
+}
+
+/// As [`resume`], of a file's bytes.
+///
+/// # Errors
+/// As [`resume`].
+pub fn read_resumed(bytes: Vec<u8>, options: &ImportOptions) -> Result<Resumed, Cause> {
+    File::from_bytes(bytes)?.resume(options)
+}
+
 /// The first number of a version; 1 did not say any.
 fn major(version: &str) -> u32 {
     version.split('.').next().and_then(|number| number.parse().ok()).unwrap_or(1)
@@ -119,7 +182,7 @@ fn model(
     version: &str,
     format: &str,
     options: &ImportOptions,
-) -> Result<Import, Cause> {
+) -> Result<(Import, Vec<Learnt>), Cause> {
     let layer = LayerConfig::new(config)?;
     if major(version) < 2 {
         let what = "a model of Keras 1, whose layers have other arguments".into();
@@ -134,18 +197,48 @@ fn model(
     if !assembly.problems.is_empty() {
         return Err(Cause::Unsupported(assembly.problems));
     }
-    let Assembly { mut report, sources, frozen, .. } = assembly;
-    let mut found = find(&store, &sources)?;
+    let mut report = std::mem::take(&mut assembly.report);
+    let variables = assembly.sources_as_listed();
+    let variables: Vec<(&str, &'static str)> = variables
+        .iter()
+        .flat_map(|source| source.variables.iter().map(|variable| (source.node.as_str(), variable.array)))
+        .collect();
+    let mut found = find(&store, &assembly.sources)?;
     let left = store.left();
     report.left_out.extend(left.into_iter().map(|path| format!("{path}: weights of no layer")));
     if has_regularizers(config) {
         report.notes.push("regularizers are not taken along: Trainer::regularizer".into());
     }
     let mut model = build(&graph, &outputs, &mut found)?;
-    frozen.iter().try_for_each(|name| model.set_trainable(name, false))?;
+    assembly.frozen.iter().try_for_each(|name| model.set_trainable(name, false))?;
     let notes = vec![("source".into(), format!("Keras {version}"))];
     model.set_metadata(&Metadata { notes, ..Metadata::default() })?;
-    Ok(Import { model, report })
+    let learnt = learnt(&model, &variables)?;
+    Ok((Import { model, report }, learnt))
+}
+
+/// Those of a model's arrays that learn.
+fn learnt(model: &Model<'_>, variables: &[(&str, &'static str)]) -> Result<Vec<Learnt>, Cause> {
+    let numbers: HashMap<*const Parameter<'_>, usize> = model
+        .parameters()
+        .iter()
+        .enumerate()
+        .map(|(number, parameter)| (std::ptr::from_ref(parameter), number))
+        .collect();
+    let mut learnt = Vec::new();
+    for &(layer, array) in variables {
+        let node = model.node(layer)?;
+        let of_node = model.parameters_of(node).iter().find(|parameter| parameter.name() == array);
+        if let Some(parameter) = of_node.filter(|parameter| node.is_trainable() && parameter.is_trainable()) {
+            let name = format!("{layer}/{array}");
+            learnt.push(Learnt {
+                name,
+                parameter: numbers[&std::ptr::from_ref(parameter)],
+                shape: parameter.shape(),
+            });
+        }
+    }
+    Ok(learnt)
 }
 
 fn has_regularizers(config: &Json) -> bool {
@@ -167,7 +260,7 @@ fn find<'s>(
 ) -> Result<HashMap<(String, &'static str), Found<'s>>, Cause> {
     let (mut found, mut problems) = (HashMap::new(), Vec::new());
     for source in sources {
-        let Source { node, place, variables, weights, given } = source;
+        let Source { node, place, variables, weights, given, .. } = source;
         let arrays = if variables.is_empty() { Ok(Vec::new()) } else { store.arrays(place, variables) };
         let arrays = match arrays {
             Ok(arrays) => arrays,

@@ -106,9 +106,10 @@ impl<'g> Site<'_, 'g, '_, '_> {
         };
         let value = value.named(&name);
         if !weights.is_empty() && first.is_none() {
-            self.assembly.first.insert(id, value);
+            self.assembly.first.insert(id.clone(), value);
             self.assembly.sources.push(Source {
                 node: name,
+                id,
                 place,
                 variables: variables.to_vec(),
                 weights,

@@ -128,6 +128,7 @@ impl Store {
                         let cell =
                             leaves.get(&format!("{path}/cell")).is_some_and(|leaf| !leaf.arrays.is_empty());
                         let part = if cell { "/cell" } else { "" };
+                        let name = if whole { name } else { inner };
                         found.push(Place { path: path.clone(), part, name: name.into(), ..Place::default() });
                     }
                 }
@@ -181,14 +182,10 @@ fn groups(file: &Hdf5, of: &Group, within: &str) -> Result<BTreeMap<String, Vec<
 /// The groups `vars` below one.
 fn tree(file: &Hdf5, layers: &Group) -> Result<BTreeMap<String, Leaf>, Cause> {
     let mut leaves = BTreeMap::new();
-    file.visit(layers, "layers", &mut |group, path, arrays| {
+    file.visit(layers, "layers", &mut |group, path, _| {
         let Some(layer) = path.strip_suffix("/vars") else { return Ok(()) };
         let name = hdf5::text(group, path, "name")?;
-        let mut numbered: Vec<(usize, &String)> =
-            arrays.iter().filter_map(|array| Some((array.parse().ok()?, array))).collect();
-        numbered.sort();
-        let arrays = numbered.iter().map(|(_, array)| file.array(group, path, array));
-        leaves.insert(layer.to_string(), Leaf { name, arrays: arrays.collect::<Result<_, _>>()? });
+        leaves.insert(layer.to_string(), Leaf { name, arrays: file.numbered(group, path)? });
         Ok(())
     })?;
     Ok(leaves)

@@ -3,3 +3,4 @@
 mod cases;
 mod command;
 mod onnx;
+mod weights;

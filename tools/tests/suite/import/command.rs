@@ -68,3 +68,52 @@ fn a_model_is_imported_checked_and_written() {
     let wrong = run(here, &["import", file, "--input-size", "150"]);
     assert_eq!(wrong.status.code(), Some(2));
 }
+
+#[test]
+fn weights_alone_go_into_a_model_or_a_net_of_the_zoo() {
+    let folder = TempDir::new().unwrap();
+    let here = folder.path();
+    let said = |arguments: &[&str]| {
+        let told = run(here, arguments);
+        let text = String::from_utf8([told.stdout, told.stderr].concat()).unwrap();
+        (told.status.code(), text)
+    };
+    let net = bantam_zoo::resnet8();
+    let [learnt, other] = [1, 2].map(|seed| net.build(seed).unwrap());
+    learnt.save(here.join("learnt.bantam")).unwrap();
+    other.save(here.join("other.bantam")).unwrap();
+    for file in ["learnt.safetensors", "learnt.h5"] {
+        let (code, text) = said(&["export", "learnt.bantam", "-o", file]);
+        assert!(code == Some(0) && text.starts_with(&format!("Wrote {file}: ")), "{text}");
+        for model in [["--into", "other.bantam"], ["--net", "resnet8"]] {
+            let (code, text) = said(&[&["import", file, "-o", "again.bantam"], &model[..]].concat());
+            assert!(code == Some(0) && text.contains("Conv2D"), "{text}");
+            assert_eq!(bantam::Model::load(here.join("again.bantam")).unwrap(), learnt, "{file}");
+        }
+    }
+    let (code, text) = said(&["import", "learnt.safetensors"]);
+    assert!(code == Some(1) && text.contains("--into or --net"), "{text}");
+
+    // Weights of PyTorch, by a map; what it has not stays.
+    let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/torch/net.safetensors");
+    let weights = weights.to_str().unwrap();
+    let head = bantam::Sequential::new([7]).dense(4).named("last").dense(2).named("mine").build(1).unwrap();
+    head.save(here.join("head.bantam")).unwrap();
+    std::fs::write(here.join("map.json"), r#"{"last": "out"}"#).unwrap();
+    let import = ["import", weights, "--into", "head.bantam", "-o", "out.bantam", "--map", "map.json"];
+    let (code, text) = said(&import);
+    assert!(code == Some(1) && text.contains("mine/kernel: the file has no mine/kernel"), "{text}");
+    assert!(!here.join("out.bantam").exists());
+    let (code, text) = said(&[&import[..], &["--partial"]].concat());
+    assert!(code == Some(0), "{text}");
+    assert!(text.contains("note: mine: the file has none, it stays as it is"), "{text}");
+    assert!(text.contains("left out: hidden.weight: weights of no layer"), "{text}");
+    std::fs::write(here.join("map.json"), "[]").unwrap();
+    let (code, text) = said(&import);
+    assert!(code == Some(1) && text.contains("map.json: map: expected an object of names"), "{text}");
+    let (code, text) = said(&["import", "learnt.h5", "--into", "other.bantam", "--map", "head.bantam"]);
+    assert!(code == Some(1) && text.contains("head.bantam: map: "), "{text}");
+    for usage in [&["--net", "resnet9"][..], &["--net", "resnet8", "--into", "other.bantam"], &["--no-top"]] {
+        assert_eq!(said(&[&["import", "learnt.h5"], usage].concat()).0, Some(2), "{usage:?}");
+    }
+}

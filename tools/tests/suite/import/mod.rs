@@ -2,6 +2,8 @@
 
 pub mod command;
 mod keras;
+mod keras_training;
 mod onnx;
 mod onnx_files;
 mod onnx_nets;
+mod safetensors;
