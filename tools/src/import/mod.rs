@@ -7,11 +7,17 @@
 //!
 //! All have the same way to fail: what a model has and the engine has not is collected, and said at once.
 
+mod blocks;
 mod check;
+mod constant;
 mod error;
+mod fold;
 pub mod keras;
+mod net;
 pub mod onnx;
+mod refused;
 mod report;
+mod resampling;
 
 pub use check::check;
 pub use error::{Cause, ImportError, Unsupported, WeightProblem};

@@ -1,8 +1,8 @@
 //! The net that is made: layers that may still change, as when a bias is found behind a convolution, before a model is built.
 
-use super::Refused;
-use super::tensor::Tensor;
-use crate::import::Cause;
+use super::constant::Tensor;
+use super::error::Cause;
+use super::refused::Refused;
 use bantam::{Differentiable, GraphBuilder, Model, Value};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
