@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | Keras | `.keras`, `.h5`, `.weights.h5` | [`keras`] |
 //! | ONNX | `.onnx`, and weights beside it | [`onnx`] |
+//! | TensorFlow Lite | `.tflite` | [`tflite`] |
 //!
 //! All have the same way to fail: what a model has and the engine has not is collected, and said at once.
 
@@ -18,6 +19,7 @@ pub mod onnx;
 mod refused;
 mod report;
 mod resampling;
+pub mod tflite;
 
 pub use check::check;
 pub use error::{Cause, ImportError, Unsupported, WeightProblem};
@@ -85,6 +87,8 @@ pub enum Format {
     KerasArchive,
     /// A message of ONNX, which begins with its version.
     Onnx,
+    /// A FlatBuffer of TensorFlow Lite, as the bytes behind its first offset say.
+    TfLite,
 }
 
 /// Bytes from the start of a file that tell its format.
@@ -103,10 +107,11 @@ impl Format {
             [b'B', b'A', b'N', b'T', b'A', b'M', ..] => {
                 foreign("a model of this library", "load it as it is")
             }
+            [_, _, _, _, b'T', b'F', b'L', b'3', ..] => Ok(Format::TfLite),
             [0x08, 1..=31, 0x12 | 0x1a | 0x22 | 0x28 | 0x32 | 0x3a | 0x42, ..] => Ok(Format::Onnx),
             [0x80, 2..=5, ..] => foreign("a Python pickle", "save the weights as .safetensors"),
             [] => foreign("no bytes", "look whether the download is whole"),
-            _ => foreign("other bytes", "expected is .keras, .h5 or .onnx"),
+            _ => foreign("other bytes", "expected is .keras, .h5, .onnx or .tflite"),
         }
     }
 }
@@ -120,6 +125,7 @@ pub fn import(path: impl AsRef<Path>, options: &ImportOptions) -> Result<Import,
     let found = format_of(path).and_then(|format| match format {
         Format::KerasHdf5 | Format::KerasArchive => keras::import(path, options),
         Format::Onnx => onnx::import(path, options),
+        Format::TfLite => tflite::import(path, options),
     });
     found.map_err(|cause| cause.in_file(path))
 }

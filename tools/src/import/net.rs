@@ -48,6 +48,8 @@ pub enum Kind {
     Padding([[usize; 2]; 2]),
     /// Another order of the elements.
     Permute,
+    /// What becomes a SiLU where its input is multiplied by it.
+    Sigmoid,
     Other,
 }
 

@@ -5,3 +5,4 @@ mod keras;
 mod onnx;
 mod onnx_files;
 mod onnx_nets;
+mod tflite;
