@@ -6,6 +6,7 @@ use super::schema::{OPERATORS, element, options_of};
 use crate::import::Cause;
 use crate::import::constant::MOST_DIMENSIONS;
 use crate::import::refused::Refused;
+use std::collections::HashMap;
 use std::ops::Range;
 
 /// The version of the schema; there has been no other since 2017.
@@ -20,6 +21,10 @@ pub struct Graph<'a> {
     pub nodes: Vec<Node<'a>>,
     /// How often each value is read, or is an output.
     pub readers: Vec<usize>,
+    /// Which node gives each value.
+    pub given_by: Vec<Option<usize>>,
+    /// The last node that reads each value first of all.
+    pub read_by: Vec<Option<usize>>,
     /// What the file says of its writer.
     pub producer: Option<String>,
     /// Which other graphs the file has.
@@ -87,9 +92,8 @@ impl<'a> Graph<'a> {
         let (inputs, outputs) = (ports(1, "inputs of the graph")?, ports(2, "outputs of the graph")?);
         let signature = signature(&model).map_err(|problem| problem.of("signatures"))?;
         let port = |which: usize, tensor: usize| {
-            let told = signature[which].iter().find(|(_, told)| *told == tensor as i32);
-            let name =
-                told.map_or_else(|| names::of_port(tensors[tensor].name), |(name, _)| name.to_string());
+            let told = signature[which].get(&(tensor as i32));
+            let name = told.map_or_else(|| names::of_port(tensors[tensor].name), |name| name.to_string());
             Port { tensor, name }
         };
         let inputs: Vec<Port> = inputs.into_iter().map(|tensor| port(0, tensor)).collect();
@@ -104,7 +108,13 @@ impl<'a> Graph<'a> {
         let readers = readers(&tensors, &inputs, &outputs, &nodes)?;
         let text = model.text(3).map_err(|problem| problem.of("description"))?;
         let producer = text.map(str::trim).filter(|text| !text.is_empty()).map(String::from);
-        Ok(Graph { tensors, inputs, outputs, nodes, readers, producer, others: subgraphs.len() - 1 })
+        let (mut given_by, mut read_by) = (vec![None; tensors.len()], vec![None; tensors.len()]);
+        for (index, node) in nodes.iter().enumerate() {
+            node.outputs.iter().for_each(|&output| given_by[output] = Some(index));
+            node.inputs.iter().take(1).flatten().for_each(|&input| read_by[input] = Some(index));
+        }
+        let others = subgraphs.len() - 1;
+        Ok(Graph { tensors, inputs, outputs, nodes, readers, given_by, read_by, producer, others })
     }
 }
 
@@ -192,19 +202,17 @@ fn operators<'a>(model: &Table<'a>) -> Result<Vec<(&'a str, bool)>, Refused> {
 }
 
 /// What the signature of the first graph calls its inputs and outputs.
-fn signature<'a>(model: &Table<'a>) -> Result<[Vec<(&'a str, i32)>; 2], Refused> {
-    let mut found = [Vec::new(), Vec::new()];
+fn signature<'a>(model: &Table<'a>) -> Result<[HashMap<i32, &'a str>; 2], Refused> {
+    let mut found = [HashMap::new(), HashMap::new()];
     for table in model.tables(7)? {
         if table.int(4)?.unwrap_or(0) != 0 {
             continue;
         }
         for (field, found) in found.iter_mut().enumerate() {
             for map in table.tables(field)? {
-                found.extend(
-                    map.text(0)?
-                        .map(|name| Ok::<_, Refused>((name, map.int(1)?.unwrap_or(0))))
-                        .transpose()?,
-                );
+                if let Some(name) = map.text(0)? {
+                    found.insert(map.int(1)?.unwrap_or(0), name);
+                }
             }
         }
         break;

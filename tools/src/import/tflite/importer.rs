@@ -40,6 +40,9 @@ pub struct Blocks {
     pub pads: [[usize; 2]; 2],
 }
 
+/// The most numbers that say what an operator does.
+const MOST_NUMBERS: usize = 1 << 12;
+
 /// What a node gives.
 pub type Given = Result<Vec<Value>, Refused>;
 
@@ -51,6 +54,8 @@ pub struct Importer<'a> {
     pub net: Net,
     pub values: Vec<Value>,
     pub report: &'a mut Report,
+    /// How many elements may still be computed: a small file may say one constant very often.
+    pub left: usize,
 }
 
 /// The only output of a node.
@@ -160,6 +165,14 @@ impl Importer<'_> {
         let found = self.ints(node, input)?;
         let ints =
             found.ok_or_else(|| Refused::new(format!("input {input}: expected {what}, found none")))?;
+        if ints.values.len() > MOST_NUMBERS {
+            let got = ints.values.len();
+            return Err(Refused::expected_got(
+                &format!("input {input}"),
+                format!("{MOST_NUMBERS} numbers at most"),
+                got,
+            ));
+        }
         let known: Option<Vec<i64>> = ints.values.iter().map(|value| value.known()).collect();
         known.ok_or_else(|| {
             Refused::new(format!("input {input}: expected {what} that do not depend on the batch"))
@@ -234,6 +247,19 @@ impl Importer<'_> {
             }
         };
         one(self.given(node, id, dims))
+    }
+
+    /// Counts elements that are computed.
+    ///
+    /// # Errors
+    /// They are too many.
+    pub fn compute(&mut self, elements: usize) -> Result<(), Refused> {
+        let left = self.left.checked_sub(elements);
+        self.left = left.ok_or_else(|| {
+            let expected = format!("{} elements at most", self.left);
+            Refused::expected_got("constants", expected, elements)
+        })?;
+        Ok(())
     }
 
     /// Notes that one layer became a part of another.

@@ -55,12 +55,14 @@ pub fn from_bytes(bytes: Vec<u8>, options: &ImportOptions) -> Result<Import, Cau
     if let Some(quantised) = quantised::found(&graph) {
         return Err(Cause::Unsupported(vec![quantised]));
     }
+    let most = MOST_COMPUTED.saturating_add(bytes.len());
     let mut importer = Importer {
         graph: &graph,
         batch: Int::Batch(1),
         net: Net::default(),
         values: vec![Value::Unknown; graph.tensors.len()],
         report: &mut report,
+        left: most,
     };
     let mut refused = importer.inputs(options);
     refused.extend(importer.constants(&bytes)?);
@@ -69,6 +71,6 @@ pub fn from_bytes(bytes: Vec<u8>, options: &ImportOptions) -> Result<Import, Cau
     if !refused.is_empty() {
         return Err(Cause::Unsupported(refused));
     }
-    let (model, _) = importer.net.build(&outputs, MOST_COMPUTED.saturating_add(bytes.len()))?;
+    let (model, _) = importer.net.build(&outputs, most)?;
     Ok(Import { model, report })
 }

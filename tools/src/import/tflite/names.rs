@@ -4,6 +4,7 @@
 //! A layer is called by the part that its operator comes from, without the model and without TensorFlow's function: `conv2d_1`.
 
 use super::graph::{Node, Port, Tensor};
+use std::collections::HashMap;
 
 /// What TensorFlow and Keras call the functions that become an operator.
 fn functions(op: &str) -> &'static [&'static str] {
@@ -23,13 +24,13 @@ pub fn give(nodes: &mut [Node<'_>], tensors: &[Tensor<'_>], outputs: &[Port]) {
     // The model's own name, if all that is in it has that.
     let mut models = nodes.iter().map(path).filter_map(|path| path.split_once('/')).map(|(first, _)| first);
     let model = models.next().filter(|&model| models.all(|other| other == model)).map(String::from);
+    let called: HashMap<usize, &str> = outputs.iter().map(|port| (port.tensor, &port.name[..])).collect();
     for node in nodes {
-        let output =
-            node.outputs.first().and_then(|&tensor| outputs.iter().find(|port| port.tensor == tensor));
+        let output = node.outputs.first().and_then(|tensor| called.get(tensor));
         let path = path(node);
         // A tensor that is an output has the name of a call.
         let found = if path.is_empty() || path.starts_with("PartitionedCall") {
-            output.map_or(String::new(), |port| port.name.clone())
+            output.map_or(String::new(), |name| name.to_string())
         } else {
             of(path, node.op, model.as_deref())
         };

@@ -25,7 +25,9 @@ impl Importer<'_> {
             }
             let empty = tensor.shape.contains(&0);
             let Some(range) = tensor.data.clone().or(empty.then_some(0..0)) else { continue };
-            match read(tensor, bytes.slice(range)) {
+            // What is no 32-bit float is copied.
+            let copied = if tensor.element == element::FLOAT32 { 0 } else { range.len() };
+            match self.compute(copied).and_then(|()| read(tensor, bytes.slice(range))) {
                 Ok(constant) => self.values[index] = Value::Constant(constant),
                 Err(problem) if problem.damaged => {
                     let problem = Refused { offset: Some(tensor.offset()), ..problem };

@@ -3,7 +3,7 @@
 use super::graph::Node;
 use super::importer::{Importer, Value, shape};
 use super::{fold, operators};
-use crate::import::constant::{Constant, Int, MOST_COMPUTED};
+use crate::import::constant::{Constant, Int};
 use crate::import::refused::Refused;
 use crate::import::{Cause, Unsupported};
 
@@ -13,7 +13,7 @@ use crate::import::{Cause, Unsupported};
 /// The options of one are damaged.
 pub fn walk(importer: &mut Importer<'_>) -> Result<Vec<Unsupported>, Cause> {
     let graph = importer.graph;
-    let (mut refused, mut computed) = (Vec::new(), 0);
+    let mut refused = Vec::new();
     for node in &graph.nodes {
         if let Some(part) = unknown(node) {
             refused.push(part);
@@ -24,13 +24,10 @@ pub fn walk(importer: &mut Importer<'_>) -> Result<Vec<Unsupported>, Cause> {
         }
         let given = match constant(importer, node) {
             Some(found) => found.and_then(|constant| {
-                if let Constant::Floats(tensor) = &constant {
-                    computed += tensor.computed();
-                }
-                if computed > MOST_COMPUTED {
-                    let expected = format!("{MOST_COMPUTED} elements at most");
-                    return Err(Refused::expected_got("constants", expected, computed));
-                }
+                importer.compute(match &constant {
+                    Constant::Floats(tensor) => tensor.computed(),
+                    Constant::Ints(ints) => ints.values.len(),
+                })?;
                 Ok(vec![Value::Constant(constant)])
             }),
             None => match operators::of(node.op) {

@@ -6,3 +6,4 @@ mod onnx;
 mod onnx_files;
 mod onnx_nets;
 mod tflite;
+mod tflite_files;

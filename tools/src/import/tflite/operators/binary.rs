@@ -85,6 +85,7 @@ fn with_constant(
     };
     let shifts = matches!(node.op, "ADD" | "SUB");
     let values = along(importer, &map, constant)?;
+    importer.compute(values.len())?;
     let [scale, shift]: [Vec<f32>; 2] = [0, 1].map(|part| values.iter().map(|&c| affine(c)[part]).collect());
     if let Some(bad) = scale.iter().chain(&shift).position(|value| !value.is_finite()) {
         let expected = "finite numbers, and none that divides by 0";

@@ -22,7 +22,9 @@ pub fn space_to_batch(importer: &mut Importer<'_>, node: &Node<'_>) -> Given {
 /// `BATCH_TO_SPACE_ND`: the convolution before it has given whole maps.
 pub fn batch_to_space(importer: &mut Importer<'_>, node: &Node<'_>) -> Given {
     let map = importer.map(node, 0)?;
-    let producer = importer.graph.nodes.iter().find(|other| other.outputs.first() == node.inputs[0].as_ref());
+    let graph = importer.graph;
+    let input = node.inputs.first().copied().flatten();
+    let producer = input.and_then(|input| graph.given_by[input]).map(|at| &graph.nodes[at]);
     let whole = producer.is_some_and(|producer| {
         let read = producer.inputs.first().copied().flatten();
         read.is_some_and(|read| matches!(importer.values[read], Value::Blocks(_)))
@@ -38,9 +40,9 @@ pub fn around(importer: &Importer<'_>, node: &Node<'_>, blocks: &Blocks) -> Resu
     let refused = || {
         Refused::new("blocks of pixels: expected BATCH_TO_SPACE_ND of the same behind it, and nothing else")
     };
-    let output = node.outputs.first().copied();
-    let behind = importer.graph.nodes.iter().find(|other| other.inputs.first().copied().flatten() == output);
-    let behind = behind.filter(|_| output.is_some_and(|output| importer.graph.readers[output] == 1));
+    let graph = importer.graph;
+    let output = node.outputs.first().copied().filter(|&output| graph.readers[output] == 1);
+    let behind = output.and_then(|output| graph.read_by[output]).map(|at| &graph.nodes[at]);
     let behind = behind.filter(|behind| behind.op == "BATCH_TO_SPACE_ND").ok_or_else(refused)?;
     let (apart, cut) = (sizes(importer, behind, 1)?, sizes(importer, behind, 2)?);
     let (true, &[0, bottom, 0, right]) = (apart == blocks.apart, &cut[..]) else { return Err(refused()) };

@@ -61,6 +61,7 @@ pub fn prelu(importer: &mut Importer<'_>, node: &Node<'_>) -> Given {
     let map = importer.map(node, 0)?;
     let slopes = importer.floats(node, 1)?.ok_or_else(|| Refused::new("expected slopes, found none"))?;
     let values = super::binary::along(importer, &map, &slopes)?;
+    importer.compute(values.len())?;
     let sample = importer.sample(&map)?;
     let id = importer.net.prelu(&node.name, map.id, sample, values);
     one(importer.given(node, id, map.dims))
