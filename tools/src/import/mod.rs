@@ -5,15 +5,23 @@
 //! | Keras | `.keras`, `.h5`, `.weights.h5` | [`keras`] |
 //! | ONNX | `.onnx`, and weights beside it | [`onnx`] |
 //! | PyTorch's weights | `.safetensors` | [`safetensors`] |
+//! | TensorFlow Lite | `.tflite` | [`tflite`] |
 //!
 //! All have the same way to fail: what a model has and the engine has not is collected, and said at once.
 
+mod blocks;
 mod check;
+mod constant;
 mod error;
+mod fold;
 pub mod keras;
+mod net;
 pub mod onnx;
+mod refused;
 mod report;
+mod resampling;
 pub mod safetensors;
+pub mod tflite;
 mod weights;
 
 pub use check::check;
@@ -85,6 +93,8 @@ pub enum Format {
     Onnx,
     /// Weights alone, behind the length of a header of JSON.
     Safetensors,
+    /// A FlatBuffer of TensorFlow Lite, as the bytes behind its first offset say.
+    TfLite,
 }
 
 /// Bytes from the start of a file that tell its format.
@@ -104,10 +114,11 @@ impl Format {
                 foreign("a model of this library", "load it as it is")
             }
             [_, _, _, _, 0, 0, 0, 0, b'{', ..] => Ok(Format::Safetensors),
+            [_, _, _, _, b'T', b'F', b'L', b'3', ..] => Ok(Format::TfLite),
             [0x08, 1..=31, 0x12 | 0x1a | 0x22 | 0x28 | 0x32 | 0x3a | 0x42, ..] => Ok(Format::Onnx),
             [0x80, 2..=5, ..] => foreign("a Python pickle", "save the weights as .safetensors"),
             [] => foreign("no bytes", "look whether the download is whole"),
-            _ => foreign("other bytes", "expected is .keras, .h5, .onnx or .safetensors"),
+            _ => foreign("other bytes", "expected is .keras, .h5, .onnx, .tflite or .safetensors"),
         }
     }
 }
@@ -125,6 +136,7 @@ pub fn import(path: impl AsRef<Path>, options: &ImportOptions) -> Result<Import,
             found: "weights without a model (.safetensors)",
             advice: "say the model that takes them: bantam import --into or --net, import::load_weights",
         }),
+        Format::TfLite => tflite::import(path, options),
     });
     found.map_err(|cause| cause.in_file(path))
 }

@@ -5,7 +5,7 @@
 //! in other words, and moves nothing. Only an operator that wants its elements in a certain order may have to turn them, and
 //! most want their channels last, which is where they are.
 
-use super::tensor::Int;
+use crate::import::constant::Int;
 
 /// A part of an axis; sizes of 1 have none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

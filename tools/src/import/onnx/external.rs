@@ -1,7 +1,7 @@
 //! Weights beside a file.
 
-use super::Refused;
 use super::proto::TensorProto;
+use crate::import::refused::Refused;
 use bytes::Bytes;
 use std::cell::RefCell;
 use std::collections::HashMap;

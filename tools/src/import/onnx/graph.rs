@@ -1,8 +1,8 @@
 //! The graph of a file, its names checked and made numbers.
 
-use super::Refused;
 use super::proto::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
 use crate::import::Cause;
+use crate::import::refused::Refused;
 use std::collections::HashMap;
 
 /// The opsets whose operators are known: those before have other rules of broadcasting, those after are not there yet.

@@ -1,11 +1,11 @@
 //! What all operators need: values, and ways to have them in memory as a layer wants them.
 
-use super::Refused;
 use super::arrangement::{Arrangement, Factor, Factors, size};
 use super::graph::{Graph, Node};
-use super::net::{Id, Net};
-use super::tensor::{Constant, Int, Ints, Tensor};
 use crate::import::Report;
+use crate::import::constant::{Constant, Int, Ints, Tensor};
+use crate::import::net::{Id, Net};
+use crate::import::refused::Refused;
 
 /// A value of the graph.
 #[derive(Clone)]

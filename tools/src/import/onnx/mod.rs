@@ -10,7 +10,6 @@ mod fold;
 mod graph;
 mod importer;
 mod layout;
-mod net;
 mod operators;
 mod patterns;
 mod ports;
@@ -19,58 +18,18 @@ mod tensor;
 mod walk;
 mod wire;
 
-use super::{Cause, Import, ImportOptions, Report, Transposes, Unsupported};
+use super::constant::{Int, MOST_COMPUTED};
+use super::net::Net;
+use super::{Cause, Import, ImportOptions, Report, Transposes};
 use arrangement::Factors;
 use bytes::Bytes;
 use external::Folder;
 use graph::Graph;
 use importer::Importer;
-use net::Net;
 use prost::Message;
 use proto::ModelProto;
-use std::fmt::Display;
 use std::fs;
 use std::path::Path;
-use tensor::Int;
-
-/// Why an operator or weights are refused.
-#[derive(Clone, Debug, PartialEq)]
-struct Refused {
-    what: String,
-    advice: String,
-    /// Whether the file is broken, rather than the engine too small.
-    damaged: bool,
-}
-
-impl Refused {
-    fn new(what: impl Into<String>) -> Refused {
-        Refused { what: what.into(), advice: String::new(), damaged: false }
-    }
-
-    fn damaged(what: impl Into<String>) -> Refused {
-        Refused { damaged: true, ..Refused::new(what) }
-    }
-
-    fn expected_got(what: &str, expected: impl Display, got: impl Display) -> Refused {
-        Refused::new(format!("{what}: expected {expected}, got {got}"))
-    }
-
-    fn advice(self, advice: &str) -> Refused {
-        Refused { advice: advice.into(), ..self }
-    }
-
-    /// Of what has that name.
-    fn of(self, name: &str) -> Cause {
-        if self.damaged {
-            return Cause::damaged(name, self.what);
-        }
-        Cause::Unsupported(vec![self.part(name)])
-    }
-
-    fn part(self, name: &str) -> Unsupported {
-        Unsupported { name: name.into(), what: self.what, advice: self.advice }
-    }
-}
 
 /// Reads a model from a file, and weights from others in its folder.
 pub(super) fn import(path: &Path, options: &ImportOptions) -> Result<Import, Cause> {
@@ -126,7 +85,7 @@ fn read(bytes: Bytes, folder: Option<&Path>, options: &ImportOptions) -> Result<
     if !refused.is_empty() {
         return Err(Cause::Unsupported(refused));
     }
-    let most = tensor::MOST_COMPUTED.saturating_add(bytes.len()).saturating_add(folder.len());
+    let most = MOST_COMPUTED.saturating_add(bytes.len()).saturating_add(folder.len());
     let (model, left) = importer.net.build(&outputs, most)?;
     let transposes = report.operators.get("Transpose").copied().unwrap_or(0);
     report.transposes = Some(Transposes { removed: transposes.saturating_sub(left), left });

@@ -1,13 +1,14 @@
 //! Inputs and outputs of the net.
 
-use super::Refused;
 use super::arrangement::{Arrangement, Factor, size};
 use super::graph::Node;
 use super::importer::{Importer, Map, Value};
 use super::layout;
-use super::net::Id;
 use super::proto::{DimensionProto, ValueInfoProto};
-use super::tensor::{BFLOAT16, DOUBLE, FLOAT, FLOAT16, Int, elements, type_name};
+use super::tensor::{BFLOAT16, DOUBLE, FLOAT, FLOAT16, type_name};
+use crate::import::constant::{Int, elements};
+use crate::import::net::Id;
+use crate::import::refused::Refused;
 use crate::import::{ImportOptions, Port, Unsupported};
 
 /// The most dimensions of a sample.

@@ -4,8 +4,9 @@ use super::arrangement::size;
 use super::external::Folder;
 use super::graph::Node;
 use super::importer::{Importer, Value};
-use super::tensor::{Constant, MOST_COMPUTED};
-use super::{Refused, fold, operators, patterns};
+use super::{fold, operators, patterns};
+use crate::import::constant::{Constant, MOST_COMPUTED};
+use crate::import::refused::Refused;
 use crate::import::{Cause, Unsupported};
 use std::collections::HashMap;
 
@@ -156,7 +157,7 @@ fn constant(
         }
         ("Shape" | "Size", Some(Value::Constant(constant))) => {
             let dims: Vec<_> =
-                constant.dims().iter().map(|&dim| super::tensor::Int::Known(dim as i64)).collect();
+                constant.dims().iter().map(|&dim| crate::import::constant::Int::Known(dim as i64)).collect();
             return Some(fold::shape(node, &dims));
         }
         _ => {}

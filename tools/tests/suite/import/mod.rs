@@ -7,3 +7,5 @@ mod onnx;
 mod onnx_files;
 mod onnx_nets;
 mod safetensors;
+mod tflite;
+mod tflite_files;

@@ -23,7 +23,7 @@ pub struct Array {
 }
 
 impl Case<'_> {
-    fn arrays(&self, kind: &str) -> Vec<Array> {
+    pub fn arrays(&self, kind: &str) -> Vec<Array> {
         let array = |index: usize| {
             let tensor = self.tensors.tensor(&format!("{}/{kind}.{index}", self.name)).ok()?;
             let values = tensor.data().as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();

@@ -2,11 +2,13 @@
 
 mod numbers;
 
-use super::Refused;
 use super::graph::Node;
 use super::operators::bound;
-use super::operators::shape::{order, target, with_axes};
-use super::tensor::{self, Constant, External, Int, Ints, MOST_DIMENSIONS, MOST_INTS, Tensor, computed};
+use super::operators::shape::{order, with_axes};
+use super::tensor::{self, External};
+use crate::import::constant::{Constant, Int, Ints, MOST_DIMENSIONS, MOST_INTS, Tensor, computed};
+use crate::import::fold::{beside, joined, target};
+use crate::import::refused::Refused;
 use numbers::{binary, cast, choose, product, range, unary};
 
 /// The constants that a node reads; those that are left out are `None`.
@@ -68,40 +70,6 @@ pub fn shape(node: &Node<'_>, dims: &[Int]) -> Result<Constant, Refused> {
     let [start, end] = [start, end].map(|at| bound(at, dims.len()));
     let values = dims.get(start..end).unwrap_or_default().to_vec();
     Ok(Constant::Ints(Ints { dims: vec![values.len()], values }))
-}
-
-impl Constant {
-    /// The sizes.
-    pub fn dims(&self) -> &[usize] {
-        match self {
-            Constant::Floats(tensor) => &tensor.dims,
-            Constant::Ints(ints) => &ints.dims,
-        }
-    }
-
-    /// Moves elements: of whole numbers by their places, of which there are fewer than a float can count.
-    fn moved(&self, by: impl FnOnce(Tensor) -> Result<Tensor, Refused>) -> Result<Constant, Refused> {
-        match self {
-            Constant::Floats(tensor) => by(tensor.clone()).map(Constant::Floats),
-            Constant::Ints(ints) => {
-                let places = (0..ints.values.len()).map(|at| at as f32).collect();
-                let moved = by(Tensor::new(ints.dims.clone(), places))?;
-                few(&moved.dims)?;
-                let values = moved.to_vec().into_iter().map(|place| ints.values[place as usize]).collect();
-                Ok(Constant::Ints(Ints { dims: moved.dims, values }))
-            }
-        }
-    }
-}
-
-/// How many whole numbers there may be.
-fn few(dims: &[usize]) -> Result<(), Refused> {
-    let count = computed(dims)?;
-    if count <= MOST_INTS {
-        Ok(())
-    } else {
-        Err(Refused::expected_got("whole numbers", format!("{MOST_INTS} at most"), count))
-    }
 }
 
 fn data<'a>(inputs: &Inputs<'a>, input: usize) -> Result<&'a Constant, Refused> {
@@ -259,58 +227,7 @@ fn concat(node: &Node<'_>, inputs: &Inputs<'_>) -> Result<Constant, Refused> {
     let all: Vec<&Constant> = (0..inputs.len()).map(|input| data(inputs, input)).collect::<Result<_, _>>()?;
     let rank = all.first().map_or(0, |first| first.dims().len());
     let axis = Node::axis(node.int("axis").unwrap_or(0), rank)?;
-    let floats: Vec<Tensor> = all
-        .iter()
-        .filter_map(|part| if let Constant::Floats(part) = part { Some(part.clone()) } else { None })
-        .collect();
-    if floats.len() == all.len() {
-        return beside(&floats, axis).map(Constant::Floats);
-    }
-    if !floats.is_empty() {
-        return Err(Refused::new("expected inputs of one type"));
-    }
-    few(&[all.iter().map(|part| part.dims().iter().product::<usize>()).fold(0, usize::saturating_add)])?;
-    // Each has its places behind those of the one before.
-    let mut values = Vec::new();
-    let mut places = Vec::new();
-    for part in &all {
-        let Constant::Ints(part) = part else { continue };
-        let first = values.len();
-        values.extend(&part.values);
-        places.push(Tensor::new(part.dims.clone(), (first..values.len()).map(|at| at as f32).collect()));
-    }
-    let whole = beside(&places, axis)?;
-    let moved = whole.to_vec().into_iter().map(|place| values[place as usize]).collect();
-    Ok(Constant::Ints(Ints { dims: whole.dims, values: moved }))
-}
-
-/// Tensors one beside the other along an axis.
-fn beside(parts: &[Tensor], axis: usize) -> Result<Tensor, Refused> {
-    let Some(first) = parts.first() else {
-        return Err(Refused::new("expected indices or inputs, found none"));
-    };
-    let mut dims = first.dims.clone();
-    let others = |dims: &[usize]| {
-        [dims.get(..axis).map(<[usize]>::to_vec), dims.get(axis + 1..).map(<[usize]>::to_vec)]
-    };
-    if let Some(part) = parts.iter().find(|part| others(&part.dims) != others(&dims)) {
-        return Err(Refused::expected_got(
-            "shape",
-            format!("{dims:?} but for axis {axis}"),
-            format!("{:?}", part.dims),
-        ));
-    }
-    dims[axis] = parts.iter().map(|part| part.dims[axis]).sum();
-    let mut whole = Vec::with_capacity(computed(&dims)?);
-    let outer: usize = dims[..axis].iter().product();
-    let rows: Vec<Vec<f32>> = parts.iter().map(Tensor::to_vec).collect();
-    for row in 0..outer {
-        for values in &rows {
-            let width = values.len() / outer;
-            whole.extend_from_slice(&values[row * width..][..width]);
-        }
-    }
-    Ok(Tensor::new(dims, whole))
+    joined(&all, axis)
 }
 
 fn filled(node: &Node<'_>, inputs: &Inputs<'_>) -> Result<Constant, Refused> {

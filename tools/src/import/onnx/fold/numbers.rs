@@ -1,11 +1,11 @@
 //! Functions of the numbers themselves, where the others move them.
 
 use super::{Inputs, data, ints};
-use crate::import::onnx::Refused;
+use crate::import::constant::{Constant, Int, Ints, Tensor, computed};
+use crate::import::fold::{self, broadcast};
 use crate::import::onnx::graph::Node;
-use crate::import::onnx::tensor::{
-    self, BFLOAT16, BOOL, Constant, DOUBLE, FLOAT, FLOAT16, INT32, INT64, Int, Ints, Tensor, computed,
-};
+use crate::import::onnx::tensor::{self, BFLOAT16, BOOL, DOUBLE, FLOAT, FLOAT16, INT32, INT64};
+use crate::import::refused::Refused;
 
 pub fn range(_: &Node<'_>, inputs: &Inputs<'_>) -> Result<Constant, Refused> {
     let numbers: Option<Vec<i64>> = (0..3).map(|input| ints(inputs, input)?.first()?.known()).collect();
@@ -91,87 +91,11 @@ pub fn unary(node: &Node<'_>, inputs: &Inputs<'_>) -> Result<Constant, Refused> 
     }
 }
 
-/// The sizes of what two are broadcast to.
-fn broadcast(a: &[usize], b: &[usize]) -> Result<Vec<usize>, Refused> {
-    let rank = a.len().max(b.len());
-    let at = |dims: &[usize], axis: usize| (axis + dims.len()).checked_sub(rank).map_or(1, |axis| dims[axis]);
-    let sizes = (0..rank).map(|axis| match (at(a, axis), at(b, axis)) {
-        (a, b) if a == b || b == 1 => Ok(a),
-        (1, b) => Ok(b),
-        _ => {
-            Err(Refused::expected_got("shapes", "two that are broadcast to one", format!("{a:?} and {b:?}")))
-        }
-    });
-    sizes.collect()
-}
-
 pub fn binary(node: &Node<'_>, inputs: &Inputs<'_>) -> Result<Constant, Refused> {
-    let [a, b] = [data(inputs, 0)?, data(inputs, 1)?];
     if inputs.len() > 2 {
         return Err(Refused::new("expected two inputs"));
     }
-    let dims = broadcast(a.dims(), b.dims())?;
-    computed(&dims)?;
-    let spread = |part: &Constant| {
-        part.moved(|tensor| tensor.broadcast(&dims).ok_or_else(|| Refused::new("shapes do not fit")))
-    };
-    match (spread(a)?, spread(b)?) {
-        (Constant::Floats(a), Constant::Floats(b)) => {
-            let function: fn(f32, f32) -> f32 = match node.op() {
-                "Add" => |a, b| a + b,
-                "Sub" => |a, b| a - b,
-                "Mul" => |a, b| a * b,
-                "Div" => |a, b| a / b,
-                "Pow" => f32::powf,
-                "Max" => f32::max,
-                "Min" => f32::min,
-                _ => return Err(Refused::new("expected whole numbers")),
-            };
-            let values = a.to_vec().into_iter().zip(b.to_vec()).map(|(a, b)| function(a, b)).collect();
-            Ok(Constant::Floats(Tensor::new(dims, values)))
-        }
-        (Constant::Ints(a), Constant::Ints(b)) => {
-            let values: Option<Vec<Int>> =
-                a.values.iter().zip(&b.values).map(|(&a, &b)| whole(node.op(), a, b)).collect();
-            let values =
-                values.ok_or_else(|| Refused::new("expected a shape that is linear in the batch"))?;
-            Ok(Constant::Ints(Ints { dims, values }))
-        }
-        // The exponent may be of another type.
-        (Constant::Floats(a), Constant::Ints(b)) if node.op() == "Pow" => {
-            let values = a.to_vec().into_iter().zip(&b.values).map(|(a, b)| Some(a.powf(b.known()? as f32)));
-            let values =
-                values.collect::<Option<Vec<_>>>().ok_or_else(|| Refused::new("expected a number"))?;
-            Ok(Constant::Floats(Tensor::new(dims, values)))
-        }
-        _ => Err(Refused::new("expected inputs of one type")),
-    }
-}
-
-/// Of whole numbers, of which one may depend on the batch.
-fn whole(op: &str, a: Int, b: Int) -> Option<Int> {
-    match (op, a, b) {
-        ("Add", Int::Batch(a), Int::Batch(b)) => a.checked_add(b).map(Int::Batch),
-        ("Sub", Int::Batch(a), Int::Batch(b)) => a.checked_sub(b).map(Int::Batch),
-        ("Mul", a, b) => a.times(b),
-        ("Div", Int::Known(a), Int::Known(b)) => a.checked_div(b).map(Int::Known),
-        ("Div", a, b) => a.over(b),
-        ("Equal", Int::Batch(_), Int::Known(..=0)) | ("Equal", Int::Known(..=0), Int::Batch(_)) => {
-            Some(Int::Known(0))
-        }
-        ("Equal", Int::Batch(a), Int::Batch(b)) => Some(Int::Known(i64::from(a == b))),
-        (op, Int::Known(a), Int::Known(b)) => Some(Int::Known(match op {
-            "Add" => a.checked_add(b)?,
-            "Sub" => a.checked_sub(b)?,
-            "Max" => a.max(b),
-            "Min" => a.min(b),
-            "Mod" => a.checked_rem_euclid(b)?,
-            "Pow" => a.checked_pow(u32::try_from(b).ok()?)?,
-            "Equal" => i64::from(a == b),
-            _ => return None,
-        })),
-        _ => None,
-    }
+    fold::binary(node.op(), data(inputs, 0)?, data(inputs, 1)?)
 }
 
 pub fn choose(_: &Node<'_>, inputs: &Inputs<'_>) -> Result<Constant, Refused> {

@@ -1,13 +1,13 @@
 //! Sums, differences, products and extremes of maps and constants, which may be broadcast.
 
 use super::function::clipped;
-use crate::import::onnx::Refused;
+use crate::import::constant::{Constant, Int, Tensor, computed};
+use crate::import::net::Id;
 use crate::import::onnx::arrangement::{Arrangement, Factor, extent, size};
 use crate::import::onnx::graph::Node;
 use crate::import::onnx::importer::{Given, Importer, Map, Value, one};
-use crate::import::onnx::net::{Id, Kind, Weights};
-use crate::import::onnx::tensor::{Constant, Int, Tensor, computed};
-use bantam::{Add, DepthwiseConv2d, Maximum, Minimum, Multiply, Rescaling, Subtract, UpSampling2d};
+use crate::import::refused::Refused;
+use bantam::{Add, Maximum, Minimum, Multiply, Rescaling, Subtract};
 
 /// An operand.
 enum Operand {
@@ -105,7 +105,7 @@ fn with_constant(
         }
     };
     let shifts = !matches!(node.op(), "Mul" | "Div");
-    let (outer, values) = along(importer, map, constant)?;
+    let (_, values) = along(importer, map, constant)?;
     let inner = values.len();
     let [scale, shift]: [Vec<f32>; 2] = [0, 1].map(|part| values.iter().map(|&c| affine(c)[part]).collect());
     if let Some(bad) = scale.iter().chain(&shift).position(|value| !value.is_finite()) {
@@ -115,52 +115,13 @@ fn with_constant(
             values[bad % inner],
         ));
     }
-    if map.exclusive && join(importer, map, &scale, shifts.then_some(&shift[..])) {
+    if map.exclusive && importer.net.join(map.id, &scale, shifts.then_some(&shift[..])) {
         let name = importer.net.layer_of(map.id).map(|layer| layer.name.clone()).unwrap_or_default();
         importer.fused(node.name, &name);
         return Ok(importer.seen(node, map, map.lies.clone()));
     }
-    if inner == 1 {
-        let dims = importer.net.dims(map.id).to_vec();
-        let id = importer.net.layer(node.name, Rescaling::new(scale[0]).offset(shift[0]), &[map.id], dims);
-        return Ok(importer.given(node, id, map.lies.clone()));
-    }
-    // A depthwise convolution of single pixels.
-    let natural = map.lies.natural();
-    let dims = if natural.len() == 3 && natural[2] == inner { natural } else { vec![1, outer, inner] };
-    let id = importer.net.reshape(node.name, map.id, &dims);
-    let mut weights = vec![Weights::new("kernel", Tensor::new(vec![1, 1, inner, 1], scale))];
-    if shifts {
-        weights.push(Weights::new("bias", Tensor::new(vec![inner], shift)));
-    }
-    let how = DepthwiseConv2d::valid().kernel([1, 1]);
-    let make: crate::import::onnx::net::Make =
-        Box::new(move |graph, x, bias| graph.layer(if bias { how } else { how.no_bias() }, x));
-    let id = importer.net.add(node.name, Kind::Sums { outputs: inner, inner: 1 }, &[id], dims, weights, make);
+    let id = importer.net.affine(node.name, map.id, map.lies.natural(), scale, shifts.then_some(shift));
     Ok(importer.given(node, id, map.lies.clone()))
-}
-
-/// Makes factors and summands a part of the layer that gives a map, if that has a kernel and they are one for each of its
-/// outputs.
-fn join(importer: &mut Importer<'_>, map: &Map, scale: &[f32], shift: Option<&[f32]>) -> bool {
-    let Some(layer) = importer.net.layer_of(map.id) else { return false };
-    let Kind::Sums { outputs, inner } = layer.kind else { return false };
-    if scale.len() != outputs && scale.len() != 1 {
-        return false;
-    }
-    let each = |values: &[f32]| (0..outputs).map(|i| values[i % values.len()]).collect::<Vec<_>>();
-    let scale = each(scale);
-    let bias = layer.weights.iter().position(|weights| weights.name == "bias");
-    let before = bias.map(|at| layer.weights.remove(at).values.to_vec());
-    if let Some(shift) = shift.map(each).or_else(|| before.is_some().then(|| vec![0.0; outputs])) {
-        let before = before.unwrap_or_else(|| vec![0.0; outputs]);
-        let bias = before.iter().zip(&scale).zip(&shift).map(|((bias, scale), shift)| bias * scale + shift);
-        layer.weights.push(Weights::new("bias", Tensor::new(vec![outputs], bias.collect())));
-    }
-    if scale.iter().any(|&scale| scale != 1.0) {
-        layer.weights[0].scale(inner, scale);
-    }
-    true
 }
 
 /// A constant that is broadcast to a map, as the innermost elements of memory repeat it: how often it is repeated, and its
@@ -333,9 +294,7 @@ pub fn repeated(importer: &mut Importer<'_>, node: &Node<'_>, map: &Map, order: 
             let inner: usize =
                 order[at..].iter().filter(|factor| here.contains(factor)).map(|factor| factor.size).product();
             let outer = size(&order[..at]);
-            id = importer.net.reshape(node.name, id, &[outer, 1, inner]);
-            let name = format!("{}/repeat", node.name);
-            id = importer.net.layer(&name, UpSampling2d::new([1, times]), &[id], vec![outer, times, inner]);
+            id = importer.net.repeat(node.name, id, [outer, times, inner]);
         }
         at += missing.max(1);
     }

@@ -1,11 +1,11 @@
 //! Convolutions.
 
 use super::windows::{Plane, Windows};
-use crate::import::onnx::Refused;
+use crate::import::constant::Tensor;
+use crate::import::net::{Id, Kind, Make, Weights};
 use crate::import::onnx::graph::Node;
 use crate::import::onnx::importer::{Given, Importer, one};
-use crate::import::onnx::net::{Id, Kind, Make, Weights};
-use crate::import::onnx::tensor::Tensor;
+use crate::import::refused::Refused;
 use bantam::{Conv2d, Conv2dTranspose, DepthwiseConv2d, Padding};
 
 /// What is the same in both convolutions.

@@ -1,11 +1,11 @@
 //! Products with constant matrices.
 
-use crate::import::onnx::Refused;
+use crate::import::constant::Tensor;
+use crate::import::net::{Kind, Make, Weights};
 use crate::import::onnx::arrangement::{Arrangement, Factor, size};
 use crate::import::onnx::graph::Node;
 use crate::import::onnx::importer::{Given, Importer, Map, one};
-use crate::import::onnx::net::{Kind, Make, Weights};
-use crate::import::onnx::tensor::Tensor;
+use crate::import::refused::Refused;
 use bantam::{Conv1d, Dense};
 
 /// `Gemm`: `alpha · A · B + beta · C`, in which `A` is the map.

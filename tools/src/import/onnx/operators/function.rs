@@ -1,25 +1,18 @@
 //! Functions of each element.
 
-use crate::import::onnx::Refused;
 use crate::import::onnx::graph::Node;
 use crate::import::onnx::importer::{Given, Importer, Map, Value, one};
-use crate::import::onnx::net::{Id, Kind, Weights};
+use crate::import::refused::Refused;
 use bantam::{
     Differentiable, Elu, Exponential, Gelu, GeneralRelu, HardSigmoid, HardSigmoidKeras2, HardSwish,
-    LeakyRelu, Mish, Prelu, Relu, Relu6, Rescaling, Selu, Sigmoid, Silu, Softplus, Softsign, Tanh, TanhGelu,
+    LeakyRelu, Mish, Relu, Rescaling, Selu, Sigmoid, Silu, Softplus, Softsign, Tanh, TanhGelu,
 };
 
 /// A layer that is a function of each element, wherever these lie.
 pub fn apply<L: Differentiable + Clone>(importer: &mut Importer<'_>, node: &Node<'_>, layer: L) -> Given {
     let map = importer.map(node, 0)?;
-    let id = on(importer, node.name, map.id, layer);
+    let id = importer.net.function(node.name, map.id, layer);
     one(importer.given(node, id, map.lies))
-}
-
-/// The same, of a value of the net.
-fn on<L: Differentiable + Clone>(importer: &mut Importer<'_>, name: &str, id: Id, layer: L) -> Id {
-    let dims = importer.net.dims(id).to_vec();
-    importer.net.layer(name, layer, &[id], dims)
 }
 
 /// What has no attributes that matter, by its name.
@@ -63,9 +56,9 @@ pub fn celu(importer: &mut Importer<'_>, node: &Node<'_>) -> Given {
     if alpha == 1.0 {
         return apply(importer, node, Elu::new(1.0));
     }
-    let id = on(importer, &format!("{}/scale", node.name), map.id, Rescaling::new(1.0 / alpha));
-    let id = on(importer, node.name, id, Elu::new(1.0));
-    let id = on(importer, &format!("{}/scale", node.name), id, Rescaling::new(alpha));
+    let id = importer.net.function(&format!("{}/scale", node.name), map.id, Rescaling::new(1.0 / alpha));
+    let id = importer.net.function(node.name, id, Elu::new(1.0));
+    let id = importer.net.function(&format!("{}/scale", node.name), id, Rescaling::new(alpha));
     one(importer.given(node, id, map.lies))
 }
 
@@ -78,8 +71,8 @@ pub fn selu(importer: &mut Importer<'_>, node: &Node<'_>) -> Given {
         return apply(importer, node, Selu);
     }
     let map = importer.map(node, 0)?;
-    let id = on(importer, node.name, map.id, Elu::new(told[0]));
-    let id = on(importer, &format!("{}/scale", node.name), id, Rescaling::new(told[1]));
+    let id = importer.net.function(node.name, map.id, Elu::new(told[0]));
+    let id = importer.net.function(&format!("{}/scale", node.name), id, Rescaling::new(told[1]));
     one(importer.given(node, id, map.lies))
 }
 
@@ -92,9 +85,12 @@ pub fn hard_sigmoid(importer: &mut Importer<'_>, node: &Node<'_>) -> Given {
         (_, true, true) => apply(importer, node, HardSigmoidKeras2),
         _ => {
             let map = importer.map(node, 0)?;
-            let id =
-                on(importer, &format!("{}/scale", node.name), map.id, Rescaling::new(alpha).offset(beta));
-            let id = on(importer, node.name, id, GeneralRelu::new().max_value(1.0));
+            let id = importer.net.function(
+                &format!("{}/scale", node.name),
+                map.id,
+                Rescaling::new(alpha).offset(beta),
+            );
+            let id = importer.net.function(node.name, id, GeneralRelu::new().max_value(1.0));
             one(importer.given(node, id, map.lies))
         }
     }
@@ -115,9 +111,9 @@ pub fn swish(importer: &mut Importer<'_>, node: &Node<'_>) -> Given {
     if alpha == 1.0 {
         return apply(importer, node, Silu);
     }
-    let id = on(importer, &format!("{}/scale", node.name), map.id, Rescaling::new(alpha));
-    let id = on(importer, node.name, id, Silu);
-    let id = on(importer, &format!("{}/scale", node.name), id, Rescaling::new(1.0 / alpha));
+    let id = importer.net.function(&format!("{}/scale", node.name), map.id, Rescaling::new(alpha));
+    let id = importer.net.function(node.name, id, Silu);
+    let id = importer.net.function(&format!("{}/scale", node.name), id, Rescaling::new(1.0 / alpha));
     one(importer.given(node, id, map.lies))
 }
 
@@ -138,72 +134,21 @@ pub fn clip(importer: &mut Importer<'_>, node: &Node<'_>) -> Given {
 }
 
 /// A value within bounds.
-pub fn clipped(
-    importer: &mut Importer<'_>,
-    node: &Node<'_>,
-    map: &Map,
-    [low, high]: [Option<f32>; 2],
-) -> Given {
-    // What no finite number exceeds is no bound.
-    let low = low.filter(|&low| low > f32::MIN);
-    let high = high.filter(|&high| high < f32::MAX);
-    let shift = format!("{}/shift", node.name);
-    let mut id = map.id;
-    match (low, high) {
-        (None, None) => return one(importer.seen(node, map, map.lies.clone())),
-        (Some(0.0), None) => id = on(importer, node.name, id, Relu),
-        (Some(0.0), Some(6.0)) => id = on(importer, node.name, id, Relu6),
-        (Some(low), None) => {
-            id = on(importer, &shift, id, Rescaling::new(1.0).offset(-low));
-            id = on(importer, node.name, id, Relu);
-            id = on(importer, &shift, id, Rescaling::new(1.0).offset(low));
-        }
-        (None, Some(high)) => {
-            id = on(importer, &shift, id, Rescaling::new(-1.0).offset(high));
-            id = on(importer, node.name, id, Relu);
-            id = on(importer, &shift, id, Rescaling::new(-1.0).offset(high));
-        }
-        (Some(low), Some(high)) if low <= high => {
-            let bounded = GeneralRelu::new().max_value(high - low);
-            if low == 0.0 {
-                id = on(importer, node.name, id, bounded);
-            } else {
-                id = on(importer, &shift, id, Rescaling::new(1.0).offset(-low));
-                id = on(importer, node.name, id, bounded);
-                id = on(importer, &shift, id, Rescaling::new(1.0).offset(low));
-            }
-        }
-        (Some(low), Some(high)) => {
-            return Err(Refused::expected_got("bounds", "the lower first", format!("{low} and {high}")));
-        }
-    }
-    one(importer.given(node, id, map.lies.clone()))
+pub fn clipped(importer: &mut Importer<'_>, node: &Node<'_>, map: &Map, bounds: [Option<f32>; 2]) -> Given {
+    let id = importer.net.bounded(node.name, map.id, bounds)?;
+    one(if id == map.id {
+        importer.seen(node, map, map.lies.clone())
+    } else {
+        importer.given(node, id, map.lies.clone())
+    })
 }
 
 /// `PRelu`, with a slope for each channel, or for whatever it is broadcast from.
 pub fn prelu(importer: &mut Importer<'_>, node: &Node<'_>) -> Given {
     let map = importer.map(node, 0)?;
     let slope = importer.weights(node, 1, "slopes")?;
-    let (outer, values) = super::binary::along(importer, &map, &slope)?;
-    let inner = values.len();
-    let dims = if outer == 1 { vec![inner] } else { vec![outer, inner] };
-    let natural = map.lies.natural();
-    let dims = if natural.last() == Some(&inner) && natural.len() <= 4 { natural } else { dims };
-    let id = importer.net.reshape(node.name, map.id, &dims);
-    let shared = dims.len() - 1;
-    let mut alpha = vec![1; shared];
-    alpha.push(inner);
-    let values = crate::import::onnx::tensor::Tensor::new(alpha, values);
-    let make: crate::import::onnx::net::Make = Box::new(move |graph, x, _| {
-        let prelu = match shared {
-            0 => Prelu::new(),
-            1 => Prelu::new().shared_axes([1]),
-            2 => Prelu::new().shared_axes([1, 2]),
-            _ => Prelu::new().shared_axes([1, 2, 3]),
-        };
-        graph.layer(prelu, x)
-    });
-    let id = importer.net.add(node.name, Kind::Other, &[id], dims, vec![Weights::new("alpha", values)], make);
+    let (_, values) = super::binary::along(importer, &map, &slope)?;
+    let id = importer.net.prelu(node.name, map.id, map.lies.natural(), values);
     one(importer.given(node, id, map.lies))
 }
 
@@ -223,11 +168,11 @@ pub fn spelled(importer: &mut Importer<'_>, node: &Node<'_>, of: usize, function
         return Err(Refused::new("expected a function of a map"));
     };
     let id = match function {
-        Spelled::Silu => on(importer, node.name, map.id, Silu),
-        Spelled::HardSwish => on(importer, node.name, map.id, HardSwish),
-        Spelled::Mish => on(importer, node.name, map.id, Mish),
-        Spelled::Gelu => on(importer, node.name, map.id, Gelu),
-        Spelled::TanhGelu => on(importer, node.name, map.id, TanhGelu),
+        Spelled::Silu => importer.net.function(node.name, map.id, Silu),
+        Spelled::HardSwish => importer.net.function(node.name, map.id, HardSwish),
+        Spelled::Mish => importer.net.function(node.name, map.id, Mish),
+        Spelled::Gelu => importer.net.function(node.name, map.id, Gelu),
+        Spelled::TanhGelu => importer.net.function(node.name, map.id, TanhGelu),
     };
     one(importer.given(node, id, map.lies))
 }

@@ -1,12 +1,12 @@
 //! Normalisations, and softmax.
 
 use super::windows::Plane;
-use crate::import::onnx::Refused;
+use crate::import::constant::Tensor;
+use crate::import::net::{Kind, Make, Weights};
 use crate::import::onnx::arrangement::{Factor, size};
 use crate::import::onnx::graph::Node;
 use crate::import::onnx::importer::{Given, Importer, one};
-use crate::import::onnx::net::{Kind, Make, Weights};
-use crate::import::onnx::tensor::Tensor;
+use crate::import::refused::Refused;
 use bantam::{AxisSoftmax, BatchNormalization, GroupNormalization, LayerNormalization, Softmax};
 
 /// `BatchNormalization` by its moving statistics.
@@ -157,7 +157,7 @@ pub fn softmax(importer: &mut Importer<'_>, node: &Node<'_>) -> Given {
     let axis = Node::axis(node.int("axis").unwrap_or(if flattens { 1 } else { -1 }), rank)?;
     let over: Vec<Factor> =
         if flattens { map.lies.axes[axis..].concat() } else { map.lies.axes[axis].clone() };
-    if over.contains(&Factor::BATCH) && importer.batch != crate::import::onnx::tensor::Int::Known(1) {
+    if over.contains(&Factor::BATCH) && importer.batch != crate::import::constant::Int::Known(1) {
         return Err(Refused::new("expected another axis than the batch"));
     }
     let over: Vec<Factor> = over.into_iter().filter(|&factor| factor != Factor::BATCH).collect();

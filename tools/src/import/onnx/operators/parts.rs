@@ -1,12 +1,12 @@
 //! Parts of maps, and maps beside each other.
 
 use super::windows::Plane;
-use crate::import::onnx::Refused;
+use crate::import::net::{Kind, Make};
 use crate::import::onnx::arrangement::{Arrangement, Factor, size};
 use crate::import::onnx::graph::Node;
 use crate::import::onnx::importer::{Given, Importer, Map, Run, Value, one};
-use crate::import::onnx::net::{Id, Kind, Make};
-use bantam::{Concatenate, Cropping2d, MAX_INPUTS, MaxPool2d, Rescaling, ZeroPadding2d};
+use crate::import::refused::Refused;
+use bantam::{MAX_INPUTS, Rescaling, ZeroPadding2d};
 
 /// The size of an axis, which is not the batch.
 fn axis_size(map: &Map, axis: usize) -> Result<usize, Refused> {
@@ -28,20 +28,9 @@ fn part(
     if [start, len, step] == [0, all, 1] {
         return Ok(map.clone());
     }
-    let (mut id, run) = importer.run(node, map, &map.lies.axes[axis].clone(), true);
+    let (id, run) = importer.run(node, map, &map.lies.axes[axis].clone(), true);
     let [before, _, behind] = run.dims();
-    let span = (len - 1) * step + 1;
-    if span < all {
-        id = importer.net.reshape(node.name, id, &[before, all, behind]);
-        let crop = Cropping2d::new([[0, 0], [start, all - start - span]]);
-        id = importer.net.layer(node.name, crop, &[id], vec![before, span, behind]);
-    }
-    if step > 1 {
-        // The largest of one.
-        id = importer.net.reshape(node.name, id, &[before, span, behind]);
-        let each = MaxPool2d::rectangular([1, 1]).strides([1, step]);
-        id = importer.net.layer(node.name, each, &[id], vec![before, len, behind]);
-    }
+    let id = importer.net.part(node.name, id, [before, all, behind], [start, len, step]);
     let new = importer.factors.axis(len);
     let mut axes = map.lies.axes.clone();
     axes[axis] = new.clone();
@@ -209,7 +198,7 @@ fn beside(importer: &mut Importer<'_>, node: &Node<'_>, maps: &[Map], axis: usiz
         ids.push(importer.net.reshape(node.name, id, &dims));
     }
     let at = if natural.len() <= 4 { at } else { 1 };
-    let id = joined(importer, node.name, &ids, at);
+    let id = importer.net.joined(node.name, &ids, at);
     let new = importer.factors.axis(whole);
     let order = [&before[..], &new, behind].concat();
     lies.axes[axis] = new;
@@ -222,29 +211,6 @@ fn beside(importer: &mut Importer<'_>, node: &Node<'_>, maps: &[Map], axis: usiz
 
 fn same_axis(lies: &Arrangement, a: &Factor, b: &Factor) -> bool {
     lies.axes.iter().any(|axis| axis.contains(a) && axis.contains(b))
-}
-
-/// Values beside each other along a dimension, some at a time.
-fn joined(importer: &mut Importer<'_>, name: &str, ids: &[Id], at: usize) -> Id {
-    let mut ids = ids.to_vec();
-    while ids.len() > 1 {
-        let partial = ids.len() > MAX_INPUTS;
-        let mut next = Vec::with_capacity(ids.len().div_ceil(MAX_INPUTS));
-        for some in ids.chunks(MAX_INPUTS) {
-            if let [one] = some {
-                next.push(*one);
-                continue;
-            }
-            let mut dims = importer.net.dims(some[0]).to_vec();
-            let last = at + 1 == dims.len();
-            dims[at] = some.iter().map(|&id| importer.net.dims(id)[at]).sum();
-            let layer = if last { Concatenate::new() } else { Concatenate::new().axis(at as i8 + 1) };
-            let name = if partial { format!("{name}/partial") } else { name.to_string() };
-            next.push(importer.net.layer(&name, layer, some, dims));
-        }
-        ids = next;
-    }
-    ids[0]
 }
 
 /// `Pad` with a constant: pads are attributes up to opset 10, inputs since. What is negative is cut off.

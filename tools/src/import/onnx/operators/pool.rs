@@ -1,9 +1,9 @@
 //! Pools.
 
 use super::windows::{Plane, Windows};
-use crate::import::onnx::Refused;
 use crate::import::onnx::graph::Node;
 use crate::import::onnx::importer::{Given, Importer, one};
+use crate::import::refused::Refused;
 use bantam::{AveragePool2d, GlobalAveragePool2d, GlobalMaxPool2d, MaxPool2d};
 
 /// A plane and its windows.

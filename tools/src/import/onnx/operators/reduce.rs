@@ -1,12 +1,12 @@
 //! Means, sums and extremes over axes.
 
-use crate::import::onnx::Refused;
+use crate::import::constant::Int;
+use crate::import::net::Id;
 use crate::import::onnx::arrangement::{Arrangement, Factor};
 use crate::import::onnx::graph::Node;
 use crate::import::onnx::importer::{Given, Importer, Map, one};
-use crate::import::onnx::net::Id;
-use crate::import::onnx::tensor::Int;
-use bantam::{AveragePool2d, Differentiable, GlobalAveragePool2d, GlobalMaxPool2d, MaxPool2d, Rescaling};
+use crate::import::refused::Refused;
+use bantam::Rescaling;
 
 /// `ReduceMean`, `ReduceSum`, `ReduceMax` and `ReduceMin`: axes are an attribute up to opset 17, or 12 of the sum, an input since.
 pub fn reduce(importer: &mut Importer<'_>, node: &Node<'_>) -> Given {
@@ -63,36 +63,9 @@ fn scaled(importer: &mut Importer<'_>, node: &Node<'_>, id: Id, by: f32) -> Id {
 /// Without a row of factors.
 fn pooled(importer: &mut Importer<'_>, node: &Node<'_>, map: &Map, run: &[Factor]) -> Map {
     let (id, run) = importer.run(node, map, run, false);
-    let [outer, over, inner] = run.dims();
     let mean = matches!(node.op(), "ReduceMean" | "ReduceSum" | "GlobalAveragePool");
-    let natural = map.lies.natural();
-    let id = if outer == 1 {
-        let dims = if natural.len() == 3 && natural[2] == inner { natural } else { vec![over, 1, inner] };
-        let id = importer.net.reshape(node.name, id, &dims);
-        if mean {
-            add(importer, node, GlobalAveragePool2d::new().keep_dims(), id, vec![1, 1, inner])
-        } else {
-            add(importer, node, GlobalMaxPool2d::new().keep_dims(), id, vec![1, 1, inner])
-        }
-    } else {
-        let id = importer.net.reshape(node.name, id, &[outer, over, inner]);
-        if mean {
-            add(importer, node, AveragePool2d::rectangular([1, over]), id, vec![outer, 1, inner])
-        } else {
-            add(importer, node, MaxPool2d::rectangular([1, over]), id, vec![outer, 1, inner])
-        }
-    };
+    let id = importer.net.pooled(node.name, id, map.lies.natural(), run.dims(), mean);
     let mut axes = map.lies.axes.clone();
     axes.iter_mut().for_each(|axis| axis.retain(|factor| !run.run.contains(factor)));
     Map { id, lies: Arrangement { axes, order: run.with(&[]) }, exclusive: false }
-}
-
-fn add<L: Differentiable + Clone>(
-    importer: &mut Importer<'_>,
-    node: &Node<'_>,
-    layer: L,
-    id: Id,
-    dims: Vec<usize>,
-) -> Id {
-    importer.net.layer(node.name, layer, &[id], dims)
 }

@@ -1,18 +1,11 @@
 //! Maps enlarged.
 
 use super::windows::Plane;
-use crate::import::onnx::Refused;
+use crate::import::constant::{Constant, Int};
 use crate::import::onnx::graph::Node;
 use crate::import::onnx::importer::{Given, Importer, one};
-use crate::import::onnx::tensor::{Constant, Int};
-use bantam::{MaxPool2d, UpSampling2d};
-
-/// How a coordinate of the output is one of the input, and which pixel that is.
-struct Rule {
-    transformation: String,
-    nearest: String,
-    linear: bool,
-}
+use crate::import::refused::Refused;
+use crate::import::resampling::Rule;
 
 /// `Resize`, and `Upsample` of opset 9 and before, by whole factors.
 pub fn resize(importer: &mut Importer<'_>, node: &Node<'_>) -> Given {
@@ -39,34 +32,9 @@ pub fn resize(importer: &mut Importer<'_>, node: &Node<'_>) -> Given {
     let [h, w] = plane.sizes();
     let output = [scaled(h, scales[0]), scaled(w, scales[1])];
     let id = importer.laid(node, &map, &plane.groups());
+    let id = importer.net.resampled(node.name, id, output, scales, &rule)?;
     let lies = plane.output(output, None, &mut importer.factors);
-    let dims = vec![output[0], output[1], plane.channels()];
-    let whole = [output[0] / h.max(1), output[1] / w.max(1)];
-    const MOST: usize = 1 << 16;
-    if output.iter().any(|&size| size == 0 || size > MOST) {
-        return Err(Refused::expected_got("size", format!("1 to {MOST}"), format!("{output:?}")));
-    }
-    let fits = [(h, whole[0], scales[0]), (w, whole[1], scales[1])].iter().zip(output).all(
-        |(&(input, factor, scale), output)| factor * input == output && rule.is_layers(input, factor, scale),
-    );
-    if fits {
-        let layer = UpSampling2d::new(whole);
-        let layer = if rule.linear { layer.bilinear() } else { layer };
-        let id = importer.net.layer(node.name, layer, &[id], dims);
-        return one(importer.given(node, id, lies));
-    }
-    // Pixels left out are a pool of one.
-    let steps = [(h, output[0], scales[0]), (w, output[1], scales[1])]
-        .map(|(input, output, scale)| rule.step(input, output, scale));
-    if let (false, [Some(down), Some(across)]) = (rule.linear, steps) {
-        let layer = MaxPool2d::rectangular([1, 1]).strides([down, across]);
-        let id = importer.net.layer(node.name, layer, &[id], dims);
-        return one(importer.given(node, id, lies));
-    }
-    let mode = if rule.linear { "linear".to_string() } else { format!("nearest ({})", rule.nearest) };
-    let got = format!("{mode}, {}, from {h}×{w} to {}×{}", rule.transformation, output[0], output[1]);
-    let expected = "a whole factor, nearest or half_pixel linear";
-    Err(Refused::expected_got("resize", expected, got).advice("resize by 2 or 4 with align_corners=False"))
+    one(importer.given(node, id, lies))
 }
 
 fn scaled(size: usize, scale: f64) -> usize {
@@ -125,59 +93,4 @@ fn scales(importer: &Importer<'_>, node: &Node<'_>, plane: &Plane) -> Result<[f6
         return Err(Refused::expected_got("scales", "1 of batch and channels", format!("{all:?}")));
     }
     Ok(pixels)
-}
-
-impl Rule {
-    /// Where a pixel of the output lies in the input.
-    fn place(&self, at: usize, input: usize, output: usize, scale: f64) -> Option<f64> {
-        let (x, last) = (at as f64, output as f64 - 1.0);
-        match &self.transformation[..] {
-            "half_pixel" => Some((x + 0.5) / scale - 0.5),
-            "half_pixel_symmetric" => {
-                let adjust = output as f64 / (scale * input as f64);
-                let offset = input as f64 / 2.0 * (1.0 - adjust);
-                Some(offset + (x + 0.5) / scale - 0.5)
-            }
-            "pytorch_half_pixel" => Some(if output > 1 { (x + 0.5) / scale - 0.5 } else { 0.0 }),
-            "asymmetric" => Some(x / scale),
-            "align_corners" => Some(if output > 1 { x * (input as f64 - 1.0) / last } else { 0.0 }),
-            _ => None,
-        }
-    }
-
-    /// Which pixel is nearest.
-    fn pixel(&self, at: usize, input: usize, output: usize, scale: f64) -> Option<usize> {
-        let x = self.place(at, input, output, scale)?;
-        let down = x.floor();
-        let nearest = match &self.nearest[..] {
-            "round_prefer_floor" => (x - 0.5).ceil(),
-            "round_prefer_ceil" => (x + 0.5).floor(),
-            "floor" => down,
-            "ceil" => x.ceil(),
-            _ => return None,
-        };
-        Some(nearest.clamp(0.0, input as f64 - 1.0) as usize)
-    }
-
-    /// Whether each pixel comes so often, or pixels between are weighed as by the layer.
-    fn is_layers(&self, input: usize, factor: usize, scale: f64) -> bool {
-        let output = input * factor;
-        (0..output).all(|at| {
-            if self.linear {
-                let centre = (at as f64 + 0.5) / factor as f64 - 0.5;
-                let last = input as f64 - 1.0;
-                let place = self.place(at, input, output, scale);
-                place.is_some_and(|x| (x.clamp(0.0, last) - centre.clamp(0.0, last)).abs() < 1e-6)
-            } else {
-                self.pixel(at, input, output, scale) == Some(at / factor)
-            }
-        })
-    }
-
-    /// From one pixel that is kept to the next, if the first is and they are as many.
-    fn step(&self, input: usize, output: usize, scale: f64) -> Option<usize> {
-        let step = input.checked_div(output)?.max(1);
-        let kept = (0..output).all(|at| self.pixel(at, input, output, scale) == Some(at * step));
-        (kept && input.div_ceil(step) == output).then_some(step)
-    }
 }

@@ -1,10 +1,11 @@
 //! The same elements in other words.
 
-use crate::import::onnx::Refused;
+use crate::import::constant::{Int, MOST_DIMENSIONS};
+use crate::import::fold::target;
 use crate::import::onnx::arrangement::Factor;
 use crate::import::onnx::graph::Node;
 use crate::import::onnx::importer::{Given, Importer, Map, one};
-use crate::import::onnx::tensor::{Int, MOST_DIMENSIONS};
+use crate::import::refused::Refused;
 
 /// What gives its input.
 pub fn identity(importer: &mut Importer<'_>, node: &Node<'_>) -> Given {
@@ -56,32 +57,6 @@ pub fn order(node: &Node<'_>, rank: usize) -> Result<Vec<usize>, Refused> {
         return Ok(order);
     }
     Err(Refused::expected_got("perm", format!("each of {rank} axes once"), format!("{told:?}")))
-}
-
-/// The sizes that a `Reshape` gives a tensor of these.
-pub fn target(dims: &[Int], told: &[Int], keeps_zeros: bool) -> Result<Vec<Int>, Refused> {
-    let refused = || {
-        Refused::expected_got("shape", format!("one of as many elements as {dims:?}"), format!("{told:?}"))
-    };
-    let product = |dims: &[Int]| dims.iter().try_fold(Int::Known(1), |product, &dim| product.times(dim));
-    if told.len() > MOST_DIMENSIONS {
-        return Err(Refused::expected_got("dimensions", format!("{MOST_DIMENSIONS} at most"), told.len()));
-    }
-    let mut target = Vec::with_capacity(told.len());
-    for (axis, &dim) in told.iter().enumerate() {
-        target.push(match dim {
-            Int::Known(0) if !keeps_zeros => *dims.get(axis).ok_or_else(refused)?,
-            dim => dim,
-        });
-    }
-    let all = product(dims).ok_or_else(refused)?;
-    if let Some(open) = target.iter().position(|&dim| dim == Int::Known(-1)) {
-        target[open] = Int::Known(1);
-        let known = product(&target).ok_or_else(refused)?;
-        target[open] = all.over(known).ok_or_else(refused)?;
-    }
-    let least = |dim: &Int| matches!(dim, Int::Known(1..) | Int::Batch(1..));
-    if product(&target) == Some(all) && target.iter().all(least) { Ok(target) } else { Err(refused()) }
 }
 
 /// `Reshape`

@@ -1,9 +1,9 @@
 //! What convolutions and pools say of their windows.
 
-use crate::import::onnx::Refused;
 use crate::import::onnx::arrangement::{Arrangement, Factor, Factors, size};
 use crate::import::onnx::graph::Node;
 use crate::import::onnx::importer::{Importer, Map};
+use crate::import::refused::Refused;
 use bantam::Padding;
 
 /// Sizes of windows over `[H, W]`; a series is a map of height 1.

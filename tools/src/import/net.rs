@@ -1,11 +1,11 @@
 //! The net that is made: layers that may still change, as when a bias is found behind a convolution, before a model is built.
 
-use super::Refused;
-use super::tensor::Tensor;
-use crate::import::Cause;
+use super::constant::Tensor;
+use super::error::Cause;
+use super::refused::Refused;
 use bantam::{Differentiable, GraphBuilder, Model, Value};
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// A value of the net: an input, or what a layer gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,6 +48,8 @@ pub enum Kind {
     Padding([[usize; 2]; 2]),
     /// Another order of the elements.
     Permute,
+    /// What becomes a SiLU where its input is multiplied by it.
+    Sigmoid,
     Other,
 }
 
@@ -64,7 +66,8 @@ pub struct Layer {
 #[derive(Default)]
 pub struct Net {
     values: Vec<(Vec<usize>, Option<Layer>)>,
-    names: HashSet<String>,
+    /// How often each was wanted again.
+    names: HashMap<String, usize>,
     /// What has been turned already, for all who read it.
     turned: HashMap<(Id, Vec<usize>, bool), Id>,
 }
@@ -154,10 +157,14 @@ impl Net {
     /// A name that no other layer has: that one, or with a number behind it.
     fn name(&mut self, wanted: &str) -> String {
         let wanted = if wanted.is_empty() { "layer" } else { wanted };
-        let (mut name, mut count) = (wanted.to_string(), 0);
-        while !self.names.insert(name.clone()) {
+        let (mut name, mut count) = (wanted.to_string(), self.names.get(wanted).copied().unwrap_or(0));
+        while self.names.contains_key(&name) {
             count += 1;
             name = format!("{wanted}_{count}");
+        }
+        self.names.insert(name.clone(), 0);
+        if count > 0 {
+            self.names.insert(wanted.into(), count);
         }
         name
     }
