@@ -4,11 +4,12 @@ use super::{
     Signature, Site, Step, TrainingStep, elements_of_one, gradients, one_input,
 };
 use crate::error::Error;
-use crate::parallel::{Threads, WORTH_SHARING, for_each_images, join};
+use crate::parallel::{Threads, WORTH_SHARING, for_each_chunk, for_each_images, join};
 use crate::shape::Shape;
 use bantam_kernels::conv2d::{Activation, Padding};
 use bantam_kernels::depthwise_conv2d::{Depthwise, Geometry};
 use bantam_kernels::{Isa, reduce};
+use core::ops::Range;
 
 /// A convolution of each channel by itself, `[H, W, C]` to `[OH, OW, C * M]`, with a kernel of `[KH, KW, C, M]` and a
 /// bias of `[C * M]` (Howard et al., arXiv 1704.04861):
@@ -168,7 +169,10 @@ impl Differentiable for DepthwiseConv2d {
     }
 }
 
-/// [`DepthwiseConv2d`], ready to run. Threads share the images.
+/// Multiply-adds of a convolution over all channels that take as long as one of a depthwise one.
+const COST: u64 = 4;
+
+/// [`DepthwiseConv2d`], ready to run.
 pub struct DepthwiseConv2dStep {
     isa: Isa,
     threads: Threads,
@@ -188,7 +192,13 @@ impl DepthwiseConv2dStep {
         [geometry.input(), geometry.output()].map(elements_of_one)
     }
 
-    /// Of so many images.
+    /// Elements of a row of the input and of the output.
+    pub(super) fn row_lens(&self) -> [usize; 2] {
+        let geometry = self.depthwise.geometry();
+        [geometry.input(), geometry.output()].map(|[_, _, columns, channels]| columns * channels)
+    }
+
+    /// Of so many images. Threads share them, or the rows of each.
     pub(super) fn convolve(
         &self,
         images: usize,
@@ -197,14 +207,49 @@ impl DepthwiseConv2dStep {
         bias: Option<&[f32]>,
         output: &mut [f32],
     ) -> Result<(), Error> {
-        let [len, _] = self.lens();
-        let multiply_adds = self.depthwise.first(images).geometry().multiply_adds();
-        let part = self.threads.part_of_work(images, multiply_adds);
-        for_each_images(images, part, output, |images, output| {
+        let [len, output_len] = self.lens();
+        let whole = self.depthwise.first(images);
+        let work = COST * whole.geometry().multiply_adds();
+        if self.threads.are_more_than(images)
+            && work >= WORTH_SHARING
+            && let Some(rows) = self.stripe(output_len.div_ceil(self.threads.count()))
+        {
+            let [row, output_row] = self.row_lens();
+            for (input, output) in input.chunks(len).zip(output.chunks_mut(output_len)) {
+                for_each_chunk(output, rows * output_row, |i, output| {
+                    let rows = i * rows..i * rows + output.len() / output_row;
+                    let Some((part, seen)) = self.depthwise.rows(rows) else { return Ok(()) };
+                    let input = &input[seen.start * row..seen.end * row];
+                    Ok(part.forward(input, kernel, bias, self.activation, output)?)
+                })?;
+            }
+            return Ok(());
+        }
+        for_each_images(images, self.threads.part_of_work(images, work), output, |images, output| {
             let input = &input[images.start * len..images.end * len];
-            let part = self.depthwise.first(images.len());
+            let part = whole.first(images.len());
             Ok(part.forward(input, kernel, bias, self.activation, output)?)
         })
+    }
+
+    /// The rows of stripes of about so many elements of an image's output, where there are several and each sees more than
+    /// padding.
+    pub(super) fn stripe(&self, len: usize) -> Option<usize> {
+        // A plan takes no time by what a file claims to be the number of rows.
+        const MOST: usize = 1024;
+        let [_, rows, columns, channels] = self.depthwise.geometry().output();
+        let stripe = len.div_ceil(columns * channels);
+        let mut all = (0..rows).step_by(stripe).map(|row| row..rows.min(row + stripe));
+        let several = 2..=MOST;
+        (several.contains(&all.len()) && all.all(|rows| self.depthwise.rows(rows).is_some()))
+            .then_some(stripe)
+    }
+
+    /// The same for some rows of the output of one image, and the rows of the input that they see. `None` if they see
+    /// padding alone.
+    pub(super) fn rows(&self, rows: Range<usize>) -> Option<(DepthwiseConv2dStep, Range<usize>)> {
+        let (depthwise, seen) = self.depthwise.rows(rows)?;
+        Some((DepthwiseConv2dStep { depthwise, ..*self }, seen))
     }
 
     /// The gradients to kernel and input that are asked for, of a full batch, from the gradient to the sums.

@@ -102,6 +102,7 @@ impl SeparableConv2d {
             batch: depthwise.input()[0],
             depthwise: DepthwiseConv2dStep::new(&depthwise, &plain),
             pointwise: pointwise(&of_pixels, site),
+            stripe: None,
         })
     }
 }
@@ -135,9 +136,22 @@ impl Layer for SeparableConv2d {
     }
 
     fn lower(&self, site: &Site<'_>) -> Result<Self::Step, Error> {
-        self.steps(site, ConvolutionStep::new)
+        let mut separable = self.steps(site, ConvolutionStep::new)?;
+        separable.stripe = separable.depthwise.stripe(STRIPE * site.threads.count());
+        if separable.stripe.is_some() {
+            // To the pointwise convolution each row is an image.
+            let [batch, rows, columns, channels] =
+                self.geometries(one_input(site.inputs)?.array("input")?)?.1.input();
+            let input = [batch * rows, 1, columns, channels];
+            let of_rows = Geometry::new(input, [1, 1], self.filters, [1, 1], Padding::Valid)?;
+            separable.pointwise = ConvolutionStep::new(&of_rows, site);
+        }
+        Ok(separable)
     }
 }
+
+/// Elements between the two that a thread makes at a time: they stay in its second-level cache.
+const STRIPE: usize = 64 * 1024;
 
 impl Differentiable for SeparableConv2d {
     type TrainingStep = Separable<ConvolutionTraining>;
@@ -152,6 +166,8 @@ pub struct Separable<P> {
     batch: usize,
     depthwise: DepthwiseConv2dStep,
     pointwise: P,
+    /// Rows of the map between the two that are made at a time, if not all.
+    stripe: Option<usize>,
 }
 
 impl<P> Separable<P> {
@@ -159,6 +175,14 @@ impl<P> Separable<P> {
     fn map_len(&self, images: usize) -> usize {
         let [_, len] = self.depthwise.lens();
         images * len
+    }
+
+    /// Elements of what is made of it at a time.
+    fn made_len(&self) -> usize {
+        match self.stripe {
+            None => self.map_len(self.batch),
+            Some(rows) => rows * self.depthwise.row_lens()[1],
+        }
     }
 }
 
@@ -172,7 +196,7 @@ impl<P: Step> Step for Separable<P> {
     }
 
     fn scratch_len(&self) -> usize {
-        whole_lines(self.map_len(self.batch)).saturating_add(self.pointwise.scratch_len())
+        whole_lines(self.made_len()).saturating_add(self.pointwise.scratch_len())
     }
 
     fn multiply_adds(&self) -> u64 {
@@ -180,9 +204,44 @@ impl<P: Step> Step for Separable<P> {
     }
 
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
+        if let Some(stripe) = self.stripe {
+            return self.forward_by_stripes(stripe, run);
+        }
         let (map, scratch) = split_lines(run.scratch, self.map_len(run.samples));
         self.depthwise.convolve(run.samples, run.inputs[0], run.weights[0], None, map)?;
         self.pointwise.forward(Forward { inputs: &[map], weights: &run.weights[1..], scratch, ..run })
+    }
+}
+
+impl<P: Step> Separable<P> {
+    /// So many rows of the map between the two at a time.
+    fn forward_by_stripes(&self, stripe: usize, run: Forward<'_>) -> Result<(), Error> {
+        let ([len, map_len], [input_row, row]) = (self.depthwise.lens(), self.depthwise.row_lens());
+        let (images, rows) = (run.samples, map_len / row);
+        let output_len = run.output.len() / images;
+        let (map, scratch) = split_lines(run.scratch, stripe * row);
+        for (input, output) in run.inputs[0].chunks(len).zip(run.output.chunks_mut(output_len)) {
+            for (i, output) in output.chunks_mut(stripe * (output_len / rows)).enumerate() {
+                let samples = stripe.min(rows - i * stripe);
+                let part = i * stripe..i * stripe + samples;
+                let Some((depthwise, seen)) = self.depthwise.rows(part) else { continue };
+                let (input, map) =
+                    (&input[seen.start * input_row..seen.end * input_row], &mut map[..samples * row]);
+                depthwise.convolve(1, input, run.weights[0], None, map)?;
+                self.pointwise.forward(Forward {
+                    samples,
+                    inputs: &[map],
+                    weights: &run.weights[1..],
+                    prepared: run.prepared,
+                    overwritten: None,
+                    output,
+                    scratch,
+                    seed: run.seed,
+                    statistics: run.statistics,
+                })?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use bantam::{
     BatchNormalization, Conv1d, Conv1dTranspose, Conv2d, Conv2dTranspose, DepthwiseConv1d, DepthwiseConv2d,
-    Differentiable, Isa, Layer, MaxPool1d, MaxPool2d, Mode, Model, Options, Plan, SeparableConv2d,
+    Differentiable, Isa, Layer, MaxPool1d, MaxPool2d, Mode, Model, Options, Padding, Plan, SeparableConv2d,
     Sequential, Session, Tape, Var,
 };
 
@@ -195,6 +195,42 @@ fn with_relu<L: Differentiable + Copy>(batch: usize, input: &[usize], layer: L) 
         });
         for (fused, apart) in fused.iter().zip(&apart) {
             assert_close(fused, apart, &case);
+        }
+    }
+}
+
+/// Whatever the stripes, and whoever computes them.
+#[test]
+fn separable_convolutions_have_the_bits_of_their_two_layers() {
+    for (batch, input, padding, stride, dilation) in [
+        (2, [97, 61, 48], Padding::Same, 1, 1),
+        (1, [140, 150, 20], Padding::Valid, 2, 1),
+        (3, [61, 83, 32], Padding::Explicit { top: 2, bottom: 0, left: 1, right: 1 }, 1, 1),
+        // Some rows see padding alone, so that there are no stripes.
+        (1, [3, 5000, 16], Padding::Explicit { top: 9, bottom: 9, left: 0, right: 0 }, 1, 6),
+    ] {
+        let separable = SeparableConv2d::padded(padding).filters(24).kernel([3, 3]).stride(stride);
+        let depthwise = DepthwiseConv2d::padded(padding).kernel([3, 3]).stride(stride).dilation(dilation);
+        let joined = Sequential::new(input).layer(separable.dilation(dilation)).relu();
+        let mut joined = joined.build(1).unwrap();
+        let apart = Sequential::new(input).layer(depthwise.no_bias()).conv2d(24, 1).relu();
+        let mut apart = apart.build(1).unwrap();
+        let (kernel, pointwise, bias) = (numbers(9 * input[2]), numbers(24 * input[2]), numbers(24));
+        joined.set_weights("separable_conv2d", &[&kernel, &pointwise, &bias]).unwrap();
+        apart.set_weights("depthwise_conv2d", &[&kernel]).unwrap();
+        apart.set_weights("conv2d", &[&pointwise, &bias]).unwrap();
+        let pixels = numbers(batch * input.iter().product::<usize>());
+        for isa in Isa::available() {
+            let run = |model: &Model<'_>, threads: usize| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                let options = Options::new(batch).isa(isa).threads(threads);
+                pool.install(|| Session::new(model, options).unwrap().run(&pixels).unwrap().to_vec())
+            };
+            let want = run(&apart, 1);
+            for threads in [1, 2, 5] {
+                assert!(run(&joined, threads) == want, "{isa}, {threads} threads: {input:?}");
+                assert!(run(&apart, threads) == want, "{isa}, {threads} threads: {input:?} apart");
+            }
         }
     }
 }

@@ -38,6 +38,12 @@ impl Depthwise {
         Depthwise { geometry: self.geometry.first(images), ..self }
     }
 
+    /// The same for some rows of one image, as [`Geometry::rows`]. The bits are those of the whole.
+    pub fn rows(self, rows: Range<usize>) -> Option<(Depthwise, Range<usize>)> {
+        let (geometry, seen) = self.geometry.rows(rows)?;
+        Some((Depthwise { geometry, ..self }, seen))
+    }
+
     /// As the function [`forward`]: `[N, H, W, C]` to `[N, OH, OW, C * M]`, with weights `[KH, KW, C, M]` and a
     /// bias of `[C * M]`.
     ///

@@ -2,6 +2,7 @@ use crate::conv2d::Padding;
 use crate::conv2d::geometry::Axis;
 use crate::error::{check_arrays, check_sizes};
 use crate::{Error, Isa};
+use core::ops::Range;
 
 /// The checked shape of a depthwise convolution: every array that it names can exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,6 +73,15 @@ impl Geometry {
     pub fn first(mut self, images: usize) -> Geometry {
         self.batch = images.clamp(1, self.batch);
         self
+    }
+
+    /// The same convolution for some rows of the output of one image, and the rows of the input that they see, as
+    /// [`conv2d::Geometry::rows`](crate::conv2d::Geometry::rows). `None` if they see padding alone, or are not rows of the
+    /// output.
+    pub fn rows(mut self, rows: Range<usize>) -> Option<(Geometry, Range<usize>)> {
+        let (axis, seen) = self.axes[0].part(rows)?;
+        (self.batch, self.axes[0]) = (1, axis);
+        Some((self, seen))
     }
 
     /// `[N, H, W, C]`.

@@ -179,7 +179,21 @@ fn parts() {
             })
         };
         let (first, last) = input.split_at(input.len() / 3);
-        assert_eq!(bits(&run(3, &input)), bits(&[run(1, first), run(2, last)].concat()), "{isa}");
+        let whole = run(3, &input);
+        assert_eq!(bits(&whole), bits(&[run(1, first), run(2, last)].concat()), "{isa}");
+
+        let [_, _, columns, channels] = g.input();
+        let [_, rows, output_columns, output_channels] = g.output();
+        for part in [0..rows, 1..3, rows - 1..rows] {
+            let (some, seen) = Depthwise::new(isa, &g).rows(part.clone()).unwrap();
+            let input = &input[seen.start * columns * channels..seen.end * columns * channels];
+            let got = written(len(some.geometry().output()), |output| {
+                some.forward(input, &weights, None, Activation::None, output).unwrap();
+            });
+            let row = output_columns * output_channels;
+            assert_eq!(bits(&got), bits(&whole[part.start * row..part.end * row]), "{isa} {part:?}");
+        }
+        assert!(Depthwise::new(isa, &g).rows(1..rows + 1).is_none());
     }
 }
 
