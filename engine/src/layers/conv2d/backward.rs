@@ -13,30 +13,25 @@ use bantam_kernels::{Isa, max_pool2d, reduce};
 
 /// A convolution or dense layer with its backward pass.
 pub struct ConvolutionTraining {
-    forward: ForwardPass,
+    forward: ConvolutionStep,
+    /// In place of it.
+    plain_dense: Option<PlainDenseStep>,
     backward: ConvolutionBackward,
-}
-
-#[allow(clippy::large_enum_variant, reason = "one a layer, in a box already")]
-enum ForwardPass {
-    Convolution(ConvolutionStep),
-    PlainDense(PlainDenseStep),
 }
 
 impl ConvolutionTraining {
     pub fn new(geometry: &Geometry, site: &Site<'_>) -> ConvolutionTraining {
-        let forward = match PlainDenseStep::new(geometry, site) {
-            Some(dense) => ForwardPass::PlainDense(dense),
-            None => ForwardPass::Convolution(ConvolutionStep::new(geometry, site)),
-        };
-        let backward = ConvolutionBackward::new(geometry, None, site);
-        ConvolutionTraining { forward, backward }
+        ConvolutionTraining {
+            forward: ConvolutionStep::new(geometry, site),
+            plain_dense: PlainDenseStep::new(geometry, site),
+            backward: ConvolutionBackward::new(geometry, None, site),
+        }
     }
 
     fn step(&self) -> &dyn Step {
-        match &self.forward {
-            ForwardPass::Convolution(step) => step,
-            ForwardPass::PlainDense(step) => step,
+        match &self.plain_dense {
+            Some(step) if step.has_vectors() => step,
+            _ => &self.forward,
         }
     }
 }

@@ -1,10 +1,12 @@
 use crate::error::Error;
 use crate::layers::{Forward, Site, Step};
 use crate::parallel::{Threads, for_each_chunk_with};
+use bantam_kernels::Isa;
 use bantam_kernels::conv2d::{Activation, Geometry, PlainDense};
 
 /// A dense layer on weights that change from run to run. Threads share it by samples.
 pub(super) struct PlainDenseStep {
+    isa: Isa,
     dense: PlainDense,
     activation: Activation,
     threads: Threads,
@@ -13,7 +15,12 @@ pub(super) struct PlainDenseStep {
 impl PlainDenseStep {
     pub fn new(geometry: &Geometry, site: &Site<'_>) -> Option<PlainDenseStep> {
         let Site { isa, threads, activation, .. } = *site;
-        Some(PlainDenseStep { dense: PlainDense::new(isa, geometry)?, activation, threads })
+        Some(PlainDenseStep { isa, dense: PlainDense::new(isa, geometry)?, activation, threads })
+    }
+
+    /// As it is always. The compiler sees where there are none, and a program has nothing of it in it then.
+    pub fn has_vectors(&self) -> bool {
+        self.isa != Isa::SCALAR
     }
 }
 
