@@ -48,7 +48,7 @@ def _sizes(place: str, values: object, fields: tuple[str, ...]) -> dict[str, int
             raise BadList(f"{place}: {field} is {size}")
     window = (sizes["k"], sizes["k"]) if "k" in sizes else (sizes["kh"], sizes["kw"])
     for axis, extent in zip("hw", window):
-        if output_size(sizes[axis], extent, sizes["stride"], sizes["pad"]) < 1:
+        if output_size(sizes[axis], extent, sizes["stride"], 2 * sizes["pad"]) < 1:
             raise BadList(f"{place}: a window of {extent} does not fit into {axis} = {sizes[axis]}")
     groups = sizes.get("groups", 1)
     if groups > 1 and (sizes["cin"] % groups or sizes["cout"] % groups):
@@ -61,7 +61,7 @@ def net(sizes: dict[str, int]) -> Net:
     random = np.random.default_rng(1)
     if "k" in sizes:
         pictures = numbers(random, sizes["n"], sizes["c"], sizes["h"], sizes["w"])
-        return chain(pictures, MaxPool(sizes["k"], sizes["stride"], sizes["pad"]))
+        return chain(pictures, MaxPool(sizes["k"], sizes["stride"], (sizes["pad"],) * 4))
     pictures = numbers(random, sizes["n"], sizes["cin"], sizes["h"], sizes["w"])
     kernel = (sizes["kh"], sizes["kw"])
     conv = random_conv(

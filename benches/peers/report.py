@@ -1,59 +1,76 @@
-"""Times side by side, as a table or as JSON."""
+"""Times, or memory, side by side, as a table or as JSON."""
 
 from __future__ import annotations
 
 import math
 
+from dataclasses import dataclass
+
 from rounds import Best
 
 
+@dataclass(frozen=True)
+class Measure:
+    """What is compared; less of it is better."""
+
+    name: str
+    # The table's unit, and how many of them a second or a byte is.
+    unit: str
+    factor: float
+    best: str
+
+
+TIME = Measure("seconds", "µs", 1e6, "fastest peer")
+MEMORY = Measure("resident_bytes", "MB", 1e-6, "leanest peer")
+
+
 class Row:
-    """A layer's times."""
+    """A layer's or net's numbers."""
 
     def __init__(self, name: str, ours: float | None, peers: dict[str, Best]) -> None:
         self.name = name
         self.ours = ours
         self.peers = peers
-        self.fastest = min(peers, key=lambda peer: peers[peer].seconds, default=None)
+        self.best = min(peers, key=lambda peer: peers[peer].value, default=None)
 
     @property
     def ratio(self) -> float | None:
-        """How many times as long the fastest of the others takes."""
-        if self.ours is None or self.fastest is None:
+        """How many times as much the best of the others takes."""
+        if self.ours is None or self.best is None:
             return None
-        return self.peers[self.fastest].seconds / self.ours
+        return self.peers[self.best].value / self.ours
 
-    def as_json(self) -> dict[str, object]:
-        """Everything, in seconds."""
-        peers = {name: {"seconds": best.seconds, "how": best.how} for name, best in self.peers.items()}
-        return {"ours": self.ours, "peers": peers, "fastest": self.fastest, "ratio": self.ratio}
+    def as_json(self, measure: Measure = TIME) -> dict[str, object]:
+        """Everything, in seconds or bytes."""
+        peers = {name: {measure.name: best.value, "how": best.how} for name, best in self.peers.items()}
+        return {"ours": self.ours, "peers": peers, measure.best.split()[0]: self.best, "ratio": self.ratio}
 
 
 class Table:
     """Lines of one width."""
 
-    def __init__(self, names: list[str], peers: list[str]) -> None:
+    def __init__(self, names: list[str], peers: list[str], measure: Measure = TIME) -> None:
         self.width = max(map(len, names))
         self.peers = peers
+        self.measure = measure
 
     def head(self) -> str:
         """What the columns are."""
         columns = "".join(f"{name:>13}" for name in self.peers)
-        return f"{'µs':{self.width}}{'ours':>10}{columns}  {'fastest peer':24}ratio"
+        return f"{self.measure.unit:{self.width}}{'ours':>10}{columns}  {self.measure.best:24}ratio"
 
     def line(self, row: Row) -> str:
-        """A layer."""
-        cells = [micros(row.ours, 10)]
+        """A layer or net."""
+        cells = [self._cell(row.ours, 10)]
         for peer in self.peers:
-            cells.append(micros(row.peers[peer].seconds if peer in row.peers else None, 13))
+            cells.append(self._cell(row.peers[peer].value if peer in row.peers else None, 13))
         ratio = "-" if row.ratio is None else f"{row.ratio:.2f}"
-        fastest = f"{row.fastest} {row.peers[row.fastest].how}" if row.fastest else "-"
-        return f"{row.name:{self.width}}{''.join(cells)}  {fastest:24}{ratio:>5}"
+        best = f"{row.best} {row.peers[row.best].how}" if row.best else "-"
+        return f"{row.name:{self.width}}{''.join(cells)}  {best:24}{ratio:>5}"
 
-
-def micros(seconds: float | None, width: int) -> str:
-    """Microseconds, or a dash."""
-    return f"{'-':>{width}}" if seconds is None else f"{seconds * 1e6:{width}.1f}"
+    def _cell(self, number: float | None, width: int) -> str:
+        """In the table's unit, or a dash."""
+        return f"{'-':>{width}}" if number is None else f"{number * self.measure.factor:{width}.1f}"
 
 
 def summary(rows: list[Row]) -> dict[str, object]:

@@ -11,11 +11,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import count, repeat
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,13 @@ from typing import Any
 import numpy as np
 
 import engines
+import memory
 from nets import Net, expected
 
 ROUNDS = 7
+# Of large nets, as many rounds as take this long, and no fewer than these.
+SECONDS_OF_ROUNDS = 40.0
+FEWEST_ROUNDS = 3
 SECONDS_PER_ROUND = 0.03
 # Threads of some engines spin for this long after a call, on the cores that the next engine needs.
 SECONDS_OF_SPINNING = 0.05
@@ -49,9 +54,9 @@ class Unavailable(Exception):
 
 @dataclass(frozen=True)
 class Best:
-    """Seconds of a call, and of which of the engine's ways."""
+    """Seconds of a call or bytes, and of which of the engine's ways."""
 
-    seconds: float
+    value: float
     how: str
 
 
@@ -77,49 +82,89 @@ def _checked(candidate: engines.Candidate, values: np.ndarray, tolerance: float)
     candidate.run()
     result = candidate.result()
     if result.shape != values.shape:
-        raise Unavailable(f"{candidate.label}: gives {result.shape}, not {values.shape}")
+        raise Unavailable(f"gives {result.shape}, not {values.shape}")
     error = float(np.abs(result - values).max())
     # Turned round, so that NaN fails too.
     if not error <= tolerance:
-        raise Unavailable(f"{candidate.label}: off by {error:.2g}, more than {tolerance:.2g}")
+        raise Unavailable(f"off by {error:.2g}, more than {tolerance:.2g}")
     return candidate
 
 
+class _Server:
+    """What an engine's process does when it is asked."""
+
+    def __init__(self, engine: str, threads: int) -> None:
+        self.engine = engine
+        self.threads = threads
+        self.prepared: dict[str, tuple[engines.Candidate, int]] = {}
+
+    def _ways(self, net: Net) -> engines.Ways:
+        self.prepared = {}
+        gc.collect()
+        ways: engines.Ways = engines.load(self.engine).ways(net, self.threads)
+        return ways
+
+    def prepare(self, net: Net, values: np.ndarray, tolerance: float) -> dict[str, str]:
+        """Builds the net in all ways; why some are left out, by their labels."""
+        problems = {}
+        for label, make in self._ways(net).items():
+            # Engines raise errors of their own kinds. Whatever it is, the others go on.
+            try:
+                candidate = _checked(make(), values, tolerance)
+                self.prepared[label] = candidate, _calls_per_round(candidate.run)
+            except Exception as error:  # noqa: BLE001
+                problems[label] = _told(error)
+        return problems
+
+    def round(self) -> tuple[dict[str, float], bool]:
+        """Seconds of a call in each way, and whether it had the core for itself."""
+        times = {}
+        start, cpu_start = time.perf_counter(), time.process_time()
+        for label, (candidate, calls) in self.prepared.items():
+            # The others have emptied the caches since.
+            candidate.run()
+            times[label] = _seconds(candidate.run, calls)
+        undisturbed = time.process_time() - cpu_start > UNDISTURBED * (time.perf_counter() - start)
+        if self.threads > 1:
+            time.sleep(SECONDS_OF_SPINNING)
+        return times, undisturbed
+
+    def memory(self, net: Net, place: int) -> tuple[str, int, int | str]:
+        """Of the way of that place: its label, how many there are, and what it takes, or why it cannot.
+
+        It is to be the only one that this process is asked for.
+        """
+        ways = self._ways(net)
+        label = list(ways)[place]
+        before = memory.now()
+        try:
+            candidate = ways[label]()
+            candidate.run()
+            return label, len(ways), memory.most(candidate.run) - before
+        except Exception as error:  # noqa: BLE001
+            return label, len(ways), _told(error)
+
+
+def _told(error: Exception) -> str:
+    # Some go on for pages.
+    said = textwrap.shorten(str(error), 200, placeholder=" …")
+    return said if isinstance(error, Unavailable) else f"{type(error).__name__}: {said}"
+
+
 def _serve(connection: Connection, engine: str, threads: int, folder: str) -> None:
-    """What an engine's process does: prepares a net when it gets one, times a round when asked."""
+    """Answers what the engine's process is asked, by the names of the server's methods."""
     # Engines print a lot; it is of use only when one of them dies.
     with open(Path(folder, LOG), "wb") as file:
         for output in (sys.stdout, sys.stderr):
             os.dup2(file.fileno(), output.fileno())
     os.environ.update(OMP_NUM_THREADS=str(threads), TMPDIR=folder)
     gc.disable()
-    prepared: list[tuple[engines.Candidate, int]] = []
-    for net, values, tolerance in iter(connection.recv, None):
-        if net is not None:
-            prepared = []
-            gc.collect()
-            # Engines raise errors of their own kinds. Whatever it is, the others go on.
-            try:
-                found = [
-                    _checked(candidate, values, tolerance)
-                    for candidate in engines.load(engine).candidates(net, threads)
-                ]
-                prepared = [(candidate, _calls_per_round(candidate.run)) for candidate in found]
-            except Exception as error:  # noqa: BLE001
-                connection.send(f"{type(error).__name__}: {error}")
-                continue
-            connection.send(None)
-        else:
-            times = {}
-            start, cpu_start = time.perf_counter(), time.process_time()
-            for candidate, calls in prepared:
-                # The others have emptied the caches since.
-                candidate.run()
-                times[candidate.label] = _seconds(candidate.run, calls)
-            undisturbed = time.process_time() - cpu_start > UNDISTURBED * (time.perf_counter() - start)
-            if threads > 1:
-                time.sleep(SECONDS_OF_SPINNING)
-            connection.send((times, undisturbed))
+    server = _Server(engine, threads)
+    for asked, *arguments in iter(connection.recv, None):
+        try:
+            connection.send(getattr(server, asked)(*arguments))
+        except Exception as error:  # noqa: BLE001
+            connection.send(Unavailable(_told(error)))
 
 
 class Peer:
@@ -146,7 +191,7 @@ class Peer:
     def _ask(self, *message: object) -> Any:
         try:
             self.connection.send(message)
-            return self.connection.recv()
+            answer = self.connection.recv()
         except (EOFError, BrokenPipeError, ConnectionResetError) as error:
             self.process.join()
             log = Path(self.folder.name, LOG)
@@ -155,25 +200,45 @@ class Peer:
             status = self.process.exitcode
             self._start()
             raise Unavailable(f"the process of {self.name} ended with status {status}: {last}") from error
+        if isinstance(answer, Unavailable):
+            raise answer
+        return answer
 
     def prepare(self, net: Net, values: np.ndarray, tolerance: float) -> None:
-        """Builds the net and checks what it computes."""
-        problem = self._ask(net, values, tolerance)
-        if problem:
-            raise Unavailable(str(problem).strip().splitlines()[0])
+        """Builds the net and checks what it computes; ways that cannot are told and left out."""
+        for label, problem in self._ask("prepare", net, values, tolerance).items():
+            print(f"without {self.name}, {label}: {problem}", file=sys.stderr)
 
     def round(self) -> tuple[dict[str, float], bool]:
         """Seconds of a call in each of the engine's ways, and whether it had the core for itself."""
-        times, undisturbed = self._ask(None, None, None)
+        times, undisturbed = self._ask("round")
         return times, undisturbed
 
-    def stop(self) -> None:
-        """Ends the process, even if it is still at work because the user has interrupted this one."""
+    def memory(self, net: Net) -> dict[str, int]:
+        """Bytes that the net takes in each of the engine's ways; each is measured in a process of its own."""
+        found: dict[str, int] = {}
+        for place in count():
+            self._end()
+            self._start()
+            label, ways, size = self._ask("memory", net, place)
+            if isinstance(size, int):
+                found[label] = size
+            else:
+                print(f"without {self.name}, {label}: {size}", file=sys.stderr)
+            if place + 1 == ways:
+                return found
+        return found
+
+    def _end(self) -> None:
         with suppress(BrokenPipeError):
             self.connection.send(None)
         self.process.join(SECONDS_TO_END)
         self.process.terminate()
         self.process.join()
+
+    def stop(self) -> None:
+        """Ends the process, even if it is still at work because the user has interrupted this one."""
+        self._end()
         self.folder.cleanup()
 
 
@@ -191,7 +256,7 @@ def started(names: list[str], threads: int) -> Iterator[list[Peer]]:
 
 
 class Ours:
-    """A program of this repository that prints `{"name": seconds}`, told to time that name alone."""
+    """A program of this repository that prints `{"name": number}`, told to measure that name alone."""
 
     def __init__(self, name: str, command: list[str]) -> None:
         self.name = name
@@ -199,12 +264,16 @@ class Ours:
 
     def round(self) -> float | None:
         """Seconds of one round, by a process of its own; none if the program leaves the name out."""
-        lines = run([*self.command, "--rounds", "1", "--json"]).splitlines()
+        return self.told("--rounds", "1")
+
+    def told(self, *options: str) -> float | None:
+        """The number by the name."""
+        command = [*self.command, *options, "--json"]
         try:
-            seconds = json.loads(lines[-1]).get(self.name)
-            return None if seconds is None else float(seconds)
+            number = json.loads(run(command).splitlines()[-1]).get(self.name)
+            return None if number is None else float(number)
         except (IndexError, ValueError, AttributeError, TypeError) as error:
-            raise Unavailable(f"{shlex.join(self.command)}: did not print JSON") from error
+            raise Unavailable(f"{shlex.join(command)}: did not print JSON") from error
 
 
 def run(command: list[str]) -> str:
@@ -234,7 +303,10 @@ def built(package: str, program: str) -> list[str]:
 def side_by_side(
     peers: list[Peer], ours: Ours | None, name: str, net: Net
 ) -> tuple[float | None, dict[str, Best]]:
-    """Seconds of a call: ours and each engine's, the best of the rounds, in which all take turns."""
+    """Seconds of a call: ours and each engine's, the best of the rounds, in which all take turns.
+
+    There are fewer rounds of nets whose call alone takes longer than a round.
+    """
     values, tolerance = expected(net)
     ready = []
     for peer in peers:
@@ -245,8 +317,10 @@ def side_by_side(
             print(f"{name}: without {peer.name}: {error}", file=sys.stderr)
     our_best: float | None = None
     best: dict[str, Best] = {}
-    disturbed = 0
-    for _ in range(ROUNDS):
+    disturbed = turns = 0
+    start = time.perf_counter()
+    while turns < FEWEST_ROUNDS or (turns < ROUNDS and time.perf_counter() - start < SECONDS_OF_ROUNDS):
+        turns += 1
         seconds = ours.round() if ours else None
         if seconds is not None:
             our_best = min(seconds, our_best or seconds)
@@ -254,11 +328,28 @@ def side_by_side(
             times, undisturbed = peer.round()
             disturbed += not undisturbed
             for how, seconds in times.items():
-                if peer.name not in best or seconds < best[peer.name].seconds:
+                if peer.name not in best or seconds < best[peer.name].value:
                     best[peer.name] = Best(seconds, how)
-    if 2 * disturbed > ROUNDS * len(ready):
+    if 2 * disturbed > turns * len(ready):
         print(f"{name}: not to be relied on, something else ran on these cores too", file=sys.stderr)
     return our_best, best
+
+
+def memory_side_by_side(
+    peers: list[Peer], ours: Ours, file: Path, name: str, net: Net
+) -> tuple[float | None, dict[str, Best]]:
+    """Bytes that the net takes: ours, from our file, and each engine's, in the leanest of its ways."""
+    best = {}
+    for peer in peers:
+        try:
+            found = peer.memory(net)
+        except Unavailable as error:
+            print(f"{name}: without {peer.name}: {error}", file=sys.stderr)
+            continue
+        if found:
+            how = min(found, key=lambda label: found[label])
+            best[peer.name] = Best(found[how], how)
+    return ours.told("--memory", str(file)), best
 
 
 def chosen(asked: str | None) -> list[str]:

@@ -11,6 +11,7 @@ import time
 os.environ.update(KERAS_BACKEND="tensorflow", TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="")
 
 import keras
+import memory
 import tensorflow as tf
 import train_options
 from keras import layers
@@ -93,11 +94,11 @@ def train(asked: argparse.Namespace) -> dict[str, float]:
         loss = keras.losses.BinaryCrossentropy(from_logits=True)
     model.compile(optimizer, loss, jit_compile=asked.xla)
     pixels, classes = train_options.samples(asked, channels_first=False)
-    clock, before = Clock(), train_options.resident("VmRSS:")
+    clock, before = Clock(), memory.resident("VmRSS:")
     model.fit(pixels, classes, batch_size=asked.batch, epochs=asked.epochs, verbose=0, callbacks=[clock])
     return {
         "images_per_second": len(pixels) / clock.fastest,
-        "resident_bytes": train_options.resident("VmHWM:") - before,
+        "resident_bytes": memory.resident("VmHWM:") - before,
     }
 
 

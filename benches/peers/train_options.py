@@ -28,10 +28,3 @@ def samples(asked: argparse.Namespace, *, channels_first: bool) -> tuple[np.ndar
     shape = (channels, rows, columns) if channels_first else (rows, columns, channels)
     pixels = np.random.default_rng(1).random((count, *shape), np.float32)
     return pixels, np.arange(count, dtype=np.int64) * 7 % CLASSES[asked.net]
-
-
-def resident(field: str) -> int:
-    """Bytes of this process, now or at the most, as Linux tells them."""
-    with open("/proc/self/status", encoding="ascii") as status:
-        line = next(line for line in status if line.startswith(field))
-    return 1024 * int(line.split()[1])

@@ -7,6 +7,7 @@ import json
 import sys
 import time
 
+import memory
 import train_options
 import torch
 from torch import nn
@@ -88,7 +89,7 @@ def train(asked: argparse.Namespace) -> dict[str, float]:
     criterion: nn.Module = nn.CrossEntropyLoss()
     if train_options.CLASSES[asked.net] == 2:
         criterion, labels = nn.BCEWithLogitsLoss(), labels.float()
-    before, fastest = train_options.resident("VmRSS:"), 0.0
+    before, fastest = memory.resident("VmRSS:"), 0.0
     for _ in range(asked.epochs):
         start = time.perf_counter()
         for chosen in torch.split(torch.randperm(len(pictures)), asked.batch):
@@ -98,7 +99,7 @@ def train(asked: argparse.Namespace) -> dict[str, float]:
             optimizer.step()
             loss.item()
         fastest = max(fastest, len(pictures) / (time.perf_counter() - start))
-    return {"images_per_second": fastest, "resident_bytes": train_options.resident("VmHWM:") - before}
+    return {"images_per_second": fastest, "resident_bytes": memory.resident("VmHWM:") - before}
 
 
 def main() -> int:

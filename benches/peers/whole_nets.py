@@ -20,8 +20,8 @@ def mnist(batch: int) -> Net:
         MaxPool(2, 2),
         random_conv(random, 64, 64, (3, 3)),
         Flatten(),
-        random_dense(random, 576, 64, relu=True),
-        random_dense(random, 64, 10, relu=False),
+        random_dense(random, 576, 64),
+        random_dense(random, 64, 10, function="none"),
     )
 
 
@@ -30,20 +30,20 @@ def resnet18(batch: int) -> Net:
     random = np.random.default_rng(1)
     net = Net(numbers(random, batch, 3, 56, 56))
     net.add(random_conv(random, 3, 64, (7, 7), stride=2, pad=3))
-    value = net.add(MaxPool(3, 2, pad=1))
+    value = net.add(MaxPool(3, 2, (1, 1, 1, 1)))
     channels = 64
     for stage in (64, 128, 256, 512):
         for _ in range(2):
             # The first block of a stage with more channels halves the picture.
             stride = 1 if channels == stage else 2
             net.add(random_conv(random, channels, stage, (3, 3), stride, pad=1), value)
-            branch = net.add(random_conv(random, stage, stage, (3, 3), pad=1, relu=False))
+            branch = net.add(random_conv(random, stage, stage, (3, 3), pad=1, function="none"))
             if stride == 2:
-                value = net.add(random_conv(random, channels, stage, (1, 1), stride, relu=False), value)
+                value = net.add(random_conv(random, channels, stage, (1, 1), stride, function="none"), value)
             value = net.add(Add(), branch, value)
             channels = stage
     net.add(GlobalAverage())
-    net.add(random_dense(random, 512, 1000, relu=False))
+    net.add(random_dense(random, 512, 1000, function="none"))
     return net
 
 
@@ -66,3 +66,15 @@ NETS: dict[str, tuple[Callable[[int], Net], tuple[int, ...]]] = {
     "resnet18-56": (resnet18, (1, 16)),
     "vgg16-150": (vgg16, (1, 20)),
 }
+
+# Those of the zoo, at the size that they were published for: our program builds them.
+ZOO = (
+    "vgg16",
+    "resnet50",
+    "mobilenet",
+    "mobilenet_v2",
+    "inception_v3",
+    "xception",
+    "densenet121",
+    "nasnet_mobile",
+)

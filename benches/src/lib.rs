@@ -1,10 +1,13 @@
-//! What the benchmarks share: layer shapes, numbers to fill arrays with, and the measured peak.
+//! What the benchmarks share: layer shapes, nets, numbers to fill arrays with, the measured peak, and memory.
 
 pub mod layers;
 
-use bantam::Buffer;
+use bantam::{Buffer, Error, Model, Softmax};
 use bantam_kernels::{Isa, peak};
+use bantam_tools::export::{ExportOptions, export};
+use bantam_zoo::by_name;
 use std::fmt::Display;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -48,6 +51,33 @@ pub fn peak_multiply_adds(isa: Isa) -> f64 {
         / best_seconds(0.01, || {
             std::hint::black_box(peak::multiply_adds(isa, ROUNDS));
         })
+}
+
+/// A net of the zoo for the images that it was published for, its batch normalisations folded, without its softmax.
+pub fn zoo_net(name: &str) -> Result<Model<'static>, Error> {
+    let net = by_name(name).expect("the options have no others").build(1)?.fold()?;
+    match net.nodes() {
+        [.., before, last] if last.layer::<Softmax>().is_some() => {
+            net.truncate_at(&String::from(before.name()))
+        }
+        _ => Ok(net),
+    }
+}
+
+/// Saves a model; for other programs, one image and channels first, if the file's name ends in `.onnx`.
+pub fn write(model: &Model<'_>, file: &Path) -> Result<(), String> {
+    if file.extension().is_some_and(|ending| ending == "onnx") {
+        let how = ExportOptions::new().batch(1).channels_first();
+        return export(model, file, &how).map_err(|error| error.to_string());
+    }
+    model.save(file).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+/// Bytes of this process, now (`VmRSS:`) or at the most (`VmHWM:`), where Linux tells them.
+pub fn resident(field: &str) -> Option<usize> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
+    Some(1024 * line.split_whitespace().next()?.parse::<usize>().ok()?)
 }
 
 /// The exit status of a program. What went wrong is said on standard error.

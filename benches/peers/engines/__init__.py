@@ -1,4 +1,4 @@
-"""The other engines, one module each. A module has `candidates(net, threads)`: ways to run the net.
+"""The other engines, one module each. A module has `ways(net, threads)`: the ways to run the net.
 
 Every module is imported in a process of its own (see `rounds.py`), so that no engine's threads,
 allocator or crash reaches another.
@@ -28,9 +28,13 @@ NEEDS = {
 class Candidate:
     """A way to run a net: `run` is what the clock sees, `result` is what `run` computed."""
 
-    label: str
     run: Callable[[], object]
     result: Callable[[], np.ndarray]
+
+
+# By their labels; each makes the net ready in the engine only when it is called. What it takes to write
+# the net in the engine's language is done before.
+Ways = dict[str, Callable[[], Candidate]]
 
 
 def missing(engine: str) -> list[str]:

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import ncnn
 import numpy as np
 
-from engines import Candidate
-from nets import INPUT, Add, Conv, Dense, Flatten, GlobalAverage, Layer, MaxPool, Net, chain, shapes
+from engines import Candidate, Ways
+from nets import (
+    INPUT, Activation, Add, AveragePool, Concat, Conv, Dense, Flatten, GlobalAverage, Layer, MaxPool, Net,
+    Pad, Scale, chain, shapes,
+)  # fmt: skip
 
 PLAIN, AS_COMPUTED = 0, 1
 NO_WINOGRAD = 1 << 6
 # Up to so many rows and columns, Winograd's algorithm fills less than a tile or two.
 SMALL = 4
+# An activation as a layer, and in a layer.
+FUNCTIONS: dict[str, tuple[str, str]] = {"relu": ("ReLU", ""), "relu6": ("Clip", "0=0.0 1=6.0")}
+FUSED = {"none": "", "relu": " 9=1", "relu6": " 9=3 -23310=2,0.0,6.0"}
 # Memory is taken again from call to call, as in ncnn's own benchmark. It must outlive all that lies
 # in it, so it lives as long as this process.
 BLOBS, WORKSPACE = ncnn.UnlockedPoolAllocator(), ncnn.PoolAllocator()
 
 
-def candidates(net: Net, threads: int) -> list[Candidate]:
+def ways(net: Net, threads: int) -> Ways:
     """Picture by picture, and a batch as one, which ncnn learnt late; with Winograd's algorithm and without.
 
     ncnn takes Winograd's wherever it fits, even where it is the slower one. It chooses among its kinds
@@ -32,27 +40,29 @@ def candidates(net: Net, threads: int) -> list[Candidate]:
     packer = _Model(chain(net.pictures, MaxPool(1, 1)), threads)
     singles = [packer(ncnn.Mat(picture).clone(), AS_COMPUTED) for picture in net.pictures]
     batch = packer(ncnn.Mat(net.pictures, 0).clone(), AS_COMPUTED) if len(net.pictures) > 1 else None
-    models = {"": _Model(net, threads)}
+    models = {"": partial(_Model, net, threads)}
     sizes = shapes(net)
     sides = [
         max(sizes[step.name][2:])
         for step in net.steps
-        if isinstance(step.layer, Conv) and step.layer.weights.shape[2:] == (3, 3)
+        if isinstance(step.layer, Conv) and step.layer.weights.shape[1] > 1 and step.layer.weights.shape[2:] == (3, 3)
     ]
     if sides:
-        models[", sized"] = _Model(net, threads, sized=True)
+        models[", sized"] = partial(_Model, net, threads, sized=True)
         if min(sides) <= SMALL < max(sides):
-            models[", mixed"] = _Model(net, threads, sized=True, direct_up_to=SMALL)
-        models[", direct"] = _Model(net, threads, direct_up_to=max(sides))
-    found = []
+            models[", mixed"] = partial(_Model, net, threads, sized=True, direct_up_to=SMALL)
+        models[", direct"] = partial(_Model, net, threads, direct_up_to=max(sides))
+    found: Ways = {}
     for suffix, model in models.items():
-        found.append(_candidate(f"one by one{suffix}", model, singles, batched=False))
+        found[f"one by one{suffix}"] = partial(_candidate, model, singles, batched=False)
         if batch is not None:
-            found.append(_candidate(f"batch{suffix}", model, [batch], batched=True))
+            found[f"batch{suffix}"] = partial(_candidate, model, [batch], batched=True)
     return found
 
 
-def _candidate(label: str, model: _Model, inputs: list[ncnn.Mat], batched: bool) -> Candidate:
+def _candidate(load: Callable[[], _Model], inputs: list[ncnn.Mat], batched: bool) -> Candidate:
+    model = load()
+
     def run() -> None:
         for values in inputs:
             model(values, AS_COMPUTED)
@@ -63,7 +73,7 @@ def _candidate(label: str, model: _Model, inputs: list[ncnn.Mat], batched: bool)
             return np.array(outputs[0].numpy("f", 0))
         return np.stack([np.array(output) for output in outputs])
 
-    return Candidate(label, run, result)
+    return Candidate(run, result)
 
 
 class _Model:
@@ -129,41 +139,66 @@ def _parameters(net: Net, sized: bool, direct_up_to: int) -> str:
     for step in net.steps:
         inputs = [copies[name].pop() if name in copies else name for name in step.inputs]
         size = sizes[step.name][1:]
-        if isinstance(step.layer, Add):
-            line("BinaryOp", inputs, [f"{step.name}_sum"], size, "0=0")
-            result(step.name, "ReLU", [f"{step.name}_sum"], "")
-            continue
-        kind, options = _layer(step.layer)
+        kind, options = _layer(step.layer, sizes[step.inputs[0]][1:])
+        # Those that have no activation of their own.
+        if isinstance(step.layer, Add | Scale) and step.layer.function != "none":
+            line(kind, inputs, [f"{step.name}_linear"], size, options)
+            inputs, (kind, options) = [f"{step.name}_linear"], FUNCTIONS[step.layer.function]
         if isinstance(step.layer, Conv) and max(size[1:]) <= direct_up_to:
             options += f" 31={NO_WINOGRAD}"
         result(step.name, kind, inputs, options)
     return "\n".join(["7767517", f"{len(lines)} {results}", *lines]) + "\n"
 
 
-def _layer(layer: Conv | MaxPool | GlobalAverage | Flatten | Dense) -> tuple[str, str]:
-    """A layer's kind and its numbered options, in which 9 is the activation (1: ReLU)."""
+def _layer(layer: Layer, size: tuple[int, ...]) -> tuple[str, str]:
+    """A layer's kind and its numbered options, for a picture of that size."""
     match layer:
         case Conv():
             cout, _, kh, kw = layer.weights.shape
-            options = f"0={cout} 1={kw} 11={kh} 3={layer.stride} 4={layer.pad} 5=1 6={layer.weights.size}"
-            if layer.relu:
-                options += " 9=1"
+            top, left, bottom, right = layer.pads
+            options = f"0={cout} 1={kw} 11={kh} 3={layer.stride} 4={left} 14={top} 15={right} 16={bottom}"
+            options += f" 5=1 6={layer.weights.size}{FUSED[layer.function]}"
             if layer.groups > 1:
                 return "ConvolutionDepthWise", f"{options} 7={layer.groups}"
             return "Convolution", options
-        case MaxPool():
-            return "Pooling", f"0=0 1={layer.window} 2={layer.stride} 3={layer.pad} 5=1"
+        case MaxPool() | AveragePool():
+            top, left, bottom, right = layer.pads
+            kind = 1 if isinstance(layer, AveragePool) else 0
+            options = f"0={kind} 1={layer.window} 2={layer.stride} 3={left} 13={top} 14={right} 15={bottom}"
+            return "Pooling", f"{options} 5=1"
         case GlobalAverage():
             return "Pooling", "0=1 4=1"
+        case Activation():
+            return FUNCTIONS[layer.function]
+        case Scale():
+            return "Scale", f"0={layer.scale.size} 1=1"
+        case Add():
+            return "BinaryOp", "0=0"
+        case Concat():
+            return "Concat", "0=0"
+        case Pad():
+            return _pad(layer, size)
         case Flatten():
             return "Flatten", ""
         case Dense():
             options = f"0={len(layer.weights)} 1=1 2={layer.weights.size}"
-            return "InnerProduct", f"{options} 9=1" if layer.relu else options
+            return "InnerProduct", f"{options}{FUSED[layer.function]}"
+
+
+def _pad(layer: Pad, size: tuple[int, ...]) -> tuple[str, str]:
+    top, left, bottom, right = layer.pads
+    if min(layer.pads) >= 0:
+        return "Padding", f"0={top} 1={bottom} 2={left} 3={right}"
+    if max(layer.pads) > 0:
+        raise NotImplementedError(f"ncnn does not pad and crop in one layer: {layer.pads}")
+    channels, h, w = size
+    return "Crop", f"0={-left} 1={-top} 2=0 3={w + left + right} 4={h + top + bottom} 5={channels}"
 
 
 def _weights(layer: Layer) -> bytes:
     if isinstance(layer, Conv | Dense):
         plain_f32 = bytes(4)
         return plain_f32 + layer.weights.tobytes() + layer.bias.tobytes()
+    if isinstance(layer, Scale):
+        return layer.scale.tobytes() + layer.shift.tobytes()
     return b""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +12,32 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from engines import Candidate
-from nets import INPUT, Add, Conv, Dense, Flatten, GlobalAverage, Layer, MaxPool, Net
+from engines import Candidate, Ways
+from nets import (
+    INPUT, Activation, Add, AveragePool, Concat, Conv, Dense, Flatten, Function, GlobalAverage, Layer,
+    MaxPool, Net, Pad, Scale,
+)  # fmt: skip
 
 
-def candidates(net: Net, threads: int) -> list[Candidate]:
+def ways(net: Net, threads: int) -> Ways:
     """The net as any application runs it, and without the turns into the blocked layout and back."""
     model = _model(net)
-    found = [_candidate("contiguous", _session(model, threads), {INPUT: net.pictures})]
-    blocked = _blocked(model, net.pictures, threads)
-    return found + ([blocked] if blocked else [])
+    found: Ways = {"contiguous": partial(_contiguous, model, net.pictures, threads)}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "optimised.onnx")
+        _session(model, threads, path)
+        optimised = onnx.load(path)
+    nodes = list(optimised.graph.node)
+    if any(nodes[at].op_type == kind for at, kind in ((0, "ReorderInput"), (-1, "ReorderOutput"))):
+        found["blocked"] = partial(_blocked, optimised, net.pictures, threads)
+    return found
+
+
+def _contiguous(model: onnx.ModelProto, pictures: np.ndarray, threads: int) -> Candidate:
+    return _candidate(_session(model, threads), {INPUT: pictures})
 
 
 def _candidate(
-    label: str,
     session: onnxruntime.InferenceSession,
     inputs: dict[str, np.ndarray],
     after: onnxruntime.InferenceSession | None = None,
@@ -40,7 +53,7 @@ def _candidate(
         values: np.ndarray = output.numpy()
         return np.asarray(after.run(None, {after.get_inputs()[0].name: values})[0]) if after else values
 
-    return Candidate(label, lambda: session.run_with_iobinding(binding), result)
+    return Candidate(lambda: session.run_with_iobinding(binding), result)
 
 
 def _session(
@@ -57,21 +70,15 @@ def _session(
     )
 
 
-def _blocked(model: onnx.ModelProto, pictures: np.ndarray, threads: int) -> Candidate | None:
-    """The optimised model between its first and its last step, if these only turn the layout.
+def _blocked(optimised: onnx.ModelProto, pictures: np.ndarray, threads: int) -> Candidate:
+    """The optimised model between its first and its last step, which only turn the layout.
 
     ONNX Runtime convolves in a layout of its own and turns its input into that and its output back.
     In a net of many layers that happens once; timed with each layer, it would weigh too much.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "optimised.onnx")
-        _session(model, threads, path)
-        optimised = onnx.load(path)
     nodes = list(optimised.graph.node)
     before = nodes.pop(0) if nodes[0].op_type == "ReorderInput" else None
     after = nodes.pop() if nodes[-1].op_type == "ReorderOutput" else None
-    if not nodes or (before is None and after is None):
-        return None
     inputs = {INPUT: pictures}
     if before:
         turn = _session(_part(optimised, [before], pictures.shape), threads)
@@ -82,7 +89,7 @@ def _blocked(model: onnx.ModelProto, pictures: np.ndarray, threads: int) -> Cand
     if after:
         core_output = core.run(None, inputs)[0]
         turn_back = _session(_part(optimised, [after], core_output.shape), threads)
-    return _candidate("blocked", core, inputs, turn_back)
+    return _candidate(core, inputs, turn_back)
 
 
 def _part(whole: onnx.ModelProto, nodes: list[onnx.NodeProto], shape: tuple[int, ...]) -> onnx.ModelProto:
@@ -107,9 +114,18 @@ def _model(net: Net) -> onnx.ModelProto:
     def node(operator: str, values: list[str], *parameters: np.ndarray, **attributes: Any) -> str:
         at = len(nodes)
         names = [f"parameter{at}_{i}" for i in range(len(parameters))]
-        constants.extend(numpy_helper.from_array(*pair) for pair in zip(parameters, names))
+        constants.extend(numpy_helper.from_array(np.asarray(values), name) for values, name in zip(parameters, names))
         nodes.append(helper.make_node(operator, [*values, *names], [f"value{at}"], **attributes))
         return f"value{at}"
+
+    def activate(value: str, function: Function) -> str:
+        match function:
+            case "none":
+                return value
+            case "relu":
+                return node("Relu", [value])
+            case "relu6":
+                return node("Clip", [value], np.float32(0.0), np.float32(6.0))
 
     def apply(layer: Layer, *taken: str) -> str:
         values = list(taken)
@@ -117,23 +133,34 @@ def _model(net: Net) -> onnx.ModelProto:
             case Conv():
                 output = node(
                     "Conv", values, layer.weights, layer.bias,
-                    strides=[layer.stride] * 2, pads=[layer.pad] * 4, group=layer.groups,
+                    strides=[layer.stride] * 2, pads=layer.pads, group=layer.groups,
                 )  # fmt: skip
-                return node("Relu", [output]) if layer.relu else output
-            case MaxPool():
+                return activate(output, layer.function)
+            case MaxPool() | AveragePool():
                 return node(
-                    "MaxPool", values,
-                    kernel_shape=[layer.window] * 2, strides=[layer.stride] * 2, pads=[layer.pad] * 4,
+                    type(layer).__name__, values,
+                    kernel_shape=[layer.window] * 2, strides=[layer.stride] * 2, pads=layer.pads,
                 )  # fmt: skip
             case GlobalAverage():
                 return node("Flatten", [node("GlobalAveragePool", values)])
+            case Activation():
+                return activate(values[0], layer.function)
+            case Scale():
+                # Between other layers it can take this one into a convolution, or leave it blocked.
+                zeros, ones = np.zeros_like(layer.scale), np.ones_like(layer.scale)
+                output = node("BatchNormalization", values, layer.scale, layer.shift, zeros, ones, epsilon=0.0)
+                return activate(output, layer.function)
             case Add():
-                return node("Relu", [node("Add", values)])
+                return activate(node("Add", values), layer.function)
+            case Concat():
+                return node("Concat", values, axis=1)
+            case Pad():
+                return node("Pad", values, np.array([0, 0, *layer.pads[:2], 0, 0, *layer.pads[2:]]))
             case Flatten():
                 return node("Flatten", values)
             case Dense():
                 output = node("Gemm", values, layer.weights, layer.bias, transB=1)
-                return node("Relu", [output]) if layer.relu else output
+                return activate(output, layer.function)
 
     result = net.run(INPUT, apply)[net.output]
     graph = helper.make_graph(

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import numpy as np
 import openvino
 from openvino import opset13
 from openvino.preprocess import PrePostProcessor
 
-from engines import Candidate
-from nets import Add, Conv, Dense, Flatten, GlobalAverage, Layer, MaxPool, Net
+from engines import Candidate, Ways
+from nets import (
+    Activation, Add, AveragePool, Concat, Conv, Dense, Flatten, Function, GlobalAverage, Layer, MaxPool,
+    Net, Pad, Scale,
+)  # fmt: skip
 
 CORE = openvino.Core()
 
 
-def candidates(net: Net, threads: int) -> list[Candidate]:
+def ways(net: Net, threads: int) -> Ways:
     """Both layouts; on most processors it computes channels last or blocked inside."""
     options = {
         "INFERENCE_NUM_THREADS": threads,
@@ -23,26 +29,27 @@ def candidates(net: Net, threads: int) -> list[Candidate]:
         # Pinned, it could not leave a core that others keep busy, as all the others can.
         "ENABLE_CPU_PINNING": False,
     }
-    found = []
-    for label, last in (("contiguous", False), ("channels_last", True)):
-        model = _model(net)
-        pictures = net.pictures
-        if last:
-            model = _channels_last(model)
-            pictures = np.ascontiguousarray(pictures.transpose(0, 2, 3, 1))
-        request = CORE.compile_model(model, "CPU", options).create_infer_request()
-        request.set_input_tensor(openvino.Tensor(pictures))
-        found.append(_candidate(label, request, last))
-    return found
+    return {
+        "contiguous": partial(_candidate, net, options, last=False),
+        "channels_last": partial(_candidate, net, options, last=True),
+    }
 
 
-def _candidate(label: str, request: openvino.InferRequest, last: bool) -> Candidate:
+def _candidate(net: Net, options: dict[str, Any], last: bool) -> Candidate:
+    model = _model(net)
+    pictures = net.pictures
+    if last:
+        model = _channels_last(model)
+        pictures = np.ascontiguousarray(pictures.transpose(0, 2, 3, 1))
+    request = CORE.compile_model(model, "CPU", options).create_infer_request()
+    request.set_input_tensor(openvino.Tensor(pictures))
+
     def result() -> np.ndarray:
         values: np.ndarray = request.get_output_tensor(0).data
         return values.transpose(0, 3, 1, 2) if last and values.ndim == 4 else values
 
     # Without sharing, the result would be copied at every call.
-    return Candidate(label, lambda: request.infer(share_outputs=True), result)
+    return Candidate(lambda: request.infer(share_outputs=True), result)
 
 
 def _channels_last(model: openvino.Model) -> openvino.Model:
@@ -65,27 +72,52 @@ def _model(net: Net) -> openvino.Model:
 def _apply(layer: Layer, values: openvino.Node, *others: openvino.Node) -> openvino.Node:
     match layer:
         case Conv():
-            values = opset13.add(_conv(values, layer), opset13.constant(layer.bias.reshape(1, -1, 1, 1)))
-            return opset13.relu(values) if layer.relu else values
-        case MaxPool():
-            pads, window, stride = [layer.pad] * 2, [layer.window] * 2, [layer.stride] * 2
-            pool = opset13.max_pool(values, stride, [1, 1], pads, pads, window, "floor", "explicit")
-            return pool.output(0)
+            values = opset13.add(_conv(values, layer), _of_channels(layer.bias))
+            return _activate(values, layer.function)
+        case MaxPool() | AveragePool():
+            begin, end, window, stride = layer.pads[:2], layer.pads[2:], [layer.window] * 2, [layer.stride] * 2
+            if isinstance(layer, AveragePool):
+                return opset13.avg_pool(values, stride, begin, end, window, True, "floor", "explicit")
+            return opset13.max_pool(values, stride, [1, 1], begin, end, window, "floor", "explicit").output(0)
         case GlobalAverage():
             return opset13.reduce_mean(values, opset13.constant([2, 3]), False)
+        case Activation():
+            return _activate(values, layer.function)
+        case Scale():
+            values = opset13.multiply(values, _of_channels(layer.scale))
+            return _activate(opset13.add(values, _of_channels(layer.shift)), layer.function)
         case Add():
-            return opset13.relu(opset13.add(values, others[0]))
+            return _activate(opset13.add(values, others[0]), layer.function)
+        case Concat():
+            return opset13.concat([values, *others], 1)
+        case Pad():
+            begin, end = ([0, 0, *layer.pads[at : at + 2]] for at in (0, 2))
+            # This version of the operator takes negative numbers, too.
+            return opset13.pad(values, opset13.constant(begin), opset13.constant(end), "constant")
         case Flatten():
             return opset13.reshape(values, opset13.constant([0, -1]), True)
         case Dense():
             values = opset13.matmul(values, opset13.constant(layer.weights), False, True)
-            values = opset13.add(values, opset13.constant(layer.bias.reshape(1, -1)))
-            return opset13.relu(values) if layer.relu else values
+            return _activate(opset13.add(values, opset13.constant(layer.bias.reshape(1, -1))), layer.function)
+
+
+def _activate(values: openvino.Node, function: Function) -> openvino.Node:
+    match function:
+        case "none":
+            return values
+        case "relu":
+            return opset13.relu(values)
+        case "relu6":
+            return opset13.clamp(values, 0.0, 6.0)
+
+
+def _of_channels(numbers: np.ndarray) -> openvino.Node:
+    return opset13.constant(numbers.reshape(1, -1, 1, 1))
 
 
 def _conv(values: openvino.Node, conv: Conv) -> openvino.Node:
-    pads, stride = [conv.pad] * 2, [conv.stride] * 2
+    begin, end, stride = conv.pads[:2], conv.pads[2:], [conv.stride] * 2
     if conv.groups == 1:
-        return opset13.convolution(values, opset13.constant(conv.weights), stride, pads, pads, [1, 1])
+        return opset13.convolution(values, opset13.constant(conv.weights), stride, begin, end, [1, 1])
     weights = conv.weights.reshape(conv.groups, -1, *conv.weights.shape[1:])
-    return opset13.group_convolution(values, opset13.constant(weights), stride, pads, pads, [1, 1])
+    return opset13.group_convolution(values, opset13.constant(weights), stride, begin, end, [1, 1])

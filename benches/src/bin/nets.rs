@@ -1,15 +1,15 @@
 //! Times whole nets as an application runs them, batch by batch:
 //! `cargo run --release -p bantam-benches --bin nets -- --help`.
 
-use bantam::{
-    Conv2d, Error, GraphBuilder, Isa, MaxPool2d, Model, Padding, Plan, Sequential, Session, Softmax, Value,
-};
-use bantam_benches::{best_of, numbers};
-use bantam_zoo::{NAMES, by_name};
+use bantam::{Conv2d, Error, GraphBuilder, Isa, MaxPool2d, Model, Padding, Plan, Sequential, Session, Value};
+use bantam_benches::{best_of, numbers, resident, write, zoo_net};
+use bantam_mapped::MappedFile;
+use bantam_zoo::NAMES;
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
 use serde_json::{Map, json};
-use std::path::PathBuf;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Times nets: f32, weights packed before the clock starts, best of several rounds.
@@ -33,9 +33,12 @@ struct Options {
     /// Print `{"NET-bBATCH": seconds per image, …, "peak_bytes": {…}}` instead of the table
     #[arg(long)]
     json: bool,
-    /// Time nothing: save the net to this file
+    /// Time nothing: save the net to this file, for other programs and one image if it ends in .onnx
     #[arg(long, value_name = "FILE", requires = "net", conflicts_with_all = ["json", "rounds", "passes"])]
     write: Option<PathBuf>,
+    /// Time nothing: print how many bytes more this process takes to run the net, which `--write` has saved to this file
+    #[arg(long, value_name = "FILE", requires = "net", conflicts_with_all = ["rounds", "passes", "write"])]
+    memory: Option<PathBuf>,
     /// Time nothing: run each net so often, and print the multiply-adds of a run, to count instructions
     #[arg(long, value_name = "N", conflicts_with_all = ["json", "rounds"])]
     passes: Option<u64>,
@@ -63,18 +66,9 @@ const NETS: [Net; 4] = [
     },
 ];
 
-/// A net of those, or one of the zoo, for the images that it was published for, with its batch normalisations folded.
+/// A net of those, or one of the zoo.
 fn build(name: &str) -> Result<Model<'static>, Error> {
-    if let Some(net) = NETS.iter().find(|net| net.name == name) {
-        return (net.build)();
-    }
-    let net = by_name(name).expect("the options have none but those").build(1)?.fold()?;
-    match net.nodes() {
-        [.., before, last] if last.layer::<Softmax>().is_some() => {
-            net.truncate_at(&String::from(before.name()))
-        }
-        _ => Ok(net),
-    }
+    NETS.iter().find(|net| net.name == name).map_or_else(|| zoo_net(name), |net| (net.build)())
 }
 
 fn names() -> impl Iterator<Item = &'static str> {
@@ -92,6 +86,9 @@ fn main() -> ExitCode {
 /// Seconds of a round.
 const ROUND: f64 = 0.03;
 
+/// Runs whose memory is measured.
+const RUNS: usize = 5;
+
 fn run(options: &Options) -> Result<(), String> {
     let isa = match &options.isa {
         None => Isa::detect(),
@@ -101,12 +98,22 @@ fn run(options: &Options) -> Result<(), String> {
         })?,
     };
     if let (Some(net), Some(file)) = (&options.net, &options.write) {
-        let written = build(net).and_then(|model| model.save(file));
-        return written.map_err(|error| format!("{}: {error}", file.display()));
+        let model = build(net).map_err(|error| format!("{net}: {error}"))?;
+        return write(&model, file);
     }
     let threads = usize::from(options.threads);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let pool = pool.map_err(|error| error.to_string())?;
+    if let (Some(net), Some(file)) = (&options.net, &options.memory) {
+        let batch = usize::from(options.batch.unwrap_or(1));
+        let how = bantam::Options::new(batch).isa(isa).threads(threads);
+        let bytes = pool.install(|| memory(file, how, batch))?;
+        match options.json {
+            true => println!("{}", json!({ format!("{net}-b{batch}"): bytes })),
+            false => println!("{net}-b{batch}: {bytes} bytes"),
+        }
+        return Ok(());
+    }
     if let Some(passes) = options.passes {
         println!("{isa}, {passes} passes");
         println!("net                multiply-adds");
@@ -148,6 +155,25 @@ fn run(options: &Options) -> Result<(), String> {
         println!("{}", serde_json::Value::Object(seconds));
     }
     Ok(())
+}
+
+/// Bytes that this process takes at the most while it runs the net of a mapped file, and did not take before.
+fn memory(file: &Path, how: bantam::Options, batch: usize) -> Result<usize, String> {
+    let told = |error: &dyn Display| format!("{}: {error}", file.display());
+    let untold = || "expected a system that tells a process what memory it takes".to_string();
+    let before = resident("VmRSS:").ok_or_else(untold)?;
+    // SAFETY: a bench's file, which nobody writes to while it runs.
+    let bytes = unsafe { MappedFile::open(file) }.map_err(|error| told(&error))?;
+    let model = Model::from_bytes(&bytes).map_err(|error| told(&error))?;
+    let mut session = Session::new(&model, how).map_err(|error| told(&error))?;
+    let images = numbers(batch * model.input_shape().elements());
+    session.run(&images).map_err(|error| told(&error))?;
+    // Begins the peak anew (proc(5)): of the others, too, what it takes to make a net is not counted.
+    std::fs::write("/proc/self/clear_refs", "5").map_err(|error| error.to_string())?;
+    for _ in 0..RUNS {
+        std::hint::black_box(session.run(&images).map_err(|error| told(&error))?);
+    }
+    resident("VmHWM:").map(|most| most.saturating_sub(before)).ok_or_else(untold)
 }
 
 fn mnist() -> Result<Model<'static>, Error> {

@@ -1,12 +1,14 @@
 //! Times what lies between a large model's file and its first answer:
 //! `cargo run --release -p bantam-benches --bin open -- --help`.
 
-use bantam::{Conv2d, Error, Model, Plan, Sequential, Session};
-use bantam_benches::numbers;
+use bantam::{Error, Model, Plan, Sequential, Session};
+use bantam_benches::{numbers, write, zoo_net};
 use bantam_mapped::{LargePages, MappedFile};
-use clap::{Parser, ValueEnum};
+use bantam_zoo::NAMES;
+use clap::Parser;
+use clap::builder::PossibleValuesParser;
 use serde_json::{Map, Value, json};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -15,9 +17,9 @@ use std::time::Instant;
 struct Options {
     /// The file
     file: PathBuf,
-    /// Writes that net, of 138 million random weights, to the file, and times nothing
-    #[arg(long, value_name = "NET")]
-    write: Option<Net>,
+    /// Writes that net, with random weights, to the file, as ONNX if it ends in .onnx, and times nothing
+    #[arg(long, value_name = "NET", value_parser = PossibleValuesParser::new(names()))]
+    write: Option<String>,
     /// Threads
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     threads: u16,
@@ -26,52 +28,29 @@ struct Options {
     json: bool,
 }
 
-/// Nets without their softmax.
-#[derive(Clone, Copy, ValueEnum)]
-enum Net {
-    /// VGG-16 for images of 224×224×3
-    Vgg16,
-    /// Three dense layers for images of 32×32×3
-    Perceptron,
+/// Three dense layers for images of 32×32×3, 138 million weights, which are read once.
+const PERCEPTRON: &str = "perceptron";
+
+fn names() -> impl Iterator<Item = &'static str> {
+    std::iter::once(PERCEPTRON).chain(NAMES.iter().copied())
 }
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let done = match options.write {
-        Some(net) => write(net, &options.file),
-        None => open(&options),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
+    bantam_benches::status(match &options.write {
+        Some(net) => {
+            build(net).map_err(|error| error.to_string()).and_then(|model| write(&model, &options.file))
         }
-    }
+        None => open(&options),
+    })
 }
 
-/// Simonyan and Zisserman, arXiv 1409.1556, configuration D, without its softmax.
-fn vgg16() -> Result<Model<'static>, Error> {
-    let mut net = Sequential::new([224, 224, 3]);
-    for (filters, convolutions) in [(64, 2), (128, 2), (256, 3), (512, 3), (512, 3)] {
-        for _ in 0..convolutions {
-            net = net.conv2d_with(filters, [3, 3], Conv2d::same()).relu();
-        }
-        net = net.max_pool2d(2);
-    }
-    net.flatten().dense(4096).relu().dense(4096).relu().dense(1000).build(1)
+fn build(net: &str) -> Result<Model<'static>, Error> {
+    if net == PERCEPTRON { perceptron() } else { zoo_net(net) }
 }
 
 fn perceptron() -> Result<Model<'static>, Error> {
     Sequential::new([32, 32, 3]).flatten().dense(8192).relu().dense(12288).relu().dense(1000).build(1)
-}
-
-fn write(net: Net, file: &Path) -> Result<(), String> {
-    let model = match net {
-        Net::Vgg16 => vgg16(),
-        Net::Perceptron => perceptron(),
-    };
-    model.and_then(|model| model.save(file)).map_err(|error| error.to_string())
 }
 
 fn open(options: &Options) -> Result<(), String> {

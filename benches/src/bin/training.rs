@@ -5,7 +5,7 @@ use bantam::{
     Conv2d, Error, Event, GraphBuilder, Isa, Loss, MaxPool2d, Model, Optimizer, Padding, RmsProp, Samples,
     Sequential, Sgd, Tensor, Trainer, Value,
 };
-use bantam_benches::numbers;
+use bantam_benches::{numbers, resident};
 use clap::{Parser, ValueEnum};
 use serde_json::json;
 use std::ops::ControlFlow;
@@ -187,11 +187,4 @@ fn train(options: &Options, isa: Isa) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-/// Bytes of this process, now or at the most, where Linux tells them.
-fn resident(field: &str) -> Option<usize> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
-    Some(1024 * line.split_whitespace().next()?.parse::<usize>().ok()?)
 }
