@@ -41,6 +41,36 @@ impl MappedFile {
         // SAFETY: the caller's promise.
         Ok(MappedFile(unsafe { Mmap::map(&file)? }))
     }
+
+    /// Gives back the memory of what was read so far, for what is rarely read again: a `bantam::Session` has most weights in
+    /// another form from its start. What is read then comes from the file again.
+    ///
+    /// ```
+    /// # use bantam_mapped::MappedFile;
+    /// # let path = std::env::temp_dir().join(format!("bantam-mapped-release-{}", std::process::id()));
+    /// # std::fs::write(&path, [7; 4096])?;
+    /// // SAFETY: the file is this program's own, and nobody writes to it while it is mapped.
+    /// let file = unsafe { MappedFile::open(&path)? };
+    /// // let model = bantam::Model::from_bytes(&file)?;
+    /// // let session = bantam::Session::new(&model, options)?;
+    /// file.release()?;
+    /// assert_eq!(file[4095], 7);
+    /// # drop(file);
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The system refuses. Where it has no such call there is nothing to do.
+    pub fn release(&self) -> io::Result<()> {
+        #[cfg(unix)]
+        // SAFETY: the pages are those of a file that nobody changes, as the caller of `open` promised: they come back as they
+        // were.
+        unsafe {
+            self.0.unchecked_advise(memmap2::UncheckedAdvice::DontNeed)?;
+        }
+        Ok(())
+    }
 }
 
 impl Deref for MappedFile {

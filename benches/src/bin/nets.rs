@@ -168,6 +168,7 @@ fn memory(file: &Path, how: bantam::Options, batch: usize) -> Result<usize, Stri
     let mut session = Session::new(&model, how).map_err(|error| told(&error))?;
     let images = numbers(batch * model.input_shape().elements());
     session.run(&images).map_err(|error| told(&error))?;
+    bytes.release().map_err(|error| told(&error))?;
     // Begins the peak anew (proc(5)): of the others, too, what it takes to make a net is not counted.
     std::fs::write("/proc/self/clear_refs", "5").map_err(|error| error.to_string())?;
     for _ in 0..RUNS {
