@@ -1,6 +1,7 @@
 //! What the benchmarks share: layer shapes, nets, numbers to fill arrays with, the measured peak, and memory.
 
 pub mod layers;
+pub mod mapped;
 
 use bantam::{Buffer, Error, Model, Softmax};
 use bantam_kernels::{Isa, peak};

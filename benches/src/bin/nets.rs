@@ -2,8 +2,7 @@
 //! `cargo run --release -p bantam-benches --bin nets -- --help`.
 
 use bantam::{Conv2d, Error, GraphBuilder, Isa, MaxPool2d, Model, Padding, Plan, Sequential, Session, Value};
-use bantam_benches::{best_of, numbers, resident, write, zoo_net};
-use bantam_mapped::MappedFile;
+use bantam_benches::{best_of, mapped, numbers, resident, write, zoo_net};
 use bantam_zoo::NAMES;
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
@@ -162,8 +161,7 @@ fn memory(file: &Path, how: bantam::Options, batch: usize) -> Result<usize, Stri
     let told = |error: &dyn Display| format!("{}: {error}", file.display());
     let untold = || "expected a system that tells a process what memory it takes".to_string();
     let before = resident("VmRSS:").ok_or_else(untold)?;
-    // SAFETY: a bench's file, which nobody writes to while it runs.
-    let bytes = unsafe { MappedFile::open(file) }.map_err(|error| told(&error))?;
+    let bytes = mapped::map(file)?;
     let model = Model::from_bytes(&bytes).map_err(|error| told(&error))?;
     let mut session = Session::new(&model, how).map_err(|error| told(&error))?;
     let images = numbers(batch * model.input_shape().elements());

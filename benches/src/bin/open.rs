@@ -2,8 +2,8 @@
 //! `cargo run --release -p bantam-benches --bin open -- --help`.
 
 use bantam::{Error, Model, Plan, Sequential, Session};
-use bantam_benches::{numbers, write, zoo_net};
-use bantam_mapped::{LargePages, MappedFile};
+use bantam_benches::{mapped, numbers, write, zoo_net};
+use bantam_mapped::LargePages;
 use bantam_zoo::NAMES;
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
@@ -60,8 +60,7 @@ fn open(options: &Options) -> Result<(), String> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let pool = pool.map_err(|error| error.to_string())?;
     let (answer, seconds) = pool.install(|| {
-        // SAFETY: a bench's file, which nobody writes to while it runs.
-        let file = unsafe { MappedFile::open(&options.file) }.map_err(|error| told(&error))?;
+        let file = mapped::map(&options.file)?;
         watch.took("map");
         let model = Model::from_bytes(&file).map_err(|error| told(&error))?;
         watch.took("check");
