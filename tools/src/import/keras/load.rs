@@ -29,6 +29,22 @@ pub struct Loaded {
     pub extra: Vec<String>,
 }
 
+impl Loaded {
+    /// Whether that is what was asked for, and nothing was wrong with the arrays.
+    pub(in crate::import) fn check(
+        &self,
+        which: Which,
+        mut problems: Vec<WeightProblem>,
+    ) -> Result<(), Cause> {
+        if which == Which::All {
+            problems.extend(self.extra.iter().map(|name| WeightProblem::Extra { name: name.clone() }));
+        } else if self.loaded.is_empty() {
+            problems.extend(self.missing.iter().map(|name| WeightProblem::Missing { name: name.clone() }));
+        }
+        if problems.is_empty() { Ok(()) } else { Err(Cause::Weights(problems)) }
+    }
+}
+
 /// Gives a model the weights of a file of Keras: `.h5`, `.weights.h5` or `.keras`. Layers are found by their names; in files of
 /// Keras 2 that have the layout of Keras 3, which say no names, by their classes and their order.
 ///
@@ -101,14 +117,7 @@ fn load(model: &mut Model<'_>, file: &Hdf5, which: Which) -> Result<Loaded, Caus
         }
     }
     loaded.extra = store.left();
-    if which == Which::All {
-        problems.extend(loaded.extra.iter().map(|name| WeightProblem::Extra { name: name.clone() }));
-    } else if loaded.loaded.is_empty() {
-        problems.extend(loaded.missing.iter().map(|name| WeightProblem::Missing { name: name.clone() }));
-    }
-    if !problems.is_empty() {
-        return Err(Cause::Weights(problems));
-    }
+    loaded.check(which, problems)?;
     // All is read before anything is changed.
     let values: Vec<(String, Vec<Vec<f32>>)> = arrays
         .into_iter()

@@ -105,14 +105,7 @@ pub fn read_weights(model: &mut Model<'_>, bytes: &[u8], map: &Map, which: Which
     }
     let arrays: Vec<(&str, &str)> = owners(model).flat_map(|node| names(model, node)).collect();
     problems.extend(map.idle(&arrays).into_iter().map(|key| WeightProblem::Key { key: key.into() }));
-    if which == Which::All {
-        problems.extend(loaded.extra.iter().map(|name| WeightProblem::Extra { name: name.clone() }));
-    } else if loaded.loaded.is_empty() {
-        problems.extend(loaded.missing.iter().map(|name| WeightProblem::Missing { name: name.clone() }));
-    }
-    if !problems.is_empty() {
-        return Err(Cause::Weights(problems));
-    }
+    loaded.check(which, problems)?;
     // All is read before anything is changed.
     for (name, values) in values {
         let values: Vec<&[f32]> = values.iter().map(Vec::as_slice).collect();
