@@ -1,6 +1,7 @@
 //! Work in parts. How it is parted never changes a result: each part has outputs of its own.
 
 use crate::error::Error;
+use bantam_kernels::Columns;
 use core::ops::Range;
 
 /// How many threads share work. Without the feature `parallel` it is one, and the compiler leaves out what would part
@@ -11,8 +12,12 @@ pub struct Threads {
     count: usize,
 }
 
-/// From so many multiply-adds on, work is shared. Waking a thread takes some ten microseconds.
-pub(crate) const WORTH_SHARING: u64 = 4_000_000;
+/// From so many multiply-adds on, work is shared. A thread that is awake takes a microsecond to find its part, and one that
+/// sleeps ten times as long.
+pub(crate) const WORTH_SHARING: u64 = 1_000_000;
+/// From so many elements on, a pass over them is shared.
+#[cfg(feature = "parallel")]
+const ELEMENTS_WORTH_SHARING: usize = 32 * 1024;
 
 impl Threads {
     /// One.
@@ -71,6 +76,19 @@ impl Threads {
     }
 }
 
+/// Does work of many small parts on a thread of rayon's current pool: to part it takes a microsecond there, as long as the
+/// others look for parts. From outside of the pool each part would wait for two wakings, of a thread that does it and of the one
+/// that asked.
+#[inline]
+pub(crate) fn together<T: Send>(threads: Threads, work: impl FnOnce() -> T + Send) -> T {
+    #[cfg(feature = "parallel")]
+    if threads.are_more_than(1) {
+        return rayon::scope(|_| work());
+    }
+    let _ = threads;
+    work()
+}
+
 /// Does large pieces of work, each for a thread or, if there are more of these, for some.
 pub(crate) fn for_each_apart<T: Send>(
     threads: Threads,
@@ -109,6 +127,24 @@ pub(crate) fn for_each_chunk<T: Send>(
         return data.par_chunks_mut(chunk).enumerate().try_for_each(|(i, chunk)| work(i, chunk));
     }
     data.chunks_mut(chunk).enumerate().try_for_each(|(i, chunk)| work(i, chunk))
+}
+
+/// Calls `work` for parts of `data` that are a multiple of `unit` elements, with where they lie in it, if it is worth
+/// sharing.
+#[inline]
+pub(crate) fn for_each_range(
+    threads: Threads,
+    data: &mut [f32],
+    unit: usize,
+    work: impl Fn(Range<usize>, &mut [f32]) -> Result<(), Error> + Sync + Send,
+) -> Result<(), Error> {
+    #[cfg(feature = "parallel")]
+    if threads.are_more_than(1) && data.len() >= ELEMENTS_WORTH_SHARING {
+        let part = threads.part_of(data.len()).next_multiple_of(unit);
+        return for_each_chunk(data, part, |i, data| work(i * part..i * part + data.len(), data));
+    }
+    let _ = (threads, unit);
+    work(0..data.len(), data)
 }
 
 /// As [`for_each_chunk`] over two arrays that are parted alike.
@@ -241,4 +277,25 @@ fn share<const N: usize>(
     let right_threads = threads - left_threads;
     let right = || share(middle..groups.end, right_threads, rights, (right_scratch, scratch_len), work);
     join(left, right)
+}
+
+/// Calls `work` with each of so many parts, its columns, which begin with that of `first_of`, and scratch of so many
+/// elements. Threads share the parts.
+pub(crate) fn for_each_columns(
+    parts: Range<usize>,
+    columns: Columns<'_>,
+    (scratch, scratch_len): (&mut [f32], usize),
+    first_of: &(impl Fn(usize) -> usize + Sync),
+    work: &(impl Fn(usize, Columns<'_>, &mut [f32]) -> Result<(), Error> + Sync),
+) -> Result<(), Error> {
+    if parts.len() <= 1 {
+        return work(parts.start, columns, &mut scratch[..scratch_len]);
+    }
+    let middle = parts.start + parts.len() / 2;
+    let (left, right) = columns.split_at(first_of(middle) - first_of(parts.start));
+    let (left_scratch, right_scratch) = scratch.split_at_mut(scratch_len * (middle - parts.start));
+    join(
+        || for_each_columns(parts.start..middle, left, (left_scratch, scratch_len), first_of, work),
+        || for_each_columns(middle..parts.end, right, (right_scratch, scratch_len), first_of, work),
+    )
 }

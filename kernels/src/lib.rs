@@ -7,6 +7,7 @@
 #![no_std]
 
 mod cache_line;
+mod columns;
 mod error;
 mod isa;
 mod pairwise;
@@ -35,5 +36,6 @@ pub mod upsample2d;
 pub mod warp;
 
 pub use cache_line::CacheLine;
+pub use columns::Columns;
 pub use error::Error;
 pub use isa::Isa;

@@ -171,8 +171,12 @@ impl Geometry {
         self
     }
 
-    /// As [`conv2d::Geometry::rows`](crate::conv2d::Geometry::rows).
+    /// As [`conv2d::Geometry::rows`](crate::conv2d::Geometry::rows). `None` too where padding counts, as a part does not know
+    /// of all padding.
     pub fn rows(mut self, rows: Range<usize>) -> Option<(Geometry, Range<usize>)> {
+        if matches!(self.divisor, Divisor::Padded) {
+            return None;
+        }
         let (axis, seen) = self.axes[0].part(rows)?;
         (self.batch, self.axes[0]) = (1, axis);
         Some((self, seen))

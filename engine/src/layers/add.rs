@@ -4,9 +4,10 @@ use super::{
     Site, Step, TrainingStep, several_inputs,
 };
 use crate::error::Error;
+use crate::parallel::{Threads, for_each_range};
 use crate::shape::Shape;
 use bantam_kernels::conv2d::Activation;
-use bantam_kernels::{Isa, elementwise};
+use bantam_kernels::{CacheLine, Isa, elementwise};
 
 /// The sum of two inputs or more of one shape, up to [`MAX_INPUTS`](crate::MAX_INPUTS), element by element.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,7 +32,7 @@ impl Layer for Add {
     }
 
     fn lower(&self, site: &Site<'_>) -> Result<AddStep, Error> {
-        Ok(AddStep { isa: site.isa, activation: site.activation })
+        Ok(AddStep { isa: site.isa, activation: site.activation, threads: site.threads })
     }
 }
 
@@ -47,6 +48,7 @@ impl Differentiable for Add {
 pub struct AddStep {
     pub(crate) isa: Isa,
     pub(crate) activation: Activation,
+    pub(crate) threads: Threads,
 }
 
 impl Step for AddStep {
@@ -56,17 +58,24 @@ impl Step for AddStep {
     }
 
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
-        let (inputs, y) = (run.inputs, run.output);
+        let (inputs, overwritten) = (run.inputs, run.overwritten);
         // The last sum is the one that is activated.
         let activation = |i: usize| if i + 1 == inputs.len() { self.activation } else { Activation::None };
-        match run.overwritten {
-            Some(i) => elementwise::add_assign(self.isa, activation(1), y, inputs[1 - i])?,
-            None => elementwise::add(self.isa, activation(1), inputs[0], inputs[1], y)?,
-        }
-        for (i, x) in inputs.iter().enumerate().skip(2) {
-            elementwise::add_assign(self.isa, activation(i), y, x)?;
-        }
-        Ok(())
+        for_each_range(self.threads, run.output, CacheLine::NUMBERS, |part, y| {
+            match overwritten {
+                Some(i) => {
+                    elementwise::add_assign(self.isa, activation(1), y, &inputs[1 - i][part.clone()])?;
+                }
+                None => {
+                    let [a, b] = [0, 1].map(|i| &inputs[i][part.clone()]);
+                    elementwise::add(self.isa, activation(1), a, b, y)?;
+                }
+            }
+            for (i, x) in inputs.iter().enumerate().skip(2) {
+                elementwise::add_assign(self.isa, activation(i), y, &x[part.clone()])?;
+            }
+            Ok(())
+        })
     }
 }
 

@@ -30,7 +30,10 @@ impl Layer for Average {
 
     fn lower(&self, site: &Site<'_>) -> Result<AverageStep, Error> {
         let share = Affine { scale: 1.0 / site.inputs.len() as f32, offset: 0.0 };
-        Ok(AverageStep { sum: AddStep { isa: site.isa, activation: Activation::None }, share })
+        Ok(AverageStep {
+            sum: AddStep { isa: site.isa, activation: Activation::None, threads: site.threads },
+            share,
+        })
     }
 }
 

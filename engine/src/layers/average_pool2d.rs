@@ -1,3 +1,4 @@
+use super::pool_parts::for_each_part;
 use super::{
     Attributes, AttributesMut, Backward, BackwardReads, Differentiable, Forward, Layer, Signature, Site,
     Step, TrainingStep, elements_of_one, one_input,
@@ -120,10 +121,9 @@ impl AveragePool2dStep {
 
 impl Step for AveragePool2dStep {
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
-        let (len, input) = (elements_of_one(self.geometry.input()), run.inputs[0]);
-        for_each_images(run.samples, self.threads.part_of(run.samples), run.output, |images, output| {
-            let input = &input[images.start * len..images.end * len];
-            Ok(avg_pool2d::forward(self.isa, &self.geometry.first(images.len()), input, output)?)
+        let whole = self.geometry.first(run.samples);
+        for_each_part(self.threads, &whole, run.inputs[0], run.output, |part, input, output| {
+            Ok(avg_pool2d::forward(self.isa, part, input, output)?)
         })
     }
 }

@@ -3,6 +3,7 @@ use super::{
     MAX_INPUTS, Port, Read, Schedule, Signature, Site, Source, Step, TrainingStep, matrix, several_inputs,
 };
 use crate::error::Error;
+use crate::parallel::{Threads, for_each_range};
 use crate::shape::Shape;
 use bantam_kernels::channels;
 
@@ -90,7 +91,14 @@ impl Layer for Concatenate {
             width += *channels;
         }
         let whole_maps_of = (behind < sample.rank()).then_some(matrix(&first).1);
-        Ok(ConcatenateStep { whole_maps_of, channels, widths: channels, output_width: width, width })
+        Ok(ConcatenateStep {
+            threads: site.threads,
+            whole_maps_of,
+            channels,
+            widths: channels,
+            output_width: width,
+            width,
+        })
     }
 }
 
@@ -136,6 +144,7 @@ fn slice_inputs(schedule: &mut Schedule, at: usize, needed: Option<usize>) -> Re
 
 /// [`Concatenate`], ready to run. What lies beside each other, be it channels or all from the axis on, is a pixel here.
 pub struct ConcatenateStep {
+    threads: Threads,
     /// The channels of inputs and output if these are not what is concatenated: then none can be a slice.
     whole_maps_of: Option<usize>,
     /// Of each input, and of the map that it is a slice of.
@@ -160,18 +169,21 @@ impl Step for ConcatenateStep {
 
     /// An input without numbers is in its place already.
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
-        let stride = self.output_width;
-        let pixels = run.output.len().div_ceil(stride);
-        let mut first = 0;
-        for (i, x) in run.inputs.iter().enumerate() {
-            let channels = self.channels[i];
-            if !x.is_empty() {
-                let y = &mut run.output[first..][..pixels * stride - (stride - channels)];
-                channels::copy(pixels, channels, x, self.widths[i], y, stride)?;
+        let (stride, inputs) = (self.output_width, run.inputs);
+        for_each_range(self.threads, run.output, stride, |part, output| {
+            let (pixel, pixels) = (part.start / stride, output.len().div_ceil(stride));
+            let mut first = 0;
+            for (i, x) in inputs.iter().enumerate() {
+                let (channels, width) = (self.channels[i], self.widths[i]);
+                if !x.is_empty() {
+                    let x = &x[pixel * width..][..(pixels - 1) * width + channels];
+                    let y = &mut output[first..][..(pixels - 1) * stride + channels];
+                    channels::copy(pixels, channels, x, width, y, stride)?;
+                }
+                first += channels;
             }
-            first += channels;
-        }
-        Ok(())
+            Ok(())
+        })
     }
 }
 

@@ -5,10 +5,11 @@ use super::{
     Site, Step, TrainingStep, one_input,
 };
 use crate::error::Error;
+use crate::parallel::{Threads, for_each_range};
 use crate::shape::Shape;
-use bantam_kernels::Isa;
 use bantam_kernels::conv2d::Activation;
 use bantam_kernels::elementwise::{self, Function, GradientAt};
+use bantam_kernels::{CacheLine, Isa};
 
 /// A layer that is a function of each element, of any shape.
 pub trait Map: Default + 'static {
@@ -57,7 +58,7 @@ impl<M: Map> Layer for M {
     }
 
     fn lower(&self, site: &Site<'_>) -> Result<Self::Step, Error> {
-        Ok(MapStep { isa: site.isa, function: self.function()? })
+        Ok(MapStep { isa: site.isa, function: self.function()?, threads: site.threads })
     }
 }
 
@@ -73,11 +74,12 @@ impl<M: Map> Differentiable for M {
 pub struct MapStep<F> {
     isa: Isa,
     function: F,
+    threads: Threads,
 }
 
 impl<F> MapStep<F> {
     pub(crate) fn new(isa: Isa, function: F) -> MapStep<F> {
-        MapStep { isa, function }
+        MapStep { isa, function, threads: Threads::ONE }
     }
 }
 
@@ -87,11 +89,15 @@ impl<F: Function + Copy + Send + Sync> Step for MapStep<F> {
     }
 
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
-        if run.overwritten.is_some() {
-            elementwise::map_in_place(self.isa, self.function, run.output);
-            return Ok(());
-        }
-        Ok(elementwise::map(self.isa, self.function, run.inputs[0], run.output)?)
+        let MapStep { isa, function, threads } = *self;
+        let x = run.overwritten.is_none().then_some(run.inputs[0]);
+        for_each_range(threads, run.output, CacheLine::NUMBERS, |part, y| {
+            match x {
+                Some(x) => elementwise::map(isa, function, &x[part], y)?,
+                None => elementwise::map_in_place(isa, function, y),
+            }
+            Ok(())
+        })
     }
 }
 

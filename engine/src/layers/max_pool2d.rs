@@ -1,5 +1,6 @@
 use super::conv2d::{Conv2d, Conv2dPool, Conv2dPoolTraining};
 use super::layer_type::Joined;
+use super::pool_parts::for_each_part;
 use super::{
     Attributes, AttributesMut, Backward, BackwardReads, Differentiable, Forward, Layer, LayerType, Signature,
     Site, Step, TrainingStep, elements_of_one, kept, one_input_of,
@@ -167,10 +168,9 @@ impl MaxPool2dStep {
 
 impl Step for MaxPool2dStep {
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
-        let images = self.threads.part_of(run.samples);
-        for_each_chunk(run.output, images * self.lens()[1], |i, output| {
-            let (geometry, input) = self.part(run.inputs[0], i * images, output.len());
-            Ok(max_pool2d::forward(self.isa, &geometry, self.activation, input, output)?)
+        let whole = self.geometry.first(run.samples);
+        for_each_part(self.threads, &whole, run.inputs[0], run.output, |part, input, output| {
+            Ok(max_pool2d::forward(self.isa, part, self.activation, input, output)?)
         })
     }
 }

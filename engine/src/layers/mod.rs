@@ -53,6 +53,7 @@ mod multiply;
 mod noise;
 mod normalization;
 mod permute;
+mod pool_parts;
 mod prelu;
 mod recurrent;
 mod relu;

@@ -137,7 +137,9 @@ impl Layer for SeparableConv2d {
 
     fn lower(&self, site: &Site<'_>) -> Result<Self::Step, Error> {
         let mut separable = self.steps(site, ConvolutionStep::new)?;
-        separable.stripe = separable.depthwise.stripe(STRIPE * site.threads.count());
+        if separable.pointwise.prepared_len() <= WEIGHTS {
+            separable.stripe = separable.depthwise.stripe(STRIPE * site.threads.count());
+        }
         if separable.stripe.is_some() {
             // To the pointwise convolution each row is an image.
             let [batch, rows, columns, channels] =
@@ -152,6 +154,8 @@ impl Layer for SeparableConv2d {
 
 /// Elements between the two that a thread makes at a time: they stay in its second-level cache.
 const STRIPE: usize = 64 * 1024;
+/// More weights do not stay there with it: each stripe would read all of them from beyond, which is more than what is saved.
+const WEIGHTS: usize = 192 * 1024;
 
 impl Differentiable for SeparableConv2d {
     type TrainingStep = Separable<ConvolutionTraining>;

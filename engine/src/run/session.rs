@@ -4,6 +4,7 @@ use crate::graph::Model;
 use crate::layers::{Forward, MAX_INPUTS, Scheduled, Source};
 use crate::memory::arena::{self, Arena};
 use crate::memory::buffer::Buffer;
+use crate::parallel;
 use crate::plan::inference::Layout;
 use crate::plan::{Options, Plan};
 
@@ -127,7 +128,11 @@ impl<'m> Session<'m> {
     ///
     /// # Errors
     /// As [`run_all`](Session::run_all).
-    pub fn run_observed(&mut self, inputs: &[&[f32]], observe: &mut dyn FnMut(usize)) -> Result<(), Error> {
+    pub fn run_observed(
+        &mut self,
+        inputs: &[&[f32]],
+        observe: &mut (dyn FnMut(usize) + Send),
+    ) -> Result<(), Error> {
         self.run_by(inputs, |layout, model, prepared, values, count| {
             layout.steps.iter().enumerate().try_for_each(|(index, step)| {
                 layout.run_step(step, model, prepared, values, inputs, count)?;
@@ -140,7 +145,7 @@ impl<'m> Session<'m> {
     fn run_by(
         &mut self,
         inputs: &[&[f32]],
-        run: impl FnOnce(&Layout, &Model<'_>, &[f32], &mut [f32], usize) -> Result<(), Error>,
+        run: impl FnOnce(&Layout, &Model<'_>, &[f32], &mut [f32], usize) -> Result<(), Error> + Send,
     ) -> Result<(), Error> {
         let Session { plan, arena, samples } = self;
         *samples = 0;
@@ -148,7 +153,7 @@ impl<'m> Session<'m> {
         let count = layout.check(model, inputs)?;
         let (prepared, values) = arena.numbers_mut().split_at_mut(layout.prepared);
         let values = &mut values[..layout.values];
-        run(layout, model, prepared, values, count)?;
+        parallel::together(layout.options.threads, || run(layout, model, prepared, values, count))?;
         for &step in &layout.outputs {
             let output = &layout.steps[step];
             let sample_len = output.sample_len();

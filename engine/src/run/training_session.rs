@@ -11,6 +11,7 @@ use crate::memory::arena::Arena;
 use crate::memory::buffer::whole_lines;
 use crate::metrics::Evaluation;
 use crate::optimizer::{Asks, State, check_rate};
+use crate::parallel::together;
 use crate::plan::TrainingPlan;
 use crate::plan::way::Event;
 use crate::tensor::check_len;
@@ -94,6 +95,11 @@ impl<'m> TrainingSession<'m> {
         targets: &[f32],
         weights: &[f32],
     ) -> Result<Evaluation, Error> {
+        together(self.plan.layout.options.threads, || self.learn(inputs, targets, weights))
+    }
+
+    #[inline] // It has one caller.
+    fn learn(&mut self, inputs: &[f32], targets: &[f32], weights: &[f32]) -> Result<Evaluation, Error> {
         let TrainingSession { plan, arena, steps, random, .. } = self;
         let plan = &*plan;
         let &TrainingPlan { model, ref layout, ref penalties, parts, .. } = plan;

@@ -6,7 +6,7 @@ use crate::graph::Model;
 use crate::loss::{Criterion, Loss, Penalty, penalty};
 use crate::memory::buffer::Buffer;
 use crate::memory::heap;
-use crate::parallel::{Threads, for_each_apart};
+use crate::parallel::{Threads, for_each_apart, together};
 use crate::plan::Options;
 use crate::plan::parts::Parts;
 use crate::plan::training::TrainingLayout;
@@ -93,6 +93,10 @@ impl Shards {
 
     /// Learns the batch that was read.
     pub fn learn(&mut self, lessons: &Lessons<'_, '_>) -> Result<Learnt<'_>, Error> {
+        together(self.setup.options.threads, || self.learn_together(lessons))
+    }
+
+    fn learn_together(&mut self, lessons: &Lessons<'_, '_>) -> Result<Learnt<'_>, Error> {
         let &Lessons { model, criterion, penalties, seed, batch, rows } = lessons;
         let laid = self.laid(model, rows)?;
         let Laid { parts, whole, last } = laid;

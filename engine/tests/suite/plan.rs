@@ -111,6 +111,41 @@ fn large_dense() -> Model<'static> {
     Sequential::new([4, 4, 260]).flatten().dense(1001).relu().dense(3).build(8).unwrap()
 }
 
+/// All kinds of steps that threads share, each with enough to do: by images, rows, features and elements.
+fn shared() -> Model<'static> {
+    let net = GraphBuilder::new();
+    let x = net.input([64, 64, 32]).tanh();
+    let y = x.batch_normalization();
+    let a = y.max_pool2d_with(MaxPool2d::new(3).stride(2).padding(Padding::Same));
+    let b = net.add(&[x, y]).average_pool2d(2);
+    let maps = net.concatenate(&[net.add(&[a, b]).relu(), a, b]);
+    let few = maps.conv2d_with(64, [3, 3], Conv2d::same().stride(4));
+    let many = few.conv2d(256, 1).relu().conv2d_with(256, [3, 3], Conv2d::same());
+    net.build(&[many.conv2d_with(256, [3, 3], Conv2d::same().direct_only()), maps], 13).unwrap()
+}
+
+#[test]
+fn threads_share_all_kinds_of_steps_to_the_bit() {
+    let model = shared();
+    for isa in Isa::available() {
+        for batch in [1, 3] {
+            let input = numbers(batch * model.input_shape().elements());
+            let run = |threads| {
+                let mut session =
+                    Session::new(&model, Options::new(batch).isa(isa).threads(threads)).unwrap();
+                session.run(&input).unwrap();
+                [0, 1].map(|i| session.output(i).to_vec())
+            };
+            let want = run(1);
+            for threads in [2, 3, 4] {
+                // From outside of a pool, whose threads may be others, and inside of one.
+                assert!(run(threads) == want, "{isa}: {threads} threads, {batch} images");
+                assert!(on_threads(threads, || run(threads)) == want, "{isa}: {threads} threads in a pool");
+            }
+        }
+    }
+}
+
 fn on_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> R {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
 }

@@ -1,11 +1,11 @@
 use super::activation::Activation;
 use super::geometry::{Geometry, Pitches, span};
-use super::pack::{packed_len, packed_transposed_len, takes_plain_weights};
+use super::pack::{WholeVectors, packed_len, packed_transposed_len, takes_plain_weights};
 use super::tiles::{Compiled, Ends, Panel, Prefetch, Reach, Tiles};
 use super::window::{Order, Positions, Residue, Segment, Sweep, panels, split};
 use crate::error::check;
 use crate::simd::{Operation, Simd, Tile};
-use crate::{Error, Isa};
+use crate::{Columns, Error, Isa};
 use core::mem::MaybeUninit;
 use core::ops::Range;
 
@@ -52,12 +52,8 @@ pub(super) fn forward_between(
     activation: Activation,
     output: &mut [f32],
 ) -> Result<(), Error> {
-    check("input", input, span(geometry.input(), pitches.read))?;
-    check("packed weights", packed, packed_len(isa, geometry))?;
+    check_read(isa, geometry, pitches, input, packed, bias)?;
     check("output", output, span(geometry.output(), pitches.write))?;
-    if let Some(bias) = bias {
-        check("bias", bias, geometry.channels_out)?;
-    }
     let [channels, features] = geometry.group();
     let group_len = packed.len() / geometry.groups;
     for group in 0..geometry.groups {
@@ -76,10 +72,57 @@ pub(super) fn forward_between(
             bias,
             resume: false,
             activation,
-            output: &mut *output,
+            output: output.as_mut_ptr(),
         }
         .run_on(isa);
     }
+    Ok(())
+}
+
+/// What is read has the lengths that go with these pitches.
+fn check_read(
+    isa: Isa,
+    geometry: &Geometry,
+    pitches: Pitches,
+    input: &[f32],
+    packed: &[f32],
+    bias: Option<&[f32]>,
+) -> Result<(), Error> {
+    check("input", input, span(geometry.input(), pitches.read))?;
+    check("packed weights", packed, packed_len(isa, geometry))?;
+    bias.map_or(Ok(()), |bias| check("bias", bias, geometry.channels_out))
+}
+
+/// [`forward_between`] for whole panels of the features, in one group.
+#[allow(clippy::too_many_arguments, reason = "those of `forward` and which features")]
+pub(super) fn forward_features(
+    isa: Isa,
+    geometry: &Geometry,
+    pitches: Pitches,
+    features: Range<usize>,
+    input: &[f32],
+    packed: &[f32],
+    bias: Option<&[f32]>,
+    activation: Activation,
+    output: Columns<'_>,
+) -> Result<(), Error> {
+    check_read(isa, geometry, pitches, input, packed, bias)?;
+    let [batch, height, width, _] = geometry.output();
+    let first = output.checked(batch * height * width, pitches.write, features.len())?;
+    let depth = packed.len() / isa.run(WholeVectors(geometry.channels_out));
+    Correlate {
+        batch: geometry.batch,
+        sweeps: Sweep::forward(&geometry.axes),
+        channels: Channels { all: pitches.read, first: 0, count: geometry.channels_in },
+        features: Channels { all: pitches.write, first: features.start, count: features.len() },
+        input,
+        weights: Weights::Panels(&packed[depth * features.start..]),
+        bias,
+        resume: false,
+        activation,
+        output: first.wrapping_sub(features.start),
+    }
+    .run_on(isa);
     Ok(())
 }
 
@@ -120,7 +163,7 @@ pub fn grad_input(
                 bias: None,
                 resume: false,
                 activation: Activation::None,
-                output: &mut *d_input,
+                output: d_input.as_mut_ptr(),
             }
             .run_on(isa);
         }
@@ -162,7 +205,8 @@ pub(super) struct Correlate<'a> {
     /// Adds to what the output holds, and to no bias.
     pub resume: bool,
     pub activation: Activation,
-    pub output: &'a mut [f32],
+    /// Where feature 0 of the first pixel is, or would be: what was checked when this was made can be written.
+    pub output: *mut f32,
 }
 
 /// A row of weights, one for each feature, for each of a window's products.
@@ -278,8 +322,8 @@ impl<'a> Correlate<'a> {
                     Weights::Panels(packed) => (packed, depth * first, width, depth * width),
                     Weights::Plain { weights, pitch } => (weights, first, pitch, width),
                 };
-                // SAFETY: `forward_between` and `grad_input` checked that the slices have the lengths of
-                // the geometry and its pitches. `first` is below `features.count`; a panel has
+                // SAFETY: `forward_between`, `forward_features` and `grad_input` checked that the slices, and the
+                // columns of the output, have the lengths of the geometry and its pitches. `first` is below `features.count`; a panel has
                 // `depth * width` weights and those before it `depth * first`, and of plain weights
                 // there are `depth` rows.
                 let panel = unsafe {
@@ -291,7 +335,7 @@ impl<'a> Correlate<'a> {
                             Some(bias) => bias.as_ptr().add(features.first + first),
                             None => core::ptr::null(),
                         },
-                        output: self.output.as_mut_ptr().add(features.first + first),
+                        output: self.output.wrapping_add(features.first + first),
                         live: width.min(features.count - first),
                         ends,
                     }

@@ -22,7 +22,7 @@ pub mod winograd;
 
 pub use activation::Activation;
 pub use algorithm::Algorithm;
-pub use convolution::{Convolution, InputGradient, Parts, WeightGradient};
+pub use convolution::{Convolution, Features, InputGradient, Parts, WeightGradient};
 pub use direct::{forward, grad_input};
 pub use geometry::{Geometry, Padding};
 pub use grad_weights::grad_weights;

@@ -3,6 +3,7 @@ use super::window::{Residue, panels};
 use crate::error::check;
 use crate::simd::{Operation, Simd};
 use crate::{Error, Isa};
+use core::ops::Range;
 
 /// Whether [`forward`](super::forward) takes the weights as they are, so that [`pack`] would merely
 /// copy them: on a scalar FPU, where they can stay in flash.
@@ -84,6 +85,30 @@ impl Operation for WholeVectors {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) -> usize {
         self.0.next_multiple_of(S::LANES)
+    }
+}
+
+/// The features of one of so many parts of about equal work, in whole panels; `None` if the panels are fewer.
+pub(super) struct PartOfPanels {
+    pub features: usize,
+    pub part: usize,
+    pub parts: usize,
+}
+
+impl Operation for PartOfPanels {
+    type Output = Option<Range<usize>>;
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> Option<Range<usize>> {
+        let PartOfPanels { features, part, parts } = self;
+        let panels = panels::<S>(features.div_ceil(S::LANES));
+        let count = panels.clone().count();
+        if part >= parts || count < parts {
+            return None;
+        }
+        // A part is parted into the same panels as the whole: all have one width or, behind those, one less.
+        let first = panels.clone().nth(part * count / parts)?.start * S::LANES;
+        let last = panels.clone().nth((part + 1) * count / parts - 1)?.end * S::LANES;
+        Some(first..last.min(features))
     }
 }
 

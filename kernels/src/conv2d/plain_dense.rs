@@ -99,7 +99,7 @@ impl PlainDense {
                 bias,
                 resume: part.start > 0,
                 activation: if part.end == channels_in { activation } else { Activation::None },
-                output: &mut *output,
+                output: output.as_mut_ptr(),
             }
             .run_on(isa);
         }

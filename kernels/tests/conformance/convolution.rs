@@ -6,7 +6,7 @@ use bantam_kernels::conv2d::{
     self, Activation, Algorithm, Convolution, Geometry, InputGradient, Padding, Parts, PlainDense,
     WeightGradient,
 };
-use bantam_kernels::{Error, Isa};
+use bantam_kernels::{Columns, Error, Isa};
 use proptest::prelude::*;
 
 fn geometries() -> Vec<Geometry> {
@@ -91,36 +91,105 @@ fn a_large_dense_layer_of_one_sample_reads_weights_where_they_lie() {
         let (weights, bias) = (Numbers::Reals.take(2, channels * features), Numbers::Reals.take(3, features));
         let (dense, activation) = (Convolution::new(isa, &g), Activation::Relu);
         assert_eq!((dense.packed_len(), dense.scratch_len()), (0, 0), "{isa}");
-        assert_eq!(dense.has_features(), isa != Isa::SCALAR);
         let want = directly(isa, &g, Algorithm::Direct, [&input, &weights, &bias]).unwrap();
         let got = forward(&dense, &input, &weights, &bias);
         assert!(bits(&got) == bits(&want), "{isa} {channels} {features}");
-        for part in [0..features, 0..1, 3..features - 2, 40..40] {
-            let got = written(part.len(), |output| {
-                let bias = Some(&*bias);
-                let ran = dense.forward_features(part.clone(), &input, &weights, bias, activation, output);
-                assert_eq!(ran.is_ok(), dense.has_features());
-            });
-            assert!(!dense.has_features() || bits(&got) == bits(&want[part.clone()]), "{isa} {part:?}");
+        for parts in [1, 2, 3, 7] {
+            let got = by_features(&dense, parts, features, &input, &weights, &bias);
+            assert_eq!(got.is_some(), isa != Isa::SCALAR);
+            assert!(got.is_none_or(|got| bits(&got) == bits(&want)), "{isa} {parts} parts");
         }
-
-        if dense.has_features() {
-            let run = |part, [input, weights, bias]: [&[f32]; 3], output: &mut [f32]| {
-                dense.forward_features(part, input, weights, Some(bias), activation, output)
-            };
-            let (all, output) = ([&*input, &*weights, &*bias], &mut *vec![0.0; features]);
-            for (i, what) in ["input", "weights", "bias"].into_iter().enumerate() {
-                let (mut short, expected) = (all, all[i].len());
-                short[i] = &short[i][1..];
-                let error = Error::Length { what, expected, got: expected - 1 };
-                assert_eq!(run(0..features, short, output), Err(error));
-            }
-            let error = Error::OutOfRange { what: "features", max: features, got: features + 1 };
-            assert_eq!(run(1..features + 1, all, output), Err(error));
-            let error = Error::Length { what: "output", expected: 5, got: features };
-            assert_eq!(run(0..5, all, output), Err(error));
+        let Some(all) = dense.features(0, 1) else { continue };
+        let arrays = [&*input, &*weights, &*bias];
+        for (i, what) in ["input", "weights", "bias"].into_iter().enumerate() {
+            let (mut short, expected) = (arrays, arrays[i].len());
+            short[i] = &short[i][1..];
+            let [input, weights, bias] = short;
+            let output = &mut *vec![0.0; features];
+            let columns = Columns::new(output, 1, features).unwrap();
+            let error = Error::Length { what, expected, got: expected - 1 };
+            assert_eq!(all.forward(input, weights, Some(bias), activation, columns, &mut []), Err(error));
         }
     }
+}
+
+/// All features in so many parts, between pixels of that pitch; `None` where there is no such code.
+fn by_features(
+    convolution: &Convolution,
+    parts: usize,
+    pitch: usize,
+    input: &[f32],
+    packed: &[f32],
+    bias: &[f32],
+) -> Option<Vec<f32>> {
+    let [batch, height, width, features] = convolution.geometry().output();
+    let pixels = batch * height * width;
+    let mut output = vec![f32::NAN; (pixels - 1) * pitch + features];
+    let mut columns = Columns::of_wider(&mut output, pixels, pitch, features).unwrap();
+    let mut next = 0;
+    for part in 0..parts {
+        let some = convolution.features(part, parts)?;
+        assert_eq!(some.range().start, next);
+        next = some.range().end;
+        let (these, others) = columns.split_at(some.range().len());
+        let mut scratch = vec![f32::NAN; some.scratch_len()];
+        some.forward(input, packed, Some(bias), Activation::Relu, these, &mut scratch).unwrap();
+        columns = others;
+    }
+    assert_eq!(next, features);
+    assert!(convolution.features(parts, parts).is_none());
+    Some(output)
+}
+
+/// By features the bits are the whole's, and nothing is written between the pixels.
+#[test]
+fn parts_of_the_features_have_the_bits_of_the_whole() {
+    let shapes = [
+        ([1, 7, 7, 40], [1, 1], 200, [1, 1]),
+        ([2, 5, 6, 19], [3, 3], 145, [1, 1]),
+        ([1, 9, 8, 16], [3, 3], 64, [2, 2]),
+        ([3, 1, 1, 70], [1, 1], 129, [1, 1]),
+    ];
+    let mut seen = 0;
+    for (isa, (input, window, features, stride)) in
+        isas().into_iter().flat_map(|isa| shapes.map(|s| (isa, s)))
+    {
+        let g = Geometry::new(input, window, features, stride, Padding::Same).unwrap();
+        let [x, weights] =
+            [g.input(), g.weights()].map(|shape| Numbers::Reals.take(5, shape.iter().product()));
+        let bias = Numbers::Reals.take(6, features);
+        for algorithm in ALGORITHMS {
+            let Ok(mut convolution) = Convolution::with_algorithm(isa, &g, algorithm) else { continue };
+            let mut packed = vec![f32::NAN; convolution.packed_len()];
+            convolution.pack(&weights, &mut packed).unwrap();
+            let packed = if packed.is_empty() { &*weights } else { &*packed };
+            for pitch in [features, features + 3] {
+                if !convolution.slice([input[3], pitch]) {
+                    continue;
+                }
+                let [batch, height, width, _] = g.output();
+                let mut want = vec![f32::NAN; (batch * height * width - 1) * pitch + features];
+                let mut scratch = vec![f32::NAN; convolution.scratch_len()];
+                convolution
+                    .forward(&x, packed, Some(&bias), Activation::Relu, &mut want, &mut scratch)
+                    .unwrap();
+                for parts in [1, 2, 3] {
+                    let Some(got) = by_features(&convolution, parts, pitch, &x, packed, &bias) else {
+                        continue;
+                    };
+                    assert!(
+                        bits(&got) == bits(&want),
+                        "{isa} {algorithm:?} {input:?} {features} in {parts} parts"
+                    );
+                    seen += 1;
+                }
+            }
+        }
+        let Ok(convolution) = Convolution::with_algorithm(isa, &g, Algorithm::Direct) else { continue };
+        let many = features.div_ceil(4) + 1;
+        assert!(convolution.features(0, many).is_none() && convolution.features(0, 0).is_none());
+    }
+    assert!(seen > 0 || isas() == [Isa::SCALAR]);
 }
 
 #[test]
@@ -128,7 +197,7 @@ fn a_small_dense_layer_and_one_of_several_samples_are_packed() {
     for isa in isas().into_iter().filter(|&isa| isa != Isa::SCALAR) {
         for g in [Geometry::dense(1, 576, 64), Geometry::dense(2, 1024, 1024)] {
             let dense = Convolution::new(isa, &g.unwrap());
-            assert!(dense.packed_len() > 0 && !dense.has_features(), "{isa}");
+            assert!(dense.packed_len() > 0, "{isa}");
         }
     }
 }

@@ -6,6 +6,7 @@ use super::{
     Step, matrix, one_input,
 };
 use crate::error::Error;
+use crate::parallel::{Threads, for_each_range};
 use crate::shape::Shape;
 use bantam_kernels::conv2d::Activation;
 use bantam_kernels::{Isa, channels};
@@ -167,8 +168,16 @@ impl Layer for BatchNormalization {
 
     fn lower(&self, site: &Site<'_>) -> Result<BatchNormalizationStep, Error> {
         let (rows, channels) = matrix(&one_input(site.inputs)?);
-        let Site { isa, activation, .. } = *site;
-        Ok(BatchNormalizationStep { isa, activation, layer: *self, rows, channels, input_width: channels })
+        let Site { isa, activation, threads, .. } = *site;
+        Ok(BatchNormalizationStep {
+            isa,
+            activation,
+            threads,
+            layer: *self,
+            rows,
+            channels,
+            input_width: channels,
+        })
     }
 }
 
@@ -184,6 +193,7 @@ impl Differentiable for BatchNormalization {
 pub struct BatchNormalizationStep {
     isa: Isa,
     activation: Activation,
+    threads: Threads,
     layer: BatchNormalization,
     /// Of a full batch.
     rows: usize,
@@ -224,15 +234,20 @@ impl Step for BatchNormalizationStep {
     }
 
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
-        let BatchNormalizationStep { isa, activation, channels, input_width, .. } = *self;
+        let BatchNormalizationStep { isa, activation, threads, channels, input_width, .. } = *self;
         let (scale, shift) = run.prepared.split_at(channels);
-        let (rows, y) = (run.output.len() / channels, run.output);
-        Ok(match run.overwritten {
-            Some(_) => channels::scale_shift_in_place(isa, activation, rows, channels, scale, shift, y),
-            None => {
-                let x = run.inputs[0];
-                channels::scale_shift(isa, activation, rows, channels, x, input_width, scale, shift, y)
-            }
-        }?)
+        let x = run.overwritten.is_none().then_some(run.inputs[0]);
+        for_each_range(threads, run.output, channels, |part, y| {
+            let rows = y.len() / channels;
+            Ok(match x {
+                None => channels::scale_shift_in_place(isa, activation, rows, channels, scale, shift, y),
+                Some(x) => {
+                    // A slice of wider maps ends with its own last channel.
+                    let first = part.start / channels * input_width;
+                    let x = &x[first..first + (rows - 1) * input_width + channels];
+                    channels::scale_shift(isa, activation, rows, channels, x, input_width, scale, shift, y)
+                }
+            }?)
+        })
     }
 }

@@ -1,8 +1,8 @@
 use crate::error::Error;
 use crate::layers::{Forward, Port, Site, Step};
-use crate::parallel::{Threads, WORTH_SHARING, for_each_chunk, for_each_chunk_with};
+use crate::parallel::{Threads, WORTH_SHARING, for_each_chunk_with, for_each_columns};
 use bantam_kernels::conv2d::{Activation, Algorithm, Convolution, Geometry};
-use bantam_kernels::{CacheLine, Isa};
+use bantam_kernels::{Columns, Isa};
 
 /// A convolution or dense layer. Threads share it by images, rows or pixels.
 pub struct ConvolutionStep {
@@ -32,7 +32,7 @@ impl ConvolutionStep {
             let few = ((WORTH_SHARING - 1) / one).clamp(1, batch as u64) as usize;
             let full = Parts::new(isa, threads, convolution, batch);
             scratch_len = full.all_scratch_len;
-            if !full.rows {
+            if full.by == By::Images {
                 scratch_len = threads.count().min(batch).saturating_mul(full.scratch_len);
             }
             for batch in [1, few] {
@@ -102,18 +102,7 @@ impl Step for ConvolutionStep {
             let convolution = self.convolution.first(run.samples);
             return weights.convolve(&convolution, activation, input, output, scratch);
         }
-        if self.convolution.has_features() {
-            let part = self.threads.part_of_work(output.len(), self.multiply_adds());
-            // Whole cache lines, so that no two threads write to one.
-            let part = part.next_multiple_of(CacheLine::NUMBERS);
-            let Weights { prepared, bias } = weights;
-            return for_each_chunk(output, part, |i, output| {
-                let features = i * part..i * part + output.len();
-                let convolution = &self.convolution;
-                Ok(convolution.forward_features(features, input, prepared, bias, activation, output)?)
-            });
-        }
-        let Parts { whole, rows, part, scratch_len, .. } = self.parts(run.samples);
+        let Parts { whole, by, part, scratch_len, .. } = self.parts(run.samples);
         let ([_, height, width, channels], [_, output_height, output_width, features]) =
             (whole.geometry().input(), whole.geometry().output());
         let [read, write] = whole.widths();
@@ -121,7 +110,25 @@ impl Step for ConvolutionStep {
         let (input_len, output_len) = (height * input_row, output_height * output_row);
         // A slice of wider maps ends with its own last channel.
         let (past_input, past_output) = (read - channels, write - features);
-        if !rows {
+        if by == By::Features {
+            let Weights { prepared, bias } = weights;
+            let columns =
+                Columns::of_wider(output, run.samples * output_height * output_width, write, features)?;
+            let of_part = |index| whole.features(index, part).ok_or(Error::Empty { what: "features" });
+            let first_of = |index| of_part(index).map_or(0, |features| features.range().start);
+            return for_each_columns(
+                0..part,
+                columns,
+                (scratch, scratch_len),
+                &first_of,
+                &|index, output, scratch| {
+                    let features = of_part(index)?;
+                    let scratch = &mut scratch[..features.scratch_len()];
+                    Ok(features.forward(input, prepared, bias, activation, output, scratch)?)
+                },
+            );
+        }
+        if by == By::Images {
             let chunks = (output, part * output_len);
             return for_each_chunk_with(chunks, (scratch, scratch_len), |i, output, scratch| {
                 let here = output.len().div_ceil(output_len);
@@ -172,14 +179,24 @@ impl<'a> Weights<'a> {
     }
 }
 
+/// What threads share a forward pass by.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// Images, or as many pixels if the window is a single one.
+    Images,
+    /// Rows of each image.
+    Rows,
+    /// Features of all pixels, where the weights are more than the input: then each thread reads some of them.
+    Features,
+}
+
 /// How a forward pass is parted among threads.
 #[derive(Clone, Copy)]
 struct Parts {
-    /// Of all images, or of as many pixels if the window is a single one: then pixels are parted.
+    /// Of all images, or of pixels.
     whole: Convolution,
-    /// Whether each image is parted by rows.
-    rows: bool,
-    /// Images, pixels or rows of a part.
+    by: By,
+    /// Images, pixels or rows of a part; how many parts of the features.
     part: usize,
     /// Elements of scratch of a part, the largest, and of all.
     scratch_len: usize,
@@ -189,6 +206,11 @@ struct Parts {
 impl Parts {
     fn new(isa: Isa, threads: Threads, convolution: Convolution, batch: usize) -> Parts {
         let whole = convolution.first(batch);
+        if whole.geometry().multiply_adds() >= WORTH_SHARING
+            && let Some(parts) = Parts::of_features(threads, &whole)
+        {
+            return parts;
+        }
         let geometry = whole.geometry();
         if !threads.are_more_than(batch) || geometry.first(1).multiply_adds() < WORTH_SHARING {
             return Parts::of_images(threads, whole);
@@ -210,7 +232,26 @@ impl Parts {
         }
         let scratch_len = whole.rows(0..part).map_or(0, |(part, _)| part.scratch_len());
         let all_scratch_len = oh.div_ceil(part).saturating_mul(scratch_len);
-        Parts { whole, rows: true, part, scratch_len, all_scratch_len }
+        Parts { whole, by: By::Rows, part, scratch_len, all_scratch_len }
+    }
+
+    /// By features, if that is less to read, and about as much work for each thread.
+    fn of_features(threads: Threads, whole: &Convolution) -> Option<Parts> {
+        let (geometry, parts) = (whole.geometry(), threads.count());
+        let [input, weights] =
+            [&geometry.input(), &geometry.weights()].map(|shape| shape.iter().product::<usize>());
+        if weights <= input {
+            return None;
+        }
+        let (mut widest, mut scratch_len) = (0, 0);
+        for part in 0..parts {
+            let features = whole.features(part, parts)?;
+            widest = widest.max(features.range().len());
+            scratch_len = scratch_len.max(features.scratch_len());
+        }
+        let all_scratch_len = parts.saturating_mul(scratch_len);
+        let even = widest.saturating_mul(parts) <= geometry.output()[3].saturating_mul(9) / 8;
+        even.then_some(Parts { whole: *whole, by: By::Features, part: parts, scratch_len, all_scratch_len })
     }
 
     fn of_images(threads: Threads, whole: Convolution) -> Parts {
@@ -218,6 +259,6 @@ impl Parts {
         let part = threads.part_of_work(count, whole.geometry().multiply_adds());
         let scratch_len = whole.first(part).scratch_len();
         let all_scratch_len = count.div_ceil(part).saturating_mul(scratch_len);
-        Parts { whole, rows: false, part, scratch_len, all_scratch_len }
+        Parts { whole, by: By::Images, part, scratch_len, all_scratch_len }
     }
 }

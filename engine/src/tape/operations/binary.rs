@@ -4,6 +4,7 @@ use super::walk::{Axes, sizes, strides, sums, walk};
 use crate::error::Error;
 use crate::layers::{AddStep, Backward, Forward, MultiplyStep, Step, TrainingStep};
 use crate::memory::heap::boxed;
+use crate::parallel::Threads;
 use crate::shape::Shape;
 use crate::tape::{Tape, Var};
 use bantam_kernels::conv2d::Activation;
@@ -28,7 +29,7 @@ impl Tape<'_> {
     /// The shapes do not fit each other.
     pub fn add(&mut self, a: Var, b: Var) -> Result<Var, Error> {
         if self.shape(a)? == self.shape(b)? {
-            let step = AddStep { isa: self.isa(), activation: Activation::None };
+            let step = AddStep { isa: self.isa(), activation: Activation::None, threads: Threads::ONE };
             return self.record(boxed(step)?, self.shape(a)?, &[a, b], &[], 0);
         }
         self.binary(Binary { value: |a, b| a + b, slopes: |_, _| [1.0, 1.0] }, a, b)

@@ -19,8 +19,9 @@ use super::geometry::{Axis, Geometry, Pitches, clear_beyond, span};
 use super::pack::WholeVectors;
 use super::window::split;
 use crate::error::check;
-use crate::{Error, Isa};
+use crate::{Columns, Error, Isa};
 use core::ops::Range;
+use core::ptr;
 use products::{GradientProducts, InPlace, Products, ProductsInPlace};
 use transform::{TransformFilter, TransformGradient, TransformOutput, TransformPatches};
 
@@ -76,6 +77,13 @@ pub struct Winograd {
     pub(in crate::conv2d) isa: Isa,
     pub(in crate::conv2d) geometry: Geometry,
     tile: Tile,
+}
+
+/// Packed weights from some feature on, and how far it is from one point to the next.
+#[derive(Clone, Copy)]
+struct Weights<'a> {
+    packed: &'a [f32],
+    pitch: usize,
 }
 
 /// Where tiles read and write: forward from the input to the output, or backward.
@@ -382,7 +390,43 @@ impl Winograd {
             check("bias", bias, self.geometry.channels_out)?;
         }
         let map = Map { pitches, ..self.forward_map() };
-        self.correlate(&map, input, packed, bias, activation, output, scratch)
+        let weights = Weights { packed, pitch: packed.len() / self.tile.points() };
+        self.correlate(&map, input, weights, bias, activation, output.as_mut_ptr(), scratch)
+    }
+
+    /// Elements of scratch that [`forward_features`](Self::forward_features) takes for so many.
+    pub(in crate::conv2d) fn features_scratch_len(&self, features: usize) -> usize {
+        Map { features, ..self.forward_map() }.scratch(self.tile.points()).iter().sum()
+    }
+
+    /// [`forward_between`](Self::forward_between) for whole panels of the features.
+    #[allow(clippy::too_many_arguments, reason = "those of `forward` and which features")]
+    pub(in crate::conv2d) fn forward_features(
+        &self,
+        pitches: Pitches,
+        features: Range<usize>,
+        input: &[f32],
+        packed: &[f32],
+        bias: Option<&[f32]>,
+        activation: Activation,
+        output: Columns<'_>,
+        scratch: &mut [f32],
+    ) -> Result<(), Error> {
+        let [batch, height, width, _] = self.geometry.output();
+        check("input", input, span(self.geometry.input(), pitches.read))?;
+        check("packed weights", packed, self.packed_len())?;
+        check("scratch", scratch, self.features_scratch_len(features.len()))?;
+        if let Some(bias) = bias {
+            check("bias", bias, self.geometry.channels_out)?;
+        }
+        let first = output.checked(batch * height * width, pitches.write, features.len())?;
+        let map = Map { pitches, features: features.len(), ..self.forward_map() };
+        let weights = Weights {
+            packed: &packed[map.channels * features.start..],
+            pitch: packed.len() / self.tile.points(),
+        };
+        let bias = bias.map(|bias| &bias[features]);
+        self.correlate(&map, input, weights, bias, activation, first, scratch)
     }
 
     /// Gradient to the input: `[N, OH, OW, Cout]` to `[N, H, W, Cin]`, with weights from
@@ -403,7 +447,10 @@ impl Winograd {
         check("scratch", scratch, self.grad_input_scratch_len())?;
         let map = self.backward_map();
         clear_beyond(map.computed, self.geometry.input(), d_input);
-        self.correlate(&map, d_output, packed_transposed, None, Activation::None, d_input, scratch)
+        let weights =
+            Weights { packed: packed_transposed, pitch: packed_transposed.len() / self.tile.points() };
+        let d_input = d_input.as_mut_ptr();
+        self.correlate(&map, d_output, weights, None, Activation::None, d_input, scratch)
     }
 
     /// Elements of scratch that [`grad_weights`](Self::grad_weights) takes for so many channels.
@@ -527,15 +574,16 @@ impl Winograd {
         }
     }
 
+    /// `output` is the first pixel of the map's features, which are checked to be there.
     #[allow(clippy::too_many_arguments, reason = "two passes share it")]
     fn correlate(
         &self,
         map: &Map,
         input: &[f32],
-        packed: &[f32],
+        weights: Weights<'_>,
         bias: Option<&[f32]>,
         activation: Activation,
-        output: &mut [f32],
+        output: *mut f32,
         scratch: &mut [f32],
     ) -> Result<(), Error> {
         let points = self.tile.points();
@@ -548,19 +596,35 @@ impl Winograd {
             let rows = tiles.len();
             let side = self.tile.side();
             let behind = tiles.end..map.all_tiles().min(tiles.end + rows);
-            let large = size_of_val(input) + size_of_val(&*output) > LARGE_MAPS_BYTES;
+            let written = map.batch * map.written[0] * map.written[1] * features;
+            let large = size_of_val(input) + size_of::<f32>() * written > LARGE_MAPS_BYTES;
             let fetched = if large {
-                [&input[map.first_read(behind, side)], &output[map.first_written(tiles.clone(), side)]]
+                let first = map.first_written(tiles.clone(), side);
+                let output = output.wrapping_add(first.start).cast_const();
+                [
+                    ptr::from_ref(&input[map.first_read(behind, side)]),
+                    ptr::slice_from_raw_parts(output, first.len()),
+                ]
             } else {
-                [&[][..]; 2]
+                [ptr::from_ref(&[][..]); 2]
             };
+            let Weights { packed, pitch: weight_pitch } = weights;
             let products = if in_place {
                 self.isa.run_with_vectors(ProductsInPlace { points, rows, packed, samples });
                 &*samples
             } else {
                 let products = &mut *products;
-                let of_block =
-                    Products { points, rows, channels, features, samples, packed, products, fetched };
+                let of_block = Products {
+                    points,
+                    rows,
+                    channels,
+                    features,
+                    samples,
+                    packed,
+                    weight_pitch,
+                    products,
+                    fetched,
+                };
                 self.isa.run_with_vectors(of_block);
                 products
             };

@@ -13,10 +13,12 @@ pub(super) struct Products<'a> {
     pub features: usize,
     /// From one point to the next is the whole by the number of points.
     pub samples: &'a [f32],
+    /// From the first feature's on, and so many from one point to the next.
     pub packed: &'a [f32],
+    pub weight_pitch: usize,
     pub products: &'a mut [f32],
     /// What is read and written after it, which comes from beyond the second-level cache meanwhile.
-    pub fetched: [&'a [f32]; 2],
+    pub fetched: [*const [f32]; 2],
 }
 
 /// Rows at a time: they use a panel again from the first-level cache.
@@ -45,20 +47,21 @@ impl Products<'_> {
     /// Tiles of `R` rows by `V` vectors; of `N` rows by fewer vectors.
     #[inline(always)]
     fn all_points<S: Simd, const R: usize, const V: usize, const N: usize>(self, simd: S) {
-        let Products { points, rows, channels, features, samples, packed, products, fetched } = self;
-        let [sample_pitch, weight_pitch, product_pitch] =
-            [samples.len(), packed.len(), products.len()].map(|len| len / points);
+        let Products { points, rows, channels, features, samples, packed, weight_pitch, products, fetched } =
+            self;
+        let [sample_pitch, product_pitch] = [samples.len(), products.len()].map(|len| len / points);
         let vectors = features.div_ceil(S::LANES);
+        let weights = vectors * S::LANES * channels;
         assert!(rows * channels <= sample_pitch && rows * features <= product_pitch);
-        assert!(vectors * S::LANES * channels <= weight_pitch);
+        assert!(weights <= weight_pitch && (points - 1) * weight_pitch + weights <= packed.len());
         let reach = Reach { rows: 1, run: channels, input_pitch: channels, weight_pitch: channels };
         let tiles: usize = split(rows, ROWS).map(|part| part.len().div_ceil(R)).sum();
         let steps = points * tiles * panels::<S>(vectors).count() * channels;
         // Taking turns, point by point.
         let mut fetched = fetched
-            .map(|array| Prefetch { next: array.as_ptr(), step: array.len().div_ceil((steps / 2).max(1)) });
+            .map(|array| Prefetch { next: array.cast(), step: array.len().div_ceil((steps / 2).max(1)) });
         // Many weights that are used once do too.
-        let once = packed.len() >= SECOND_LEVEL && rows <= ROWS;
+        let once = points * weights >= SECOND_LEVEL && rows <= ROWS;
         let mut list = [Offsets::default(); ROWS];
         for part in split(rows, ROWS) {
             let list = &mut list[..part.len()];

@@ -239,7 +239,7 @@ impl RowPairs {
             bias,
             resume,
             activation,
-            output,
+            output: output.as_mut_ptr(),
         }
         .run_on(self.isa);
     }

@@ -363,7 +363,8 @@ pub(super) struct TransformOutput<'a> {
     pub products: &'a [f32],
     pub bias: Option<&'a [f32]>,
     pub activation: Activation,
-    pub output: &'a mut [f32],
+    /// Of the first pixel: the map's features can be written in each.
+    pub output: *mut f32,
 }
 
 pub(super) struct OutputFromPoints<'a, const T: usize, const M: usize>(TransformOutput<'a>);
@@ -394,7 +395,6 @@ impl<const T: usize, const M: usize> OutputFromPoints<'_, T, M> {
         let (features, pixel_pitch) = (map.features, map.pitches.write);
         let pitch = products.len() / (T * T);
         assert!(tiles.end <= map.all_tiles() && tiles.len() * features <= pitch);
-        assert!(output.len() == span([map.batch, map.written[0], map.written[1], features], pixel_pitch));
         assert!(bias.is_none_or(|bias| bias.len() == features));
         let row_pitch = map.written[1] * pixel_pitch;
         let mut finite = Finite::new(simd);
@@ -410,8 +410,7 @@ impl<const T: usize, const M: usize> OutputFromPoints<'_, T, M> {
             let (rows, columns) = (M.min(map.computed[0] - top), M.min(map.computed[1] - left));
             let first = (image * map.written[0] + top) * row_pitch + left * pixel_pitch;
             // SAFETY: a point has `pitch` elements, enough for all tiles; rows and columns lie inside the output.
-            let (mut products, all) =
-                unsafe { (products.as_ptr().add(slot * features), output.as_mut_ptr().add(first)) };
+            let (mut products, all) = unsafe { (products.as_ptr().add(slot * features), output.add(first)) };
             let (mut pitch, mut output, mut pitches) = (pitch, all, [row_pitch, pixel_pitch]);
             if few {
                 let mut points = [[products; T]; T];
