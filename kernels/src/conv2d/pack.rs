@@ -38,8 +38,8 @@ pub fn pack(isa: Isa, geometry: &Geometry, weights: &[f32], packed: &mut [f32]) 
     }
     let (depth, features) = (kh * kw * cin, cout / geometry.groups);
     for (group, packed) in packed.chunks_exact_mut(packed.len() / geometry.groups).enumerate() {
-        let start = |k| k * cout + group * features;
-        isa.run(Pack { weights, depth, features, stride: 1, start, packed });
+        let weights = weights.get(group * features..).unwrap_or_default();
+        isa.run(PackRows { weights, pitch: cout, depth, features, packed });
     }
     Ok(())
 }
@@ -109,6 +109,40 @@ impl Operation for PartOfPanels {
         let first = panels.clone().nth(part * count / parts)?.start * S::LANES;
         let last = panels.clone().nth((part + 1) * count / parts - 1)?.end * S::LANES;
         Some(first..last.min(features))
+    }
+}
+
+/// Rows of weights that are packed together: both sides stream, where a panel at a time would skip from row to row.
+const ROWS: usize = 16;
+
+struct PackRows<'a> {
+    /// Rows begin `pitch` apart.
+    weights: &'a [f32],
+    pitch: usize,
+    /// Products that sum up to one output.
+    depth: usize,
+    features: usize,
+    packed: &'a mut [f32],
+}
+
+impl Operation for PackRows<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let PackRows { weights, pitch, depth, features, packed } = self;
+        for first_row in (0..depth).step_by(ROWS) {
+            for vectors in panels::<S>(features.div_ceil(S::LANES)) {
+                let first = vectors.start * S::LANES;
+                let width = vectors.len() * S::LANES;
+                let live = width.min(features - first);
+                let panel = &mut packed[first * depth + first_row * width..];
+                for (k, row) in panel.chunks_exact_mut(width).enumerate().take(ROWS.min(depth - first_row)) {
+                    let (row, padding) = row.split_at_mut(live);
+                    row.copy_from_slice(&weights[(first_row + k) * pitch + first..][..live]);
+                    padding.fill(0.0);
+                }
+            }
+        }
     }
 }
 
