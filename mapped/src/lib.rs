@@ -71,6 +71,39 @@ impl MappedFile {
         }
         Ok(())
     }
+
+    /// The same for the pages that an array has a part of, if it lies in the file: those that `bantam::Session` tells while it
+    /// is made.
+    ///
+    /// ```no_run
+    /// # use bantam_mapped::{LargePages, MappedFile};
+    /// # use bantam::{Model, Options, Plan, Session};
+    /// // SAFETY: nobody writes to the file while it is mapped.
+    /// let file = unsafe { MappedFile::open("net.bantam")? };
+    /// let model = Model::from_bytes(&file)?;
+    /// let mut arena = LargePages::new(Plan::new(&model, Options::new(1))?.peak_bytes())?;
+    /// let release = |weights: &[f32]| file.release_part(weights).unwrap_or_default();
+    /// let session = Session::with_bytes_observed(&model, Options::new(1), &mut arena, release)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`release`](MappedFile::release).
+    pub fn release_part<T>(&self, part: &[T]) -> io::Result<()> {
+        let (file, part) = (self.0.as_ptr_range(), part.as_ptr_range());
+        let (start, end) = (part.start.cast::<u8>(), part.end.cast::<u8>());
+        if start >= end || start < file.start || file.end < end {
+            return Ok(());
+        }
+        let (offset, len) = (start as usize - file.start as usize, end as usize - start as usize);
+        #[cfg(unix)]
+        // SAFETY: as in `release`.
+        unsafe {
+            self.0.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, offset, len)?;
+        }
+        let _ = (offset, len);
+        Ok(())
+    }
 }
 
 impl Deref for MappedFile {

@@ -3,6 +3,7 @@
 
 use bantam::{Conv2d, Error, GraphBuilder, Isa, MaxPool2d, Model, Padding, Plan, Sequential, Session, Value};
 use bantam_benches::{best_of, mapped, numbers, resident, write, zoo_net};
+use bantam_mapped::LargePages;
 use bantam_zoo::NAMES;
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
@@ -23,6 +24,9 @@ struct Options {
     /// Instruction set (default: the widest of this CPU)
     #[arg(long)]
     isa: Option<String>,
+    /// Without Winograd's algorithm: prepared weights are no larger than the model's
+    #[arg(long)]
+    direct_only: bool,
     /// Threads
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     threads: u16,
@@ -35,7 +39,8 @@ struct Options {
     /// Time nothing: save the net to this file, for other programs and one image if it ends in .onnx
     #[arg(long, value_name = "FILE", requires = "net", conflicts_with_all = ["json", "rounds", "passes"])]
     write: Option<PathBuf>,
-    /// Time nothing: print how many bytes more this process takes to run the net, which `--write` has saved to this file
+    /// Time nothing: print how many bytes more this process takes to run the net, which `--write` has saved to this file, and
+    /// how many it took to open it
     #[arg(long, value_name = "FILE", requires = "net", conflicts_with_all = ["rounds", "passes", "write"])]
     memory: Option<PathBuf>,
     /// Time nothing: run each net so often, and print the multiply-adds of a run, to count instructions
@@ -101,15 +106,18 @@ fn run(options: &Options) -> Result<(), String> {
         return write(&model, file);
     }
     let threads = usize::from(options.threads);
+    let how = |batch| {
+        let how = bantam::Options::new(batch).isa(isa).threads(threads);
+        if options.direct_only { how.direct_only() } else { how }
+    };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let pool = pool.map_err(|error| error.to_string())?;
     if let (Some(net), Some(file)) = (&options.net, &options.memory) {
         let batch = usize::from(options.batch.unwrap_or(1));
-        let how = bantam::Options::new(batch).isa(isa).threads(threads);
-        let bytes = pool.install(|| memory(file, how, batch))?;
+        let [opened, run] = pool.install(|| memory(file, how(batch), batch))?;
         match options.json {
-            true => println!("{}", json!({ format!("{net}-b{batch}"): bytes })),
-            false => println!("{net}-b{batch}: {bytes} bytes"),
+            true => println!("{}", json!({ format!("{net}-b{batch}"): run })),
+            false => println!("{net}-b{batch}: {run} bytes, and {opened} to open it"),
         }
         return Ok(());
     }
@@ -131,7 +139,7 @@ fn run(options: &Options) -> Result<(), String> {
         let asked = options.batch.map(usize::from);
         for &batch in asked.as_ref().map_or(batches(net), std::slice::from_ref) {
             let name = format!("{net}-b{batch}");
-            let how = bantam::Options::new(batch).isa(isa).threads(threads);
+            let how = how(batch);
             if let Some(passes) = options.passes {
                 println!(
                     "{name:18} {:13}",
@@ -156,23 +164,29 @@ fn run(options: &Options) -> Result<(), String> {
     Ok(())
 }
 
-/// Bytes that this process takes at the most while it runs the net of a mapped file, and did not take before.
-fn memory(file: &Path, how: bantam::Options, batch: usize) -> Result<usize, String> {
+/// Bytes that this process takes at the most while it opens the net of a mapped file, and while it runs it then, and did not take
+/// before.
+fn memory(file: &Path, how: bantam::Options, batch: usize) -> Result<[usize; 2], String> {
     let told = |error: &dyn Display| format!("{}: {error}", file.display());
     let untold = || "expected a system that tells a process what memory it takes".to_string();
     let before = resident("VmRSS:").ok_or_else(untold)?;
+    let most = || resident("VmHWM:").map(|most| most.saturating_sub(before)).ok_or_else(untold);
     let bytes = mapped::map(file)?;
     let model = Model::from_bytes(&bytes).map_err(|error| told(&error))?;
-    let mut session = Session::new(&model, how).map_err(|error| told(&error))?;
+    let plan = Plan::new(&model, how).map_err(|error| told(&error))?;
+    let mut arena = LargePages::new(plan.peak_bytes()).map_err(|error| told(&error))?;
+    let release = |weights: &[f32]| bytes.release_part(weights).unwrap_or_default();
+    let session = Session::with_bytes_observed(&model, how, &mut arena, release);
+    let mut session = session.map_err(|error| told(&error))?;
     let images = numbers(batch * model.input_shape().elements());
-    session.run(&images).map_err(|error| told(&error))?;
+    let mut run = || session.run(&images).map(|outputs| _ = std::hint::black_box(outputs));
+    run().map_err(|error| told(&error))?;
+    let opened = most()?;
     bytes.release().map_err(|error| told(&error))?;
     // Begins the peak anew (proc(5)): of the others, too, what it takes to make a net is not counted.
     std::fs::write("/proc/self/clear_refs", "5").map_err(|error| error.to_string())?;
-    for _ in 0..RUNS {
-        std::hint::black_box(session.run(&images).map_err(|error| told(&error))?);
-    }
-    resident("VmHWM:").map(|most| most.saturating_sub(before)).ok_or_else(untold)
+    (0..RUNS).try_for_each(|_| run()).map_err(|error| told(&error))?;
+    Ok([opened, most()?])
 }
 
 fn mnist() -> Result<Model<'static>, Error> {

@@ -20,6 +20,9 @@ struct Options {
     /// Writes that net, with random weights, to the file, as ONNX if it ends in .onnx, and times nothing
     #[arg(long, value_name = "NET", value_parser = PossibleValuesParser::new(names()))]
     write: Option<String>,
+    /// Without Winograd's algorithm: prepared weights are no larger than those of the file
+    #[arg(long)]
+    direct_only: bool,
     /// Threads
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     threads: u16,
@@ -65,10 +68,13 @@ fn open(options: &Options) -> Result<(), String> {
         let model = Model::from_bytes(&file).map_err(|error| told(&error))?;
         watch.took("check");
         let how = bantam::Options::new(1).threads(threads);
+        let how = if options.direct_only { how.direct_only() } else { how };
         let plan = Plan::new(&model, how).map_err(|error| told(&error))?;
         watch.took("plan");
         let mut arena = LargePages::new(plan.peak_bytes()).map_err(|error| told(&error))?;
-        let mut session = Session::with_bytes(&model, how, &mut arena).map_err(|error| told(&error))?;
+        let release = |weights: &[f32]| file.release_part(weights).unwrap_or_default();
+        let session = Session::with_bytes_observed(&model, how, &mut arena, release);
+        let mut session = session.map_err(|error| told(&error))?;
         watch.took("prepare");
         let image = numbers(model.input_shape().elements());
         let answer = session.run(&image).map_err(|error| told(&error))?.to_vec();

@@ -102,6 +102,11 @@ impl Step for NormalizationStep {
         self.scale(weights[1], prepared)
     }
 
+    /// The means.
+    fn reads_weights(&self, index: usize) -> bool {
+        index == 0
+    }
+
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
         let (isa, features, rows) = (self.isa, self.features, run.output.len() / self.features);
         let (x, mean, scale, y) = (run.inputs[0], run.weights[0], run.prepared, run.output);

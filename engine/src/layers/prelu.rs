@@ -124,6 +124,10 @@ impl Step for PreluStep {
         Ok(())
     }
 
+    fn reads_weights(&self, _: usize) -> bool {
+        !self.expands
+    }
+
     fn overwrites(&self, _: usize) -> bool {
         true
     }

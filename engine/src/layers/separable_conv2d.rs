@@ -199,6 +199,10 @@ impl<P: Step> Step for Separable<P> {
         self.pointwise.prepare(&weights[1..], prepared)
     }
 
+    fn reads_weights(&self, index: usize) -> bool {
+        index.checked_sub(1).is_none_or(|index| self.pointwise.reads_weights(index))
+    }
+
     fn scratch_len(&self) -> usize {
         whole_lines(self.made_len()).saturating_add(self.pointwise.scratch_len())
     }

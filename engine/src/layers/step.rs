@@ -42,6 +42,11 @@ pub trait Step: Send + Sync {
         Ok(())
     }
 
+    /// Whether [`forward`](Self::forward) reads the weights of that index: those that are prepared may be of no more use.
+    fn reads_weights(&self, _index: usize) -> bool {
+        true
+    }
+
     /// Elements of scratch that [`forward`](Self::forward) takes.
     fn scratch_len(&self) -> usize {
         0

@@ -1,4 +1,4 @@
-use super::Options;
+use super::{Options, kept};
 use crate::error::Error;
 use crate::graph::Model;
 use crate::graph::fuse::{Operation, Operations, Reads};
@@ -71,7 +71,7 @@ pub struct PlannedStep<'p> {
     pub sliced: bool,
     /// Bytes of scratch that the kernels need.
     pub scratch_bytes: usize,
-    /// Bytes of prepared weights, which stay.
+    /// Bytes of prepared weights and of copies of small ones, which stay.
     pub prepared_bytes: usize,
     /// Multiply-adds of a full batch, as direct computation counts them.
     pub multiply_adds: u64,
@@ -147,7 +147,12 @@ impl Layout {
             let Operation { reads, value, last_read, .. } = *operation;
             let shapes = Shapes::new(model, reads, batch)?;
             let step = operation.lower(model, &shapes.site(isa, threads, direct_only, model_weights))?;
-            let (first, prepared_len) = (schedule.reads.len(), step.prepared_len());
+            let (first, mut prepared_len) = (schedule.reads.len(), step.prepared_len());
+            if kept::on(isa) {
+                let weights = &model.parameters()[reads.parameters(model)];
+                let lens = weights.iter().map(|weights| weights.values().len());
+                prepared_len = prepared_len.saturating_add(kept::len(&*step, lens));
+            }
             for (input, &value) in reads.values(model).iter().enumerate() {
                 let (source, map) = (sources[value], matrix(&model.value_shape(value)).into());
                 schedule.reads.push(Read { step: k, input, source, map });

@@ -1,6 +1,7 @@
 //! Where everything lies when a model runs or learns, known before it does.
 
 pub(crate) mod inference;
+pub(crate) mod kept;
 mod options;
 pub(crate) mod parts;
 mod places;

@@ -6,7 +6,7 @@ use crate::memory::arena::{self, Arena};
 use crate::memory::buffer::Buffer;
 use crate::parallel;
 use crate::plan::inference::Layout;
-use crate::plan::{Options, Plan};
+use crate::plan::{Options, Plan, kept};
 
 /// A model made ready to run by its [`Plan`]: weights prepared for the instruction set, memory for up to so many samples
 /// at a time.
@@ -90,10 +90,50 @@ impl<'m> Session<'m> {
         Session::with_arena(model, options, arena::from_bytes(arena)?)
     }
 
+    /// As [`with_bytes`](Session::with_bytes), and calls `done` with each array of weights that no run reads again, as soon as
+    /// it has another form: then the pages of a mapped file can go that have it, and its weights never take memory twice. With
+    /// several threads the calls come from all of them.
+    ///
+    /// ```
+    /// use bantam::{Isa, Options, Plan, Sequential, Session};
+    /// use core::sync::atomic::{AtomicUsize, Ordering};
+    /// let model = Sequential::new([8, 8, 4]).conv2d(8, 3).global_average_pool2d().build(1)?;
+    /// let options = Options::new(1);
+    /// let mut arena = vec![0; Plan::new(&model, options)?.peak_bytes()];
+    /// let done = AtomicUsize::new(0);
+    /// let count = |weights: &[f32]| _ = done.fetch_add(weights.len(), Ordering::Relaxed);
+    /// Session::with_bytes_observed(&model, options, &mut arena, count)?;
+    /// // Kernel and bias: scalar code, and any without `std`, reads both where they lie.
+    /// let in_place = options == options.isa(Isa::SCALAR) || !cfg!(feature = "std");
+    /// assert_eq!(done.into_inner(), if in_place { 0 } else { 3 * 3 * 4 * 8 + 8 });
+    /// # Ok::<(), bantam::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`with_bytes`](Session::with_bytes).
+    pub fn with_bytes_observed(
+        model: &'m Model<'m>,
+        options: Options,
+        arena: &'m mut [u8],
+        done: impl Fn(&[f32]) + Sync,
+    ) -> Result<Session<'m>, Error> {
+        let plan = Plan::new(model, options)?;
+        let arena = Arena::lent(arena::from_bytes(arena)?, plan.arena_len())?;
+        Session::start_observed(plan, arena, done)
+    }
+
     fn start(plan: Plan<'m>, arena: Arena<'m>) -> Result<Session<'m>, Error> {
+        Session::start_observed(plan, arena, |_| ())
+    }
+
+    fn start_observed(
+        plan: Plan<'m>,
+        arena: Arena<'m>,
+        done: impl Fn(&[f32]) + Sync,
+    ) -> Result<Session<'m>, Error> {
         let mut session = Session { plan, arena, samples: 0 };
         let Session { plan: Plan { model, layout }, arena, .. } = &mut session;
-        layout.prepare(model, arena.numbers_mut())?;
+        layout.prepare_observed(model, arena.numbers_mut(), done)?;
         Ok(session)
     }
 
@@ -175,9 +215,30 @@ impl<'m> Session<'m> {
 impl Layout {
     /// Prepares the weights at the start of an arena.
     pub(crate) fn prepare(&self, model: &Model<'_>, arena: &mut [f32]) -> Result<(), Error> {
-        let prepare = |planned: &Scheduled, prepared: &mut [f32]| {
+        self.prepare_observed(model, arena, |_| ())
+    }
+
+    /// The same, and tells of each array that no run reads again.
+    fn prepare_observed(
+        &self,
+        model: &Model<'_>,
+        arena: &mut [f32],
+        done: impl Fn(&[f32]) + Sync,
+    ) -> Result<(), Error> {
+        let copies = kept::on(self.options.isa);
+        let prepare = |planned: &Scheduled, mut prepared: &mut [f32]| {
             let (weights, count) = model.slices(planned.parameters.clone());
-            planned.step.prepare(&weights[..count], prepared)
+            let (step, weights) = (&*planned.step, &weights[..count]);
+            if copies {
+                prepared = kept::copy(step, weights, prepared);
+            }
+            step.prepare(weights, prepared)?;
+            for (index, weights) in weights.iter().enumerate() {
+                if copies && (kept::has(step, index, weights.len()) || !step.reads_weights(index)) {
+                    done(weights);
+                }
+            }
+            Ok(())
         };
         #[cfg(feature = "parallel")]
         if self.options.threads.are_more_than(1) {
@@ -259,12 +320,16 @@ impl Layout {
                 Source::Nowhere => {}
             }
         }
-        let (weights, weight_count) = model.slices(parameters.clone());
+        let (mut weights, weight_count) = model.slices(parameters.clone());
+        let mut packed = &prepared[packed.clone()];
+        if kept::on(self.options.isa) {
+            packed = kept::lend(&**step, &mut weights[..weight_count], packed);
+        }
         step.forward(Forward {
             samples: count,
             inputs: &inputs[..reads.len()],
             weights: &weights[..weight_count],
-            prepared: &prepared[packed.clone()],
+            prepared: packed,
             overwritten: *overwritten,
             output: &mut place[..len],
             scratch,

@@ -202,7 +202,15 @@ fn large_weights_that_are_used_once_are_not_prepared() {
             on_threads(threads, || {
                 let options = Options::new(1).isa(isa).threads(threads);
                 let mut session = Session::new(&model, options).unwrap();
-                assert_eq!(session.plan().steps().next().unwrap().prepared_bytes, 0, "{}", session.plan());
+                // At the most a copy of the biases lies there.
+                let bias = model.weights("dense").unwrap()[1].values().len();
+                let copied = if isa == Isa::SCALAR { 0 } else { 4 * bias.next_multiple_of(16) };
+                assert_eq!(
+                    session.plan().steps().next().unwrap().prepared_bytes,
+                    copied,
+                    "{}",
+                    session.plan()
+                );
                 let output = session.run(&input[..model.input_shape().elements()]).unwrap();
                 assert!(output == want, "{isa}, threads: {threads}");
             });

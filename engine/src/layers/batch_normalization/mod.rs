@@ -219,6 +219,10 @@ impl Step for BatchNormalizationStep {
         Ok(())
     }
 
+    fn reads_weights(&self, _: usize) -> bool {
+        false
+    }
+
     fn overwrites(&self, _: usize) -> bool {
         true
     }

@@ -75,6 +75,11 @@ impl Step for ConvolutionStep {
         Ok(self.convolution.pack(weights[0], prepared)?)
     }
 
+    /// Not the kernel, if it is packed.
+    fn reads_weights(&self, index: usize) -> bool {
+        index > 0 || self.prepared_len() == 0
+    }
+
     fn scratch_len(&self) -> usize {
         self.scratch_len
     }

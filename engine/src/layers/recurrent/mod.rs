@@ -308,6 +308,10 @@ impl<C: Cell> Step for Recurrent<C> {
         Ok(self.state.pack(weights[1], state)?)
     }
 
+    fn reads_weights(&self, index: usize) -> bool {
+        index > 1 || self.prepared_len() == 0
+    }
+
     fn scratch_len(&self) -> usize {
         let parts = self.sizes.samples.div_ceil(self.part);
         parts.saturating_mul(room(self.part_lens().map(whole_lines)))
