@@ -128,6 +128,20 @@ impl Drafts {
         }
     }
 
+    /// Gives the layer at a place the weights of another's.
+    fn share(&mut self, place: Place, other: Result<Place, Error>) {
+        match (place, other) {
+            (Place::Node { named: node, .. }, Ok(Place::Node { named: other, .. })) if other < node => {
+                self.nodes[node].shares = Some(other);
+            }
+            (Place::Node { named: before, .. }, Ok(Place::Node { named: got, .. })) => {
+                self.refuse(Error::Cycle { what: "layer whose weights it shares", before, got });
+            }
+            (_, Err(error)) => drop(self.refuse(error)),
+            _ => drop(self.refuse(Error::Value { expected: "one that a layer gives", got: "an input" })),
+        }
+    }
+
     /// The nodes of a model on top of these values, with their names and copies of their weights. Gives its outputs.
     pub fn model(&mut self, model: &Model<'_>, inputs: &[Place]) -> Vec<Place> {
         let (first, before) = (model.inputs.len(), self.nodes.len());
@@ -446,6 +460,34 @@ impl<'g> Value<'g> {
             Err(error) => drafts.refuse(error),
         };
         Value { graph: self.graph, place }
+    }
+
+    /// The layer with the weights of the one that gave `other`, which has to be there before it and to have as many arrays of the
+    /// same shapes. They learn from both uses; in all else the layers may differ, as two convolutions of one kernel in their strides.
+    ///
+    /// ```
+    /// use bantam::{Conv2d, GraphBuilder};
+    /// let net = GraphBuilder::new();
+    /// let x = net.input([8, 8, 3]);
+    /// let near = x.conv2d_with(4, [3, 3], Conv2d::same());
+    /// let far = x.conv2d_with(4, [3, 3], Conv2d::same().dilation(2)).with_weights_of(near);
+    /// let model = net.build(&[net.add(&[near, far])], 7)?;
+    /// assert_eq!(model.parameter_count(), 3 * 3 * 3 * 4 + 4);
+    /// # Ok::<(), bantam::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_weights_of(self, other: Value<'_>) -> Value<'g> {
+        let other = self.graph.place(&other);
+        self.graph.0.borrow_mut().share(self.place, other);
+        self
+    }
+
+    /// The type of the layer that gives it, of which an activation is behind; `None` of an input.
+    pub fn layer_type(self) -> Option<&'static LayerType> {
+        match self.place {
+            Place::Input(_) => None,
+            Place::Node { named, .. } => Some(self.graph.0.borrow().nodes[named].layer),
+        }
     }
 
     /// Names the layer. Without a name it is called as in Keras: `conv2d`, `conv2d_1`, …

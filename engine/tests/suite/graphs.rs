@@ -2,8 +2,8 @@
 
 use crate::common::numbers;
 use bantam::{
-    Adam, Conv2d, GraphBuilder, Isa, Loss, MAX_INPUTS, Mode, Model, Optimizer, Options, Plan, Samples,
-    Sequential, Session, Sgd, Tape, Tensor, Trainer, TrainingSession, Var,
+    Adam, Conv2d, GraphBuilder, Isa, LayerType, Loss, MAX_INPUTS, Mode, Model, Optimizer, Options, Plan,
+    Samples, Sequential, Session, Sgd, Tape, Tensor, Trainer, TrainingSession, Var,
 };
 use std::ops::ControlFlow;
 
@@ -359,6 +359,30 @@ fn gradients_of_shared_weights_are_those_of_central_differences() {
     }
 }
 
+/// One kernel over near cells and far ones, which Keras's order lists the other way round.
+#[test]
+fn layers_that_share_weights_may_differ_in_all_else() {
+    let near = Conv2d::same().relu();
+    let far = Conv2d::same().dilation(2);
+    let model = |shared: bool| {
+        let net = GraphBuilder::new();
+        net.keras_order();
+        let x = net.input([6, 6, 2]);
+        let near = x.conv2d_with(3, [3, 3], near).named("near");
+        let far = x.conv2d_with(3, [3, 3], far).named("far");
+        let far = if shared { far.with_weights_of(near) } else { far };
+        assert_eq!(far.layer_type().map(LayerType::name), Some("Conv2D"));
+        net.build(&[net.add(&[far.relu(), near])], 1).unwrap()
+    };
+    let (one, mut two) = (model(true), model(false));
+    assert_eq!([&one, &two].map(Model::parameter_count), [3 * 3 * 2 * 3 + 3, 2 * (3 * 3 * 2 * 3 + 3)]);
+    let weights: Vec<&[f32]> = one.weights("near").unwrap().iter().map(|array| array.values()).collect();
+    ["near", "far"].iter().for_each(|layer| two.set_weights(layer, &weights).unwrap());
+    let input = numbers(2 * 72);
+    let run = |model: &Model<'_>| outputs(model, Options::new(2), &[&input]);
+    assert_eq!(run(&one), run(&two));
+}
+
 #[test]
 fn a_builder_refuses_what_it_cannot_use() {
     let (net, other) = (GraphBuilder::new(), GraphBuilder::new());
@@ -376,6 +400,18 @@ fn a_builder_refuses_what_it_cannot_use() {
     let y = other.input([4]);
     assert_eq!(refused(&other, y.reuse_layer_of(y)), "value: expected one that a layer gives, got an input");
 
+    let other = GraphBuilder::new();
+    assert_eq!(refused(&other, other.input([4]).dense(2).with_weights_of(fine)), foreign);
+    let other = GraphBuilder::new();
+    let y = other.input([4]);
+    let input = "value: expected one that a layer gives, got an input";
+    assert_eq!(refused(&other, y.dense(2).with_weights_of(y)), input);
+    let other = GraphBuilder::new();
+    other.keras_order();
+    let y = other.input([4]);
+    let (first, second) = (y.dense(2), y.dense(2));
+    let later = "layer whose weights it shares: expected one of the 0 before it, got number 1";
+    assert_eq!(refused(&other, first.with_weights_of(second)), later);
     let other = GraphBuilder::new();
     let (y, z) = (other.input([4]), other.input([5]));
     let narrow = "layer \"dense_1\": shared weights: expected [5, 2], got [4, 2]";

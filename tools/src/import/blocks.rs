@@ -58,6 +58,7 @@ impl Net {
     /// Makes factors and summands a part of the layer that gives a value, if that has a kernel and they are one for each of its
     /// outputs. Nobody else may read the value.
     pub fn join(&mut self, id: Id, scale: &[f32], shift: Option<&[f32]>) -> bool {
+        let origin = self.origin.clone();
         let Some(layer) = self.layer_of(id) else { return false };
         let Kind::Sums { outputs, inner } = layer.kind else { return false };
         if scale.len() != outputs && scale.len() != 1 {
@@ -65,6 +66,7 @@ impl Net {
         }
         let each = |values: &[f32]| (0..outputs).map(|i| values[i % values.len()]).collect::<Vec<_>>();
         let scale = each(scale);
+        layer.origin.extend(origin);
         let bias = layer.weights.iter().position(|weights| weights.name == "bias");
         let before = bias.map(|at| layer.weights.remove(at).values.to_vec());
         if let Some(shift) = shift.map(each).or_else(|| before.is_some().then(|| vec![0.0; outputs])) {

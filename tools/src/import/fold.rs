@@ -124,7 +124,7 @@ pub fn binary(op: &str, a: &Constant, b: &Constant) -> Result<Constant, Refused>
                 "Pow" => f32::powf,
                 "Max" => f32::max,
                 "Min" => f32::min,
-                _ => return Err(Refused::new("expected whole numbers")),
+                _ => return truths(op, &a.to_vec(), &b.to_vec(), dims),
             };
             let values = a.to_vec().into_iter().zip(b.to_vec()).map(|(a, b)| function(a, b)).collect();
             Ok(Constant::Floats(Tensor::new(dims, values)))
@@ -147,6 +147,26 @@ pub fn binary(op: &str, a: &Constant, b: &Constant) -> Result<Constant, Refused>
     }
 }
 
+/// What is true of two lists of numbers.
+fn truths(op: &str, a: &[f32], b: &[f32], dims: Vec<usize>) -> Result<Constant, Refused> {
+    few(&dims)?;
+    let values = a.iter().zip(b).map(|(a, b)| compared(op, a, b).map(|truth| Int::Known(truth.into())));
+    let values = values.collect::<Option<Vec<_>>>().ok_or_else(|| Refused::new("expected whole numbers"))?;
+    Ok(Constant::Ints(Ints { dims, values }))
+}
+
+/// A comparison by ONNX's name of it.
+fn compared<T: PartialOrd>(op: &str, a: &T, b: &T) -> Option<bool> {
+    Some(match op {
+        "Equal" => a == b,
+        "Greater" => a > b,
+        "GreaterOrEqual" => a >= b,
+        "Less" => a < b,
+        "LessOrEqual" => a <= b,
+        _ => return None,
+    })
+}
+
 /// Of whole numbers, of which one may depend on the batch.
 fn whole(op: &str, a: Int, b: Int) -> Option<Int> {
     match (op, a, b) {
@@ -166,8 +186,9 @@ fn whole(op: &str, a: Int, b: Int) -> Option<Int> {
             "Min" => a.min(b),
             "Mod" => a.checked_rem_euclid(b)?,
             "Pow" => a.checked_pow(u32::try_from(b).ok()?)?,
-            "Equal" => i64::from(a == b),
-            _ => return None,
+            "And" => i64::from(a != 0 && b != 0),
+            "Or" => i64::from(a != 0 || b != 0),
+            _ => i64::from(compared(op, &a, &b)?),
         })),
         _ => None,
     }

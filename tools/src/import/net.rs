@@ -3,7 +3,7 @@
 use super::constant::Tensor;
 use super::error::Cause;
 use super::refused::Refused;
-use bantam::{Differentiable, GraphBuilder, Model, Value};
+use bantam::{Differentiable, GraphBuilder, LayerType, Model, Value};
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -59,12 +59,26 @@ pub struct Layer {
     inputs: Vec<Id>,
     pub kind: Kind,
     pub weights: Vec<Weights>,
+    /// The arrays of the file that they are made of.
+    pub origin: Vec<usize>,
     make: Make,
+}
+
+/// What a net becomes.
+pub struct Built {
+    pub model: Model<'static>,
+    /// How many layers turn elements.
+    pub permutes: usize,
+    /// Layers that have the weights of another, a line each.
+    pub shared: Vec<String>,
 }
 
 /// Inputs and layers, in order.
 #[derive(Default)]
 pub struct Net {
+    /// The arrays of the file that the weights of layers to come are made of, by a number for each. What is made of the same, and is
+    /// the same, stays one: layers share it.
+    pub origin: Vec<usize>,
     values: Vec<(Vec<usize>, Option<Layer>)>,
     /// How often each was wanted again.
     names: HashMap<String, usize>,
@@ -89,8 +103,8 @@ impl Net {
         weights: Vec<Weights>,
         make: Make,
     ) -> Id {
-        let name = self.name(name);
-        self.values.push((dims, Some(Layer { name, inputs: inputs.to_vec(), kind, weights, make })));
+        let (name, inputs, origin) = (self.name(name), inputs.to_vec(), self.origin.clone());
+        self.values.push((dims, Some(Layer { name, inputs, kind, weights, origin, make })));
         Id(self.values.len() - 1)
     }
 
@@ -181,14 +195,16 @@ impl Net {
         needed
     }
 
-    /// The model, of the layers that these outputs depend on, and how many of them turn elements.
+    /// The model, of the layers that these outputs depend on.
     ///
     /// # Errors
     /// The engine refuses a layer, or there are more weights than `most`: a small file may repeat one number very often.
-    pub fn build(&self, outputs: &[Id], most: usize) -> Result<(Model<'static>, usize), Cause> {
+    pub fn build(&self, outputs: &[Id], most: usize) -> Result<Built, Cause> {
         let (graph, needed) = (GraphBuilder::new(), self.needed(outputs));
         let mut values: Vec<Option<Value<'_>>> = Vec::with_capacity(self.values.len());
         let (mut weights, mut permutes, mut all) = (HashMap::new(), 0, 0usize);
+        let mut owners: HashMap<&[usize], Vec<(&Layer, Value<'_>)>> = HashMap::new();
+        let mut shared = Vec::new();
         for ((dims, layer), needed) in self.values.iter().zip(needed) {
             let Some(layer) = layer else {
                 values.push(Some(graph.input(dims)));
@@ -201,7 +217,21 @@ impl Net {
             permutes += usize::from(layer.kind == Kind::Permute);
             let inputs: Vec<Value<'_>> = layer.inputs.iter().filter_map(|input| values[input.0]).collect();
             let biased = layer.weights.iter().any(|weights| weights.name == "bias");
-            values.push(Some((layer.make)(&graph, &inputs, biased).named(&layer.name)));
+            let value = (layer.make)(&graph, &inputs, biased).named(&layer.name);
+            values.push(Some(value));
+            if !layer.weights.is_empty() && !layer.origin.is_empty() {
+                let same = |(other, of): &&(&Layer, Value<'_>)| {
+                    value.layer_type().map(LayerType::name) == of.layer_type().map(LayerType::name)
+                        && layer.weights == other.weights
+                };
+                let others = owners.entry(&layer.origin).or_default();
+                if let Some((other, of)) = others.iter().find(same) {
+                    let _ = value.with_weights_of(*of);
+                    shared.push(format!("{}: the weights of {}", layer.name, other.name));
+                    continue;
+                }
+                others.push((layer, value));
+            }
             for array in &layer.weights {
                 all = all.saturating_add(array.values.len());
                 weights.insert((layer.name.as_str(), array.name), array);
@@ -216,7 +246,16 @@ impl Net {
             let weights = weights.get(&(layer, array)).ok_or(missing)?;
             Ok(Cow::Owned(weights.made()))
         });
-        Ok((model?, permutes))
+        Ok(Built { model: model?, permutes, shared })
+    }
+}
+
+impl PartialEq for Weights {
+    fn eq(&self, other: &Weights) -> bool {
+        self.name == other.name
+            && self.values.dims == other.values.dims
+            && self.scale == other.scale
+            && self.values.to_vec() == other.values.to_vec()
     }
 }
 

@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper, version_converter
 from safetensors.numpy import save_file
 
 HERE = Path(__file__).resolve().parent
-SEEDS = ("conv_depthwise", "concat_of_boxes", "gelu_of_erf", "prelu", "reduce", "resize", "shuffle", "slice_steps", "split_by_count", "squeeze_and_excite_flat", "reshape_by_slices")
+SEEDS = ("conv_depthwise", "concat_of_boxes", "gelu_of_erf", "prelu", "reduce", "resize", "shuffle", "slice_steps", "split_by_count", "squeeze_and_excite_flat", "reshape_by_slices", "lstm_bidirectional", "gru_over_steps_that_are_turned", "expand_as_torch_writes")
 arrays: dict[str, np.ndarray] = {}
 
 
@@ -50,7 +50,7 @@ def case(name: str, nodes, shapes, weights=None, opset=21, outputs=("y",), open_
     names = [f"x{index}" if index else "x" for index in range(len(shapes))]
     info = lambda name, shape: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
     graph = helper.make_graph(
-        [helper.make_node(op, named(inputs), outs.split(), **attributes) for op, inputs, outs, attributes in nodes],
+        [helper.make_node(op, named(inputs), named(outs), **attributes) for op, inputs, outs, attributes in nodes],
         name,
         [info(one, ["N", *shape[1:]] if open_batch else shape) for one, shape in zip(names, shapes)],
         [info(one, None) for one in outputs],
@@ -77,7 +77,7 @@ def refused(name: str, nodes, shape, weights=None, opset=21) -> None:
     """A graph that is to be refused, and not run."""
     draw = np.random.default_rng(1)
     info = lambda name, shape: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-    made = [helper.make_node(op, named(inputs), outs.split(), **attributes) for op, inputs, outs, attributes in nodes]
+    made = [helper.make_node(op, named(inputs), named(outs), **attributes) for op, inputs, outs, attributes in nodes]
     graph = helper.make_graph(made, name, [info("x", shape)], [info("y", None)], constants(draw, **(weights or {})))
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
     keep(f"refused/{name}", model, [], [])
@@ -259,8 +259,83 @@ def parts() -> None:
     case("pad_some_axes", [conv, ("Pad", "h p v a", "y", {})], x, pads([1, 2], a=np.int64([-1]), v=np.float32(0)), opset=18)
     case("pad_opset_9", [conv, ("Pad", "h", "y", dict(pads=[0, 0, 1, 1, 0, 0, 1, 1]))], x, w, opset=9)
     case("pad_conv", [("Pad", "x p", "a", {}), ("Conv", "a w", "y", dict(pads=[1, 0, 0, 1], strides=[2, 2]))], x, dict(w=(4, 6, 3, 3), p=np.int64([0, 0, 1, 2, 0, 0, 0, 3])))
-    refused("pad_reflect", [("Pad", "x p", "y", dict(mode="reflect"))], x, dict(p=np.int64([0, 0, 1, 1, 0, 0, 1, 1])))
+    for mode, around in (("reflect", [0, 2, 3, 1, 0, 0, 1, 2]), ("edge", [0, 0, 3, 4, 0, 1, 5, 0]), ("wrap", [0, 6, 1, 3, 0, 2, 0, 2])):
+        case(f"pad_{mode}", [conv, ("Pad", "h p", "y", dict(mode=mode))], x, pads(around), opset=19)
+    case("slice_backwards", [conv, ("Slice", "h a b c d", "y", {})], x, slices([-1, 9, 2], [-99, 0, -9], [1, 2, 3], [-2, -1, -1]))
+    refused("pad_reflect_beyond", [("Pad", "x p", "y", dict(mode="reflect"))], x, dict(p=np.int64([0, 0, 4, 0, 0, 0, 0, 0])))
+    refused("pad_edge_far", [("Pad", "x p", "y", dict(mode="edge"))], x, dict(p=np.int64([0, 0, 0, 0, 0, 0, 0, 17])))
     refused("pad_batch", [("Pad", "x p", "y", {})], (2, 3), dict(p=np.int64([1, 0, 0, 0])))
+
+
+def recurrent() -> None:
+    n, t, c, h = 2, 5, 3, 4
+    x, gates = (n, t, c), dict(LSTM=4, GRU=3)
+    ways = dict(forward=1, reverse=1, bidirectional=2)
+
+    def weights(op, count=1, features=c, **more):
+        return dict(w=(count, gates[op] * h, features), r=(count, gates[op] * h, h), b=(count, 2 * gates[op] * h), **more)
+
+    def attributes(op, **more):
+        return dict(hidden_size=h, **(dict(linear_before_reset=1) if op == "GRU" else {}), **more)
+
+    first, states, last = ("Transpose", "x", "t", dict(perm=[1, 0, 2])), ("Transpose", "Y", "y", dict(perm=[2, 0, 1, 3])), ("Transpose", "H", "z", dict(perm=[1, 0, 2]))
+    both, last_alone = dict(outputs=("y", "z")), dict(outputs=("z",))
+    for op in gates:
+        for way, count in ways.items():
+            told = attributes(op, direction=way)
+            case(f"{op.lower()}_{way}", [first, (op, "t w r b", "Y H", told), states, last], x, weights(op, count), open_batch=True, **both)
+            case(f"{op.lower()}_{way}_last", [first, (op, "t w r", "- H", told), last], (1, *x[1:]), weights(op, count), **last_alone)
+        zeros = [("Shape", "x", "s", {}), ("Gather", "s zero", "g", {}), ("Unsqueeze", "g zeros", "u", {}), ("Concat", "one u units", "f", dict(axis=0)), ("ConstantOfShape", "f", "i", {}), ("Expand", "null f", "j", {})]
+        numbers = dict(zero=np.int64(0), zeros=np.int64([0]), one=np.int64([1]), units=np.int64([h]), null=np.float32(0))
+        begins = f"t w r b - i{' j' if op == 'LSTM' else ''}"
+        case(f"{op.lower()}_begins_with_zeros", [first, *zeros, (op, begins, "Y", attributes(op)), states], x, weights(op, **numbers), open_batch=True)
+        flipped = [first, ("Slice", "t m e zeros m", "v", {}), (op, "v w r b", "Y H", attributes(op, direction="bidirectional")), states, last]
+        case(f"{op.lower()}_over_steps_that_are_turned", flipped, x, weights(op, 2, m=np.int64([-1]), e=np.int64([-(2**63)]), zeros=np.int64([0])), **both)
+        # Columns of text in pictures: features are channels and rows.
+        columns = [("Conv", "x k", "m", {}), ("Transpose", "m", "v", dict(perm=[3, 0, 1, 2])), ("Reshape", "v s", "t", {}), (op, "t w r b", "Y H", attributes(op)), states, last]
+        case(f"{op.lower()}_over_columns", columns, (n, 2, 3, t), weights(op, features=6, k=(2, 2, 1, 1), s=np.int64([t, -1, 6])), **both)
+        refused(f"{op.lower()}_without_a_batch", [(op, "x w r b", "Y H", attributes(op)), states], x, weights(op))
+        refused(f"{op.lower()}_of_other_functions", [first, (op, "t w r b", "Y H", attributes(op, activations=["Sigmoid", "Relu", "Tanh"][: len(gates) + 1])), states], x, weights(op))
+        refused(f"{op.lower()}_clipped", [first, (op, "t w r b", "Y H", attributes(op, clip=3.0)), states], x, weights(op))
+        refused(f"{op.lower()}_begins_with_ones", [first, (op, "t w r b - i", "Y H", attributes(op)), states], x, weights(op, i=np.ones((1, n, h), "float32")))
+        refused(f"{op.lower()}_of_lengths", [first, (op, "t w r b l", "Y H", attributes(op)), states], x, weights(op, l=np.int32([t, t - 1])))
+        refused(f"{op.lower()}_long_and_backwards", [first, (op, "t w r b", "Y H", attributes(op, direction="reverse")), states], (n, 33, c), weights(op))
+    case("lstm_of_whole_lengths", [first, ("LSTM", "t w r b l", "Y", attributes("LSTM")), states], x, weights("LSTM", l=np.int32([t, t])))
+    refused("lstm_cell", [first, ("LSTM", "t w r b", "Y H C", attributes("LSTM")), ("Transpose", "C", "y", dict(perm=[1, 0, 2]))], x, weights("LSTM"))
+    refused("lstm_peepholes", [first, ("LSTM", "t w r b - - - p", "Y", attributes("LSTM")), states], x, weights("LSTM", p=(1, 3 * h)))
+    refused("lstm_of_one_gate_for_two", [first, ("LSTM", "t w r b", "Y", attributes("LSTM", input_forget=1)), states], x, weights("LSTM"))
+    refused("gru_resets_before", [first, ("GRU", "t w r b", "Y", dict(hidden_size=h)), states], x, weights("GRU"))
+    refused("rnn", [first, ("RNN", "t w r", "Y", dict(hidden_size=h)), states], x, dict(w=(1, h, c), r=(1, h, h)))
+    # ONNX Runtime has no layout 1: the numbers are those of layout 0 between transpositions.
+    case("lstm_layout_1", [first, ("LSTM", "t w r b", "Y H", attributes("LSTM", direction="bidirectional")), states, last], x, weights("LSTM", 2), **both)
+    draw = np.random.default_rng(sum(map(ord, "lstm_layout_1")))
+    info = lambda name, shape: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+    node = helper.make_node("LSTM", named("x w r b"), ["y", "z"], layout=1, **attributes("LSTM", direction="bidirectional"))
+    graph = helper.make_graph([node], "lstm_layout_1", [info("x", x)], [info("y", None), info("z", None)], constants(draw, **weights("LSTM", 2)))
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=8)
+    arrays["lstm_layout_1/model"] = np.frombuffer(model.SerializeToString(), "uint8").copy()
+
+
+def computed() -> None:
+    """What is computed of constants, as exporters do."""
+    x, i = (2, 3, 2, 4), np.int64
+    mask = [("Range", "zero four one", "a", {}), ("Less", "a two", "b", {}), ("Where", "b e f", "c", {}), ("Mul", "x c", "y", {})]
+    case("where_of_a_range", mask, x, dict(zero=i(0), four=i(4), one=i(1), two=i(2), e=np.float32([1, 2, 3, 4]), f=np.float32(-1)))
+    ramp = [("Range", "zero one step", "a", {}), ("GreaterOrEqual", "a half", "b", {}), ("Not", "b", "n", {}), ("Or", "b n", "o", {}), ("And", "o n", "m", {}), ("Cast", "m", "c", dict(to=1)), ("Add", "c a", "d", {}), ("Add", "x d", "y", {})]
+    case("range_of_floats", ramp, x, dict(zero=np.float32(0), one=np.float32(1), step=np.float32(0.25), half=np.float32(0.5)))
+    # As `expand_as` and `expand(-1, 6, …)` are written.
+    shape = [("Shape", "x", "s", {}), ("ConstantOfShape", "rank", "o", dict(value=numpy_helper.from_array(i([1])))), ("Mul", "o minus", "m", {}), ("Equal", "t m", "e", {}), ("Where", "e o t", "w", {}), ("Expand", "h w", "y", {})]
+    case("expand_as_torch_writes", [("Conv", "x k", "h", {}), *shape], (2, 3, 1, 4), dict(k=(6, 3, 1, 1), rank=i([4]), minus=i(-1), t=i([-1, -1, 5, -1])), open_batch=True)
+
+
+def shared() -> None:
+    """Weights that several nodes read: those of one layer."""
+    x = (2, 3, 4, 5)
+    convs = [("Conv", "x w b", "a", dict(pads=[1] * 4)), ("Conv", "x w b", "c", dict(pads=[2] * 4, dilations=[2, 2])), ("Add", "a c", "d", {})]
+    tail = [("Conv", "d v", "e", {}), ("Add", "e f", "g", {}), ("Conv", "d v", "h", {}), ("Add", "h i", "j", {}), ("Sub", "g j", "y", {})]
+    case("shared_kernels", [*convs, *tail], x, dict(w=(4, 3, 3, 3), b=(4,), v=(2, 4, 1, 1), f=(2, 1, 1), i=(2, 1, 1)))
+    series = [("Transpose", "w", "t", dict(perm=[1, 0])), ("MatMul", "x t", "a", {}), ("Transpose", "w", "u", dict(perm=[1, 0])), ("MatMul", "a u", "y", {})]
+    case("shared_products", series, (2, 4, 5), dict(w=(5, 5)))
 
 
 def normalizations() -> None:
@@ -329,7 +404,7 @@ def patterns() -> None:
 
 
 def main() -> None:
-    for part in (convolutions, pools, dense, functions, softmax, binary, shapes, parts, normalizations, resizes, patterns):
+    for part in (convolutions, pools, dense, functions, softmax, binary, shapes, parts, normalizations, resizes, patterns, recurrent, computed, shared):
         part()
     if len(sys.argv) > 1:
         arrays.clear()

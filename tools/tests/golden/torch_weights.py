@@ -2,7 +2,7 @@
 
 usage: torch_weights.py FOLDER            with torch 2.15.0 and safetensors 0.8.0
        torch_weights.py FOLDER NAME…      nets of torchvision 0.29.2 with random weights instead: NAME.safetensors,
-                                          NAME.input.npy and NAME.output.npy, for `bantam import --into --check`
+                                          NAME.input.npy and NAME.output.npy, for `bantam import --into|--net --check`
 
 Writes FOLDER/net.safetensors, net_f16.safetensors, net_bf16.safetensors, series.safetensors, and recorded.safetensors: for each
 net NAME its input, NAME/input, and its output, NAME/output.
@@ -59,16 +59,30 @@ class Series(nn.Module):
         return self.head["fc"](torch.flatten(self.body(x), 1))
 
 
+# Nets that end with probabilities in bantam-zoo.
+PROBABILITIES = ("densenet", "vgg")
+
+
 def torchvision_nets(names):
     import torchvision
 
     for name in names:
         net = draw(getattr(torchvision.models, name)(weights=None))
         x = torch.rand(2, 3, 224, 224)
+        ends = name.startswith(PROBABILITIES)
+        if ends:
+            # Of random weights all classes may be as probable, whatever the layers before compute.
+            last = [module for module in net.modules() if isinstance(module, nn.Linear)][-1]
+            last.weight *= 2 / net(x).std(dim=1).mean()
         save_file(net.state_dict(), folder / f"{name}.safetensors")
         np.save(folder / f"{name}.input.npy", x.numpy())
         # In double precision: what is compared is what the reader does, not what PyTorch's sums round.
-        np.save(folder / f"{name}.output.npy", net.double()(x.double()).detach().float().numpy())
+        outputs = lambda x: net(x).softmax(1) if ends else net(x)
+        single = outputs(x)
+        net.double()
+        double = outputs(x.double())
+        np.save(folder / f"{name}.output.npy", double.float().numpy())
+        print(f"{name}: {((single - double).abs().max() / double.square().mean().sqrt()).item():.1e} of PyTorch's single precision")
 
 
 def small_nets():

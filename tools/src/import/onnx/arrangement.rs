@@ -103,7 +103,7 @@ impl Arrangement {
     }
 
     /// A batch of one is a size of one, which may be said to be of any axis: of the first.
-    fn settled(mut self, batch: Int) -> Arrangement {
+    pub fn settled(mut self, batch: Int) -> Arrangement {
         if batch == Int::Known(1) && !self.axes.is_empty() {
             self.axes.iter_mut().for_each(|axis| axis.retain(|&factor| factor != Factor::BATCH));
             self.axes[0].insert(0, Factor::BATCH);

@@ -164,6 +164,10 @@ impl<'a> Node<'a> {
         str::from_utf8(bytes).ok()
     }
 
+    pub fn texts(&self, name: &str) -> Option<Vec<&'a str>> {
+        self.attribute(name)?.strings.iter().map(|bytes| str::from_utf8(bytes).ok()).collect()
+    }
+
     pub fn tensor(&self, name: &str) -> Option<&'a TensorProto> {
         self.attribute(name)?.t.as_ref()
     }

@@ -1,6 +1,7 @@
 //! What all operators need: values, and ways to have them in memory as a layer wants them.
 
 use super::arrangement::{Arrangement, Factor, Factors, size};
+use super::filled::Filled;
 use super::graph::{Graph, Node};
 use crate::import::Report;
 use crate::import::constant::{Constant, Int, Ints, Tensor};
@@ -13,6 +14,7 @@ pub enum Value {
     /// One that could not be imported, for a reason that is noted.
     Unknown,
     Constant(Constant),
+    Filled(Filled),
     Map(Map),
 }
 
@@ -28,6 +30,9 @@ pub struct Map {
 /// What a node gives.
 pub type Given = Result<Vec<Value>, Refused>;
 
+/// The most arrays of a file that are remembered of a constant.
+const MOST_ROOTS: usize = 8;
+
 /// A graph on its way to a net.
 pub struct Importer<'a> {
     pub graph: &'a Graph<'a>,
@@ -36,6 +41,8 @@ pub struct Importer<'a> {
     pub factors: Factors,
     pub net: Net,
     pub values: Vec<Value>,
+    /// The arrays of the file that each constant is made of.
+    pub roots: Vec<Vec<usize>>,
     pub report: &'a mut Report,
 }
 
@@ -45,6 +52,13 @@ pub fn one(value: Value) -> Given {
 }
 
 impl Importer<'_> {
+    /// The arrays of the file that these constants are made of: a few, or none, for they may be of any number.
+    pub fn roots_of(&self, inputs: &[Option<usize>]) -> Vec<usize> {
+        let roots = inputs.iter().flatten().flat_map(|&input| &self.roots[input]);
+        let roots: Vec<usize> = roots.copied().take(MOST_ROOTS + 1).collect();
+        if roots.len() > MOST_ROOTS { Vec::new() } else { roots }
+    }
+
     /// Notes that one layer became a part of another.
     pub fn fused(&mut self, what: &str, into: &str) {
         self.report.fused.push(format!("{what}: into {into}"));
@@ -74,6 +88,9 @@ impl Importer<'_> {
     pub fn constant(&self, node: &Node<'_>, input: usize) -> Result<Option<&Constant>, Refused> {
         match node.inputs.get(input).copied().flatten().map(|value| &self.values[value]) {
             Some(Value::Constant(constant)) => Ok(Some(constant)),
+            Some(Value::Filled(_)) => Err(Refused::new(format!(
+                "input {input}: expected a constant that does not depend on the batch"
+            ))),
             Some(_) => Err(Refused::new(format!("input {input}: expected a constant, got a map"))),
             None => Ok(None),
         }

@@ -6,10 +6,12 @@
 
 mod arrangement;
 mod external;
+mod filled;
 mod fold;
 mod graph;
 mod importer;
 mod layout;
+mod metadata;
 mod operators;
 mod patterns;
 mod ports;
@@ -18,8 +20,8 @@ mod tensor;
 mod walk;
 mod wire;
 
-use super::constant::{Int, MOST_COMPUTED};
-use super::net::Net;
+use super::constant::{Constant, Int, MOST_COMPUTED};
+use super::net::{Built, Net};
 use super::{Cause, Import, ImportOptions, Report, Transposes};
 use arrangement::Factors;
 use bytes::Bytes;
@@ -66,12 +68,18 @@ fn read(bytes: Bytes, folder: Option<&Path>, options: &ImportOptions) -> Result<
         factors: Factors::default(),
         net: Net::default(),
         values: vec![importer::Value::Unknown; graph.names.len()],
+        roots: vec![Vec::new(); graph.names.len()],
         report: &mut report,
     };
     let mut refused = importer.inputs(options);
     for &(value, tensor) in &graph.constants {
         match tensor::read(tensor, &|tensor| folder.bytes(tensor)) {
-            Ok(constant) => importer.values[value] = importer::Value::Constant(constant),
+            Ok(constant) => {
+                if let Constant::Floats(_) = constant {
+                    importer.roots[value] = vec![value];
+                }
+                importer.values[value] = importer::Value::Constant(constant);
+            }
             Err(problem) if problem.damaged => {
                 return Err(problem.of(&format!("weights \"{}\"", tensor.name)));
             }
@@ -86,8 +94,10 @@ fn read(bytes: Bytes, folder: Option<&Path>, options: &ImportOptions) -> Result<
         return Err(Cause::Unsupported(refused));
     }
     let most = MOST_COMPUTED.saturating_add(bytes.len()).saturating_add(folder.len());
-    let (model, left) = importer.net.build(&outputs, most)?;
+    let Built { model: mut built, permutes: left, shared } = importer.net.build(&outputs, most)?;
+    report.notes.extend(shared);
+    metadata::read(&model.metadata_props, &mut built, &mut report);
     let transposes = report.operators.get("Transpose").copied().unwrap_or(0);
     report.transposes = Some(Transposes { removed: transposes.saturating_sub(left), left });
-    Ok(Import { model, report })
+    Ok(Import { model: built, report })
 }

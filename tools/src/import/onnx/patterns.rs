@@ -35,10 +35,13 @@ struct Reader<'r, 'g> {
 
 /// The function that ends at a node, if one does.
 pub fn find(importer: &Importer<'_>, producers: &[Option<usize>], node: &Node<'_>) -> Option<Found> {
+    let reader = Reader { importer, producers };
+    if matches!(node.op(), "LSTM" | "GRU") {
+        return reader.backwards(node);
+    }
     if !matches!(node.op(), "Mul" | "Div") {
         return None;
     }
-    let reader = Reader { importer, producers };
     let mut product = Product { number: 1.0, factors: Vec::new(), between: Vec::new() };
     reader.multiply(node, &mut product, 0)?;
     let &[a, b] = &product.factors[..] else { return None };
@@ -85,6 +88,20 @@ impl<'g> Reader<'_, 'g> {
     fn of(&self, value: usize, op: &str) -> Option<(&'g Node<'g>, usize)> {
         let node = self.node(value).filter(|node| node.op() == op)?;
         Some((node, self.input(node, 0)?))
+    }
+
+    /// A recurrent layer over the steps of a series that a `Slice` has put into the other order.
+    fn backwards(&self, node: &Node<'_>) -> Option<Found> {
+        let slice = self.input(node, 0)?;
+        let (turns, of) = self.of(slice, "Slice")?;
+        let number = |input: usize| self.importer.scalar(self.input(turns, input)?);
+        let steps = if node.flag("layout") { 1.0 } else { 0.0 };
+        let whole = number(1)? == -1.0 && number(2)? <= i32::MIN as f32 && number(4)? == -1.0;
+        (whole && number(3)? == steps).then(|| Found {
+            of,
+            function: Spelled::Backwards,
+            between: vec![slice],
+        })
     }
 
     /// A value plus a number, in either order.

@@ -141,7 +141,7 @@ impl Importer<'_> {
                     Ok(id) => ids.push(id),
                     Err(problem) => refused.push(problem.part(graph.names[output])),
                 },
-                Value::Constant(_) => {
+                Value::Constant(_) | Value::Filled(_) => {
                     refused.push(
                         Refused::new("output: expected one that depends on the input, got a constant")
                             .part(graph.names[output]),

@@ -4,7 +4,7 @@ use super::arrangement::size;
 use super::external::Folder;
 use super::graph::Node;
 use super::importer::{Importer, Value};
-use super::{fold, operators, patterns};
+use super::{filled, fold, operators, patterns};
 use crate::import::constant::{Constant, MOST_COMPUTED};
 use crate::import::refused::Refused;
 use crate::import::{Cause, Unsupported};
@@ -21,6 +21,7 @@ pub fn walk(importer: &mut Importer<'_>, folder: &Folder<'_>) -> Result<Vec<Unsu
     let mut refused: HashMap<usize, Unsupported> = HashMap::new();
     let mut computed = 0;
     for (index, node) in graph.nodes.iter().enumerate() {
+        importer.net.origin = importer.roots_of(&node.inputs);
         let found = patterns::find(importer, &producers, node);
         if let Some(found) = found.filter(|found| matches!(importer.values[found.of], Value::Map(_))) {
             let between = found.between.iter().filter_map(|&value| producers[value]);
@@ -40,6 +41,11 @@ pub fn walk(importer: &mut Importer<'_>, folder: &Folder<'_>) -> Result<Vec<Unsu
             continue;
         }
         if node.inputs.iter().flatten().any(|&input| matches!(importer.values[input], Value::Unknown)) {
+            continue;
+        }
+        if let Some(given) = filled::of(importer, node) {
+            let given = given.map(|value| vec![value]);
+            keep(importer, node, given).into_iter().for_each(|part| drop(refused.insert(index, part)));
             continue;
         }
         let given = match constant(importer, folder, node) {
@@ -89,6 +95,10 @@ fn keep(
                     return Some(Unsupported { name: node.name.into(), what, advice: String::new() });
                 }
                 if let Some(output) = *output {
+                    if let Value::Constant(Constant::Floats(_)) = value {
+                        let roots = importer.roots_of(&node.inputs);
+                        importer.roots[output] = if roots.is_empty() { vec![output] } else { roots };
+                    }
                     importer.values[output] = value;
                 }
             }
@@ -135,8 +145,11 @@ fn unknown(node: &Node<'_>) -> Option<Unsupported> {
         return None;
     }
     let advice = match op {
-        "LogSoftmax" => "export the net with softmax at its end, or without either",
-        "LSTM" | "GRU" | "RNN" => "recurrent layers are not imported yet",
+        "LogSoftmax" => {
+            "no layer has the logarithm: export the net without it, and the classes are in the same order, or with \
+             softmax in its place"
+        }
+        "RNN" => "no layer does this: LSTM and GRU are there",
         "If" | "Loop" | "Scan" => "export it without control flow",
         _ => "no layer does this",
     };
@@ -155,6 +168,7 @@ fn constant(
         ("Shape" | "Size", Some(Value::Map(map))) => {
             return Some(fold::shape(node, &map.lies.dims(importer.batch)));
         }
+        ("Shape" | "Size", Some(Value::Filled(filled))) => return Some(fold::shape(node, &filled.dims)),
         ("Shape" | "Size", Some(Value::Constant(constant))) => {
             let dims: Vec<_> =
                 constant.dims().iter().map(|&dim| crate::import::constant::Int::Known(dim as i64)).collect();

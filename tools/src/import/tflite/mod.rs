@@ -71,6 +71,6 @@ pub fn from_bytes(bytes: Vec<u8>, options: &ImportOptions) -> Result<Import, Cau
     if !refused.is_empty() {
         return Err(Cause::Unsupported(refused));
     }
-    let (model, _) = importer.net.build(&outputs, most)?;
+    let model = importer.net.build(&outputs, most)?.model;
     Ok(Import { model, report })
 }

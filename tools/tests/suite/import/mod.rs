@@ -6,6 +6,7 @@ mod keras_training;
 mod onnx;
 mod onnx_files;
 mod onnx_nets;
+mod onnx_series;
 mod safetensors;
 mod tflite;
 mod tflite_files;

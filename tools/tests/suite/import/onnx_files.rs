@@ -111,9 +111,20 @@ fn a_cut_is_told_with_its_place() {
 
 #[test]
 fn no_flipped_byte_makes_it_panic() {
-    for name in
-        ["conv", "slice_steps", "concat_of_boxes", "resize_to_sizes", "weights_are_filled_in_the_graph"]
-    {
+    for name in [
+        "conv",
+        "slice_steps",
+        "concat_of_boxes",
+        "resize_to_sizes",
+        "weights_are_filled_in_the_graph",
+        "lstm_bidirectional",
+        "gru_over_steps_that_are_turned",
+        "lstm_begins_with_zeros",
+        "pad_reflect",
+        "where_of_a_range",
+        "range_of_floats",
+        "shared_kernels",
+    ] {
         let mut file = file(name);
         for at in 0..file.len() {
             for flip in [1, 0x80, 0xff] {

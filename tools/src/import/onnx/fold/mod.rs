@@ -20,7 +20,8 @@ pub type Fold = fn(&Node<'_>, &Inputs<'_>) -> Result<Constant, Refused>;
 /// How the operator of that name computes a constant, if it can.
 pub fn of(name: &str) -> Option<Fold> {
     Some(match name {
-        "Add" | "Sub" | "Mul" | "Div" | "Pow" | "Max" | "Min" | "Equal" | "Mod" => binary,
+        "Add" | "Sub" | "Mul" | "Div" | "Pow" | "Max" | "Min" | "Mod" => binary,
+        "Equal" | "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual" | "And" | "Or" => binary,
         "Neg" | "Sqrt" | "Reciprocal" | "Exp" | "Log" | "Abs" | "Floor" | "Ceil" | "Not" => unary,
         "Cast" => cast,
         "Concat" => concat,

@@ -2,23 +2,44 @@
 
 use super::{Inputs, data, ints};
 use crate::import::constant::{Constant, Int, Ints, Tensor, computed};
-use crate::import::fold::{self, broadcast};
+use crate::import::fold::{self, broadcast, few};
 use crate::import::onnx::graph::Node;
 use crate::import::onnx::tensor::{self, BFLOAT16, BOOL, DOUBLE, FLOAT, FLOAT16, INT32, INT64};
 use crate::import::refused::Refused;
 
+/// The most numbers of a range.
+const MOST_OF_A_RANGE: usize = 1 << 16;
+
 pub fn range(_: &Node<'_>, inputs: &Inputs<'_>) -> Result<Constant, Refused> {
+    if let Constant::Floats(_) = data(inputs, 0)? {
+        return range_of_floats(inputs);
+    }
     let numbers: Option<Vec<i64>> = (0..3).map(|input| ints(inputs, input)?.first()?.known()).collect();
     let Some(&[start, limit, step]) = numbers.as_deref() else {
         return Err(Refused::new("expected whole numbers"));
     };
     let (first, last, by) = (i128::from(start), i128::from(limit), i128::from(step));
     let count = if by == 0 { 0 } else { ((last - first + by - by.signum()) / by).max(0) };
-    if count > 1 << 16 {
-        return Err(Refused::expected_got("range", "65,536 numbers at most", count));
+    if count > MOST_OF_A_RANGE as i128 {
+        return Err(Refused::expected_got("range", format!("{MOST_OF_A_RANGE} numbers at most"), count));
     }
     let values: Vec<Int> = (0..count as i64).map(|i| Int::Known(start + i * step)).collect();
     Ok(Constant::Ints(Ints { dims: vec![values.len()], values }))
+}
+
+fn range_of_floats(inputs: &Inputs<'_>) -> Result<Constant, Refused> {
+    let number = |input: usize| match data(inputs, input)? {
+        Constant::Floats(tensor) if tensor.len() == 1 => Ok(tensor.to_vec()[0]),
+        _ => Err(Refused::new("expected three numbers of one type")),
+    };
+    let [start, limit, step] = [number(0)?, number(1)?, number(2)?];
+    // As the standard counts them, in the numbers' own precision.
+    let count = ((limit - start) / step).ceil().max(0.0);
+    if count > MOST_OF_A_RANGE as f32 {
+        return Err(Refused::expected_got("range", format!("{MOST_OF_A_RANGE} numbers at most"), count));
+    }
+    let values: Vec<f32> = (0..count as usize).map(|i| start + i as f32 * step).collect();
+    Ok(Constant::Floats(Tensor::new(vec![values.len()], values)))
 }
 
 pub fn product(node: &Node<'_>, inputs: &Inputs<'_>) -> Result<Constant, Refused> {
@@ -99,23 +120,28 @@ pub fn binary(node: &Node<'_>, inputs: &Inputs<'_>) -> Result<Constant, Refused>
 }
 
 pub fn choose(_: &Node<'_>, inputs: &Inputs<'_>) -> Result<Constant, Refused> {
-    let (Constant::Ints(truths), Constant::Ints(a), Constant::Ints(b)) =
-        (data(inputs, 0)?, data(inputs, 1)?, data(inputs, 2)?)
-    else {
-        return Err(Refused::new("expected a choice of whole numbers"));
+    let Constant::Ints(truths) = data(inputs, 0)? else { return Err(Refused::new("expected truths")) };
+    let (a, b) = (data(inputs, 1)?, data(inputs, 2)?);
+    let dims = broadcast(&broadcast(&truths.dims, a.dims())?, b.dims())?;
+    few(&dims)?;
+    let spread = |part: &Constant| {
+        part.moved(|tensor| tensor.broadcast(&dims).ok_or_else(|| Refused::new("shapes do not fit")))
     };
-    let dims = broadcast(&broadcast(&truths.dims, &a.dims)?, &b.dims)?;
-    computed(&dims)?;
-    let spread = |part: &Ints| {
-        let spread = Constant::Ints(part.clone())
-            .moved(|tensor| tensor.broadcast(&dims).ok_or_else(|| Refused::new("shapes do not fit")));
-        match spread? {
-            Constant::Ints(ints) => Ok(ints.values),
-            Constant::Floats(_) => Err(Refused::new("expected whole numbers")),
+    let Constant::Ints(truths) = spread(&Constant::Ints(truths.clone()))? else {
+        return Err(Refused::new("expected truths"));
+    };
+    let picks = truths.values.iter().map(|&truth| truth != Int::Known(0));
+    Ok(match (spread(a)?, spread(b)?) {
+        (Constant::Ints(a), Constant::Ints(b)) => {
+            let pairs = picks.zip(a.values.iter().zip(&b.values));
+            let values = pairs.map(|(first, (&a, &b))| if first { a } else { b }).collect();
+            Constant::Ints(Ints { dims, values })
         }
-    };
-    let (truths, a, b) = (spread(truths)?, spread(a)?, spread(b)?);
-    let values =
-        truths.iter().zip(a).zip(b).map(|((&truth, a), b)| if truth == Int::Known(0) { b } else { a });
-    Ok(Constant::Ints(Ints { dims, values: values.collect() }))
+        (Constant::Floats(a), Constant::Floats(b)) => {
+            let pairs = picks.zip(a.to_vec().into_iter().zip(b.to_vec()));
+            let values = pairs.map(|(first, (a, b))| if first { a } else { b }).collect();
+            Constant::Floats(Tensor::new(dims, values))
+        }
+        _ => return Err(Refused::new("expected a choice of numbers of one type")),
+    })
 }

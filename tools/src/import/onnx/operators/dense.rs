@@ -61,6 +61,20 @@ fn only_constant() -> Refused {
         .advice("products of two maps, as in attention, are not there yet")
 }
 
+/// A matrix of `[In, Out]` whose rows, which are those of an axis of these columns, are in the order in which the axis lies in
+/// memory: `[…, Out]`, with a dimension for each factor.
+pub fn rows_in_order(matrix: &Tensor, columns: &[Factor], memory: &[Factor]) -> Tensor {
+    let (mut dims, mut strides) = (Vec::new(), Vec::new());
+    for factor in memory {
+        let within = columns.iter().skip_while(|other| *other != factor).skip(1);
+        dims.push(factor.size);
+        strides.push(within.map(|inner| inner.size).product::<usize>() * matrix.stride(0));
+    }
+    dims.push(matrix.dims[1]);
+    strides.push(matrix.stride(1));
+    matrix.view(dims, strides)
+}
+
 /// The last axis times a matrix of `[In, Out]`. Its rows are put into the order in which the axis lies in memory, so that what
 /// was flattened channels first need not be turned.
 fn product(
@@ -83,15 +97,7 @@ fn product(
         Some(at) => (order[..at].to_vec(), order[at..].to_vec()),
         None => (order.iter().filter(|factor| !columns.contains(factor)).copied().collect(), columns.clone()),
     };
-    let (mut dims, mut strides) = (Vec::new(), Vec::new());
-    for factor in &inside {
-        let within = columns.iter().skip_while(|other| *other != factor).skip(1);
-        dims.push(factor.size);
-        strides.push(within.map(|inner| inner.size).product::<usize>() * matrix.stride(0));
-    }
-    dims.push(units);
-    strides.push(matrix.stride(1));
-    let kernel = matrix.view(dims, strides);
+    let kernel = rows_in_order(matrix, columns, &inside);
     let series = size(&before);
     let id = if before.is_empty() {
         importer.laid(node, map, &[&inside])

@@ -160,6 +160,7 @@ pub enum Spelled {
     Mish,
     Gelu,
     TanhGelu,
+    Backwards,
 }
 
 /// That function of a value.
@@ -168,6 +169,7 @@ pub fn spelled(importer: &mut Importer<'_>, node: &Node<'_>, of: usize, function
         return Err(Refused::new("expected a function of a map"));
     };
     let id = match function {
+        Spelled::Backwards => return super::recurrent::over(importer, node, &map, true),
         Spelled::Silu => importer.net.function(node.name, map.id, Silu),
         Spelled::HardSwish => importer.net.function(node.name, map.id, HardSwish),
         Spelled::Mish => importer.net.function(node.name, map.id, Mish),

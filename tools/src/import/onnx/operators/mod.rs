@@ -7,6 +7,7 @@ pub mod function;
 mod normalization;
 mod parts;
 mod pool;
+pub mod recurrent;
 mod reduce;
 mod resize;
 pub mod shape;
@@ -40,6 +41,7 @@ pub fn of(name: &str) -> Option<Operator> {
         "Flatten" => shape::flatten,
         "Gather" => parts::gather,
         "Gelu" => function::gelu,
+        "GRU" | "LSTM" => recurrent::recurrent,
         "Gemm" => dense::gemm,
         "GlobalAveragePool" => pool::global_average,
         "GlobalMaxPool" => pool::global_max,

@@ -8,6 +8,9 @@ use crate::import::onnx::importer::{Given, Importer, Map, Run, Value, one};
 use crate::import::refused::Refused;
 use bantam::{MAX_INPUTS, Rescaling, ZeroPadding2d};
 
+/// The most parts of an axis that are put beside each other in another order, of which each is a layer.
+pub const MOST_PARTS: usize = 4 * MAX_INPUTS;
+
 /// The size of an axis, which is not the batch.
 fn axis_size(map: &Map, axis: usize) -> Result<usize, Refused> {
     if map.lies.axes[axis].contains(&Factor::BATCH) {
@@ -52,8 +55,13 @@ pub fn slice(importer: &mut Importer<'_>, node: &Node<'_>) -> Given {
     }
     for (((&start, &end), &axis), &step) in starts.iter().zip(&ends).zip(&axes).zip(&steps) {
         let axis = Node::axis(axis, rank)?;
+        if step < 0 {
+            let places = backwards([start, end, step], axis_size(&map, axis)?);
+            map = picked(importer, node, &map, axis, &places)?;
+            continue;
+        }
         let Some(step) = usize::try_from(step).ok().filter(|&step| step > 0) else {
-            return Err(Refused::expected_got("step", "at least 1", step));
+            return Err(Refused::expected_got("step", "another number than 0", step));
         };
         if map.lies.axes[axis].contains(&Factor::BATCH)
             && start == 0
@@ -74,6 +82,33 @@ pub fn slice(importer: &mut Importer<'_>, node: &Node<'_>) -> Given {
         map = part(importer, node, &map, axis, [start, (end - start).div_ceil(step), step])?;
     }
     one(importer.seen(node, &map, map.lies.clone()))
+}
+
+/// The places of a part that is read from its end: the last has an end before the first place, `-all - 1`.
+fn backwards([start, end, step]: [i64; 3], all: usize) -> Vec<usize> {
+    let all = all as i64;
+    let place = |at: i64| if at < 0 { at.saturating_add(all).max(-1) } else { at.min(all - 1) };
+    let (first, last) = (place(start), place(end));
+    let step = usize::try_from(step.unsigned_abs()).unwrap_or(usize::MAX);
+    ((last + 1).max(0)..=first).rev().step_by(step).map(|at| at as usize).collect()
+}
+
+/// The elements of an axis at these places, of which those that follow each other are one part.
+fn picked(
+    importer: &mut Importer<'_>,
+    node: &Node<'_>,
+    map: &Map,
+    axis: usize,
+    places: &[usize],
+) -> Result<Map, Refused> {
+    let rows: Vec<&[usize]> = places.chunk_by(|a, b| a + 1 == *b).collect();
+    if rows.is_empty() || rows.len() > MOST_PARTS {
+        let expected = format!("1 to {MOST_PARTS} that do not follow each other");
+        return Err(Refused::expected_got("elements", expected, rows.len()));
+    }
+    let parts = rows.iter().map(|row| part(importer, node, map, axis, [row[0], row.len(), 1]));
+    let parts = parts.collect::<Result<Vec<_>, _>>()?;
+    if let [part] = &parts[..] { Ok(part.clone()) } else { beside(importer, node, &parts, axis) }
 }
 
 /// A place on an axis of that size, which may be counted from its end.
@@ -124,13 +159,10 @@ pub fn gather(importer: &mut Importer<'_>, node: &Node<'_>) -> Given {
         usize::try_from(at).ok().filter(|&at| at < all).ok_or_else(|| refused(&indices))
     });
     let places = places.collect::<Result<Vec<_>, _>>()?;
-    let rows: Vec<&[usize]> = places.chunk_by(|a, b| a + 1 == *b).collect();
-    if rows.is_empty() || rank > 1 || rows.len() > 4 * MAX_INPUTS {
+    if rank > 1 {
         return Err(refused(&indices));
     }
-    let parts = rows.iter().map(|row| part(importer, node, &map, axis, [row[0], row.len(), 1]));
-    let parts = parts.collect::<Result<Vec<_>, _>>()?;
-    let map = if let [part] = &parts[..] { part.clone() } else { beside(importer, node, &parts, axis)? };
+    let map = picked(importer, node, &map, axis, &places)?;
     if !scalar {
         return one(importer.seen(node, &map, map.lies.clone()));
     }
@@ -213,15 +245,13 @@ fn same_axis(lies: &Arrangement, a: &Factor, b: &Factor) -> bool {
     lies.axes.iter().any(|axis| axis.contains(a) && axis.contains(b))
 }
 
-/// `Pad` with a constant: pads are attributes up to opset 10, inputs since. What is negative is cut off.
+/// `Pad`, with a constant or what lies there: pads are attributes up to opset 10, inputs since. What is negative is cut off.
 pub fn pad(importer: &mut Importer<'_>, node: &Node<'_>) -> Given {
     let mut map = importer.map(node, 0)?;
     let rank = map.lies.axes.len();
     let mode = node.text("mode").unwrap_or("constant");
-    if mode != "constant" {
-        return Err(
-            Refused::expected_got("mode", "constant", mode).advice("pad with zeros, or outside of the net")
-        );
+    if !["constant", "edge", "reflect", "wrap"].contains(&mode) {
+        return Err(Refused::expected_got("mode", "constant, edge, reflect or wrap", mode));
     }
     let pads = importer.listed(node, "pads", 1)?.ok_or_else(|| Refused::new("expected pads, found none"))?;
     let value = match node.inputs.get(2).copied().flatten() {
@@ -244,6 +274,10 @@ pub fn pad(importer: &mut Importer<'_>, node: &Node<'_>) -> Given {
             continue;
         }
         let all = axis_size(&map, axis)?;
+        if mode != "constant" {
+            map = extended(importer, node, &map, axis, [before, after])?;
+            continue;
+        }
         let [cut, less] =
             [before, after].map(|pad| usize::try_from(-pad.clamp(i64::from(i32::MIN), 0)).unwrap_or(0));
         let len = all.checked_sub(cut + less).filter(|&len| len > 0).ok_or_else(|| {
@@ -270,6 +304,39 @@ pub fn pad(importer: &mut Importer<'_>, node: &Node<'_>) -> Given {
         map.id = shifted(importer, &map, value);
     }
     one(importer.given(node, map.id, map.lies))
+}
+
+/// An axis with elements of its own before and after it, as the mode of a `Pad` says.
+fn extended(
+    importer: &mut Importer<'_>,
+    node: &Node<'_>,
+    map: &Map,
+    axis: usize,
+    pads: [i64; 2],
+) -> Result<Map, Refused> {
+    let (all, mode) = (axis_size(map, axis)?, node.text("mode").unwrap_or_default());
+    let most = match mode {
+        "edge" => MOST_PARTS / 2,
+        "reflect" => (all - 1).min(MOST_PARTS / 2),
+        _ => all,
+    };
+    let small = |pad: i64| usize::try_from(pad).ok().filter(|&pad| pad <= most);
+    let [Some(before), Some(after)] = pads.map(small) else {
+        let advice = "pad with zeros, or outside of the net";
+        let expected = format!("0 to {most} of mode {mode} for an axis of {all}");
+        return Err(Refused::expected_got("pads", expected, format!("{pads:?}")).advice(advice));
+    };
+    let place = |beyond: usize, last: bool| match (mode, last) {
+        ("edge", false) => 0,
+        ("edge", true) => all - 1,
+        ("reflect", false) => beyond,
+        ("reflect", true) => all - 1 - beyond,
+        (_, false) => all - beyond,
+        (_, true) => beyond - 1,
+    };
+    let places: Vec<usize> = (1..=before).rev().map(|beyond| place(beyond, false)).collect();
+    let places = places.into_iter().chain(0..all).chain((1..=after).map(|beyond| place(beyond, true)));
+    picked(importer, node, map, axis, &places.collect::<Vec<_>>())
 }
 
 /// Zeros around some axes: those of a map's pixels together, others one by one.
