@@ -64,7 +64,7 @@ pub use mcunet::{mcunet_in0, mcunet_in1};
 pub use mobilenet::mobilenet;
 pub use mobilenet_v2::mobilenet_v2;
 pub use nasnet::{nasnet_large, nasnet_mobile};
-pub use net::{Net, Pooling};
+pub use net::{ClassifierActivation, Net, Pooling};
 pub use predictions::{Prediction, decode_predictions};
 pub use preprocessing::Preprocessing;
 pub use resnet::{resnet50, resnet101, resnet152};

@@ -1,13 +1,14 @@
 //! Howard et al., "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications", arXiv 1704.04861.
 
-use crate::net::{Draft, Net};
+use crate::net::{ClassifierActivation, Draft, Net};
 use crate::preprocessing::Preprocessing;
 use alloc::format;
 use bantam::{Conv2d, DepthwiseConv2d, GlobalAveragePool2d, Value};
 
-/// MobileNet (arXiv 1704.04861), of any [`alpha`](Net::alpha).
+/// MobileNet (arXiv 1704.04861), of any [`alpha`](Net::alpha), [`depth_multiplier`](Net::depth_multiplier) and
+/// [`dropout`](Net::dropout).
 pub const fn mobilenet() -> Net {
-    Net::new("mobilenet", 224, (32, "at least 32"), Preprocessing::Tf, body).of_any_width()
+    Net::new("mobilenet", 224, (32, "at least 32"), Preprocessing::Tf, body).of_any_width().of_any_depth()
 }
 
 /// Filters and stride of the blocks.
@@ -38,16 +39,27 @@ fn body<'g>(draft: &mut Draft<'g>, x: Value<'g>) -> Value<'g> {
             x = x.zero_padding2d([[0, 1]; 2]).named(&format!("conv_pad_{i}"));
             how = DepthwiseConv2d::valid().stride(2);
         }
-        x = normalized(x.depthwise_conv2d_with([3, 3], how.no_bias()), &format!("conv_dw_{i}"));
+        x = normalized(
+            x.depthwise_conv2d_with([3, 3], how.no_bias().multiplier(asked.depth_multiplier)),
+            &format!("conv_dw_{i}"),
+        );
         x = x.conv2d_with(width(filters), [1, 1], Conv2d::same().no_bias());
         x = normalized(x, &format!("conv_pw_{i}"));
     }
     if !asked.include_top {
         return draft.end(x, [""; 3]);
     }
-    let x = x.layer(GlobalAveragePool2d::new().keep_dims()).dropout(1e-3).named("dropout");
+    let x = x
+        .layer(GlobalAveragePool2d::new().keep_dims())
+        .dropout(asked.dropout.unwrap_or(1e-3))
+        .named("dropout");
     let x = x.conv2d_with(asked.classes, [1, 1], Conv2d::same()).named("conv_preds");
-    x.reshape([-1]).named("reshape_2").softmax().named("predictions")
+    let x = x.reshape([-1]).named("reshape_2");
+    match asked.classifier_activation {
+        ClassifierActivation::Softmax => x.softmax().named("predictions"),
+        ClassifierActivation::Sigmoid => x.sigmoid().named("predictions"),
+        ClassifierActivation::None => x,
+    }
 }
 
 /// Names a convolution, and puts normalisation and activation behind it.

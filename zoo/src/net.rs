@@ -14,6 +14,18 @@ pub enum Pooling {
     Max,
 }
 
+/// What comes behind the sums of the classes, Keras's `classifier_activation`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClassifierActivation {
+    /// Probabilities of which one is true.
+    #[default]
+    Softmax,
+    /// A probability for each, of which any number may be true.
+    Sigmoid,
+    /// Nothing: the output is the sums, logits.
+    None,
+}
+
 /// A net that is to be built: what of it is to be as it was published, and what not.
 ///
 /// ```
@@ -33,9 +45,15 @@ pub struct Net {
     pub(crate) include_top: bool,
     pub(crate) pooling: Pooling,
     pub(crate) classes: usize,
+    pub(crate) classifier_activation: ClassifierActivation,
     pub(crate) alpha: f64,
+    pub(crate) depth_multiplier: usize,
+    /// If it is not to be the net's own.
+    pub(crate) dropout: Option<f32>,
     /// Whether it has any alpha but 1.
     of_any_width: bool,
+    /// Whether it has any depth multiplier but 1, and any dropout but its own.
+    of_any_depth: bool,
 }
 
 /// A side of an image that is long enough, as a number and as an error tells it.
@@ -62,14 +80,23 @@ impl Net {
             include_top: true,
             pooling: Pooling::None,
             classes: 1000,
+            classifier_activation: ClassifierActivation::Softmax,
             alpha: 1.0,
+            depth_multiplier: 1,
+            dropout: None,
             of_any_width: false,
+            of_any_depth: false,
         }
     }
 
     /// With an [`alpha`](Net::alpha) that may be told.
     pub(crate) const fn of_any_width(self) -> Net {
         Net { of_any_width: true, ..self }
+    }
+
+    /// With a [`depth_multiplier`](Net::depth_multiplier) and a [`dropout`](Net::dropout) that may be told.
+    pub(crate) const fn of_any_depth(self) -> Net {
+        Net { of_any_depth: true, ..self }
     }
 
     /// Its name, by which [`by_name`](crate::by_name) knows it: `"resnet50"`.
@@ -103,16 +130,41 @@ impl Net {
         Net { classes, ..self }
     }
 
+    /// What comes behind the sums of the classes, where the top is included: a softmax, unless told otherwise.
+    ///
+    /// ```
+    /// use bantam_zoo::{ClassifierActivation, resnet8};
+    /// let model = resnet8().classifier_activation(ClassifierActivation::None).build(1)?;
+    /// assert_eq!(model.nodes().last().map(|node| node.name()), Some("dense"));
+    /// # Ok::<(), bantam::Error>(())
+    /// ```
+    pub const fn classifier_activation(self, classifier_activation: ClassifierActivation) -> Net {
+        Net { classifier_activation, ..self }
+    }
+
     /// The width: what the number of filters of each layer is multiplied by. [`mobilenet`](crate::mobilenet) and
     /// [`mobilenet_v2`](crate::mobilenet_v2) have any, the other nets 1 alone.
     pub const fn alpha(self, alpha: f64) -> Net {
         Net { alpha, ..self }
     }
 
+    /// How many outputs a depthwise convolution has for each channel. [`mobilenet`](crate::mobilenet) takes any, the other
+    /// nets 1 alone.
+    pub const fn depth_multiplier(self, depth_multiplier: usize) -> Net {
+        Net { depth_multiplier, ..self }
+    }
+
+    /// The share of means that training zeroes before the classes, from 0 to less than 1. [`mobilenet`](crate::mobilenet)
+    /// takes any, 0.001 unless told otherwise; the other nets take none but their own.
+    pub const fn dropout(self, rate: f32) -> Net {
+        Net { dropout: Some(rate), ..self }
+    }
+
     /// The net with weights drawn from `seed`. Its metadata tell what is to be done to an image.
     ///
     /// # Errors
-    /// The image is smaller than the net takes, there are no channels or classes, it has no such alpha, or there is no memory for the weights.
+    /// The image is smaller than the net takes, there are no channels or classes, it has no such alpha, depth
+    /// multiplier or dropout, or there is no memory for the weights.
     pub fn build(&self, seed: u64) -> Result<Model<'static>, Error> {
         self.finish(|net, output| net.build(&[output], seed))
     }
@@ -141,6 +193,16 @@ impl Net {
         };
         if !right {
             return Err(Error::OutOfRange { what: "alpha", expected, got: alpha as f32 });
+        }
+        if !self.of_any_depth {
+            if self.depth_multiplier != 1 {
+                let (what, expected) = ("depth multiplier", "1, as the net has no other");
+                return Err(Error::OutOfRange { what, expected, got: self.depth_multiplier as f32 });
+            }
+            if let Some(got) = self.dropout {
+                let (what, expected) = ("dropout", "none told, as the net has its own");
+                return Err(Error::OutOfRange { what, expected, got });
+            }
         }
         let net = GraphBuilder::new();
         net.keras_order();
@@ -176,10 +238,15 @@ impl<'g> Draft<'g> {
         x.relu().named(&name)
     }
 
-    /// The dense layer of the classes, and its softmax.
+    /// The dense layer of the classes, and its activation.
     pub fn predictions(&self, x: Value<'g>, name: &str) -> Value<'g> {
         let called = if name.is_empty() { "dense" } else { name };
-        x.dense(self.asked.classes).named(name).softmax().named(&format!("{called}/softmax"))
+        let x = x.dense(self.asked.classes).named(name);
+        match self.asked.classifier_activation {
+            ClassifierActivation::Softmax => x.softmax().named(&format!("{called}/softmax")),
+            ClassifierActivation::Sigmoid => x.sigmoid().named(&format!("{called}/sigmoid")),
+            ClassifierActivation::None => x,
+        }
     }
 
     /// The mean over the map and the classes, or what comes in their place. What is called `""` has Keras's own name.

@@ -4,14 +4,14 @@
 mod golden;
 
 use bantam::Model;
-use bantam_zoo::{NAMES, Net, Pooling, by_name};
+use bantam_zoo::{ClassifierActivation, NAMES, Net, Pooling, by_name};
 
 /// Weights that take no memory until they are written to.
 fn empty(net: &Net) -> Model<'static> {
     net.build_with(&mut |_, _, shape| Ok(vec![0.0; shape.elements()].into())).unwrap()
 }
 
-/// The net for that input, with what else is told of it: `notop:POOLING`, `classes:N` or `alpha:A`.
+/// The net for that input, with what else is told of it: `notop:POOLING`, `classes:N`, `alpha:A`, `depth:N` or `logits:N`.
 fn asked(net: &str, input: [usize; 3], options: Option<&str>) -> Net {
     let net = by_name(net).unwrap().input(input);
     let Some((key, value)) = options.map(|options| options.split_once(':').unwrap()) else { return net };
@@ -20,6 +20,10 @@ fn asked(net: &str, input: [usize; 3], options: Option<&str>) -> Net {
         ("notop", "avg") => net.include_top(false).pooling(Pooling::Average),
         ("notop", "max") => net.include_top(false).pooling(Pooling::Max),
         ("classes", classes) => net.classes(classes.parse().unwrap()),
+        ("logits", classes) => {
+            net.classes(classes.parse().unwrap()).classifier_activation(ClassifierActivation::None)
+        }
+        ("depth", outputs) => net.depth_multiplier(outputs.parse().unwrap()),
         ("alpha", alpha) => net.alpha(alpha.parse().unwrap()),
         _ => panic!("{key}:{value}"),
     }
@@ -73,8 +77,8 @@ fn layers_are_keras_s_in_keras_s_order() {
         nets.push(words[0]);
     }
     assert_eq!(nets, NAMES);
-    // Four of each net, and six widths of two.
-    assert_eq!(others, 4 * NAMES.len() + 2 * 6);
+    // Four of each net, six widths of two, two depths of one, and the logits of six.
+    assert_eq!(others, 4 * NAMES.len() + 2 * 6 + 2 + 6);
 }
 
 /// Of sums of so many numbers in turn, each as large as the result, the rounding errors add up as a random walk: by the root of

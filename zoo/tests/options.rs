@@ -1,9 +1,9 @@
 //! What a net can be told, and what is refused.
 
-use bantam::{ChannelOrder, Model, Options, Scaling, Session};
+use bantam::{ChannelOrder, Dropout, Model, Options, Scaling, Session};
 use bantam_zoo::{
-    NAMES, by_name, decode_predictions, densenet121, efficientnet_b0, mobilenet, mobilenet_v2, nasnet_mobile,
-    resnet8, vgg16,
+    ClassifierActivation, NAMES, by_name, decode_predictions, densenet121, efficientnet_b0, mobilenet,
+    mobilenet_v2, nasnet_mobile, resnet8, vgg16,
 };
 
 #[test]
@@ -15,6 +15,14 @@ fn what_cannot_be_is_refused() {
         let text = refused(mobilenet().alpha(alpha));
         assert!(text.starts_with("alpha: expected above 0 and at most 100, got"), "{text}");
     }
+    let none = "1, as the net has no other";
+    assert_eq!(refused(vgg16().depth_multiplier(2)), format!("depth multiplier: expected {none}, got 2"));
+    assert!(refused(mobilenet().depth_multiplier(0)).contains("conv_dw_1"));
+    assert_eq!(
+        refused(resnet8().dropout(0.5)),
+        "dropout: expected none told, as the net has its own, got 0.5"
+    );
+    assert!(refused(mobilenet().dropout(1.0)).contains("dropout"));
     // So narrow that a layer has no filters.
     assert!(refused(mobilenet().alpha(0.01)).contains("conv1"));
     assert!(refused(resnet8().classes(0)).contains("dense"));
@@ -78,6 +86,47 @@ fn predictions_are_the_most_probable() {
     let all = decode_predictions(output, &[], 10).unwrap();
     let sum: f32 = all.iter().map(|prediction| prediction.probability).sum();
     assert!((sum - 1.0).abs() < 10.0 * f32::EPSILON, "{sum}");
+}
+
+/// Before the activation of the classes lie the logits.
+#[test]
+fn classes_end_in_the_activation_that_was_asked_for() {
+    let image = vec![0.5; 32 * 32 * 3];
+    for net in [resnet8(), mobilenet().alpha(0.25).input([32, 32, 3]).classes(10)] {
+        let run = |activation| {
+            let model = net.classifier_activation(activation).build(3).unwrap();
+            Session::new(&model, Options::new(1)).unwrap().run(&image).unwrap().to_vec()
+        };
+        let logits = run(ClassifierActivation::None);
+        let powers: Vec<f64> = logits.iter().map(|&x| f64::from(x).exp()).collect();
+        let sum: f64 = powers.iter().sum();
+        for (softmax, power) in run(ClassifierActivation::Softmax).into_iter().zip(&powers) {
+            // A sum of ten, and two functions.
+            assert!((f64::from(softmax) - power / sum).abs() <= 16.0 * f64::from(f32::EPSILON));
+        }
+        for (sigmoid, power) in run(ClassifierActivation::Sigmoid).into_iter().zip(&powers) {
+            assert!((f64::from(sigmoid) - power / (1.0 + power)).abs() <= 8.0 * f64::from(f32::EPSILON));
+        }
+    }
+    for name in NAMES {
+        let last = |activation| {
+            let net = by_name(name).unwrap().classifier_activation(activation);
+            let model = net.build_with(&mut |_, _, shape| Ok(vec![0.0; shape.elements()].into())).unwrap();
+            model.nodes().last().map(|node| node.layer_type().name())
+        };
+        assert_eq!(last(ClassifierActivation::Softmax), Some("Softmax"), "{name}");
+        assert_eq!(last(ClassifierActivation::Sigmoid), Some("Sigmoid"), "{name}");
+        assert!(matches!(last(ClassifierActivation::None), Some("Dense" | "Reshape")), "{name}");
+    }
+}
+
+#[test]
+fn the_dropout_of_a_mobilenet_is_keras_s_or_another() {
+    for (net, rate) in [(mobilenet(), 1e-3), (mobilenet().dropout(0.25), 0.25)] {
+        let model = net.alpha(0.25).input([32, 32, 3]).build(1).unwrap();
+        let dropout = model.nodes().iter().find_map(|node| node.layer::<Dropout>()).unwrap();
+        assert_eq!(dropout.rate, rate);
+    }
 }
 
 /// Where a new head goes on: what is left without the top is what comes before it.

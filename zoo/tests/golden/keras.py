@@ -199,8 +199,13 @@ NETS = {
 }
 
 
+# Of which it is measured where the classes end.
+LOGITS = ["mobilenet", "mobilenet_v2", "vgg16", "resnet50", "densenet121", "efficientnet_b0"]
+
+
 def options_of(net):
-    """With and without the top, of sides that are odd and even, as `notop:POOLING`, `classes:N` and `alpha:A`."""
+    """With and without the top, of sides that are odd and even, as `notop:POOLING`, `classes:N`, `alpha:A`,
+    `depth:N` and `logits:N`, as many without a softmax behind them."""
     _, (height, width, channels), smallest, _ = NETS[net]
     odd = (smallest + 24 | 1, smallest + 14, channels)
     yield (height, width, channels), {"notop": "none"}
@@ -210,13 +215,22 @@ def options_of(net):
     if net.startswith("mobilenet"):
         for alpha in [0.25, 0.35, 0.5, 0.75, 1.3, 1.4]:
             yield odd, {"alpha": alpha}
+    if net == "mobilenet":
+        for depth in [2, 3]:
+            yield odd, {"depth": depth}
+    if net in LOGITS:
+        yield odd, {"logits": 7}
 
 
 def build(net, shape, options, dtype="float32"):
     keras.backend.clear_session()
     keras.config.set_floatx(dtype)
     function, _, _, classes = NETS[net]
-    how = {"include_top": "notop" not in options, "classes": options.get("classes", classes)}
+    how = {"include_top": "notop" not in options, "classes": options.get("classes", options.get("logits", classes))}
+    if "logits" in options:
+        how["classifier_activation"] = None
+    if "depth" in options:
+        how["depth_multiplier"] = options["depth"]
     how["pooling"] = None if options.get("notop", "none") == "none" else options["notop"]
     if "alpha" in options:
         how["alpha"] = options["alpha"]
@@ -230,9 +244,14 @@ def counted(layer):
     return [w for w in layer.weights if not (isinstance(layer, layers.Normalization) and w.name == "count")]
 
 
+def passes_on(layer):
+    """Whether it is an activation that is none, which we leave out."""
+    return isinstance(layer, layers.Activation) and layer.activation is keras.activations.linear
+
+
 def listed(model):
     for layer in model.layers:
-        if not isinstance(layer, layers.InputLayer):
+        if not isinstance(layer, layers.InputLayer) and not passes_on(layer):
             parameters = sum(int(np.prod(w.shape)) for w in counted(layer))
             sizes = ",".join(str(size) for size in layer.output.shape[1:])
             yield layer.name, sizes, parameters
