@@ -420,6 +420,29 @@ impl<'m> Model<'m> {
         Dot(self)
     }
 
+    /// The same model, whose names, attributes and weights are borrowed from it.
+    pub(super) fn borrowed(&self) -> Result<Model<'_>, Error> {
+        let mut claims = Claims::default();
+        let mut model = Model {
+            inputs: claims.list(self.inputs.len()),
+            nodes: claims.list(self.nodes.len()),
+            edges: claims.list(self.edges.len()),
+            parameters: claims.list(self.parameters.len()),
+            outputs: claims.list(self.outputs.len()),
+            metadata: Cow::Borrowed(&self.metadata),
+        };
+        claims.check()?;
+        model.inputs.extend_from_slice(&self.inputs);
+        model.nodes.extend(self.nodes.iter().map(|node| node.with(&node.attributes)));
+        model.edges.extend_from_slice(&self.edges);
+        model.parameters.extend(self.parameters.iter().map(|parameter| {
+            let Parameter { name, shape, role, frozen, .. } = *parameter;
+            Parameter { name, shape, role, frozen, values: Cow::Borrowed(parameter.values()) }
+        }));
+        model.outputs.extend_from_slice(&self.outputs);
+        Ok(model)
+    }
+
     /// The same model with weights of its own.
     pub fn into_owned(self) -> Model<'static> {
         let parameters = self.parameters.into_iter().map(|parameter| {

@@ -128,8 +128,20 @@ impl<'m> Model<'m> {
         Ok(if last.is_some_and(averages) && before.is_some() { before } else { last })
     }
 
+    /// What gives these values, [folded](Model::fold), with weights of its own; nothing if there is nothing to fold.
+    pub(crate) fn folded_base(&self, values: &[usize]) -> Result<Option<Model<'static>>, Error> {
+        let mut base = self.borrowed()?;
+        let mut outputs = heap::list(values.len())?;
+        outputs.extend_from_slice(values);
+        base.set_outputs(outputs)?;
+        let needed = base.needed()?;
+        let base = base.with_nodes(&base.inputs, &needed)?;
+        let folded = base.fold()?;
+        Ok(if folded.nodes.len() < base.nodes.len() { Some(folded.into_owned()) } else { None })
+    }
+
     /// For each value whether an output depends on it.
-    fn needed(&self) -> Result<Vec<bool>, Error> {
+    pub(crate) fn needed(&self) -> Result<Vec<bool>, Error> {
         let first = self.inputs.len();
         let mut needed = heap::filled(first + self.nodes.len(), false)?;
         self.outputs.iter().for_each(|&value| needed[value] = true);

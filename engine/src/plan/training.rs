@@ -20,11 +20,12 @@ use core::ops::Range;
 /// Where everything lies when the trainable layers of a model learn, one batch at a time: known before they do, in one
 /// arena.
 ///
-/// The layers that no trainable layer precedes, the frozen base, run as a [`Plan`](crate::Plan) has it, and their weights
-/// stay where they are. From there on, weights come first in the arena, then the optimiser's state, then what a step needs, each for as long as
-/// it is needed. Weights move as soon as their gradient is there, so that no two layers' gradients exist at once. Where
-/// code is scalar, memory counts: the base then runs a sample at a time, and a gradient that is larger than what is free
-/// is computed and applied in slices.
+/// The layers that no trainable layer precedes, the frozen base, run as a [`Plan`](crate::Plan) has it, as few samples at a
+/// time as a cache holds, and their weights stay where they are; [`Trainer::fit`](crate::Trainer::fit) runs them
+/// [folded](Model::fold). From there on, weights come first in the arena, then the optimiser's state, then what a step needs,
+/// each for as long as it is needed. Weights move as soon as their gradient is there, so that no two layers' gradients exist at
+/// once. Where code is scalar, memory counts: the base then runs a sample at a time, and a gradient that is larger than what is
+/// free is computed and applied in slices.
 ///
 /// ```
 /// use bantam::{Isa, Loss, Sequential, Sgd, Trainer, TrainingPlan};
@@ -200,7 +201,7 @@ impl<'m> TrainingPlan<'m> {
         let output = model.output_shape();
         Criterion::new(loss, output, output.elements())?;
         let options = Options { batch: parts.samples, ..options };
-        let layout = TrainingLayout::new(model, loss, options, (Some(rule), parts.count > 1), way)?;
+        let layout = TrainingLayout::new(model, loss, options, (Some(rule), parts.count > 1), way, None)?;
         parts.check(layout.needs_whole_batch())?;
         let (class_weights, penalties) = (Vec::new(), Vec::new());
         let bytes = size_of_val(rule);
@@ -259,8 +260,8 @@ impl<'m> TrainingPlan<'m> {
     pub fn multiply_adds(&self) -> u64 {
         let TrainingLayout { base, options, .. } = &self.layout;
         let base = base.as_ref().map_or(0, |base| {
-            let times = options.batch / base.layout.options.batch;
-            base.layout.multiply_adds().saturating_mul(times as u64)
+            let all = base.layout.multiply_adds().saturating_mul(options.batch as u64);
+            all / base.layout.options.batch as u64
         });
         let base = base.saturating_add(self.layout.again()).saturating_mul(self.parts.count as u64);
         self.steps().map(|step| step.multiply_adds).fold(base, u64::saturating_add)
@@ -300,13 +301,14 @@ impl<'m> TrainingPlan<'m> {
 
 impl TrainingLayout {
     /// With what a rule remembers beside each array of weights; or, if there is none, for weights that stay where the
-    /// model has them. Gradients may `stay` until the end, to be added to those of other parts of a batch.
+    /// model has them. The frozen base may be there `folded`. Gradients may `stay` until the end, to be added to those of other parts of a batch.
     pub fn new(
         model: &Model<'_>,
         loss: Loss,
         options: Options,
         (rule, stay): (Option<&dyn Rule>, bool),
         way: Way,
+        folded: Option<&Model<'_>>,
     ) -> Result<TrainingLayout, Error> {
         let roles = model.roles()?;
         if !roles.contains(&Role::Learnt) {
@@ -317,8 +319,11 @@ impl TrainingLayout {
         let given = features(model, &roles, output[0])?;
         let mut base = None;
         if !given.is_empty() {
-            let batch = if options.isa == Isa::SCALAR { 1 } else { options.batch };
-            let layout = Layout::new(model, &given, Options { batch, ..options })?;
+            let options = Options { batch: at_a_time(model, options), ..options };
+            let layout = match folded {
+                Some(folded) => Layout::new(folded, folded.outputs(), options)?,
+                None => Layout::new(model, &given, options)?,
+            };
             base = Some(Base { layout, values: 0..0, features: heap::list(given.len())? });
         }
         let Operations { list, sources, outputs } = Operations::new(model, &given, &output, true)?;
@@ -353,6 +358,12 @@ impl TrainingLayout {
         layout.order(way)?;
         layout.place(rule)?;
         Ok(layout)
+    }
+
+    /// The frozen base of a model folded, if there is one in which that saves something.
+    pub fn folded_base(model: &Model<'_>, loss: Loss) -> Result<Option<Model<'static>>, Error> {
+        let given = features(model, &model.roles()?, loss.output(model)?.0)?;
+        if given.is_empty() { Ok(None) } else { model.folded_base(&given) }
     }
 
     /// Checks that its samples are enough for a batch, where they are not a part of one.
@@ -431,6 +442,17 @@ impl TrainingLayout {
         });
         Ok(())
     }
+}
+
+/// How many samples of a batch the frozen base runs at a time: few maps stay in a cache, and take little memory.
+fn at_a_time(model: &Model<'_>, options: Options) -> usize {
+    /// Elements of the largest map.
+    const MAP: usize = 1 << 20;
+    if options.isa == Isa::SCALAR {
+        return 1;
+    }
+    let largest = model.nodes().iter().map(|node| node.output_shape().elements()).fold(1, usize::max);
+    (MAP / largest).clamp(1, options.batch)
 }
 
 /// The values of the frozen base that the rest reads: what no trainable weight, no statistics of batches and nothing random

@@ -13,7 +13,8 @@ use core::ops::Range;
 pub(crate) struct Lesson<'a, 'm> {
     pub model: &'a Model<'m>,
     pub layout: &'a TrainingLayout,
-    /// Weights of the frozen base.
+    /// What the frozen base is in, and its weights.
+    pub base: &'a Model<'m>,
     pub prepared: &'a [f32],
     pub criterion: &'a Criterion<'a>,
     pub seed: u64,
@@ -38,9 +39,9 @@ impl Shard {
 
     /// Runs the frozen base, before the first stretch.
     pub fn begin(&mut self, lesson: &Lesson<'_, '_>) -> Result<(), Error> {
-        let Lesson { model, layout, prepared, share, samples, .. } = *lesson;
+        let Lesson { model, layout, base, prepared, share, samples, .. } = *lesson;
         let run = Run { model, layout, learnt_in: None, samples, share };
-        run.base(prepared, &mut self.transient[..layout.transient], layout.options.batch)
+        run.base(base, prepared, &mut self.transient[..layout.transient], layout.options.batch)
     }
 
     /// A stretch of a step's time: at the end of the last, the gradients, and its share of the loss, are the shard's part of

@@ -15,7 +15,7 @@ use bantam_kernels::elementwise;
 use core::ops::Range;
 
 impl TrainingLayout {
-    /// Prepares the base's weights at the start of what stays.
+    /// Prepares the weights of the base, which is in that model, at the start of what stays.
     pub(crate) fn prepare(&self, model: &Model<'_>, persistent: &mut [f32]) -> Result<(), Error> {
         match &self.base {
             Some(base) => base.layout.prepare(model, persistent),
@@ -199,7 +199,7 @@ impl Run<'_, '_> {
     /// Gives what layers add to the loss by themselves.
     pub(super) fn forward(&self, transient: &mut [f32], n: usize, seed: Option<u64>) -> Result<f32, Error> {
         let mut penalty = 0.0;
-        self.base(self.learnt_in.unwrap_or_default(), transient, n)?;
+        self.base(self.model, self.learnt_in.unwrap_or_default(), transient, n)?;
         for k in 0..self.layout.steps.len() {
             if seed.is_some() {
                 self.gather(transient, k)?;
@@ -209,15 +209,21 @@ impl Run<'_, '_> {
         Ok(penalty)
     }
 
-    /// Runs the frozen base.
-    pub(super) fn base(&self, prepared: &[f32], transient: &mut [f32], n: usize) -> Result<(), Error> {
+    /// Runs the frozen base, which is in that model.
+    pub(super) fn base(
+        &self,
+        model: &Model<'_>,
+        prepared: &[f32],
+        transient: &mut [f32],
+        n: usize,
+    ) -> Result<(), Error> {
         let Some(Base { layout, values, features }) = &self.layout.base else { return Ok(()) };
         let sample_len = self.model.input_shape().elements();
         let at_a_time = layout.options.batch;
         for first in (0..n).step_by(at_a_time) {
             let count = at_a_time.min(n - first);
             let samples = &self.samples[first * sample_len..][..count * sample_len];
-            layout.run(self.model, prepared, &mut transient[values.clone()], &[samples], count)?;
+            layout.run(model, prepared, &mut transient[values.clone()], &[samples], count)?;
             for (&step, feature) in layout.outputs.iter().zip(features) {
                 let Scheduled { place, .. } = &layout.steps[step];
                 let sample_len = layout.steps[step].sample_len();

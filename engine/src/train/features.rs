@@ -10,8 +10,9 @@ use crate::tensor::Tensor;
 /// What a base that does not learn gives for each sample of a data set, computed once: a head is then trained on that alone.
 ///
 /// An epoch of the head takes none of the base's time, and with the head's weights in the whole model it is what training that,
-/// with the base frozen, would have made, to the bit, where the data set gives the same samples in every epoch and the head
-/// draws no random numbers.
+/// with the base frozen, would have made, where the data set gives the same samples in every epoch and the head draws no random
+/// numbers: to the bit if the base is [folded](Model::fold), as [`fit`](crate::Trainer::fit) runs it, or has nothing to
+/// fold, and else up to rounding.
 ///
 /// ```
 /// use bantam::{Features, Loss, Options, Samples, Sequential, Sgd, Tensor, Trainer};

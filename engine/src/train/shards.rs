@@ -33,6 +33,8 @@ pub(super) struct Setup {
 /// How batches are learnt.
 pub(super) struct Shards {
     setup: Setup,
+    /// The frozen base, if it runs folded.
+    folded: Option<Model<'static>>,
     way: Way,
     /// Whether they are learnt one after the other, in the same memory.
     in_turn: bool,
@@ -85,10 +87,17 @@ pub(super) struct Learnt<'a> {
 }
 
 impl Shards {
-    pub fn new(setup: Setup) -> Shards {
+    /// To teach that model, whose frozen part stays as it is.
+    pub fn new(setup: Setup, model: &Model<'_>) -> Result<Shards, Error> {
+        // Scalar code is that of computers without the memory for weights of another kind.
+        let folded = if setup.options.isa == Isa::SCALAR {
+            None
+        } else {
+            TrainingLayout::folded_base(model, setup.loss)?
+        };
         let (way, in_turn) = (Way::KeepAll, false);
         let (layouts, shards, rooms) = (Vec::new(), Vec::new(), Vec::new());
-        Shards { setup, way, in_turn, layouts, shards, rooms, sums: Buffer::default() }
+        Ok(Shards { setup, folded, way, in_turn, layouts, shards, rooms, sums: Buffer::default() })
     }
 
     /// Learns the batch that was read.
@@ -104,14 +113,15 @@ impl Shards {
         let in_turn = self.in_turn && count > 1;
         self.reserve(laid)?;
         let Options { isa, threads, .. } = self.setup.options;
-        let Shards { layouts, shards, sums, .. } = self;
+        let Shards { layouts, shards, sums, folded, .. } = self;
+        let base = folded.as_ref().unwrap_or(model);
         let layout_of = |i: usize| &layouts[if i + 1 == count { last } else { whole }];
         let lesson = |i: usize| {
             let range = parts.range(i);
             let share = range.len() as f32 / rows as f32;
             let ShardLayout { layout, prepared, .. } = layout_of(i);
             let (seed, [samples, targets, weights]) = (seed.wrapping_add(i as u64), batch.part(range));
-            Lesson { model, layout, prepared, criterion, seed, share, samples, targets, weights }
+            Lesson { model, layout, base, prepared, criterion, seed, share, samples, targets, weights }
         };
         let layout = &layouts[whole].layout;
         let (mut loss, mut correct) = (0.0, None);
@@ -246,7 +256,8 @@ impl Shards {
         let gradients = self.layouts[0].layout.gradients;
         let state = self.setup.arrays.saturating_mul(gradients);
         let prepared = self.layouts.iter().map(|layout| layout.prepared.len());
-        let others = self.rooms.iter().copied().chain([state, sums.saturating_mul(gradients)]);
+        let folded = self.folded.as_ref().map_or(0, Model::parameter_count);
+        let others = self.rooms.iter().copied().chain([state, sums.saturating_mul(gradients), folded]);
         let numbers = prepared.chain(others).fold(0, usize::saturating_add);
         Ok(numbers.saturating_mul(size_of::<f32>()))
     }
@@ -280,9 +291,10 @@ impl Shards {
             return Ok(known);
         }
         let options = Options { threads, batch: samples, ..self.setup.options };
-        let layout = TrainingLayout::new(model, self.setup.loss, options, (None, true), self.way)?;
+        let folded = self.folded.as_ref();
+        let layout = TrainingLayout::new(model, self.setup.loss, options, (None, true), self.way, folded)?;
         let mut prepared = Buffer::try_new(layout.persistent)?;
-        layout.prepare(model, &mut prepared)?;
+        layout.prepare(folded.unwrap_or(model), &mut prepared)?;
         heap::push(&mut self.layouts, ShardLayout { options: (samples, threads), layout, prepared })?;
         Ok(self.layouts.len() - 1)
     }

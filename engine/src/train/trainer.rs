@@ -283,6 +283,7 @@ impl Trainer {
             return Err(Error::Empty { what });
         }
         let batch = Batch::new(self.batch_size.min(train.len()), train)?;
+        let shards = Shards::new(setup, model)?;
         let before = self.resume(model, train.len())?;
         let Progress { random, order, epoch, epochs, plateau, averaged, .. } = before.clone();
         if averaged {
@@ -290,7 +291,6 @@ impl Trainer {
         }
         let fresh = self.optimizer.restarted();
         let optimizer = core::mem::replace(&mut self.optimizer, fresh);
-        let shards = Shards::new(setup);
         let mut run = Run {
             criterion: self.training_criterion(model, train)?,
             penalties,
@@ -358,7 +358,7 @@ impl Trainer {
             return Err(Error::Empty { what: "batch" });
         }
         let batch = Batch::new(self.batch_size.min(train.len()), train)?;
-        Shards::new(self.setup()?).plan(model, batch.bytes(), train.len())
+        Shards::new(self.setup()?, model)?.plan(model, batch.bytes(), train.len())
     }
 
     /// Samples that are learnt at a time, or so many if nothing is said.

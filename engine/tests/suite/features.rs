@@ -19,7 +19,31 @@ fn images() -> Samples {
 fn net() -> Model<'static> {
     let net = Sequential::new([16, 15, 2]).conv2d(8, 3).batch_normalization().relu().max_pool2d(2);
     let net = net.conv2d(12, 3).relu().max_pool2d(2).named("features");
-    net.flatten().dense(9).relu().dense(2).build(5).unwrap()
+    let mut net = net.flatten().dense(9).relu().dense(2).build(5).unwrap();
+    let [gamma, beta, mean, variance] =
+        [1.5, -0.5, 0.25, 2.0].map(|from| (0..8).map(|c| from + c as f32 / 16.0).collect::<Vec<_>>());
+    net.set_weights("batch_normalization", &[&gamma, &beta, &mean, &variance]).unwrap();
+    net
+}
+
+/// The frozen part runs folded and few images at a time, which takes its own room and less for its maps.
+#[test]
+fn a_frozen_base_takes_the_memory_of_few_images() {
+    let trainer = || Trainer::new(Adam::default(), Loss::SoftmaxCrossEntropy).batch_size(16);
+    let images = Samples::new(
+        Tensor::zeros(&[16, 128, 128, 3]).unwrap(),
+        Tensor::new(&[16, 1], (0..16).map(|i| (i % 2) as f32).collect()).unwrap(),
+    );
+    let net = Sequential::new([128, 128, 3]).conv2d(64, 3).batch_normalization().relu();
+    let net = net.max_pool2d(2).conv2d(8, 3).relu().max_pool2d(2).named("features");
+    let mut model = net.global_average_pool2d().dense(2).build(5).unwrap();
+    model.unfreeze_from("global_average_pooling2d").unwrap();
+    for isa in bantam::Isa::available() {
+        let peak = trainer().isa(isa).threads(1).peak_bytes(&model, images.as_ref().unwrap()).unwrap();
+        // A batch of images, and beside it less than the first layer's maps of two.
+        let (batch, maps) = (16 * 128 * 128 * 3 * 4, 2 * 126 * 126 * 64 * 4);
+        assert!(batch < peak && peak < batch + maps, "{isa}: {peak}, of which {batch} are images");
+    }
 }
 
 fn learn(model: &mut Model<'_>, data: &dyn Dataset) {
@@ -50,7 +74,8 @@ fn sample(data: &dyn Dataset, index: usize) -> (Vec<f32>, Vec<f32>) {
 fn a_head_trained_apart_is_that_of_the_whole_net_with_its_base_frozen() {
     let (images, mut whole) = (images(), net());
     let (base, mut head) = whole.split_at("features").unwrap();
-    let features = collect(&base, &images, Options::new(7).threads(2));
+    // As training runs it.
+    let features = collect(&base.fold().unwrap(), &images, Options::new(7).threads(2));
     learn(&mut head, &features);
     let mut apart = whole.clone();
     for name in ["dense", "dense_1"] {
