@@ -64,8 +64,8 @@ pub use layers::{
 pub use loss::{L1L2, Loss};
 pub use memory::buffer::Buffer;
 pub use metrics::{
-    Auc, BinaryAccuracy, CategoricalAccuracy, ConfusionMatrix, Evaluation, Measured, Metric, Precision,
-    Predictions, Recall, Row, TopKAccuracy, Weighted, argmax,
+    Auc, BinaryAccuracy, CategoricalAccuracy, ConfusionMatrix, Evaluation, MeanOf, Measured, Metric,
+    Precision, Predictions, Recall, Row, TopKAccuracy, Weighted, argmax,
 };
 pub use optimizer::schedule::{
     CosineDecay, CosineDecayRestarts, ExponentialDecay, InverseTimeDecay, OneCycle, PiecewiseConstantDecay,

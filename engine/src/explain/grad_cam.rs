@@ -96,7 +96,7 @@ impl<'m> GradCam<'m> {
             let cause = Error::Value { expected: "one that the output depends on", got: "another" };
             return Err(in_layer(name, cause));
         }
-        let session = session(Plan::of(model, layer, Options { batch: 1, ..options })?)?;
+        let session = session(Plan::of(model, &[layer], Options { batch: 1, ..options })?)?;
         let tape = Tape::new(session.plan().isa());
         Ok(GradCam { model, session, map, head, scores, tape })
     }

@@ -1,6 +1,7 @@
 use crate::layers::{Attributes, Layer, LayerType, Role};
 use crate::shape::Shape;
 use alloc::borrow::Cow;
+use bantam_kernels::Isa;
 use core::ops::Range;
 
 /// A node of a model: a layer, its name, and what it reads.
@@ -71,6 +72,11 @@ impl Node<'_> {
         let Node { layer, trainable, output, .. } = *self;
         let (inputs, parameters) = (self.inputs.clone(), self.parameters.clone());
         Node { name, layer, attributes, inputs, parameters, output, trainable }
+    }
+
+    /// What it adds to the loss of its input, summed over the samples.
+    pub(crate) fn added_to_loss(&self, isa: Isa, input: &[f32]) -> f32 {
+        self.layer.adds_to_loss.map_or(0.0, |added| added(&mut self.attributes(), isa, input))
     }
 
     pub(crate) fn attributes(&self) -> Attributes<'_> {

@@ -7,11 +7,10 @@ use crate::error::Error;
 use crate::shape::Shape;
 use bantam_kernels::{Isa, elementwise, reduce};
 
-/// Hands its input on, and in training adds `(l1 Σ|x| + l2 Σx²) / N` to the loss, summed over all elements of a batch of `N`, as
-/// in Keras. Any shape.
+/// Hands its input on, and adds `(l1 Σ|x| + l2 Σx²) / N` to the loss, summed over all elements of a batch of `N`, as in Keras. Any
+/// shape.
 ///
-/// The gradients and the loss that training reports include this term. Evaluation, which has no step of the layer, does not; in
-/// Keras it does.
+/// The loss of training and that of [evaluation](crate::Trainer::evaluate) include this term, whatever samples weigh.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ActivityRegularization {
     l1: f32,
@@ -28,7 +27,12 @@ impl ActivityRegularization {
 impl Layer for ActivityRegularization {
     const NAME: &'static str = "ActivityRegularization";
     const BASE: &'static str = "activity_regularization";
-    const TYPE: LayerType = LayerType::of::<ActivityRegularization>().passes_on(PassesOn::Inference);
+    const TYPE: LayerType = LayerType::of::<ActivityRegularization>()
+        .passes_on(PassesOn::Inference)
+        .adds_to_loss(|attributes, isa, input| {
+            let ActivityRegularization { l1, l2 } = ActivityRegularization::read(attributes);
+            reduce::penalty(isa, [l1, l2], input)
+        });
     type Step = ActivityRegularizationStep;
 
     fn read(attributes: &mut Attributes<'_>) -> ActivityRegularization {

@@ -2,6 +2,7 @@ use super::{Attributes, CopyStep, Differentiable, Layer, Schedule, Signature, Si
 use crate::error::Error;
 use crate::memory::heap::boxed;
 use alloc::boxed::Box;
+use bantam_kernels::Isa;
 use bantam_kernels::conv2d::Activation;
 use core::fmt;
 
@@ -13,6 +14,7 @@ pub struct LayerType {
     pub(crate) lower: LowerStep,
     pub(crate) lower_for_training: Option<LowerTrainingStep>,
     pub(crate) passes_on: PassesOn,
+    pub(crate) adds_to_loss: Option<AddsToLoss>,
     pub(crate) is_activation: Option<Activation>,
     pub(crate) takes_activation: bool,
     pub(crate) monotone: bool,
@@ -22,6 +24,9 @@ pub struct LayerType {
 
 /// Has a say in where the outputs lie that a step of a schedule reads.
 pub(crate) type Arrange = fn(&mut Schedule, usize) -> Result<(), Error>;
+
+/// What a layer adds to the loss of its input, summed over the samples.
+pub(crate) type AddsToLoss = fn(&mut Attributes<'_>, Isa, &[f32]) -> f32;
 
 type LowerStep = fn(&mut Attributes<'_>, &Site<'_>) -> Result<Box<dyn Step>, Error>;
 type LowerTrainingStep = fn(&mut Attributes<'_>, &Site<'_>) -> Result<Box<dyn TrainingStep>, Error>;
@@ -61,6 +66,7 @@ impl LayerType {
             lower: |attributes, site| Ok(boxed(L::read(attributes).lower(site)?)? as Box<dyn Step>),
             lower_for_training: None,
             passes_on: PassesOn::Never,
+            adds_to_loss: None,
             is_activation: None,
             takes_activation: false,
             monotone: false,
@@ -84,6 +90,13 @@ impl LayerType {
         // A box of nothing takes no memory.
         let lower: LowerStep = |_, _| Ok(Box::new(CopyStep));
         LayerType { passes_on, lower, ..self }
+    }
+
+    /// Of its input, it adds so much to the loss of each sample: in training its step does, in evaluation this, which gives
+    /// the sum over the samples.
+    #[must_use]
+    pub(crate) const fn adds_to_loss(self, adds_to_loss: AddsToLoss) -> LayerType {
+        LayerType { adds_to_loss: Some(adds_to_loss), ..self }
     }
 
     /// It is an activation that other layers can take into their pass.

@@ -7,7 +7,8 @@ const THRESHOLDS: usize = 200;
 
 /// The area under a curve, from the counts at 200 thresholds between 0 and 1 as Keras has it: outputs are probabilities,
 /// those of all classes are taken together, and there is a straight line between two thresholds of the ROC curve, and
-/// what Davis and Goadrich (ICML 2006) put between two of the precision-recall curve.
+/// what Davis and Goadrich (ICML 2006) put between two of the precision-recall curve. The mean over classes apart is
+/// [`MeanOf`](crate::MeanOf) those of each.
 #[derive(Clone, Debug)]
 pub struct Auc {
     curve: Curve,

@@ -9,6 +9,7 @@ pub use auc::Auc;
 pub use confusion::{ConfusionMatrix, Precision, Recall};
 
 use crate::error::Error;
+use alloc::vec::Vec;
 use bantam_kernels::Error as KernelError;
 
 /// Loss and accuracy over some samples. Accuracy is `None` where the loss knows no right and wrong.
@@ -109,6 +110,40 @@ impl<M: Metric> Metric for Weighted<M> {
 
     fn is_weighted(&self) -> bool {
         true
+    }
+}
+
+/// The mean of several metrics, of those of each class, say. Of areas under curves it is Keras's `AUC(multi_label=True)`.
+///
+/// ```
+/// use bantam::{Auc, MeanOf, Metric, Predictions};
+/// let mut auc = MeanOf((0..2).map(|class| Auc::roc().class(class)).collect());
+/// // Any number of classes is true of a sample.
+/// let (outputs, targets) = ([0.9, 0.2, 0.1, 0.8, 0.8, 0.9], [1.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
+/// auc.update(&Predictions::new(2, &outputs, &targets)?)?;
+/// assert_eq!((auc.name(), auc.result()), ("auc", 1.0));
+/// # Ok::<(), bantam::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct MeanOf<M>(pub Vec<M>);
+
+impl<M: Metric> Metric for MeanOf<M> {
+    /// The first one's, `"mean"` if there is none.
+    fn name(&self) -> &'static str {
+        self.0.first().map_or("mean", M::name)
+    }
+
+    fn reset(&mut self) {
+        self.0.iter_mut().for_each(M::reset);
+    }
+
+    fn update(&mut self, batch: &Predictions<'_>) -> Result<(), Error> {
+        self.0.iter_mut().try_for_each(|metric| metric.update(batch))
+    }
+
+    fn result(&self) -> f32 {
+        let sum: f64 = self.0.iter().map(|metric| f64::from(metric.result())).sum();
+        share(sum, self.0.len() as f64) as f32
     }
 }
 

@@ -86,9 +86,9 @@ impl<'m> Plan<'m> {
         Ok(Plan { model, layout: Layout::new(model, model.outputs(), options)? })
     }
 
-    /// Of this value of a model.
-    pub(crate) fn of(model: &'m Model<'m>, value: usize, options: Options) -> Result<Plan<'m>, Error> {
-        Ok(Plan { model, layout: Layout::new(model, &[value], options)? })
+    /// Of these values of a model.
+    pub(crate) fn of(model: &'m Model<'m>, values: &[usize], options: Options) -> Result<Plan<'m>, Error> {
+        Ok(Plan { model, layout: Layout::new(model, values, options)? })
     }
 
     /// What it was asked for.

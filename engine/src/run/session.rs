@@ -35,9 +35,13 @@ impl<'m> Session<'m> {
         Session::own(Plan::new(model, options)?)
     }
 
-    /// Of this value of a model, in memory of its own.
-    pub(crate) fn of(model: &'m Model<'m>, output: usize, options: Options) -> Result<Session<'m>, Error> {
-        Session::own(Plan::of(model, output, options)?)
+    /// Of these values of a model, in memory of its own.
+    pub(crate) fn of(
+        model: &'m Model<'m>,
+        outputs: &[usize],
+        options: Options,
+    ) -> Result<Session<'m>, Error> {
+        Session::own(Plan::of(model, outputs, options)?)
     }
 
     /// By a plan, in memory of its own.

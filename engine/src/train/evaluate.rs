@@ -4,15 +4,17 @@ use super::batch::Batch;
 use super::running::Running;
 use super::trainer::{INFERENCE_BATCH, Trainer};
 use crate::error::Error;
-use crate::graph::Model;
+use crate::graph::{Model, Node};
 use crate::loss::{Examples, penalties, penalty};
 use crate::memory::heap;
 use crate::metrics::{Evaluation, Metric};
 use crate::run::Session;
 use crate::train::Dataset;
+use alloc::vec::Vec;
 
 impl Trainer {
-    /// Loss and accuracy of a model on a data set. Samples have their weights in the loss; classes have none.
+    /// Loss and accuracy of a model on a data set. Samples have their weights in the loss; classes have none. What a layer
+    /// adds to the loss by itself, as [`ActivityRegularization`](crate::ActivityRegularization) does, is in it.
     ///
     /// # Errors
     /// The data set is empty or does not fit the model, a sample cannot be read, it or the model's output is
@@ -48,7 +50,11 @@ impl Trainer {
         let penalties = penalties(&self.regularizers, model)?;
         let batch_size = INFERENCE_BATCH.min(data.len());
         let options = self.options(batch_size);
-        let mut session = Session::of(model, self.loss.output(model)?.0, options)?;
+        let adding = adding_to_loss(model)?;
+        let mut values = heap::list(1 + adding.len())?;
+        values.push(self.loss.output(model)?.0);
+        values.extend(adding.iter().map(|node| model.inputs_of(node)[0]));
+        let (mut session, mut added) = (Session::of(model, &values, options)?, 0.0);
         let mut batch = Batch::new(batch_size, data)?;
         let mut wanted = heap::zeros(batch_size.saturating_mul(criterion.wanted_len()))?;
         let measured = if metrics.is_empty() { 0 } else { model.output_shape().elements() };
@@ -58,7 +64,11 @@ impl Trainer {
         for first in (0..data.len()).step_by(batch_size) {
             let rows = batch_size.min(data.len() - first);
             batch.read(data, Some(&criterion), first..first + rows)?;
-            let outputs = session.run(batch.inputs(rows)).map_err(|error| error.after(first))?;
+            session.run_all(&[batch.inputs(rows)]).map_err(|error| error.after(first))?;
+            let outputs = session.output(0);
+            for (node, which) in adding.iter().zip(1..) {
+                added += f64::from(node.added_to_loss(options.isa, session.output(which)));
+            }
             criterion.check_outputs(outputs).map_err(|error| error.after(first))?;
             let examples = Examples { outputs, targets: batch.targets(rows), weights: batch.weights(rows) };
             let loss = criterion.value(&examples, criterion.wanted(examples.targets, &mut wanted))?;
@@ -76,7 +86,23 @@ impl Trainer {
             }
         }
         let Evaluation { loss, accuracy } = total.result();
-        let loss = (f64::from(loss) + penalty(&penalties, options.isa, model)) as f32;
+        let loss =
+            (f64::from(loss) + added / data.len() as f64 + penalty(&penalties, options.isa, model)) as f32;
         Ok(Evaluation { loss, accuracy })
     }
+}
+
+/// The nodes that add something to the loss by themselves.
+fn adding_to_loss<'a, 'm>(model: &'a Model<'m>) -> Result<Vec<&'a Node<'m>>, Error> {
+    let mut adding = Vec::new();
+    if model.nodes().iter().all(|node| node.layer_type().adds_to_loss.is_none()) {
+        return Ok(adding);
+    }
+    let needed = model.needed()?;
+    for (node, &needed) in model.nodes().iter().zip(&needed[model.input_shapes().len()..]) {
+        if needed && node.layer_type().adds_to_loss.is_some() {
+            heap::push(&mut adding, node)?;
+        }
+    }
+    Ok(adding)
 }

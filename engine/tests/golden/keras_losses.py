@@ -186,6 +186,8 @@ METRICS = [
     Case("metric_auc_classes", M.AUC, probabilities, one_hot, {}, LARGE, True),
     Case("metric_auc_precision_recall", M.AUC, shares, zeros_ones, {"curve": "PR"}, ONE),
     Case("metric_auc_precision_recall_classes", M.AUC, probabilities, one_hot, {"curve": "PR"}, LARGE, True),
+    Case("metric_auc_multi_label", M.AUC, shares, zeros_ones, {"multi_label": True}, LARGE),
+    Case("metric_auc_multi_label_weighted", M.AUC, shares, zeros_ones, {"multi_label": True, "curve": "PR"}, LARGE, True),
     Case("metric_auc_edges", M.AUC, edges, zeros_ones, {}, ROW),
     Case("metric_auc_thresholds", M.AUC, thresholds, zeros_ones, {}, ONE),
 ]
@@ -200,6 +202,7 @@ class Training(NamedTuple):
     class_weight: dict[int, float] | None = None
     weighted: bool = False
     regularized: bool = False
+    activity: bool = False
 
 
 TRAININGS = [
@@ -231,6 +234,7 @@ TRAININGS = [
         weighted=True,
         regularized=True,
     ),
+    Training("train_activity", lambda: L.MeanSquaredError(), None, 2, logits, weighted=True, activity=True),
 ]
 EPOCHS = 3
 SAMPLES = 40
@@ -272,10 +276,12 @@ def run_training(case: Training) -> Tensors:
             "kernel_regularizer": keras.regularizers.L1L2(0.01, 0.02),
             "bias_regularizer": keras.regularizers.L2(0.03),
         }
+    activity = [keras.layers.ActivityRegularization(0.125, 0.25)] if case.activity else []
     model = keras.Sequential(
         [
             keras.Input((4,)),
             keras.layers.Dense(5, activation="tanh", name="hidden", **penalties),
+            *activity,
             keras.layers.Dense(case.units, activation=case.last, name="last", **penalties),
         ]
     )

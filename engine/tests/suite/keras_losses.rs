@@ -2,8 +2,8 @@
 //! `-- --nocapture` prints the largest differences.
 
 use bantam::{
-    Auc, BinaryAccuracy, CategoricalAccuracy, Isa, L1L2, Loss, Metric, Model, Precision, Predictions, Recall,
-    Samples, Sequential, Sgd, Tape, Tensor, TopKAccuracy, Trainer, TrainingSession, Weighted,
+    Auc, BinaryAccuracy, CategoricalAccuracy, Isa, L1L2, Loss, MeanOf, Metric, Model, Precision, Predictions,
+    Recall, Samples, Sequential, Sgd, Tape, Tensor, TopKAccuracy, Trainer, TrainingSession, Weighted,
 };
 use safetensors::SafeTensors;
 use std::cell::RefCell;
@@ -173,6 +173,9 @@ fn every_metric() {
     check("metric_auc_classes", &mut Auc::roc());
     check("metric_auc_precision_recall", &mut Auc::precision_recall());
     check("metric_auc_precision_recall_classes", &mut Auc::precision_recall());
+    let of_each = |auc: Auc| MeanOf((0..4).map(|class| auc.clone().class(class)).collect());
+    check("metric_auc_multi_label", &mut of_each(Auc::roc()));
+    check("metric_auc_multi_label_weighted", &mut of_each(Auc::precision_recall()));
     check("metric_auc_edges", &mut Auc::roc());
     check("metric_auc_thresholds", &mut Auc::roc());
     keras.checked_all();
@@ -256,6 +259,8 @@ fn every_training() {
         trainer
     };
     check("train_regularized", net(3), regularized, cross_entropy);
+    let active = Sequential::new([4]).dense(5).named("hidden").tanh().activity_regularization(0.125, 0.25);
+    check("train_activity", active.dense(2).named("last"), as_it_is, Loss::MeanSquaredError);
     keras.checked_all();
 }
 
