@@ -31,6 +31,8 @@ def programs(asked: argparse.Namespace) -> dict[str, list[str]]:
     if not engines.missing("torch"):
         torch = [sys.executable, str(HERE / "train_torch.py"), *size]
         found |= {"torch contiguous": torch, "torch channels_last": [*torch, "--channels-last"]}
+        if asked.net == "mobilenet-head":
+            found["torch compiled"] = [*torch, "--channels-last", "--compiled"]
     if all(importlib.util.find_spec(package) for package in ("keras", "tensorflow")):
         keras = [sys.executable, str(HERE / "train_keras.py"), *size]
         found |= {"keras": keras, "keras xla": [*keras, "--xla"]}

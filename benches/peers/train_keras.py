@@ -12,6 +12,7 @@ os.environ.update(KERAS_BACKEND="tensorflow", TF_CPP_MIN_LOG_LEVEL="3", CUDA_VIS
 
 import keras
 import memory
+import numpy as np
 import tensorflow as tf
 import train_options
 from keras import layers
@@ -58,13 +59,29 @@ def cats_dogs() -> keras.Model:
     return keras.Sequential([*net, layers.Flatten(), layers.Dense(512, activation="relu"), layers.Dense(1)])
 
 
-NETS = {"mnist": mnist, "resnet20": resnet20, "cats-dogs": cats_dogs}
+def mobilenet_head() -> keras.Model:
+    """MobileNet, of which the last block and a head of 10 classes learn: a layer that is frozen is in inference mode."""
+    base = keras.applications.MobileNet(input_shape=(224, 224, 3), include_top=False, weights=None, pooling="avg")
+    frozen = True
+    for layer in base.layers:
+        frozen = frozen and layer.name != "conv_dw_13"
+        layer.trainable = not frozen
+        # Weights that do not let numbers vanish (arXiv 1502.01852).
+        for weights in layer.weights:
+            if "kernel" in weights.name:
+                depthwise = isinstance(layer, layers.DepthwiseConv2D)
+                products = np.prod(weights.shape[:2] if depthwise else weights.shape[:-1])
+                weights.assign(keras.random.normal(weights.shape, stddev=(2 / products) ** 0.5))
+    return keras.Model(base.inputs, layers.Dense(10)(base.outputs[0]))
+
+
+NETS = {"mnist": mnist, "resnet20": resnet20, "cats-dogs": cats_dogs, "mobilenet-head": mobilenet_head}
 
 
 def optimizer_of(net: str) -> keras.optimizers.Optimizer:
     """As the papers have them."""
-    if net == "resnet20":
-        return keras.optimizers.SGD(0.1, momentum=0.9)
+    if net in train_options.MOMENTUM:
+        return keras.optimizers.SGD(train_options.MOMENTUM[net], momentum=0.9)
     return keras.optimizers.RMSprop(1e-3 if net == "mnist" else 1e-4)
 
 

@@ -6,8 +6,22 @@ import argparse
 
 import numpy as np
 
-SHAPES = {"mnist": (28, 28, 1), "resnet20": (32, 32, 3), "cats-dogs": (150, 150, 3)}
-CLASSES = {"mnist": 10, "resnet20": 10, "cats-dogs": 2}
+SHAPES = {
+    "mnist": (28, 28, 1),
+    "resnet20": (32, 32, 3),
+    "cats-dogs": (150, 150, 3),
+    "mobilenet-head": (224, 224, 3),
+}
+CLASSES = {"mnist": 10, "resnet20": 10, "cats-dogs": 2, "mobilenet-head": 10}
+
+# The learning rates of those that are trained by SGD with momentum, not by RMSprop.
+MOMENTUM = {"resnet20": 0.1, "mobilenet-head": 1e-3}
+
+# Of MobileNet's blocks, as arXiv 1704.04861 has them: filters, and the stride of the depthwise convolution.
+BLOCKS = (
+    (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1), (512, 1), (512, 1), (512, 1), (512, 1),
+    (1024, 2), (1024, 1),
+)  # fmt: skip
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:

@@ -10,6 +10,7 @@ import time
 import memory
 import train_options
 import torch
+import torch._inductor.config
 from torch import nn
 
 
@@ -65,13 +66,47 @@ def cats_dogs() -> nn.Module:
     return nn.Sequential(*layers, nn.Flatten(), *head)
 
 
-NETS = {"mnist": mnist, "resnet20": resnet20, "cats-dogs": cats_dogs}
+def normalized(convolution: nn.Conv2d) -> list[nn.Module]:
+    """As Keras's MobileNet has it, with weights that do not let numbers vanish (arXiv 1502.01852)."""
+    nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+    return [convolution, nn.BatchNorm2d(convolution.out_channels, eps=1e-3, momentum=0.01), nn.ReLU6(inplace=True)]
+
+
+class FineTuned(nn.Module):
+    """A frozen base, in inference mode and without gradients, and what is fine-tuned behind it."""
+
+    def __init__(self, base: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.base, self.head = base.eval().requires_grad_(requires_grad=False), head
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The classes' sums."""
+        with torch.no_grad():
+            features = self.base(x)
+        return self.head(features)
+
+
+def mobilenet_head() -> nn.Module:
+    """MobileNet, of which the last block and a head of 10 classes learn."""
+    layers = normalized(nn.Conv2d(3, 32, 3, 2, 1, bias=False))
+    channels, last = 32, 0
+    for filters, stride in train_options.BLOCKS:
+        last = len(layers)
+        layers += normalized(nn.Conv2d(channels, channels, 3, stride, 1, groups=channels, bias=False))
+        layers += normalized(nn.Conv2d(channels, filters, 1, bias=False))
+        channels = filters
+    head = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 10)
+    return FineTuned(nn.Sequential(*layers[:last]), nn.Sequential(*layers[last:], *head))
+
+
+NETS = {"mnist": mnist, "resnet20": resnet20, "cats-dogs": cats_dogs, "mobilenet-head": mobilenet_head}
 
 
 def optimizer_of(model: nn.Module, net: str) -> torch.optim.Optimizer:
     """Moves all parameters in one go, which is faster."""
-    if net == "resnet20":
-        return torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, foreach=True)
+    if net in train_options.MOMENTUM:
+        learning = [weights for weights in model.parameters() if weights.requires_grad]
+        return torch.optim.SGD(learning, lr=train_options.MOMENTUM[net], momentum=0.9, foreach=True)
     rate = 1e-3 if net == "mnist" else 1e-4
     return torch.optim.RMSprop(model.parameters(), lr=rate, alpha=0.9, eps=1e-7, foreach=True)
 
@@ -85,6 +120,10 @@ def train(asked: argparse.Namespace) -> dict[str, float]:
     if asked.channels_last:
         model = model.to(memory_format=torch.channels_last)
         pictures = pictures.contiguous(memory_format=torch.channels_last)
+    if asked.compiled:
+        # Inductor then folds the normalisations, as it does for inference.
+        torch._inductor.config.freezing = True  # noqa: SLF001
+        model.base = torch.compile(model.base)
     optimizer = optimizer_of(model, asked.net)
     criterion: nn.Module = nn.CrossEntropyLoss()
     if train_options.CLASSES[asked.net] == 2:
@@ -106,7 +145,10 @@ def main() -> int:
     """Prints one line of JSON."""
     parser = train_options.parser(__doc__)
     parser.add_argument("--channels-last", action="store_true", help="not contiguous")
+    parser.add_argument("--compiled", action="store_true", help="the frozen part compiled (mobilenet-head)")
     asked = parser.parse_args()
+    if asked.compiled and asked.net != "mobilenet-head":
+        parser.error("--compiled: expected a net with a frozen part")
     torch.set_num_threads(asked.threads)
     print(json.dumps(train(asked)))
     return 0

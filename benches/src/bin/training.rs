@@ -6,8 +6,11 @@ use bantam::{
     Sequential, Sgd, Tensor, Trainer, Value,
 };
 use bantam_benches::{numbers, resident};
+use bantam_tools::{Failure, parse};
+use bantam_zoo::mobilenet;
 use clap::{Parser, ValueEnum};
 use serde_json::json;
+use std::io::{Stdout, Write};
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -54,6 +57,9 @@ enum Net {
     ResNet50,
     /// The ConvNet for photographs of cats and dogs of the same book, 150×150×3, by RMSprop
     CatsDogs,
+    /// MobileNet for images of 224×224×3, of which the last block and a head of 10 classes are fine-tuned and all before
+    /// is frozen, by SGD with momentum
+    MobilenetHead,
 }
 
 impl Net {
@@ -73,6 +79,7 @@ impl Net {
                 }
                 net.flatten().dense(512).relu().dense(1).build(1)
             }
+            Net::MobilenetHead => mobilenet_head(),
         }
     }
 
@@ -82,6 +89,7 @@ impl Net {
             Net::ResNet20 => Sgd { rate: 0.1, momentum: 0.9, ..Sgd::default() }.into(),
             Net::ResNet50 => Sgd { rate: 0.001, ..Sgd::default() }.into(),
             Net::CatsDogs => RmsProp { rate: 1e-4, ..RmsProp::default() }.into(),
+            Net::MobilenetHead => Sgd { rate: 1e-3, momentum: 0.9, ..Sgd::default() }.into(),
         }
     }
 
@@ -130,11 +138,33 @@ fn resnet50() -> Result<Model<'static>, Error> {
     net.build(&[x.global_average_pool2d().dense(1000)], 1)
 }
 
-fn main() -> ExitCode {
-    bantam_benches::status(run(&Options::parse()))
+fn mobilenet_head() -> Result<Model<'static>, Error> {
+    // As He et al., arXiv 1502.01852, draw them, so that numbers do not vanish behind so many layers.
+    let base = mobilenet().include_top(false).build_with(&mut |_, array, shape| {
+        let products = match (array, shape.dims()) {
+            ("kernel", [.., inputs, _]) => shape.dims()[..2].iter().product::<usize>() * inputs,
+            ("depthwise_kernel", [height, width, ..]) => height * width,
+            ("gamma" | "moving_variance", _) => return Ok(vec![1.0; shape.elements()].into()),
+            _ => return Ok(vec![0.0; shape.elements()].into()),
+        };
+        // The numbers are uniform: their variance is a third of their bound's square.
+        let bound = (6.0 / products as f32).sqrt();
+        Ok(numbers(shape.elements()).iter().map(|number| bound * number).collect())
+    })?;
+    let mut model = Sequential::new([224, 224, 3]).model(&base).global_average_pool2d().dense(10).build(1)?;
+    model.unfreeze_from("conv_dw_13")?;
+    Ok(model)
 }
 
-fn run(options: &Options) -> Result<(), String> {
+fn main() -> ExitCode {
+    bantam_tools::main_of(run)
+}
+
+fn run(out: &mut Stdout) -> Result<ExitCode, Failure> {
+    let options: Options = match parse()? {
+        Ok(options) => options,
+        Err(status) => return Ok(status),
+    };
     let isa = match &options.isa {
         None => Isa::detect(),
         Some(name) => Isa::named(name).ok_or_else(|| {
@@ -144,12 +174,11 @@ fn run(options: &Options) -> Result<(), String> {
     };
     let threads = usize::from(options.threads);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-    pool.map_err(|error| error.to_string())?
-        .install(|| train(options, isa))
-        .map_err(|error| error.to_string())
+    pool?.install(|| train(&options, isa, out))?;
+    Ok(ExitCode::SUCCESS)
 }
 
-fn train(options: &Options, isa: Isa) -> Result<(), Error> {
+fn train(options: &Options, isa: Isa, out: &mut Stdout) -> Result<(), Failure> {
     let (batch, epochs) = (usize::from(options.batch), usize::from(options.epochs));
     let mut model = options.net.build()?;
     let samples = batch * usize::from(options.steps);
@@ -179,11 +208,15 @@ fn train(options: &Options, isa: Isa) -> Result<(), Error> {
     let speed = samples as f64 / fastest;
     let resident = resident("VmHWM:").zip(before).map(|(most, before)| most.saturating_sub(before));
     if options.json {
-        println!("{}", json!({ "images_per_second": speed, "peak_bytes": peak, "resident_bytes": resident }));
+        writeln!(
+            out,
+            "{}",
+            json!({ "images_per_second": speed, "peak_bytes": peak, "resident_bytes": resident })
+        )?;
     } else {
-        println!("{isa}, threads: {}: {speed:.0} images/s, {peak} bytes planned", options.threads);
+        writeln!(out, "{isa}, threads: {}: {speed:.0} images/s, {peak} bytes planned", options.threads)?;
         if let Some(resident) = resident {
-            println!("{resident} bytes more in memory than before the first step");
+            writeln!(out, "{resident} bytes more in memory than before the first step")?;
         }
     }
     Ok(())
