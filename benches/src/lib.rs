@@ -7,9 +7,7 @@ use bantam::{Buffer, Error, Model, Softmax};
 use bantam_kernels::{Isa, peak};
 use bantam_tools::export::{ExportOptions, export};
 use bantam_zoo::by_name;
-use std::fmt::Display;
 use std::path::Path;
-use std::process::ExitCode;
 use std::time::Instant;
 
 /// `n` numbers between -1 and 1, the same every time.
@@ -79,15 +77,4 @@ pub fn resident(field: &str) -> Option<usize> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     Some(1024 * line.split_whitespace().next()?.parse::<usize>().ok()?)
-}
-
-/// The exit status of a program. What went wrong is said on standard error.
-pub fn status(ended: Result<(), impl Display>) -> ExitCode {
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
 }

@@ -33,3 +33,13 @@ fn refusals() {
         assert!(!output.status.success() && text.contains(options[1]), "{options:?}: {text}");
     }
 }
+
+/// Who reads has read enough.
+#[test]
+fn a_closed_pipe_ends_the_program_quietly() {
+    let (reader, writer) = std::io::pipe().expect("there are pipes");
+    drop(reader);
+    let mut program = Command::new(env!("CARGO_BIN_EXE_nets"));
+    let output = program.args(["--net", "relus", "--rounds", "1"]).stdout(writer).output().expect("it runs");
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+}

@@ -2,9 +2,10 @@
 
 use bantam::{Augmentation, Dataset};
 use bantam_tools::images::ImageFolder;
+use bantam_tools::{Failure, parse};
 use clap::Parser;
 use serde_json::json;
-use std::error::Error;
+use std::io::{Stdout, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -32,10 +33,14 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    bantam_benches::status(run(&Options::parse()))
+    bantam_tools::main_of(run)
 }
 
-fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+fn run(out: &mut Stdout) -> Result<ExitCode, Failure> {
+    let options: Options = match parse()? {
+        Ok(options) => options,
+        Err(status) => return Ok(status),
+    };
     let (size, threads) = (usize::from(options.size), usize::from(options.threads));
     let mut folder =
         ImageFolder::new(&options.folder).target_size(size, size).rescale(1.0 / 255.0).threads(threads);
@@ -58,9 +63,9 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     }
     let speed = set.len() as f64 / fastest;
     if options.json {
-        println!("{}", json!({ "images_per_second": speed }));
+        writeln!(out, "{}", json!({ "images_per_second": speed }))?;
     } else {
-        println!("{} images of {size}×{size}, threads: {threads}: {speed:.0} images/s", set.len());
+        writeln!(out, "{} images of {size}×{size}, threads: {threads}: {speed:.0} images/s", set.len())?;
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

@@ -6,8 +6,10 @@ use bantam_benches::layers::{self, Layer, Ready};
 use bantam_benches::{best_of, numbers, peak_multiply_adds};
 use bantam_kernels::conv2d::Algorithm;
 use bantam_kernels::{Isa, reduce};
+use bantam_tools::{Failure, parse};
 use clap::Parser;
 use serde_json::{Map, Value};
+use std::io::{self, Stdout, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -49,13 +51,17 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    bantam_benches::status(run(&Options::parse()))
+    bantam_tools::main_of(run)
 }
 
 /// Seconds of a round.
 const ROUND: f64 = 0.03;
 
-fn run(options: &Options) -> Result<(), String> {
+fn run(out: &mut Stdout) -> Result<ExitCode, Failure> {
+    let options: Options = match parse()? {
+        Ok(options) => options,
+        Err(status) => return Ok(status),
+    };
     let isa = match &options.isa {
         None => Isa::detect(),
         Some(name) => Isa::named(name).ok_or_else(|| {
@@ -84,38 +90,44 @@ fn run(options: &Options) -> Result<(), String> {
     });
 
     if let Some(passes) = options.passes {
-        return count(isa, algorithm, &list, passes);
+        count(isa, algorithm, &list, passes, out)?;
+        return Ok(ExitCode::SUCCESS);
     }
     let mut seconds = Map::new();
     let mut keep = |layer: &Layer, best: f64| seconds.insert(layer.name.clone(), Value::from(best));
     if options.threads > 1 {
-        let [one, all] = [1, options.threads].map(|threads| {
-            rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build().map_err(|e| e.to_string())
-        });
+        let [one, all] = [1, options.threads]
+            .map(|threads| rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build());
         let pools = [one?, all?];
         if !options.json {
-            println!("{isa}");
-            println!("layer         µs, 1 thread  µs, {} threads  times as fast", options.threads);
+            writeln!(out, "{isa}")?;
+            writeln!(out, "layer         µs, 1 thread  µs, {} threads  times as fast", options.threads)?;
         }
         for layer in &list {
-            keep(layer, on_threads(options, isa, layer, &pools)?);
+            keep(layer, on_threads(&options, isa, layer, &pools, out)?);
         }
     } else {
         if !options.json {
-            println!("{isa}, one thread; % is of the multiply-add peak measured beside the layer, for pools");
-            println!("and depthwise convolutions of the speed of reading the input and writing the output");
+            writeln!(
+                out,
+                "{isa}, one thread; % is of the multiply-add peak measured beside the layer, for pools"
+            )?;
+            writeln!(
+                out,
+                "and depthwise convolutions of the speed of reading the input and writing the output"
+            )?;
             let backward = if options.backward { "   input gradient   weight gradient" } else { "" };
-            println!("layer                µs  GFLOP/s      %  algorithm  scratch KiB{backward}");
+            writeln!(out, "layer                µs  GFLOP/s      %  algorithm  scratch KiB{backward}")?;
         }
         for layer in &list {
             let mut ready = ready(layer, isa, algorithm)?;
-            keep(layer, on_one_thread(options, isa, &layer.name, &mut *ready));
+            keep(layer, on_one_thread(&options, isa, &layer.name, &mut *ready, out)?);
         }
     }
     if options.json {
-        println!("{}", Value::Object(seconds));
+        writeln!(out, "{}", Value::Object(seconds))?;
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 /// A layer whose passes have all run once.
@@ -130,25 +142,37 @@ fn ready(layer: &Layer, isa: Isa, algorithm: Option<Algorithm>) -> Result<Box<dy
     ready().map_err(|error: bantam_kernels::Error| format!("{}: {error}", layer.name))
 }
 
-fn count(isa: Isa, algorithm: Option<Algorithm>, list: &[Layer], passes: u64) -> Result<(), String> {
-    println!("{isa}, {passes} passes");
-    println!("layer          multiply-adds  algorithm");
+fn count(
+    isa: Isa,
+    algorithm: Option<Algorithm>,
+    list: &[Layer],
+    passes: u64,
+    out: &mut Stdout,
+) -> Result<(), Failure> {
+    writeln!(out, "{isa}, {passes} passes")?;
+    writeln!(out, "layer          multiply-adds  algorithm")?;
     for layer in list {
         let mut ready = ready(layer, isa, algorithm)?;
         for _ in 0..passes {
             ready.forward().expect("it ran before");
         }
-        println!("{:13} {:14}  {}", layer.name, passes * ready.multiply_adds(), ready.algorithm());
+        writeln!(out, "{:13} {:14}  {}", layer.name, passes * ready.multiply_adds(), ready.algorithm())?;
     }
     Ok(())
 }
 
-fn on_one_thread(options: &Options, isa: Isa, name: &str, layer: &mut dyn Ready) -> f64 {
+fn on_one_thread(
+    options: &Options,
+    isa: Isa,
+    name: &str,
+    layer: &mut dyn Ready,
+    out: &mut Stdout,
+) -> io::Result<f64> {
     let time =
         |layer: &mut dyn Ready, pass: fn(&mut dyn Ready)| best_of(options.rounds, ROUND, || pass(layer));
     let forward = time(layer, |layer| layer.forward().expect("it ran before"));
     if options.json {
-        return forward;
+        return Ok(forward);
     }
     let bound = if layer.memory_bound() {
         let (input, output) = layer.arrays();
@@ -157,26 +181,27 @@ fn on_one_thread(options: &Options, isa: Isa, name: &str, layer: &mut dyn Ready)
         layer.multiply_adds() as f64 / peak_multiply_adds(isa)
     };
     let percent = |seconds: f64| 100.0 * bound / seconds;
-    print!(
+    write!(
+        out,
         "{name:13} {:9.1} {:8.1} {:6.1}  {:9} {:12.0}",
         forward * 1e6,
         2e-9 * layer.multiply_adds() as f64 / forward,
         percent(forward),
         layer.algorithm(),
         layer.scratch_bytes() as f64 / 1024.0,
-    );
+    )?;
     if options.backward {
         let input = time(layer, |layer| layer.grad_input().expect("it ran before"));
-        print!("  {:9.1} {:6.1}", input * 1e6, percent(input));
+        write!(out, "  {:9.1} {:6.1}", input * 1e6, percent(input))?;
         if layer.grad_weights().is_some() {
             let weights = time(layer, |layer| {
                 layer.grad_weights();
             });
-            print!("  {:9.1} {:6.1}", weights * 1e6, percent(weights));
+            write!(out, "  {:9.1} {:6.1}", weights * 1e6, percent(weights))?;
         }
     }
-    println!();
-    forward
+    writeln!(out)?;
+    Ok(forward)
 }
 
 /// What a layer asks of the memory at the least.
@@ -191,7 +216,8 @@ fn on_threads(
     isa: Isa,
     layer: &Layer,
     pools: &[rayon::ThreadPool; 2],
-) -> Result<f64, String> {
+    out: &mut Stdout,
+) -> Result<f64, Failure> {
     let name = &layer.name;
     let told = |error: bantam::Error| format!("{name}: {error}");
     let (batch, model) = layer.net().map_err(told)?;
@@ -211,7 +237,7 @@ fn on_threads(
     }
     let [one, all] = seconds;
     if !options.json {
-        println!("{name:13} {:12.1} {:14.1} {:14.2}", one * 1e6, all * 1e6, one / all);
+        writeln!(out, "{name:13} {:12.1} {:14.1} {:14.2}", one * 1e6, all * 1e6, one / all)?;
     }
     Ok(all)
 }

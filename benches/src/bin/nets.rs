@@ -4,11 +4,13 @@
 use bantam::{Conv2d, Error, GraphBuilder, Isa, MaxPool2d, Model, Padding, Plan, Sequential, Session, Value};
 use bantam_benches::{best_of, mapped, numbers, resident, write, zoo_net};
 use bantam_mapped::LargePages;
+use bantam_tools::{Failure, parse};
 use bantam_zoo::NAMES;
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
 use serde_json::{Map, json};
 use std::fmt::Display;
+use std::io::{Stdout, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -84,7 +86,7 @@ fn batches(name: &str) -> &'static [usize] {
 }
 
 fn main() -> ExitCode {
-    bantam_benches::status(run(&Options::parse()))
+    bantam_tools::main_of(run)
 }
 
 /// Seconds of a round.
@@ -93,7 +95,11 @@ const ROUND: f64 = 0.03;
 /// Runs whose memory is measured.
 const RUNS: usize = 5;
 
-fn run(options: &Options) -> Result<(), String> {
+fn run(out: &mut Stdout) -> Result<ExitCode, Failure> {
+    let options: Options = match parse()? {
+        Ok(options) => options,
+        Err(status) => return Ok(status),
+    };
     let isa = match &options.isa {
         None => Isa::detect(),
         Some(name) => Isa::named(name).ok_or_else(|| {
@@ -103,7 +109,8 @@ fn run(options: &Options) -> Result<(), String> {
     };
     if let (Some(net), Some(file)) = (&options.net, &options.write) {
         let model = build(net).map_err(|error| format!("{net}: {error}"))?;
-        return write(&model, file);
+        write(&model, file)?;
+        return Ok(ExitCode::SUCCESS);
     }
     let threads = usize::from(options.threads);
     let how = |batch| {
@@ -111,22 +118,22 @@ fn run(options: &Options) -> Result<(), String> {
         if options.direct_only { how.direct_only() } else { how }
     };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-    let pool = pool.map_err(|error| error.to_string())?;
+    let pool = pool?;
     if let (Some(net), Some(file)) = (&options.net, &options.memory) {
         let batch = usize::from(options.batch.unwrap_or(1));
         let [opened, run] = pool.install(|| memory(file, how(batch), batch))?;
         match options.json {
-            true => println!("{}", json!({ format!("{net}-b{batch}"): run })),
-            false => println!("{net}-b{batch}: {run} bytes, and {opened} to open it"),
+            true => writeln!(out, "{}", json!({ format!("{net}-b{batch}"): run }))?,
+            false => writeln!(out, "{net}-b{batch}: {run} bytes, and {opened} to open it")?,
         }
-        return Ok(());
+        return Ok(ExitCode::SUCCESS);
     }
     if let Some(passes) = options.passes {
-        println!("{isa}, {passes} passes");
-        println!("net                multiply-adds");
+        writeln!(out, "{isa}, {passes} passes")?;
+        writeln!(out, "net                multiply-adds")?;
     } else if !options.json {
-        println!("{isa}, threads: {threads}");
-        println!("net                  µs/image    images/s    arena bytes");
+        writeln!(out, "{isa}, threads: {threads}")?;
+        writeln!(out, "net                  µs/image    images/s    arena bytes")?;
     }
     let (mut seconds, mut peaks) = (Map::new(), Map::new());
     let nets = match &options.net {
@@ -141,17 +148,18 @@ fn run(options: &Options) -> Result<(), String> {
             let name = format!("{net}-b{batch}");
             let how = how(batch);
             if let Some(passes) = options.passes {
-                println!(
+                writeln!(
+                    out,
                     "{name:18} {:13}",
                     pool.install(|| count(&model, how, batch, passes)).map_err(told)?
-                );
+                )?;
                 continue;
             }
             let best =
                 pool.install(|| seconds_per_image(&model, how, batch, options.rounds)).map_err(told)?;
             let peak = Plan::new(&model, how).map_err(told)?.peak_bytes();
             if !options.json {
-                println!("{name:18} {:10.2} {:11.0} {peak:14}", best * 1e6, 1.0 / best);
+                writeln!(out, "{name:18} {:10.2} {:11.0} {peak:14}", best * 1e6, 1.0 / best)?;
             }
             seconds.insert(name.clone(), json!(best));
             peaks.insert(name, json!(peak));
@@ -159,9 +167,9 @@ fn run(options: &Options) -> Result<(), String> {
     }
     if options.json {
         seconds.insert("peak_bytes".to_string(), peaks.into());
-        println!("{}", serde_json::Value::Object(seconds));
+        writeln!(out, "{}", serde_json::Value::Object(seconds))?;
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Bytes that this process takes at the most while it opens the net of a mapped file, and while it runs it then, and did not take

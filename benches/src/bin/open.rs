@@ -4,10 +4,12 @@
 use bantam::{Error, Model, Plan, Sequential, Session};
 use bantam_benches::{mapped, numbers, write, zoo_net};
 use bantam_mapped::LargePages;
+use bantam_tools::{Failure, parse};
 use bantam_zoo::NAMES;
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
 use serde_json::{Map, Value, json};
+use std::io::{Stdout, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -39,13 +41,19 @@ fn names() -> impl Iterator<Item = &'static str> {
 }
 
 fn main() -> ExitCode {
-    let options = Options::parse();
-    bantam_benches::status(match &options.write {
-        Some(net) => {
-            build(net).map_err(|error| error.to_string()).and_then(|model| write(&model, &options.file))
-        }
-        None => open(&options),
-    })
+    bantam_tools::main_of(run)
+}
+
+fn run(out: &mut Stdout) -> Result<ExitCode, Failure> {
+    let options: Options = match parse()? {
+        Ok(options) => options,
+        Err(status) => return Ok(status),
+    };
+    match &options.write {
+        Some(net) => write(&build(net)?, &options.file)?,
+        None => open(&options, out)?,
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn build(net: &str) -> Result<Model<'static>, Error> {
@@ -56,13 +64,12 @@ fn perceptron() -> Result<Model<'static>, Error> {
     Sequential::new([32, 32, 3]).flatten().dense(8192).relu().dense(12288).relu().dense(1000).build(1)
 }
 
-fn open(options: &Options) -> Result<(), String> {
+fn open(options: &Options, out: &mut Stdout) -> Result<(), Failure> {
     let told = |error: &dyn std::fmt::Display| format!("{}: {error}", options.file.display());
     let threads = usize::from(options.threads);
     let mut watch = Watch { start: Instant::now(), seconds: Map::new() };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-    let pool = pool.map_err(|error| error.to_string())?;
-    let (answer, seconds) = pool.install(|| {
+    let (answer, seconds) = pool?.install(|| {
         let file = mapped::map(&options.file)?;
         watch.took("map");
         let model = Model::from_bytes(&file).map_err(|error| told(&error))?;
@@ -82,10 +89,10 @@ fn open(options: &Options) -> Result<(), String> {
         Ok::<_, String>((answer, watch.all()))
     })?;
     if options.json {
-        println!("{}", json!({ "seconds": seconds, "answer": answer }));
+        writeln!(out, "{}", json!({ "seconds": seconds, "answer": answer }))?;
     } else {
         for (part, seconds) in seconds {
-            println!("{part:8} {:8.1} ms", 1e3 * seconds.as_f64().unwrap_or(f64::NAN));
+            writeln!(out, "{part:8} {:8.1} ms", 1e3 * seconds.as_f64().unwrap_or(f64::NAN))?;
         }
     }
     Ok(())

@@ -17,7 +17,7 @@ mod train;
 use bantam_tools::{Failure, main_of, parse, plan};
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
-use std::io::Stdout;
+use std::io::{Stdout, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -104,7 +104,10 @@ fn run(out: &mut Stdout) -> Result<ExitCode, Failure> {
         Command::Augment(options) => augment::run(&options, out)?,
         Command::Bench(options) => bench::run(&options, out)?,
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "bantam", out);
+            // It panics where it cannot write.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "bantam", &mut script);
+            out.write_all(&script)?;
         }
     }
     Ok(ExitCode::SUCCESS)
