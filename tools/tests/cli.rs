@@ -3,7 +3,7 @@
 use image::{Rgb, RgbImage};
 use serde_json::Value;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::thread;
@@ -255,7 +255,8 @@ fn a_training_that_is_killed_goes_on_to_the_same_files() {
     assert_eq!(fs::read(log).unwrap().len(), 18);
 }
 
-/// Ctrl-C ends a training after its batch, in the middle of an epoch, and nothing of it is lost.
+/// Ctrl-C ends a training after its batch, in the middle of an epoch, and nothing of it is lost; so does the system's wish
+/// that the program end, and whoever starts it may have told it to ignore either.
 #[cfg(unix)]
 #[test]
 fn a_training_that_is_interrupted_goes_on_to_the_same_files() {
@@ -265,24 +266,42 @@ fn a_training_that_is_interrupted_goes_on_to_the_same_files() {
     said(whole.path(), &arguments);
     let stopped = folder();
     let resumed = [&arguments[..], &["--resume"]].concat();
-    let mut interrupted = 0;
-    for _ in 0..3 {
-        let mut program = Command::new(env!("CARGO_BIN_EXE_bantam"));
-        let mut program =
-            program.current_dir(stopped.path()).args(&resumed).stdout(Stdio::piped()).spawn().unwrap();
+    // A shell starts what runs in the background so that it ignores Ctrl-C.
+    for (signal, before) in [("-INT", ":"), ("-INT", "trap '' INT"), ("-TERM", "trap '' INT TERM")] {
+        let mut program = Command::new("sh");
+        let mut program = program
+            .current_dir(stopped.path())
+            .args(["-c", &format!("{before}; exec \"$0\" \"$@\"")])
+            .arg(env!("CARGO_BIN_EXE_bantam"))
+            .args(&resumed)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         // It heeds the signal once it has said what it learns.
         let mut told = BufReader::new(program.stdout.take().unwrap()).lines();
         assert!(told.any(|line| line.unwrap().contains("to learn")));
         thread::sleep(Duration::from_millis(25));
-        Command::new("kill").args(["-INT", &program.id().to_string()]).status().unwrap();
+        Command::new("kill").args([signal, &program.id().to_string()]).status().unwrap();
         told.for_each(drop);
-        interrupted += usize::from(program.wait().unwrap().code() == Some(130));
+        assert_eq!(program.wait().unwrap().code(), Some(130), "{signal}, {before}");
     }
-    assert!(interrupted > 0);
     said(stopped.path(), &resumed);
     for name in ["model.bantam", "model.checkpoint", "model.jsonl"] {
         let [whole, stopped] = [&whole, &stopped].map(|folder| fs::read(folder.path().join(name)).unwrap());
         assert!(whole == stopped, "{name}");
+    }
+}
+
+/// Who reads has read enough.
+#[test]
+fn a_closed_pipe_ends_the_program_quietly() {
+    let folder = folder();
+    for arguments in [&["completions", "bash"][..], &["--help"], &["train", "set", "--size", SIZE]] {
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        let mut program = Command::new(env!("CARGO_BIN_EXE_bantam"));
+        let output = program.current_dir(folder.path()).args(arguments).stdout(writer).output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{arguments:?}: {output:?}");
     }
 }
 

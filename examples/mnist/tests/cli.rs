@@ -456,16 +456,6 @@ fn all_epochs_leave_the_last_ones_model_and_say_which_was_best() {
     assert!(text.contains(&format!("--epochs {best} gives that model again.")), "{text}");
 }
 
-/// Whether the tests were started with signals ignored, as by `nohup`: then the program ignores them too.
-#[cfg(unix)]
-fn signals_are_ignored() -> bool {
-    const HANGUP_INTERRUPT_TERMINATE: u64 = 1 << 0 | 1 << 1 | 1 << 14;
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let ignored = ignored.map_or(0, |mask| u64::from_str_radix(mask.trim(), 16).unwrap());
-    ignored & HANGUP_INTERRUPT_TERMINATE != 0
-}
-
 #[cfg(unix)]
 #[test]
 fn a_hangup_that_is_ignored_stays_ignored() {
@@ -484,9 +474,6 @@ fn a_hangup_that_is_ignored_stays_ignored() {
 #[cfg(unix)]
 #[test]
 fn an_interrupt_ends_the_training_and_leaves_the_best_model() {
-    if signals_are_ignored() {
-        return;
-    }
     let folder = Folder::new("interrupt");
     write_misleading_set(&folder.0);
     let (mut training, mut lines) = worse_than_before(&folder);
@@ -506,9 +493,6 @@ fn an_interrupt_ends_the_training_and_leaves_the_best_model() {
 #[cfg(unix)]
 #[test]
 fn an_interrupt_finishes_the_batch_and_a_second_one_does_not() {
-    if signals_are_ignored() {
-        return;
-    }
     let folder = Folder::new("twice");
     write_set(&folder.0);
     for twice in [false, true] {
