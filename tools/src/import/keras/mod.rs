@@ -143,8 +143,8 @@ pub fn read(bytes: Vec<u8>, options: &ImportOptions) -> Result<Import, Cause> {
     File::from_bytes(bytes)?.import(options)
 }
 
-/// Reads a model and the optimiser that trained it, with all that it remembers, so that training goes on as it would have in Keras
-/// 3: to the same next step.
+/// Reads a model and the optimiser that trained it, with all that it remembers, so that training goes on as it would have in
+/// Keras: to the same next step. Files are those of Keras 3, and `.h5` of Keras 2.
 ///
 /// ```no_run
 /// use bantam::{Loss, Trainer};
@@ -156,7 +156,7 @@ pub fn read(bytes: Vec<u8>, options: &ImportOptions) -> Result<Import, Cause> {
 /// ```
 ///
 /// # Errors
-/// As [`import`](super::import()); or the file has no optimiser, one of Keras 2, or one that the engine has not; or what is
+/// As [`import`](super::import()); or the file has no optimiser, or one that the engine has not; or what is
 /// remembered is not of the model's weights.
 pub fn resume(path: impl AsRef<Path>, options: &ImportOptions) -> Result<Resumed, ImportError> {
     let path = path.as_ref();

@@ -3,6 +3,8 @@
 //! Keras 3 lists an optimiser's variables without names in `.keras`, and by names in the same order in `.h5`: how many steps it
 //! has made; the rate, if that is a number; the average of each weight, if there are averages; and what the rule remembers, of some
 //! rules weight by weight, of others array by array. Weights are in the order of the layers that learn.
+//!
+//! Keras 2 lists no rate, which its configuration has as it is by then. SGD there remembers arrays that it does not read. Until 2.10 all rules were listed array by array.
 
 use super::config::{list, object};
 use super::hdf5::{self, Array, Hdf5};
@@ -21,6 +23,16 @@ pub struct Resumed {
     pub import: Import,
     /// The optimiser, whose next step is that which Keras would make: for [`Trainer::new`](bantam::Trainer::new).
     pub optimizer: Optimizer,
+}
+
+const TRAIN_ANEW: &str = "import the model without it, and train it by another";
+
+/// Whose list it is of what an optimiser remembers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Era {
+    Before2_11,
+    Keras2,
+    Keras3,
 }
 
 /// Numbers of an optimiser's configuration. What is wrong with them is collected.
@@ -86,6 +98,8 @@ struct Listed {
     by_array: Vec<usize>,
     /// Numbers at the end that follow from the steps.
     left_out: usize,
+    /// Whether there are arrays that the rule does not read.
+    unread: bool,
 }
 
 /// Adds the optimiser to a model that was imported.
@@ -108,28 +122,32 @@ pub(super) fn resume(
             "compile and train the model before it is saved, or import it without",
         ));
     };
-    if major < 3 {
+    if major < 3 && hdf5::has_group(&file.root()?, "", "optimizer")? {
         return Err(refused(
-            "of Keras 2, which lists what it remembers otherwise",
-            "load and save it with Keras 3",
+            "of Keras 2 in an archive, which lists what it remembers otherwise",
+            "load it with Keras 2 and save it as .h5",
         ));
     }
     let mut problems = Vec::new();
     let class = described.get("class_name").and_then(Json::as_str).unwrap_or_default();
+    // As tf-keras registers its own.
+    let class = class.strip_prefix("Custom>").unwrap_or(class);
     let numbers = object(described.get("config"), "optimizer")?;
+    let era = match major {
+        3.. => Era::Keras3,
+        _ if numbers.contains_key("decay") => Era::Before2_11,
+        _ => Era::Keras2,
+    };
     let variables = variables(file)?;
     let scheduled = numbers.get("learning_rate").is_some_and(Json::is_object);
     // The rate may be another by now.
     let rate = match variables.get(1) {
-        Some(rate) if !scheduled => Some(single(rate)?),
+        Some(rate) if era == Era::Keras3 && !scheduled => Some(single(rate)?),
         _ => None,
     };
     let mut config = Config { name: class, numbers, problems: &mut problems };
-    let Some((rule, listed)) = rule(&mut config, class, rate) else {
-        config.refuse(
-            "an optimiser that the engine has not",
-            "import the model without it, and train it by another",
-        );
+    let Some((rule, listed)) = rule(&mut config, class, rate, era) else {
+        config.refuse("an optimiser that the engine has not", TRAIN_ANEW);
         return Err(Cause::Unsupported(problems));
     };
     let averages = config.flag("use_ema");
@@ -142,9 +160,11 @@ pub(super) fn resume(
         return Err(Cause::Unsupported(problems));
     }
     let steps = variables.first().map_or(Ok(0), Array::read_count)?;
-    let head = 1 + usize::from(!scheduled);
+    let head = 1 + usize::from(era == Era::Keras3 && !scheduled);
     let state = match variables.get(head..) {
-        Some(arrays) if !arrays.is_empty() => state(arrays, &listed, averages, learnt, &import.model)?,
+        Some(arrays) if !arrays.is_empty() && !listed.unread => {
+            state(arrays, &listed, averages, learnt, &import.model)?
+        }
         // It was compiled, and has made no step yet.
         _ => Vec::new(),
     };
@@ -181,7 +201,7 @@ fn single(array: &Array) -> Result<f32, Cause> {
 }
 
 /// A rule of the engine, and how Keras lists what it remembers.
-fn rule(config: &mut Config<'_>, class: &str, rate: Option<f32>) -> Option<(Optimizer, Listed)> {
+fn rule(config: &mut Config<'_>, class: &str, rate: Option<f32>, era: Era) -> Option<(Optimizer, Listed)> {
     // A schedule takes its place.
     let rate = rate.or_else(|| config.get("learning_rate")?.as_f64().map(|rate| rate as f32)).unwrap_or(0.0);
     let mut listed = Listed::default();
@@ -189,6 +209,7 @@ fn rule(config: &mut Config<'_>, class: &str, rate: Option<f32>) -> Option<(Opti
         "SGD" => {
             let momentum = config.number("momentum");
             listed.by_array.extend((momentum != 0.0).then_some(0));
+            listed.unread = momentum == 0.0;
             Sgd { rate, momentum, nesterov: config.flag("nesterov") }.into()
         }
         "RMSprop" => {
@@ -197,6 +218,9 @@ fn rule(config: &mut Config<'_>, class: &str, rate: Option<f32>) -> Option<(Opti
             listed.by_array.extend((momentum != 0.0).then_some(1 + usize::from(centered)));
             listed.by_array.extend(centered.then_some(1));
             let (rho, epsilon) = (config.number("rho"), config.number("epsilon"));
+            if era == Era::Before2_11 && momentum == 0.0 {
+                config.refuse("of Keras before 2.11, whose epsilon is not in the root", TRAIN_ANEW);
+            }
             RmsProp { rate, rho, momentum, epsilon, centered }.into()
         }
         "Adagrad" => {
@@ -209,13 +233,19 @@ fn rule(config: &mut Config<'_>, class: &str, rate: Option<f32>) -> Option<(Opti
             Lion { rate, beta1: config.number("beta_1"), beta2: config.number("beta_2") }.into()
         }
         "Adam" | "AdamW" | "Nadam" | "Adamax" => {
-            listed.by_weight.extend([0, 1]);
+            match era {
+                Era::Before2_11 => listed.by_array.extend([0, 1]),
+                Era::Keras2 | Era::Keras3 => listed.by_weight.extend([0, 1]),
+            }
             let (beta1, beta2, epsilon) =
                 (config.number("beta_1"), config.number("beta_2"), config.number("epsilon"));
             match class {
                 "Nadam" => {
                     // The product of its momenta.
                     listed.left_out = 1;
+                    if era != Era::Keras3 {
+                        config.refuse("of Keras 2, whose momenta are others", TRAIN_ANEW);
+                    }
                     Nadam { rate, beta1, beta2, epsilon }.into()
                 }
                 "Adamax" => Adamax { rate, beta1, beta2, epsilon }.into(),
@@ -235,6 +265,14 @@ fn rule(config: &mut Config<'_>, class: &str, rate: Option<f32>) -> Option<(Opti
 fn around(config: &mut Config<'_>, mut rule: Optimizer) -> Optimizer {
     if let Some(described) = config.get("learning_rate").filter(|rate| rate.is_object()).cloned() {
         rule = schedule(config, rule, &described);
+    }
+    // Until Keras 2.10.
+    if let Some(decay_rate) = config.optional("decay").filter(|&decay| decay != 0.0) {
+        if config.get("learning_rate").is_some_and(Json::is_object) {
+            config.wrong("decay", "0 beside a schedule");
+        }
+        let (initial_rate, staircase) = (rule.rate(), false);
+        rule = rule.schedule(InverseTimeDecay { initial_rate, decay_steps: 1, decay_rate, staircase });
     }
     if let Some(limit) = config.optional("clipvalue") {
         rule = rule.clip_value(limit);
@@ -337,7 +375,7 @@ fn state(
     learnt: &[Learnt],
     model: &Model<'_>,
 ) -> Result<Vec<Vec<f32>>, Cause> {
-    let Listed { by_weight, by_array, left_out } = listed;
+    let Listed { by_weight, by_array, left_out, .. } = listed;
     let own = by_weight.len() + by_array.len();
     // Which array of which weight each is.
     let all = |slot: usize| (0..learnt.len()).map(move |weight| (weight, slot));

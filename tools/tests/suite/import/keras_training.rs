@@ -7,23 +7,29 @@ use bantam_tools::import::{Cause, ImportOptions, keras};
 use std::io::{Cursor, Read};
 use std::ops::ControlFlow;
 
-/// What the script beside it has written.
-const TRAININGS: &[u8] = include_bytes!("../../golden/keras_training.safetensors");
+/// What `keras_training.py` and `keras2_training.py` have written.
+const TRAININGS: [&[u8]; 2] = [
+    include_bytes!("../../golden/keras_training.safetensors"),
+    include_bytes!("../../golden/keras2_training.safetensors"),
+];
 
-fn trainings() -> SafeTensors<'static> {
-    SafeTensors::deserialize(TRAININGS).unwrap()
+/// The trainings of a Keras, 3 or 2, and the name there of one of `2/NAME` or `NAME`.
+fn trainings(name: &str) -> (SafeTensors<'static>, &str) {
+    let (which, name) = name.strip_prefix("2/").map_or((0, name), |name| (1, name));
+    (SafeTensors::deserialize(TRAININGS[which]).unwrap(), name)
 }
 
 fn numbers(name: &str) -> (Vec<usize>, Vec<f32>) {
-    let trainings = trainings();
+    let (trainings, name) = trainings(name);
     let tensor = trainings.tensor(name).unwrap();
     (tensor.shape().to_vec(), tensor.data().as_chunks().0.iter().map(|&x| f32::from_le_bytes(x)).collect())
 }
 
 /// The file of a training.
 fn file(name: &str) -> Vec<u8> {
-    let bytes = trainings().tensor(&format!("{name}/file")).unwrap().data().to_vec();
-    if !name.ends_with(".h5") {
+    let (trainings, within) = trainings(name);
+    let bytes = trainings.tensor(&format!("{within}/file")).unwrap().data().to_vec();
+    if !name.ends_with(".h5") && !name.starts_with("2/") {
         return bytes;
     }
     let mut whole = Vec::new();
@@ -42,8 +48,9 @@ fn difference(name: &str, steps: usize) -> f32 {
     let Resumed { import, optimizer } = resumed(name);
     let mut model = import.model;
     let before = model.clone();
-    let tensor = |name: &str| {
-        let (shape, values) = numbers(name);
+    let keras = if name.starts_with("2/") { "2/" } else { "" };
+    let tensor = |samples: &str| {
+        let (shape, values) = numbers(&format!("{keras}{samples}"));
         Tensor::new(&shape, values).unwrap()
     };
     let samples = Samples::new(tensor("x"), tensor("y")).unwrap();
@@ -61,16 +68,16 @@ fn difference(name: &str, steps: usize) -> f32 {
             compared += 1;
         }
     }
-    let trainings = trainings();
+    let (trainings, within) = trainings(name);
     let all =
-        trainings.names().into_iter().filter(|known| known.starts_with(&format!("{name}/after/"))).count();
+        trainings.names().into_iter().filter(|known| known.starts_with(&format!("{within}/after/"))).count();
     assert_eq!(compared, all, "{name}: Keras has other weights");
     assert!(moved > 1e-3, "{name}: nothing was learnt");
     largest / moved
 }
 
-/// All that `keras_training.py` has.
-const NAMES: [&str; 14] = [
+/// All that the scripts have.
+const NAMES: [&str; 30] = [
     "sgd",
     "momentum",
     "rmsprop",
@@ -85,6 +92,22 @@ const NAMES: [&str; 14] = [
     "adagrad",
     "lion",
     "new",
+    "2/sgd",
+    "2/momentum",
+    "2/rmsprop",
+    "2/adam",
+    "2/adam_by_schedule",
+    "2/adamw",
+    "2/adamax",
+    "2/adagrad",
+    "2/lion",
+    "2/new",
+    "2/sgd_before_2.11",
+    "2/momentum_before_2.11",
+    "2/rmsprop_before_2.11",
+    "2/adam_before_2.11",
+    "2/adamax_before_2.11",
+    "2/adagrad_before_2.11",
 ];
 
 /// Gradients are sums of fewer than 100 products behind four layers, which the rules divide by roots of their own squares.
@@ -92,6 +115,12 @@ const TOLERANCE: f32 = 100.0 * 4.0 * f32::EPSILON;
 
 #[test]
 fn the_next_steps_are_those_of_keras() {
+    let files = |which: usize| {
+        let trainings = SafeTensors::deserialize(TRAININGS[which]).unwrap();
+        trainings.names().into_iter().filter(|name| name.ends_with("/file")).count()
+    };
+    // And one of Nadam of Keras 2.
+    assert_eq!(files(0) + files(1), NAMES.len() + 1);
     for name in NAMES {
         let largest = difference(name, 3);
         println!("{name}: {largest:e}");
@@ -108,6 +137,8 @@ fn the_report_says_how_far_the_training_is() {
     assert!(notes("new").contains("optimizer: Adam after 0 steps"));
     let warnings = resumed("adamw").import.report.warnings;
     assert!(warnings.iter().any(|warning| warning.contains("which weights do not decay")), "{warnings:?}");
+    assert!(notes("2/adam").contains("optimizer: Adam after 3 steps"));
+    assert!(notes("2/new").contains("optimizer: Adam after 0 steps"));
     // A rate that was changed while it learnt is the variable's.
     assert_eq!(resumed("sgd").optimizer.rate(), 0.02);
 }
@@ -119,6 +150,8 @@ fn what_no_training_can_go_on_from_is_told() {
     assert!(
         refused("bfloat16.keras").contains("\"optimizer\": the file has none; compile and train the model")
     );
+    let nadam = read_resumed(file("2/nadam"), &ImportOptions::new()).unwrap_err().to_string();
+    assert!(nadam.contains("\"Nadam\": of Keras 2, whose momenta are others"), "{nadam}");
     assert!(refused("base.weights.h5").contains("weights of Keras without a model"));
 
     let config = |edit: &dyn Fn(&str) -> String| {
