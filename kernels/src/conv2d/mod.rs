@@ -10,6 +10,7 @@ mod algorithm;
 mod convolution;
 mod dense_grad_input;
 mod direct;
+mod features;
 mod gemv;
 pub(crate) mod geometry;
 mod grad_weights;
@@ -22,8 +23,9 @@ pub mod winograd;
 
 pub use activation::Activation;
 pub use algorithm::Algorithm;
-pub use convolution::{Convolution, Features, InputGradient, Parts, WeightGradient};
+pub use convolution::{Convolution, InputGradient, Parts, WeightGradient};
 pub use direct::{forward, grad_input};
+pub use features::Features;
 pub use geometry::{Geometry, Padding};
 pub use grad_weights::grad_weights;
 pub use pack::{pack, pack_transposed, packed_len, packed_transposed_len, takes_plain_weights};
