@@ -154,7 +154,7 @@ impl Layer for SeparableConv2d {
 
 /// Elements between the two that a thread makes at a time: they stay in its second-level cache.
 const STRIPE: usize = 64 * 1024;
-/// More weights do not stay there with it: each stripe would read all of them from beyond, which is more than what is saved.
+/// More weights do not stay there with it: each stripe would read all of them from beyond, which takes all that is saved.
 const WEIGHTS: usize = 192 * 1024;
 
 impl Differentiable for SeparableConv2d {

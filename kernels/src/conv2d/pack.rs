@@ -71,7 +71,7 @@ pub fn pack_transposed(
                 let kx = columns.flipped(tap % columns.count);
                 (ky * kw + kx) * cin * cout + group * features + channel
             };
-            isa.run(Pack { weights, depth, features: cin, stride: cout, start, packed: part });
+            isa.run(PackTransposed { weights, depth, features: cin, stride: cout, start, packed: part });
         }
     }
     Ok(())
@@ -146,7 +146,7 @@ impl Operation for PackRows<'_> {
     }
 }
 
-struct Pack<'a, F> {
+struct PackTransposed<'a, F> {
     weights: &'a [f32],
     /// Products that sum up to one output.
     depth: usize,
@@ -157,7 +157,7 @@ struct Pack<'a, F> {
     packed: &'a mut [f32],
 }
 
-impl<F: Fn(usize) -> usize> Operation for Pack<'_, F> {
+impl<F: Fn(usize) -> usize> Operation for PackTransposed<'_, F> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
