@@ -1,7 +1,7 @@
 use super::conv2d::grad_activation;
 use super::{
-    Attributes, AttributesMut, Backward, BackwardReads, Differentiable, Forward, Layer, LayerType, Signature,
-    Site, Step, TrainingStep, several_inputs,
+    Attributes, AttributesMut, Backward, BackwardReads, Differentiable, Forward, Layer, LayerType, Schedule,
+    Signature, Site, Source, Step, TrainingStep, several_inputs,
 };
 use crate::error::Error;
 use crate::parallel::{Threads, for_each_range};
@@ -16,7 +16,7 @@ pub struct Add;
 impl Layer for Add {
     const NAME: &'static str = "Add";
     const BASE: &'static str = "add";
-    const TYPE: LayerType = LayerType::of::<Add>().takes_activation();
+    const TYPE: LayerType = LayerType::of::<Add>().takes_activation().arranges(join);
     type Step = AddStep;
 
     fn read(_: &mut Attributes<'_>) -> Add {
@@ -42,6 +42,22 @@ impl Differentiable for Add {
     fn lower_for_training(&self, site: &Site<'_>) -> Result<AddStep, Error> {
         self.lower(site)
     }
+}
+
+/// Has the step that gives the last of two operands add to the other, if it can: the map between is not there then.
+fn join(schedule: &mut Schedule, at: usize, activation: Activation) -> Result<(), Error> {
+    let inputs = schedule.steps[at].reads.clone();
+    if inputs.len() == 2
+        && let Some(before) = at.checked_sub(1)
+        && let Some(read) =
+            inputs.clone().find(|&read| schedule.reads[read].source == Source::Operation(before))
+        && inputs.clone().all(|read| schedule.reads[read].map == schedule.steps[before].map)
+        && schedule.is_read_once(before)
+        && schedule.steps[before].step.add(activation)
+    {
+        schedule.merge(before, read);
+    }
+    Ok(())
 }
 
 /// [`Add`], ready to run.

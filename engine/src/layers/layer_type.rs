@@ -22,8 +22,8 @@ pub struct LayerType {
     pub(crate) arrange: Option<Arrange>,
 }
 
-/// Has a say in where the outputs lie that a step of a schedule reads.
-pub(crate) type Arrange = fn(&mut Schedule, usize) -> Result<(), Error>;
+/// Has a say in where the outputs lie that a step of a schedule reads, and in what computes them; the activation is the step's.
+pub(crate) type Arrange = fn(&mut Schedule, usize, Activation) -> Result<(), Error>;
 
 /// What a layer adds to the loss of its input, summed over the samples.
 pub(crate) type AddsToLoss = fn(&mut Attributes<'_>, Isa, &[f32]) -> f32;

@@ -120,7 +120,6 @@ pub use hard_sigmoid::HardSigmoid;
 pub use hard_sigmoid_keras2::HardSigmoidKeras2;
 pub use hard_swish::HardSwish;
 pub use layer_normalization::LayerNormalization;
-pub(crate) use layer_type::Arrange;
 pub use layer_type::{Joined, LayerType, PassesOn};
 pub use leaky_relu::LeakyRelu;
 pub use lstm::Lstm;

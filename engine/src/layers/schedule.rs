@@ -18,6 +18,10 @@ pub(crate) struct Schedule {
     pub steps: Vec<Scheduled>,
     /// What they read, in their order.
     pub reads: Vec<Read>,
+    /// Of each value of the model.
+    pub sources: Vec<Source>,
+    /// The steps that give the outputs.
+    pub outputs: Vec<usize>,
 }
 
 /// Nodes that run as one step, and where everything of theirs lies.
@@ -172,6 +176,48 @@ impl Schedule {
             self.unslice(step);
         }
         fits
+    }
+
+    /// Whether one step reads a step's output, once, and nobody else.
+    pub fn is_read_once(&self, step: usize) -> bool {
+        let readers = self.reads.iter().filter(|read| read.source == Source::Operation(step)).count();
+        readers == 1 && self.steps[step].last_read < self.steps.len()
+    }
+
+    /// Makes a step and the next one a single one, which does what the first does, with what the second reads beside that
+    /// read of its output, and gives what the second gives. The first reads one value.
+    pub fn merge(&mut self, first: usize, read: usize) {
+        // All behind the first come one earlier.
+        let earlier = |step: &mut usize| *step -= usize::from(*step > first);
+        let Schedule { steps, reads, sources, outputs, .. } = self;
+        reads.remove(read);
+        let Scheduled { step, reads: from, parameters, prepared, .. } = steps.remove(first);
+        for scheduled in &mut steps[first..] {
+            (scheduled.reads.start, scheduled.reads.end) =
+                (scheduled.reads.start - 1, scheduled.reads.end - 1);
+        }
+        for scheduled in &mut *steps {
+            earlier(&mut scheduled.last_read);
+            if let Some(slice) = &mut scheduled.slice {
+                earlier(&mut slice.of);
+                earlier(&mut slice.whole);
+            }
+        }
+        for read in &mut *reads {
+            earlier(&mut read.step);
+        }
+        for source in reads.iter_mut().map(|read| &mut read.source).chain(sources) {
+            if let Source::Operation(step) = source {
+                earlier(step);
+            }
+        }
+        outputs.iter_mut().for_each(earlier);
+        let merged = &mut steps[first];
+        (merged.step, merged.parameters, merged.prepared) = (step, parameters, prepared);
+        merged.reads.start = from.start;
+        for (input, read) in reads[merged.reads.clone()].iter_mut().enumerate() {
+            read.input = input;
+        }
     }
 
     /// Gives a step's output a place of its own again.

@@ -211,7 +211,18 @@ impl<P: Step> Step for Separable<P> {
         self.depthwise.multiply_adds().saturating_add(self.pointwise.multiply_adds())
     }
 
-    fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
+    fn overwrites(&self, input: usize) -> bool {
+        self.pointwise.overwrites(input)
+    }
+
+    fn add(&mut self, activation: Activation) -> bool {
+        self.pointwise.add(activation)
+    }
+
+    fn forward(&self, mut run: Forward<'_>) -> Result<(), Error> {
+        if self.overwrites(1) {
+            run = run.overwriting(1);
+        }
         if let Some(stripe) = self.stripe {
             return self.forward_by_stripes(stripe, run);
         }
@@ -241,7 +252,7 @@ impl<P: Step> Separable<P> {
                     inputs: &[map],
                     weights: &run.weights[1..],
                     prepared: run.prepared,
-                    overwritten: None,
+                    overwritten: run.overwritten,
                     output,
                     scratch,
                     seed: run.seed,

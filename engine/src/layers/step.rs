@@ -69,6 +69,12 @@ pub trait Step: Send + Sync {
         false
     }
 
+    /// Has the step add what it computes to a second input, which [may be overwritten](Self::overwrites), and apply the
+    /// activation to the sums. Gives whether the step can; if not, nothing changes.
+    fn add(&mut self, _activation: Activation) -> bool {
+        false
+    }
+
     /// Computes the output.
     ///
     /// # Errors
@@ -244,6 +250,17 @@ pub struct Forward<'a> {
     pub seed: u64,
     /// What [`BatchStatistics::gather`] found, over the whole batch.
     pub statistics: &'a [f32],
+}
+
+impl Forward<'_> {
+    /// The same with an input's numbers at the front of the output, which are copied if they lie elsewhere.
+    pub(crate) fn overwriting(mut self, input: usize) -> Self {
+        if self.overwritten != Some(input) {
+            self.output.copy_from_slice(self.inputs[input]);
+            self.overwritten = Some(input);
+        }
+        self
+    }
 }
 
 /// A backward pass: the gradients that are asked for are overwritten. A layer of several inputs is asked for one

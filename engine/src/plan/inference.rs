@@ -140,7 +140,7 @@ impl Layout {
         let mut claims = Claims::default();
         let (steps, reads) = (claims.list(list.len()), claims.list(reads));
         claims.check()?;
-        let mut schedule = Schedule { batch, scarce: isa == Isa::SCALAR, steps, reads };
+        let mut schedule = Schedule { batch, scarce: isa == Isa::SCALAR, steps, reads, sources, outputs };
         let model_weights = model.parameter_count();
         let mut prepared = 0;
         for (k, operation) in list.iter().enumerate() {
@@ -154,7 +154,7 @@ impl Layout {
                 prepared_len = prepared_len.saturating_add(kept::len(&*step, lens));
             }
             for (input, &value) in reads.values(model).iter().enumerate() {
-                let (source, map) = (sources[value], matrix(&model.value_shape(value)).into());
+                let (source, map) = (schedule.sources[value], matrix(&model.value_shape(value)).into());
                 schedule.reads.push(Read { step: k, input, source, map });
             }
             let (pixels, channels) = matrix(&model.value_shape(value));
@@ -176,14 +176,12 @@ impl Layout {
             prepared = end_of(prepared, prepared_len);
         }
         for (k, operation) in list.iter().enumerate().rev() {
-            if let Some(arrange) = operation.arrange() {
-                arrange(&mut schedule, k)?;
-            }
+            operation.arrange(&mut schedule, k)?;
         }
         let mut buffers = schedule.buffers()?;
         let Placed { len: values, bound } = place(&mut buffers);
         check_len(prepared.saturating_add(values))?;
-        let Schedule { mut steps, reads, .. } = schedule;
+        let Schedule { mut steps, reads, sources, outputs, .. } = schedule;
         for (k, scheduled) in steps.iter_mut().enumerate() {
             scheduled.scratch = buffers[2 * k + 1].place();
             scheduled.place = buffers[scheduled.buffer].place();

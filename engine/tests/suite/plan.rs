@@ -3,7 +3,7 @@
 use crate::common::enlarged;
 use bantam::{
     Buffer, Concatenate, Conv2d, Error, GraphBuilder, Isa, Loss, MaxPool2d, Model, Options, Padding, Plan,
-    RmsProp, Sequential, Session, Trainer, TrainingPlan,
+    RmsProp, SeparableConv2d, Sequential, Session, Trainer, TrainingPlan,
 };
 use std::time::{Duration, Instant};
 
@@ -255,6 +255,55 @@ fn a_sum_overwrites_an_operand_that_nobody_reads_again() {
     let steps: Vec<_> = plan.steps().collect();
     assert!(steps.iter().map(|step| step.in_place).eq([false, false, true, true]), "{plan}");
     assert!(steps[3].offset == steps[1].offset && steps[1].offset != steps[0].offset, "{plan}");
+}
+
+/// Projections, identities, separable and dense layers, an operand in either place, one that is read again, and a map that
+/// is concatenated after it was added to.
+fn sums() -> Model<'static> {
+    let net = GraphBuilder::new();
+    let input = net.input([20, 19, 32]);
+    let x = net.add(&[input, input.conv2d_with(32, [3, 3], Conv2d::same())]);
+    let shortcut = x.conv2d(64, 1);
+    let y = x.conv2d(16, 1).relu().conv2d_with(24, [3, 3], Conv2d::same()).relu().conv2d(64, 1);
+    let x = net.add(&[shortcut, y]).relu();
+    let y = x.conv2d_with(64, [3, 3], Conv2d::same()).relu();
+    let x = net.add(&[y.conv2d_with(64, [3, 3], Conv2d::same()), x]).relu6();
+    let x = net.add(&[x.separable_conv2d_with(64, [3, 3], SeparableConv2d::same()), x]);
+    let again = net.add(&[x.conv2d(64, 1), x]);
+    let both = net.concatenate(&[x.conv2d(16, 1), again, net.add(&[again.conv2d(64, 1), again])]);
+    let flat =
+        net.add(&[both.conv2d(8, 3).global_average_pool2d().dense(40), again.global_max_pool2d().dense(40)]);
+    net.build(&[flat], 11).unwrap()
+}
+
+#[test]
+fn sums_go_into_the_convolutions_before_them_to_the_bit() {
+    let model = sums();
+    for isa in Isa::available() {
+        let options = Options::new(3).isa(isa);
+        let plan = Plan::new(&model, options).unwrap();
+        let sums = plan.steps().filter(|step| step.names.iter().any(|name| name.starts_with("add")));
+        let sums: Vec<_> = sums.map(|step| (step.names.join(" + "), step.in_place)).collect();
+        if ["avx2", "avx512"].contains(&isa.name()) {
+            // What is read again is copied first.
+            let expected = [
+                ("conv2d + add", false),
+                ("conv2d_4 + add_1 + re_lu_2", true),
+                ("conv2d_6 + add_2 + re_lu6", true),
+                ("separable_conv2d + add_3", false),
+                ("conv2d_7 + add_4", false),
+                ("conv2d_9 + add_5", false),
+                ("dense_1 + add_6", true),
+            ];
+            assert!(sums.iter().map(|(name, in_place)| (&**name, *in_place)).eq(expected), "{plan}");
+        }
+        for (threads, samples) in [(1, 3), (2, 3), (2, 1), (7, 2)] {
+            let mut session = Session::new(&model, options.threads(threads)).unwrap();
+            let input = numbers(samples * 20 * 19 * 32);
+            let output = on_threads(threads, || session.run(&input).unwrap().to_vec());
+            assert!(output == recorded(&model, isa, samples, &input), "{isa} {threads} {samples}");
+        }
+    }
 }
 
 #[test]

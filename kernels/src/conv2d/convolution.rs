@@ -1,8 +1,9 @@
 //! A convolution's three passes, each by the algorithm that suits its shape and the CPU: chosen once, then packed
 //! and run.
 
+use super::activation::Finish;
 use super::dense_grad_input::DenseGradInput;
-use super::direct::forward_between;
+use super::direct::{forward_between, forward_by_taps};
 use super::gemv::Gemv;
 use super::geometry::Pitches;
 use super::winograd::{RowPairs, RowTiles, Tile, Winograd};
@@ -47,6 +48,8 @@ pub(super) fn has_tiles(isa: Isa) -> bool {
 pub struct Convolution {
     pub(super) forward: Forward,
     pub(super) pitches: Pitches,
+    /// Whether it adds to what the output holds.
+    pub(super) adds: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +99,7 @@ impl Convolution {
     }
 
     fn of(forward: Forward, geometry: &Geometry) -> Convolution {
-        Convolution { forward, pitches: Pitches::of(geometry) }
+        Convolution { forward, pitches: Pitches::of(geometry), adds: false }
     }
 
     /// The algorithm.
@@ -147,7 +150,7 @@ impl Convolution {
     /// such code for the algorithm and the shape.
     pub fn pooled(self) -> Option<Convolution> {
         match self.forward {
-            _ if self.pitches != Pitches::of(self.geometry()) => None,
+            _ if self.adds || self.pitches != Pitches::of(self.geometry()) => None,
             Forward::RowTiles(tiles) if RowTiles::run_on(tiles.isa) => {
                 Some(Convolution { forward: Forward::RowTiles(tiles.pooled()?), ..self })
             }
@@ -157,6 +160,43 @@ impl Convolution {
                 Some(Convolution { forward: Forward::DirectPooled(direct), ..self })
             }
             _ => None,
+        }
+    }
+
+    /// The same, added to what the output holds before the [activation](Activation): the end of a residual block (He et al.,
+    /// arXiv 1512.03385, equation 1) without a pass of its own over the map, in the bits of one. `None` where there is no such
+    /// code: there is some for Winograd's tiles of features that are whole vectors, and for direct computation whose sums
+    /// stay in registers, on instruction sets that write part of a vector by one instruction (AVX2 and AVX-512).
+    ///
+    /// ```
+    /// use bantam_kernels::Isa;
+    /// use bantam_kernels::conv2d::{Activation, Algorithm, Convolution, Geometry};
+    /// let convolution = Convolution::with_algorithm(Isa::detect(), &Geometry::dense(2, 1, 2)?, Algorithm::Direct)?;
+    /// let mut packed = vec![0.0; convolution.packed_len()];
+    /// convolution.pack(&[1.0, 2.0], &mut packed)?;
+    /// let Some(adding) = convolution.adding() else { return Ok(()) };
+    /// let mut output = [10.0, 20.0, -30.0, 40.0];
+    /// adding.forward(&[3.0, 4.0], &packed, None, Activation::Relu, &mut output, &mut [])?;
+    /// assert_eq!(output, [13.0, 26.0, 0.0, 48.0]);
+    /// # Ok::<(), bantam_kernels::Error>(())
+    /// ```
+    pub fn adding(self) -> Option<Convolution> {
+        let can = match &self.forward {
+            Forward::Winograd(winograd) if has_tiles(winograd.isa) => winograd.can_add(),
+            Forward::Direct(direct) if has_tiles(direct.isa) => {
+                Finish::can_add_on(direct.isa) && !forward_by_taps(&direct.geometry, self.pitches)
+            }
+            _ => false,
+        };
+        can.then_some(Convolution { adds: true, ..self })
+    }
+
+    /// Whether it [adds](Self::adding).
+    pub fn adds(&self) -> bool {
+        match &self.forward {
+            Forward::Winograd(winograd) => has_tiles(winograd.isa) && self.adds,
+            Forward::Direct(direct) => has_tiles(direct.isa) && self.adds,
+            _ => false,
         }
     }
 
@@ -276,7 +316,7 @@ impl Convolution {
         }
     }
 
-    /// `[N, H, W, Cin]` to `[N, OH, OW, Cout]`, with a bias of `[Cout]`, or half the rows and columns if
+    /// `[N, H, W, Cin]` to `[N, OH, OW, Cout]`, with a bias of `[Cout]`, [added](Self::adding) to it or half the rows and columns if
     /// [`pooled`](Self::pooled). What `scratch` holds does not matter.
     ///
     /// # Errors
@@ -290,10 +330,10 @@ impl Convolution {
         output: &mut [f32],
         scratch: &mut [f32],
     ) -> Result<(), Error> {
-        let pitches = self.pitches;
+        let (pitches, finish) = (self.pitches, Finish { adds: self.adds, activation });
         match &self.forward {
             Forward::Winograd(winograd) if has_tiles(winograd.isa) => {
-                winograd.forward_between(pitches, input, packed, bias, activation, output, scratch)
+                winograd.forward_between(pitches, input, packed, bias, finish, output, scratch)
             }
             Forward::RowTiles(tiles) if RowTiles::run_on(tiles.isa) => {
                 tiles.forward_between(pitches, input, packed, bias, activation, output, scratch)
@@ -304,7 +344,7 @@ impl Convolution {
                 gemv.forward(features, input, packed, bias, activation, output)
             }
             Forward::Direct(Direct { isa, geometry }) => {
-                forward_between(*isa, geometry, pitches, input, packed, bias, activation, output)
+                forward_between(*isa, geometry, pitches, input, packed, bias, finish, output)
             }
             Forward::DirectPooled(Direct { isa, geometry }) if pooled::runs_on(*isa) => {
                 pooled::forward(*isa, geometry, input, packed, bias, activation, output)

@@ -1,4 +1,4 @@
-use super::activation::Activation;
+use super::activation::{Activation, Finish};
 use super::geometry::{Geometry, Pitches, span};
 use super::pack::{WholeVectors, packed_len, packed_transposed_len, takes_plain_weights};
 use super::tiles::{Compiled, Ends, Panel, Prefetch, Reach, Tiles};
@@ -37,7 +37,7 @@ pub fn forward(
     activation: Activation,
     output: &mut [f32],
 ) -> Result<(), Error> {
-    forward_between(isa, geometry, Pitches::of(geometry), input, packed, bias, activation, output)
+    forward_between(isa, geometry, Pitches::of(geometry), input, packed, bias, activation.into(), output)
 }
 
 /// [`forward`], with pixels at these pitches.
@@ -49,7 +49,7 @@ pub(super) fn forward_between(
     input: &[f32],
     packed: &[f32],
     bias: Option<&[f32]>,
-    activation: Activation,
+    finish: Finish,
     output: &mut [f32],
 ) -> Result<(), Error> {
     check_read(isa, geometry, pitches, input, packed, bias)?;
@@ -71,7 +71,7 @@ pub(super) fn forward_between(
             weights,
             bias,
             resume: false,
-            activation,
+            finish,
             output: output.as_mut_ptr(),
         }
         .run_on(isa);
@@ -103,7 +103,7 @@ pub(super) fn forward_features(
     input: &[f32],
     packed: &[f32],
     bias: Option<&[f32]>,
-    activation: Activation,
+    finish: Finish,
     output: Columns<'_>,
 ) -> Result<(), Error> {
     check_read(isa, geometry, pitches, input, packed, bias)?;
@@ -119,7 +119,7 @@ pub(super) fn forward_features(
         weights: Weights::Panels(&packed[depth * features.start..]),
         bias,
         resume: false,
-        activation,
+        finish,
         output: first.wrapping_sub(features.start),
     }
     .run_on(isa);
@@ -162,7 +162,7 @@ pub fn grad_input(
                 weights: Weights::Panels(packed),
                 bias: None,
                 resume: false,
-                activation: Activation::None,
+                finish: Activation::None.into(),
                 output: d_input.as_mut_ptr(),
             }
             .run_on(isa);
@@ -193,6 +193,22 @@ impl Channels {
     }
 }
 
+/// Whether sums are made tap by tap, because rows of the window are no runs or too many positions would be apart.
+fn by_taps([vertical, horizontal]: &[Sweep; 2], channels: Channels) -> bool {
+    // A column by itself is a run too.
+    let has_runs = channels.count == channels.all && horizontal.dilation == 1 || horizontal.taps == 1;
+    !has_runs
+        || channels.count >= CHANNELS_BY_TAPS
+            && vertical.positions * horizontal.positions <= POSITIONS
+            && (vertical.is_cut() || horizontal.is_cut())
+}
+
+/// Whether the sums of a convolution pass through the output.
+pub(super) fn forward_by_taps(geometry: &Geometry, pitches: Pitches) -> bool {
+    let channels = Channels { all: pitches.read, first: 0, count: geometry.group()[0] };
+    by_taps(&Sweep::forward(&geometry.axes), channels)
+}
+
 /// A window of packed weights slid over an array.
 pub(super) struct Correlate<'a> {
     pub batch: usize,
@@ -204,7 +220,7 @@ pub(super) struct Correlate<'a> {
     pub bias: Option<&'a [f32]>,
     /// Adds to what the output holds, and to no bias.
     pub resume: bool,
-    pub activation: Activation,
+    pub finish: Finish,
     /// Where feature 0 of the first pixel is, or would be: what was checked when this was made can be written.
     pub output: *mut f32,
 }
@@ -260,16 +276,10 @@ impl<'a> Correlate<'a> {
             // first-level cache, but sums pass through the output. The order is the same, and with
             // it the bits.
             let [vertical, horizontal] = self.sweeps;
-            // A column by itself is a run too.
-            let has_runs =
-                self.channels.count == self.channels.all && horizontal.dilation == 1 || horizontal.taps == 1;
-            let by_taps = !has_runs
-                || self.channels.count >= CHANNELS_BY_TAPS
-                    && vertical.positions * horizontal.positions <= POSITIONS
-                    && (vertical.is_cut() || horizontal.is_cut());
+            let by_taps = by_taps(&self.sweeps, self.channels);
             let order = if by_taps { Order::Taps } else { Order::Positions };
             let starts = by_taps && !self.resume;
-            let finishes = by_taps && self.activation != Activation::None;
+            let finishes = by_taps && self.finish.activation != Activation::None;
             // In one loop, so that there is one copy of the tiles.
             for (order, ends) in [
                 (Order::NoTaps, starts.then_some(Ends { resume: false, finish: false })),
@@ -352,8 +362,8 @@ impl<'a> Correlate<'a> {
                 } else {
                     Prefetch { next: panel.weights, step: 0 }
                 };
-                let activation = self.activation;
-                let tiles = Tiles { input, list, reach: &reach, panel: &panel, activation, prefetch };
+                let finish = self.finish;
+                let tiles = Tiles { input, list, reach: &reach, panel: &panel, finish, prefetch };
                 match vectors.len() {
                     #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
                     // SAFETY: as in `Compiled`.

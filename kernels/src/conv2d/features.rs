@@ -1,5 +1,6 @@
 //! A convolution's features in parts, each with its own weights, so that threads can share them.
 
+use super::activation::Finish;
 use super::convolution::{Direct, Forward, has_tiles};
 use super::direct::forward_features;
 use super::pack::PartOfPanels;
@@ -89,16 +90,17 @@ impl Features<'_> {
         output: Columns<'_>,
         scratch: &mut [f32],
     ) -> Result<(), Error> {
-        let (features, pitches) = (self.range(), self.convolution.pitches);
+        let (features, Convolution { pitches, adds, .. }) = (self.range(), *self.convolution);
+        let finish = Finish { adds, activation };
         match &self.convolution.forward {
             Forward::Gemv(gemv) if has_tiles(gemv.isa) => {
                 gemv.forward(features, input, packed, bias, activation, output.into_row()?)
             }
             Forward::Direct(Direct { isa, geometry }) if has_tiles(*isa) => {
-                forward_features(*isa, geometry, pitches, features, input, packed, bias, activation, output)
+                forward_features(*isa, geometry, pitches, features, input, packed, bias, finish, output)
             }
             Forward::Winograd(winograd) if has_tiles(winograd.isa) => {
-                winograd.forward_features(pitches, features, input, packed, bias, activation, output, scratch)
+                winograd.forward_features(pitches, features, input, packed, bias, finish, output, scratch)
             }
             _ => Err(Error::NotWinograd),
         }

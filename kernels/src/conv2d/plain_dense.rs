@@ -98,7 +98,7 @@ impl PlainDense {
                 weights: Weights::Panels(packed),
                 bias,
                 resume: part.start > 0,
-                activation: if part.end == channels_in { activation } else { Activation::None },
+                finish: if part.end == channels_in { activation } else { Activation::None }.into(),
                 output: output.as_mut_ptr(),
             }
             .run_on(isa);

@@ -1,6 +1,6 @@
 //! The register tiles of a convolution: a list of positions by a panel of weights.
 
-use super::activation::Activation;
+use super::activation::Finish;
 use super::window::{Offsets, split};
 use crate::simd::{Operation, Simd};
 
@@ -9,7 +9,7 @@ use crate::simd::{Operation, Simd};
 pub(super) struct Ends {
     /// Goes on from the output; else starts from the bias.
     pub resume: bool,
-    /// Applies the activation.
+    /// Has all sums: what is to become of them at last is done.
     pub finish: bool,
 }
 
@@ -44,7 +44,7 @@ pub(super) struct Tiles<'a> {
     pub list: &'a [Offsets],
     pub reach: &'a Reach,
     pub panel: &'a Panel,
-    pub activation: Activation,
+    pub finish: Finish,
     pub prefetch: Prefetch,
 }
 
@@ -77,8 +77,9 @@ impl Tiles<'_> {
     /// As [`compiled`](Self::compiled).
     #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
     pub unsafe fn by_hand(&self) {
+        use super::activation::Activation;
         use crate::simd::{Scalar, vfp};
-        let Tiles { input, list, reach, panel, activation, .. } = *self;
+        let Tiles { input, list, reach, panel, finish: Finish { activation, .. }, .. } = *self;
         const ZEROS: &[f32; vfp::WIDTHS[0]] = &[0.0; vfp::WIDTHS[0]];
         let step = size_of::<f32>() * panel.step;
         let tiles = vfp::Tiles {
@@ -172,7 +173,7 @@ impl Tiles<'_> {
         list: &[Offsets],
     ) {
         // Copies, or they would be read again after each store.
-        let Tiles { input, reach: &reach, panel: &panel, activation, .. } = *self;
+        let Tiles { input, reach: &reach, panel: &panel, finish, .. } = *self;
         // An array, so that all that follows is unrolled and the sums stay in registers.
         let Some(&list) = list.first_chunk::<R>() else { return };
         let mut sums = [[[simd.splat(0.0); V]; P]; R];
@@ -221,6 +222,15 @@ impl Tiles<'_> {
         for (p, weights) in weights.iter_mut().enumerate() {
             *weights = weights.wrapping_add(p * panel.pitch);
         }
+        let adds = const { Finish::can_add::<S>() } && panel.ends.finish && finish.adds;
+        if adds {
+            // It would be waited for at the end.
+            for offsets in &list {
+                for v in 0..P * V {
+                    simd.prefetch(panel.output.wrapping_add(offsets.write + v * S::LANES));
+                }
+            }
+        }
         let mut prefetch = self.prefetch;
         for row in 0..reach.rows {
             // SAFETY: the caller's promise: `rows` runs of `run` elements from each position, and
@@ -266,7 +276,25 @@ impl Tiles<'_> {
             }
         }
         if panel.ends.finish {
-            activation.apply(simd, sums.as_flattened_mut().as_flattened_mut());
+            if adds {
+                for (position, offsets) in sums.iter_mut().zip(&list) {
+                    for (p, panel_sums) in position.iter_mut().enumerate() {
+                        for (v, sum) in panel_sums.iter_mut().enumerate() {
+                            // SAFETY: `panel.live` elements of each panel lie at each position.
+                            let held = unsafe {
+                                let output = panel.output.add(offsets.write + (p * V + v) * S::LANES);
+                                if whole || v + 1 < V {
+                                    simd.load(output)
+                                } else {
+                                    simd.load_n(output, panel.live - v * S::LANES)
+                                }
+                            };
+                            *sum = simd.add(*sum, held);
+                        }
+                    }
+                }
+            }
+            finish.activation.apply(simd, sums.as_flattened_mut().as_flattened_mut());
         }
         for (position, offsets) in sums.iter().zip(&list) {
             for (p, panel_sums) in position.iter().enumerate() {

@@ -6,7 +6,7 @@ use bantam_kernels::conv2d::{
     self, Activation, Algorithm, Convolution, Geometry, InputGradient, Padding, Parts, PlainDense,
     WeightGradient,
 };
-use bantam_kernels::{Columns, Error, Isa};
+use bantam_kernels::{Columns, Error, Isa, elementwise};
 use proptest::prelude::*;
 
 fn geometries() -> Vec<Geometry> {
@@ -381,8 +381,44 @@ fn compare_slices(
     assert!(bits(&got) == bits(&want), "{convolution:?} {widths:?}");
 }
 
+/// What is added to the output has the bits of a sum afterwards, in slices and by features too.
+fn compare_sums(isa: Isa, convolution: Convolution, widths: [usize; 2], input: &[f32], x: [&[f32]; 2]) {
+    const KEPT: f32 = 54321.25;
+    let ([packed, bias], g, relu) = (x, convolution.geometry(), Activation::Relu);
+    let [channels, features] = [g.input()[3], g.output()[3]];
+    let is_winograd = matches!(convolution.algorithm(), Algorithm::Winograd(_));
+    let Some(adding) = convolution.adding() else {
+        let has_code = ["avx2", "avx512"].contains(&isa.name());
+        let expected = if is_winograd { features % 16 == 0 } else { g.weights()[..2] == [1, 1] };
+        return assert!(!has_code || !expected, "{convolution:?}");
+    };
+    let mut scratch = vec![f32::NAN; convolution.scratch_len()];
+    let output = written(len(g.output()), |output| {
+        let none = Activation::None;
+        convolution.forward(input, packed, Some(bias), none, output, &mut scratch).unwrap();
+    });
+    let held = Numbers::Reals.take(9, output.len());
+    let sums = written(output.len(), |sums| elementwise::add(isa, relu, &held, &output, sums).unwrap());
+    let (map, want) =
+        (spread(input, channels, widths[0], f32::NAN), spread(&sums, features, widths[1], KEPT));
+    let held = spread(&held, features, widths[1], KEPT);
+    let Some(adding) = sliced(adding, widths) else { panic!("{convolution:?} {widths:?}") };
+    let got = updated(&held, |output| {
+        adding.forward(&map, packed, Some(bias), relu, output, &mut scratch).unwrap();
+    });
+    assert!(bits(&got) == bits(&want), "{convolution:?} {widths:?}");
+    let Some(all) = adding.features(0, 1) else { return };
+    let got = updated(&held, |output| {
+        let pixels = len(g.output()) / features;
+        let columns = Columns::of_wider(output, pixels, widths[1], features).unwrap();
+        let mut scratch = vec![f32::NAN; all.scratch_len()];
+        all.forward(&map, packed, Some(bias), relu, columns, &mut scratch).unwrap();
+    });
+    assert!(bits(&got) == bits(&want), "{convolution:?} {widths:?} by features");
+}
+
 #[test]
-fn slices_of_wider_maps_have_the_bits_of_whole_ones() {
+fn slices_of_wider_maps_and_sums_have_the_bits_of_whole_ones() {
     let valid = |input, kernel, features, groups| (input, kernel, features, [1, 1], groups, Padding::Valid);
     let listed = [
         (valid([1, 1, 1, 1], [1, 1], 1, 1), [0, 0]),
@@ -442,6 +478,7 @@ fn slices_of_wider_maps_have_the_bits_of_whole_ones() {
             let x = [if packed.is_empty() { &weights } else { &*packed }, &bias];
             let output = forward(&convolution, &input, &weights, &bias);
             compare_slices(convolution, widths, &input, &output, x);
+            compare_sums(isa, convolution, widths, &input, x);
             // Few products that are pooled in registers have no slices.
             let pooled = convolution.pooled().filter(|_| algorithm != Algorithm::Direct);
             if let Some(pooled) = pooled {

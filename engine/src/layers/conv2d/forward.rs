@@ -88,7 +88,28 @@ impl Step for ConvolutionStep {
         self.convolution.geometry().multiply_adds()
     }
 
+    fn overwrites(&self, input: usize) -> bool {
+        self.convolution.adds() && input == 1
+    }
+
+    fn add(&mut self, activation: Activation) -> bool {
+        if self.activation != Activation::None || self.convolution.adds() {
+            return false;
+        }
+        let Some(adding) = self.convolution.adding() else { return false };
+        #[cfg(feature = "parallel")]
+        if let Some(parts) = &mut self.parts {
+            let Some(whole) = parts.whole.adding() else { return false };
+            parts.whole = whole;
+        }
+        (self.convolution, self.activation) = (adding, activation);
+        true
+    }
+
     fn slice(&mut self, port: Port, width: usize) -> bool {
+        if self.convolution.adds() && port != Port::Input(0) {
+            return width == self.convolution.geometry().output()[3];
+        }
         let [mut read, mut write] = self.convolution.widths();
         *(if port == Port::Output { &mut write } else { &mut read }) = width;
         let can = self.convolution.slice([read, write]);
@@ -100,7 +121,10 @@ impl Step for ConvolutionStep {
         can
     }
 
-    fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
+    fn forward(&self, mut run: Forward<'_>) -> Result<(), Error> {
+        if self.convolution.adds() {
+            run = run.overwriting(1);
+        }
         let (input, weights, activation) = (run.inputs[0], Weights::of(&run), self.activation);
         let (output, scratch) = (run.output, run.scratch);
         if !self.threads.are_more_than(1) {
@@ -227,6 +251,7 @@ impl Parts {
             // On weights that are packed: of a single pixel they might be taken as they are.
             && let Ok(mut pixels) = Convolution::with_algorithm(isa, &pixels, Algorithm::Direct)
             && pixels.slice(whole.widths())
+            && let Some(pixels) = if whole.adds() { pixels.adding() } else { Some(pixels) }
         {
             return Parts::of_images(threads, pixels);
         }

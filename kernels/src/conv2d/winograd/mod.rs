@@ -14,7 +14,7 @@ mod transform;
 pub use row_pairs::RowPairs;
 pub use row_tiles::RowTiles;
 
-use super::activation::Activation;
+use super::activation::{Activation, Finish};
 use super::geometry::{Axis, Geometry, Pitches, clear_beyond, span};
 use super::pack::WholeVectors;
 use super::window::split;
@@ -298,6 +298,14 @@ impl Winograd {
         }
     }
 
+    /// Whether it can add what the output holds: of features that are no whole vectors the last vector has some of the one
+    /// before, which would be added twice.
+    pub(in crate::conv2d) fn can_add(&self) -> bool {
+        let whole = |features: usize| self.isa.run(WholeVectors(features));
+        let features = self.geometry.channels_out;
+        Finish::can_add_on(self.isa) && (whole(features) == features || whole(features) == whole(1))
+    }
+
     fn in_place(&self) -> bool {
         let Geometry { channels_in: channels, channels_out: features, .. } = self.geometry;
         self.isa.run_with_vectors(InPlace { channels, features }) == Some(true)
@@ -367,7 +375,7 @@ impl Winograd {
         scratch: &mut [f32],
     ) -> Result<(), Error> {
         let pitches = Pitches::of(&self.geometry);
-        self.forward_between(pitches, input, packed, bias, activation, output, scratch)
+        self.forward_between(pitches, input, packed, bias, activation.into(), output, scratch)
     }
 
     /// [`forward`](Self::forward), with pixels at these pitches.
@@ -378,7 +386,7 @@ impl Winograd {
         input: &[f32],
         packed: &[f32],
         bias: Option<&[f32]>,
-        activation: Activation,
+        finish: Finish,
         output: &mut [f32],
         scratch: &mut [f32],
     ) -> Result<(), Error> {
@@ -391,7 +399,7 @@ impl Winograd {
         }
         let map = Map { pitches, ..self.forward_map() };
         let weights = Weights { packed, pitch: packed.len() / self.tile.points() };
-        self.correlate(&map, input, weights, bias, activation, output.as_mut_ptr(), scratch)
+        self.correlate(&map, input, weights, bias, finish, output.as_mut_ptr(), scratch)
     }
 
     /// Elements of scratch that [`forward_features`](Self::forward_features) takes for so many.
@@ -408,7 +416,7 @@ impl Winograd {
         input: &[f32],
         packed: &[f32],
         bias: Option<&[f32]>,
-        activation: Activation,
+        finish: Finish,
         output: Columns<'_>,
         scratch: &mut [f32],
     ) -> Result<(), Error> {
@@ -426,7 +434,7 @@ impl Winograd {
             pitch: packed.len() / self.tile.points(),
         };
         let bias = bias.map(|bias| &bias[features]);
-        self.correlate(&map, input, weights, bias, activation, first, scratch)
+        self.correlate(&map, input, weights, bias, finish, first, scratch)
     }
 
     /// Gradient to the input: `[N, OH, OW, Cout]` to `[N, H, W, Cin]`, with weights from
@@ -450,7 +458,7 @@ impl Winograd {
         let weights =
             Weights { packed: packed_transposed, pitch: packed_transposed.len() / self.tile.points() };
         let d_input = d_input.as_mut_ptr();
-        self.correlate(&map, d_output, weights, None, Activation::None, d_input, scratch)
+        self.correlate(&map, d_output, weights, None, Activation::None.into(), d_input, scratch)
     }
 
     /// Elements of scratch that [`grad_weights`](Self::grad_weights) takes for so many channels.
@@ -582,7 +590,7 @@ impl Winograd {
         input: &[f32],
         weights: Weights<'_>,
         bias: Option<&[f32]>,
-        activation: Activation,
+        finish: Finish,
         output: *mut f32,
         scratch: &mut [f32],
     ) -> Result<(), Error> {
@@ -628,7 +636,7 @@ impl Winograd {
                 self.isa.run_with_vectors(of_block);
                 products
             };
-            let target = TransformOutput { map, tiles, products, bias, activation, output };
+            let target = TransformOutput { map, tiles, products, bias, finish, output };
             let finite = match self.tile {
                 Tile::F2 => self.isa.run_with_vectors(target.sized::<4, 2>()),
                 Tile::F3 => self.isa.run_with_vectors(target.sized::<5, 3>()),

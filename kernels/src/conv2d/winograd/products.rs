@@ -87,7 +87,7 @@ impl Products<'_> {
                         };
                         (samples.as_ptr().add(point * sample_pitch), panel)
                     };
-                    let activation = Activation::None;
+                    let finish = Activation::None.into();
                     let tiles = list.len().div_ceil(R);
                     let prefetch = if once {
                         let next = panel.weights.wrapping_add(panel.pitch);
@@ -97,7 +97,7 @@ impl Products<'_> {
                         prefetch.next = next.next.wrapping_add(tiles * channels * next.step);
                         next
                     };
-                    let tiles = Tiles { input, list, reach: &reach, panel: &panel, activation, prefetch };
+                    let tiles = Tiles { input, list, reach: &reach, panel: &panel, finish, prefetch };
                     let fills = |next: Range<usize>| next.len() == V && next.end * S::LANES <= features;
                     let pair =
                         list.len() == 1 && fills(start..end) && panels.clone().next().is_some_and(fills);

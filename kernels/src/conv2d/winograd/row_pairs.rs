@@ -238,7 +238,7 @@ impl RowPairs {
             weights,
             bias,
             resume,
-            activation,
+            finish: activation.into(),
             output: output.as_mut_ptr(),
         }
         .run_on(self.isa);

@@ -1,4 +1,4 @@
-use super::super::activation::Activation;
+use super::super::activation::Finish;
 use super::super::geometry::span;
 use super::super::window::{panels, vector};
 use super::Map;
@@ -362,7 +362,7 @@ pub(super) struct TransformOutput<'a> {
     pub tiles: Range<usize>,
     pub products: &'a [f32],
     pub bias: Option<&'a [f32]>,
-    pub activation: Activation,
+    pub finish: Finish,
     /// Of the first pixel: the map's features can be written in each.
     pub output: *mut f32,
 }
@@ -391,7 +391,7 @@ impl<const T: usize, const M: usize> OutputFromPoints<'_, T, M> {
     /// As [`PatchesToPoints::vectors_of`].
     #[inline(always)]
     fn vectors_of<S: Simd>(self, simd: S, n: usize) -> bool {
-        let TransformOutput { map, tiles, products, bias, activation, output } = self.0;
+        let TransformOutput { map, tiles, products, bias, finish, output } = self.0;
         let (features, pixel_pitch) = (map.features, map.pitches.write);
         let pitch = products.len() / (T * T);
         assert!(tiles.end <= map.all_tiles() && tiles.len() * features <= pitch);
@@ -436,7 +436,7 @@ impl<const T: usize, const M: usize> OutputFromPoints<'_, T, M> {
                         products: products.add(feature),
                         pitch,
                         bias,
-                        activation,
+                        finish,
                         output: output.add(feature),
                         pitches,
                         rows,
@@ -462,7 +462,7 @@ struct Outputs<V> {
     products: *const f32,
     pitch: usize,
     bias: V,
-    activation: Activation,
+    finish: Finish,
     output: *mut f32,
     /// From one row to the next, and from one column to the next.
     pitches: [usize; 2],
@@ -526,10 +526,19 @@ impl<V: Copy> Outputs<V> {
             *sum = simd.add(*sum, self.bias);
         }
         finite.see(simd, &sums);
-        self.activation.apply(simd, &mut sums);
+        let output = self.output.wrapping_add(y * self.pitches[0]);
+        if const { Finish::can_add::<S>() } && self.finish.adds {
+            for (x, sum) in sums.iter_mut().enumerate() {
+                if x < self.columns {
+                    // SAFETY: the caller's promise.
+                    let held = unsafe { load(simd, output.add(x * self.pitches[1]), self.n) };
+                    *sum = simd.add(*sum, held);
+                }
+            }
+        }
+        self.finish.activation.apply(simd, &mut sums);
         // SAFETY: the caller's promise.
         unsafe {
-            let output = self.output.add(y * self.pitches[0]);
             if self.columns == M {
                 for (x, &sum) in sums.iter().enumerate() {
                     store(simd, output.add(x * self.pitches[1]), sum, self.n);
