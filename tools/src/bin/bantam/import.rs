@@ -29,7 +29,7 @@ pub struct Options {
     #[arg(long, value_name = "HxW", value_parser = bantam_tools::options::size)]
     input_size: Option<[usize; 2]>,
     /// The size of a dimension that the file leaves open, by its name
-    #[arg(long = "dimension", value_name = "NAME=SIZE", value_parser = dimension)]
+    #[arg(long = "dimension", value_name = "NAME=SIZE", value_parser = dimension, conflicts_with_all = ["into", "net"])]
     dimensions: Vec<(String, usize)>,
     /// The model that takes the file's weights
     #[arg(long, value_name = "MODEL", conflicts_with = "net", help_heading = "Weights alone")]

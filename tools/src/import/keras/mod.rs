@@ -194,6 +194,7 @@ fn model(
     let mut assembly = Assembly::new(&graph, &store, options, major(version) < 3);
     (assembly.report.format, assembly.report.producer) = (format.into(), Some(format!("Keras {version}")));
     let outputs = assembly.whole(&layer)?;
+    options.check_dimensions(std::mem::take(&mut assembly.open))?;
     if !assembly.problems.is_empty() {
         return Err(Cause::Unsupported(assembly.problems));
     }
