@@ -62,6 +62,17 @@ struct Entry {
     value: String,
 }
 
+/// A node without attributes.
+#[derive(Clone, PartialEq, Message)]
+struct Node {
+    #[prost(string, repeated, tag = "1")]
+    inputs: Vec<String>,
+    #[prost(string, repeated, tag = "2")]
+    outputs: Vec<String>,
+    #[prost(string, tag = "4")]
+    operator: String,
+}
+
 /// An input.
 #[derive(Clone, PartialEq, Message)]
 struct Input {
@@ -153,6 +164,28 @@ fn sizes_that_the_file_leaves_open_are_given_by_their_names_and_no_others() {
     );
     let none = "dimension: expected none, as all sizes are in the file, got \"height\"";
     assert_eq!(refused(&file("conv"), "height"), none);
+}
+
+#[test]
+fn products_of_two_maps_are_told_from_those_with_a_constant_first() {
+    let with = |name: &str, change: &dyn Fn(&mut Node)| {
+        let file = changed(name, |model| {
+            let node = &mut model.graph.as_mut().unwrap().nodes[0];
+            let mut product = Node::decode(&node[..]).unwrap();
+            change(&mut product);
+            *node = product.encode_to_vec().into();
+        });
+        from_bytes(file, &ImportOptions::new()).map(|_| ()).unwrap_err().to_string()
+    };
+    let maps = "factors: expected a map and a constant matrix, got two maps, [2, 3, 3] and [2, 3, 3]; no layer \
+                multiplies two maps with each other, as attention does";
+    for operator in ["MatMul", "Gemm"] {
+        let told = with("refused/matmul_of_maps", &|node| node.operator = operator.into());
+        assert!(told.contains(&format!("{operator}: {maps}")), "{told}");
+    }
+    let told = with("matmul", &|node| node.inputs.reverse());
+    let expected = "MatMul: factors: expected a map and a constant matrix, got a constant and a map, ";
+    assert!(told.contains(expected), "{told}");
 }
 
 #[test]
