@@ -105,6 +105,10 @@ pub enum Format {
     TfLite,
 }
 
+/// What may help where a file has weights and no model.
+const WEIGHTS_ALONE: &str =
+    "say the model that takes them: bantam import --into or --net, import::load_weights";
+
 /// Bytes from the start of a file that tell its format.
 const HEAD: usize = 16;
 
@@ -141,10 +145,9 @@ pub fn import(path: impl AsRef<Path>, options: &ImportOptions) -> Result<Import,
     let found = format_of(path).and_then(|format| match format {
         Format::KerasHdf5 | Format::KerasArchive => keras::import(path, options),
         Format::Onnx => onnx::import(path, options),
-        Format::Safetensors => Err(Cause::Foreign {
-            found: "weights without a model (.safetensors)",
-            advice: "say the model that takes them: bantam import --into or --net, import::load_weights",
-        }),
+        Format::Safetensors => {
+            Err(Cause::Foreign { found: "weights without a model (.safetensors)", advice: WEIGHTS_ALONE })
+        }
         Format::TfLite => tflite::import(path, options),
     });
     found.map_err(|cause| cause.in_file(path))

@@ -20,7 +20,7 @@ Examples:
   bantam import vgg16.safetensors --net vgg16 --map vgg16.json -o vgg16.bantam
   bantam import weights.safetensors --into mine.bantam -o learnt.bantam")]
 pub struct Options {
-    /// The model of another program: .keras, .h5 or .onnx; with --into or --net weights: .safetensors, .h5 or .weights.h5
+    /// The model of another program: .keras, .h5, .onnx or .tflite; with --into or --net weights: .safetensors, .h5 or .weights.h5
     file: PathBuf,
     /// Where the model goes [default: the file's name with .bantam]
     #[arg(short, long, value_name = "FILE")]
