@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::memory::heap;
 use crate::shape::Shape;
 use alloc::vec::Vec;
+use bantam_kernels::Isa;
 
 impl<'m> Model<'m> {
     /// The model up to the node of that name, whose output becomes the model's, without the layers that it does not depend on:
@@ -128,8 +129,12 @@ impl<'m> Model<'m> {
         Ok(if last.is_some_and(averages) && before.is_some() { before } else { last })
     }
 
-    /// What gives these values, [folded](Model::fold), with weights of its own; nothing if there is nothing to fold.
-    pub(crate) fn folded_base(&self, values: &[usize]) -> Result<Option<Model<'static>>, Error> {
+    /// What gives these values, [folded](Model::fold), with weights of its own; nothing if there is nothing to fold. Scalar code
+    /// is that of computers without the memory for weights of another kind, and has nothing folded.
+    pub(crate) fn folded_base(&self, values: &[usize], isa: Isa) -> Result<Option<Model<'static>>, Error> {
+        if isa == Isa::SCALAR {
+            return Ok(None);
+        }
         let mut base = self.borrowed()?;
         let mut outputs = heap::list(values.len())?;
         outputs.extend_from_slice(values);

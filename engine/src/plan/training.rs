@@ -319,7 +319,7 @@ impl TrainingLayout {
         let given = features(model, &roles, output[0])?;
         let mut base = None;
         if !given.is_empty() {
-            let options = Options { batch: at_a_time(model, options), ..options };
+            let options = few_at_a_time(model, options);
             let layout = match folded {
                 Some(folded) => Layout::new(folded, folded.outputs(), options)?,
                 None => Layout::new(model, &given, options)?,
@@ -361,9 +361,9 @@ impl TrainingLayout {
     }
 
     /// The frozen base of a model folded, if there is one in which that saves something.
-    pub fn folded_base(model: &Model<'_>, loss: Loss) -> Result<Option<Model<'static>>, Error> {
+    pub fn folded_base(model: &Model<'_>, loss: Loss, isa: Isa) -> Result<Option<Model<'static>>, Error> {
         let given = features(model, &model.roles()?, loss.output(model)?.0)?;
-        if given.is_empty() { Ok(None) } else { model.folded_base(&given) }
+        if given.is_empty() { Ok(None) } else { model.folded_base(&given, isa) }
     }
 
     /// Checks that its samples are enough for a batch, where they are not a part of one.
@@ -444,15 +444,17 @@ impl TrainingLayout {
     }
 }
 
-/// How many samples of a batch the frozen base runs at a time: few maps stay in a cache, and take little memory.
-fn at_a_time(model: &Model<'_>, options: Options) -> usize {
+/// How the frozen base runs on a batch of at least one sample: on few at a time for each thread, as few maps stay in a cache, and
+/// take little memory.
+pub(crate) fn few_at_a_time(model: &Model<'_>, options: Options) -> Options {
     /// Elements of the largest map.
     const MAP: usize = 1 << 20;
-    if options.isa == Isa::SCALAR {
-        return 1;
-    }
     let largest = model.nodes().iter().map(|node| node.output_shape().elements()).fold(1, usize::max);
-    (MAP / largest).clamp(1, options.batch)
+    let few = match options.isa {
+        Isa::SCALAR => 1,
+        _ => (MAP / largest).max(1).saturating_mul(options.threads.count()),
+    };
+    Options { batch: few.min(options.batch), ..options }
 }
 
 /// The values of the frozen base that the rest reads: what no trainable weight, no statistics of batches and nothing random

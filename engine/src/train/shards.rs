@@ -89,12 +89,7 @@ pub(super) struct Learnt<'a> {
 impl Shards {
     /// To teach that model, whose frozen part stays as it is.
     pub fn new(setup: Setup, model: &Model<'_>) -> Result<Shards, Error> {
-        // Scalar code is that of computers without the memory for weights of another kind.
-        let folded = if setup.options.isa == Isa::SCALAR {
-            None
-        } else {
-            TrainingLayout::folded_base(model, setup.loss)?
-        };
+        let folded = TrainingLayout::folded_base(model, setup.loss, setup.options.isa)?;
         let (way, in_turn) = (Way::KeepAll, false);
         let (layouts, shards, rooms) = (Vec::new(), Vec::new(), Vec::new());
         Ok(Shards { setup, folded, way, in_turn, layouts, shards, rooms, sums: Buffer::default() })

@@ -1,7 +1,7 @@
 //! What a frozen base gives, computed once.
 
 use bantam::{
-    Adam, Dataset, Error, Features, Loss, Model, Options, Samples, Sequential, Shape, Tensor, Trainer,
+    Adam, Dataset, Error, Features, Isa, Loss, Model, Options, Samples, Sequential, Shape, Tensor, Trainer,
 };
 use std::ops::ControlFlow;
 
@@ -38,7 +38,7 @@ fn a_frozen_base_takes_the_memory_of_few_images() {
     let net = net.max_pool2d(2).conv2d(8, 3).relu().max_pool2d(2).named("features");
     let mut model = net.global_average_pool2d().dense(2).build(5).unwrap();
     model.unfreeze_from("global_average_pooling2d").unwrap();
-    for isa in bantam::Isa::available() {
+    for isa in Isa::available() {
         let peak = trainer().isa(isa).threads(1).peak_bytes(&model, images.as_ref().unwrap()).unwrap();
         // A batch of images, and beside it less than the first layer's maps of two.
         let (batch, maps) = (16 * 128 * 128 * 3 * 4, 2 * 126 * 126 * 64 * 4);
@@ -46,8 +46,8 @@ fn a_frozen_base_takes_the_memory_of_few_images() {
     }
 }
 
-fn learn(model: &mut Model<'_>, data: &dyn Dataset) {
-    let mut trainer = Trainer::new(Adam::default(), Loss::SoftmaxCrossEntropy);
+fn learn(model: &mut Model<'_>, data: &dyn Dataset, isa: Isa) {
+    let mut trainer = Trainer::new(Adam::default(), Loss::SoftmaxCrossEntropy).isa(isa);
     trainer = trainer.epochs(4).batch_size(5).micro_batch(2).seed(9);
     trainer.fit(model, data, None, &mut |_| ControlFlow::Continue(())).unwrap();
 }
@@ -72,26 +72,48 @@ fn sample(data: &dyn Dataset, index: usize) -> (Vec<f32>, Vec<f32>) {
 
 #[test]
 fn a_head_trained_apart_is_that_of_the_whole_net_with_its_base_frozen() {
-    let (images, mut whole) = (images(), net());
-    let (base, mut head) = whole.split_at("features").unwrap();
-    // As training runs it.
-    let features = collect(&base.fold().unwrap(), &images, Options::new(7).threads(2));
-    learn(&mut head, &features);
-    let mut apart = whole.clone();
-    for name in ["dense", "dense_1"] {
-        let weights: Vec<&[f32]> =
-            head.weights(name).unwrap().iter().map(|weights| weights.values()).collect();
-        apart.set_weights(name, &weights).unwrap();
-    }
+    for isa in Isa::available() {
+        let (images, mut whole) = (images(), net());
+        let (base, mut head) = whole.split_at("features").unwrap();
+        let features = collect(&base, &images, Options::new(7).threads(2).isa(isa));
+        learn(&mut head, &features, isa);
+        let mut apart = whole.clone();
+        for name in ["dense", "dense_1"] {
+            let weights: Vec<&[f32]> =
+                head.weights(name).unwrap().iter().map(|weights| weights.values()).collect();
+            apart.set_weights(name, &weights).unwrap();
+        }
 
-    whole.unfreeze_from("flatten").unwrap();
-    let before = whole.clone();
-    learn(&mut whole, &images);
-    let values = |model: &Model<'_>| -> Vec<Vec<f32>> {
-        model.parameters().iter().map(|weights| weights.values().to_vec()).collect()
+        whole.unfreeze_from("flatten").unwrap();
+        let before = whole.clone();
+        learn(&mut whole, &images, isa);
+        let values = |model: &Model<'_>| -> Vec<Vec<f32>> {
+            model.parameters().iter().map(|weights| weights.values().to_vec()).collect()
+        };
+        assert_eq!(values(&whole), values(&apart), "{isa}");
+        assert_ne!(values(&whole), values(&before), "{isa}");
+    }
+}
+
+/// Maps so large that a batch goes through the base in parts: each sample has its own features, and an error its own number.
+#[test]
+fn a_batch_of_large_maps_runs_in_parts() {
+    let base = Sequential::new([130, 130, 1]).conv2d(32, 3).batch_normalization().relu();
+    let base = base.global_average_pool2d().build(3).unwrap();
+    let images = |largest: f32| {
+        let mut pixels: Vec<f32> = (0..5 * 130 * 130).map(|i| (i % 97) as f32 / 96.0).collect();
+        pixels[3 * 130 * 130 + 130 * 64..][..130].fill(largest);
+        let pixels = Tensor::new(&[5, 130, 130, 1], pixels).unwrap();
+        Samples::new(pixels, Tensor::zeros(&[5, 1]).unwrap()).unwrap()
     };
-    assert_eq!(values(&whole), values(&apart));
-    assert_ne!(values(&whole), values(&before));
+    let one = collect(&base, &images(1.0), Options::new(1));
+    for (batch, threads) in [(5, 1), (4, 2), (5, 7)] {
+        let all = collect(&base, &images(1.0), Options::new(batch).threads(threads));
+        (0..5).for_each(|index| assert_eq!(sample(&all, index), sample(&one, index), "{index} of {batch}"));
+        let (images, options) = (images(f32::MAX), Options::new(batch).threads(threads));
+        let overflow = Features::new(&base, &images, options).unwrap().collect(&mut |_| {}).unwrap_err();
+        assert!(matches!(overflow, Error::NotFinite { sample: 3, .. }), "{overflow}");
+    }
 }
 
 #[test]
@@ -140,6 +162,7 @@ fn what_a_base_cannot_take_is_refused() {
     let misfit = refused(&[3, 15, 16, 2], 0.0);
     assert!(misfit.contains("expected [16, 15, 2], got [15, 16, 2]"), "{misfit}");
     assert!(refused(&[3, 16, 15, 2], f32::NAN).contains("NaN"));
+    assert!(matches!(Features::new(&base, &images(), Options::new(0)), Err(Error::Empty { what: "batch" })));
     let tapped = whole.tap(&["features", "dense"]).unwrap();
     assert!(Features::new(&tapped, &images(), Options::new(2)).is_err());
 }

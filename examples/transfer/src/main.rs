@@ -190,7 +190,8 @@ fn with_head(base: &Model<'_>, classes: &[String], pool: bool, seed: u64) -> Res
 
 /// What a base gives for a data set.
 fn features(base: &Model<'_>, data: &dyn Dataset) -> Result<Samples, Error> {
-    Features::new(base, data, Options::new(32))?.collect(&mut |_done| {})
+    let options = Options::new(32).threads(rayon::current_num_threads());
+    Features::new(base, data, options)?.collect(&mut |_done| {})
 }
 
 /// Puts the weights of a head into the model that it is a part of.

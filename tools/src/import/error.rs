@@ -36,6 +36,13 @@ pub enum Cause {
     },
     /// It has what the engine has not.
     Unsupported(Vec<Unsupported>),
+    /// It leaves no dimension of that name open, whose size [`ImportOptions::dimension`](super::ImportOptions::dimension) gives.
+    Dimension {
+        /// The name.
+        name: String,
+        /// Those that it leaves open, behind the batch.
+        open: Vec<String>,
+    },
     /// Its weights are not those of the model that takes them.
     Weights(Vec<WeightProblem>),
     /// The model that it describes cannot be.
@@ -161,6 +168,13 @@ impl fmt::Display for Cause {
             Cause::Unsupported(parts) => {
                 write!(f, "{} cannot be imported:", count(parts.len() as u64, "part"))?;
                 parts.iter().try_for_each(|part| write!(f, "\n  {part}"))
+            }
+            Cause::Dimension { name, open } if open.is_empty() => {
+                write!(f, "dimension: expected none, as all sizes are in the file, got \"{name}\"")
+            }
+            Cause::Dimension { name, open } => {
+                let open = open.join("\", \"");
+                write!(f, "dimension: expected one that the file leaves open, \"{open}\", got \"{name}\"")
             }
             Cause::Weights(problems) => {
                 f.write_str("the weights are not those of the model:")?;

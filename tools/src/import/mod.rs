@@ -63,8 +63,8 @@ impl ImportOptions {
         self
     }
 
-    /// The size of a dimension that has that name, where the file leaves it open. One without a name is called by its input and
-    /// its place, counted from 0: `"input.2"`.
+    /// The size of a dimension that has that name, which the file leaves open. One without a name is called by its input and its
+    /// place, counted from 0: `"input.2"`. The first is the batch, which has no size.
     #[must_use]
     pub fn dimension(mut self, name: &str, size: usize) -> ImportOptions {
         self.dimensions.push((name.into(), size));
@@ -78,6 +78,14 @@ impl ImportOptions {
             .find(|(known, _)| known == name)
             .map(|&(_, size)| size)
             .filter(|&size| size > 0)
+    }
+
+    /// Checks that the file leaves all dimensions open whose sizes are given: these are.
+    pub(crate) fn check_dimensions(&self, open: Vec<String>) -> Result<(), Cause> {
+        match self.dimensions.iter().find(|(name, _)| !open.contains(name)) {
+            Some((name, _)) => Err(Cause::Dimension { name: name.clone(), open }),
+            None => Ok(()),
+        }
     }
 }
 
@@ -96,6 +104,10 @@ pub enum Format {
     /// A FlatBuffer of TensorFlow Lite, as the bytes behind its first offset say.
     TfLite,
 }
+
+/// What may help where a file has weights and no model.
+const WEIGHTS_ALONE: &str =
+    "say the model that takes them: bantam import --into or --net, import::load_weights";
 
 /// Bytes from the start of a file that tell its format.
 const HEAD: usize = 16;
@@ -126,16 +138,16 @@ impl Format {
 /// Reads a model from a file of another program.
 ///
 /// # Errors
-/// The file cannot be read, is of no format that is known, is damaged, or has what the engine has not: all of it is told.
+/// The file cannot be read, is of no format that is known, is damaged, or has what the engine has not: all of it is told. Or
+/// the options give the size of a dimension that the file does not leave open.
 pub fn import(path: impl AsRef<Path>, options: &ImportOptions) -> Result<Import, ImportError> {
     let path = path.as_ref();
     let found = format_of(path).and_then(|format| match format {
         Format::KerasHdf5 | Format::KerasArchive => keras::import(path, options),
         Format::Onnx => onnx::import(path, options),
-        Format::Safetensors => Err(Cause::Foreign {
-            found: "weights without a model (.safetensors)",
-            advice: "say the model that takes them: bantam import --into or --net, import::load_weights",
-        }),
+        Format::Safetensors => {
+            Err(Cause::Foreign { found: "weights without a model (.safetensors)", advice: WEIGHTS_ALONE })
+        }
         Format::TfLite => tflite::import(path, options),
     });
     found.map_err(|cause| cause.in_file(path))

@@ -1,6 +1,9 @@
 use super::error::{Cause, Unsupported};
 use std::fmt::Display;
 
+/// Attention has two of them: queries and keys, and what comes of these and values.
+pub const NO_PRODUCT_OF_MAPS: &str = "no layer multiplies two maps with each other, as attention does";
+
 /// Why an operator or weights are refused.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Refused {
@@ -23,6 +26,19 @@ impl Refused {
 
     pub fn expected_got(what: &str, expected: impl Display, got: impl Display) -> Refused {
         Refused::new(format!("{what}: expected {expected}, got {got}"))
+    }
+
+    /// Of a product that is not one of a map and a constant matrix: its factors are maps of these shapes, or none.
+    pub fn product(maps: [Option<String>; 2]) -> Refused {
+        let (got, advice) = match maps {
+            [Some(first), Some(second)] => (format!("two maps, {first} and {second}"), NO_PRODUCT_OF_MAPS),
+            [None, Some(second)] => {
+                let advice = "write it as the transposed map times the transposed constant";
+                (format!("a constant and a map, {second}"), advice)
+            }
+            [_, None] => ("no map".into(), ""),
+        };
+        Refused::expected_got("factors", "a map and a constant matrix", got).advice(advice)
     }
 
     pub fn advice(self, advice: &str) -> Refused {

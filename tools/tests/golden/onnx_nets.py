@@ -179,7 +179,8 @@ def large(folder: Path, names: list[str]) -> None:
     for name in names:
         how = dict(aux_logits=False, init_weights=False) if name in ("inception_v3", "googlenet") else {}
         net = made(lambda: torchvision.models.get_model(name, weights=None, **how))
-        side = 96 if name != "inception_v3" else 139
+        # VGG has 7×7 pixels before its head: PyTorch exports no other pool for them than none.
+        side = 139 if name == "inception_v3" else 224 if name.startswith("vgg") else 96
         x = torch.randn(2, 3, side, side)
         with torch.no_grad():
             y = net(x)

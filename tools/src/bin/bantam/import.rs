@@ -20,7 +20,7 @@ Examples:
   bantam import vgg16.safetensors --net vgg16 --map vgg16.json -o vgg16.bantam
   bantam import weights.safetensors --into mine.bantam -o learnt.bantam")]
 pub struct Options {
-    /// The model of another program: .keras, .h5 or .onnx; with --into or --net weights: .safetensors, .h5 or .weights.h5
+    /// The model of another program: .keras, .h5, .onnx or .tflite; with --into or --net weights: .safetensors, .h5 or .weights.h5
     file: PathBuf,
     /// Where the model goes [default: the file's name with .bantam]
     #[arg(short, long, value_name = "FILE")]
@@ -29,7 +29,7 @@ pub struct Options {
     #[arg(long, value_name = "HxW", value_parser = bantam_tools::options::size)]
     input_size: Option<[usize; 2]>,
     /// The size of a dimension that the file leaves open, by its name
-    #[arg(long = "dimension", value_name = "NAME=SIZE", value_parser = dimension)]
+    #[arg(long = "dimension", value_name = "NAME=SIZE", value_parser = dimension, conflicts_with_all = ["into", "net"])]
     dimensions: Vec<(String, usize)>,
     /// The model that takes the file's weights
     #[arg(long, value_name = "MODEL", conflicts_with = "net", help_heading = "Weights alone")]

@@ -22,6 +22,8 @@ pub(super) struct Assembly<'g, 's> {
     pub before_keras_3: bool,
     pub report: Report,
     pub problems: Vec<Unsupported>,
+    /// What the axes behind the batch are called whose sizes the file leaves open.
+    pub open: Vec<String>,
     /// The first node of each layer with weights, by what is the same for all its calls.
     pub first: HashMap<String, Value<'g>>,
     pub sources: Vec<Source>,
@@ -125,6 +127,7 @@ impl<'g, 's> Assembly<'g, 's> {
             before_keras_3,
             report: Report::default(),
             problems: Vec::new(),
+            open: Vec::new(),
             first: HashMap::new(),
             sources: Vec::new(),
             frozen: Vec::new(),
@@ -378,7 +381,7 @@ impl<'g, 's> Assembly<'g, 's> {
         })
     }
 
-    /// An input of the whole model. Images whose size is open have that of the options.
+    /// An input of the whole model. Sizes that are open are those of the options.
     fn open_input(&mut self, name: &str, shape: Option<&Json>) -> Result<Tensor<'g>, Cause> {
         self.report.inputs.push(Port { name: name.into(), channels_first: false });
         let mut refuse = |what: String, advice: &str| {
@@ -391,24 +394,28 @@ impl<'g, 's> Assembly<'g, 's> {
             );
             return self.any_input();
         };
-        let mut sizes: Vec<Option<usize>> = list(Some(shape), name)?
-            .iter()
-            .skip(1)
-            .map(|size| size.as_u64().and_then(|size| usize::try_from(size).ok()))
-            .collect();
-        if let ([height @ None, width @ None, _], Some([rows, columns])) =
-            (&mut sizes[..], self.options.input_size)
-        {
-            (*height, *width) = (Some(rows), Some(columns));
+        let told = list(Some(shape), name)?.iter().skip(1);
+        let told = told.map(|size| size.as_u64().and_then(|size| usize::try_from(size).ok()));
+        let told: Vec<Option<usize>> = told.collect();
+        let (mut sizes, mut open) = (Vec::new(), Vec::new());
+        for (axis, &size) in told.iter().enumerate() {
+            let called = format!("{name}.{}", axis + 1);
+            let by_pixels = || {
+                self.options.input_size.filter(|_| told.len() == 3).and_then(|size| size.get(axis).copied())
+            };
+            match size.or_else(|| self.options.dimension_of(&called)).or_else(by_pixels) {
+                Some(size) => sizes.push(size),
+                None => open.push(called.clone()),
+            }
+            if size.is_none() {
+                self.open.push(called);
+            }
         }
-        let Some(sizes) = sizes.iter().copied().collect::<Option<Vec<usize>>>() else {
-            let shape = shape.to_string();
-            refuse(
-                format!("an input of open size, {shape}"),
-                "say the size of images by --input-size; of series, save it with one",
-            );
+        if !open.is_empty() {
+            let advice = "say the size of images by --input-size, others by --dimension NAME=SIZE";
+            refuse(format!("an input of open size, {shape}: \"{}\"", open.join("\", \"")), advice);
             return self.any_input();
-        };
+        }
         match Shape::new(&sizes) {
             Ok(shape) => Ok(Tensor { value: self.graph.input(&sizes), shape, certain: true }),
             Err(problem) => {

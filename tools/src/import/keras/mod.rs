@@ -27,7 +27,9 @@ pub(crate) use load::owners;
 pub use load::{Loaded, Which, load_weights, read_weights};
 pub use optimizer::Resumed;
 
-use super::{Cause, Format, Import, ImportError, ImportOptions, Unsupported, WeightProblem, format_of};
+use super::{
+    Cause, Format, Import, ImportError, ImportOptions, Unsupported, WEIGHTS_ALONE, WeightProblem, format_of,
+};
 use archive::Archive;
 use assembly::{Assembly, Source};
 use bantam::{GraphBuilder, Metadata, Model, Parameter, Shape};
@@ -100,10 +102,7 @@ impl File {
     fn config(&self) -> Result<Json, Cause> {
         match &self.config {
             Some((what, config)) => json(what, config),
-            None => Err(Cause::Foreign {
-                found: "weights of Keras without a model",
-                advice: "build the model here or take it from bantam-zoo, and load its weights by keras::load_weights",
-            }),
+            None => Err(Cause::Foreign { found: "weights of Keras without a model", advice: WEIGHTS_ALONE }),
         }
     }
 
@@ -194,6 +193,7 @@ fn model(
     let mut assembly = Assembly::new(&graph, &store, options, major(version) < 3);
     (assembly.report.format, assembly.report.producer) = (format.into(), Some(format!("Keras {version}")));
     let outputs = assembly.whole(&layer)?;
+    options.check_dimensions(std::mem::take(&mut assembly.open))?;
     if !assembly.problems.is_empty() {
         return Err(Cause::Unsupported(assembly.problems));
     }

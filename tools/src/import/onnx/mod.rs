@@ -57,6 +57,7 @@ fn read(bytes: Bytes, folder: Option<&Path>, options: &ImportOptions) -> Result<
         None => Cause::damaged("model", problem),
     })?;
     let graph = Graph::new(&model)?;
+    options.check_dimensions(ports::open(&graph))?;
     let mut report = Report { format: format!("ONNX, opset {}", graph.opset), ..Report::default() };
     let producer = format!("{} {}", model.producer_name, model.producer_version);
     report.producer = Some(producer.trim().to_string()).filter(|producer| !producer.is_empty());

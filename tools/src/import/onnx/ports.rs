@@ -1,7 +1,7 @@
 //! Inputs and outputs of the net.
 
 use super::arrangement::{Arrangement, Factor, size};
-use super::graph::Node;
+use super::graph::{Graph, Node};
 use super::importer::{Importer, Map, Value};
 use super::layout;
 use super::proto::{DimensionProto, ValueInfoProto};
@@ -105,10 +105,7 @@ impl Importer<'_> {
         let mut sizes = vec![1];
         let mut open = Vec::new();
         for (axis, dim) in told.iter().enumerate().skip(1) {
-            let name = match &dim.dim_param {
-                Some(name) if !name.is_empty() => name.clone(),
-                _ => format!("{}.{axis}", info.name),
-            };
+            let name = called(info, axis, dim);
             let at = pixels.iter().position(|&pixel| pixel == axis);
             let by_pixels =
                 || options.input_size.filter(|_| pixels.len() == 2).and_then(|size| size.get(at?).copied());
@@ -209,6 +206,28 @@ impl Importer<'_> {
 
 fn dims(info: &ValueInfoProto) -> Option<&[DimensionProto]> {
     Some(&info.r#type.as_ref()?.tensor_type.as_ref()?.shape.as_ref()?.dim)
+}
+
+/// What that axis of an input is called.
+fn called(info: &ValueInfoProto, axis: usize, dim: &DimensionProto) -> String {
+    match &dim.dim_param {
+        Some(name) if !name.is_empty() => name.clone(),
+        _ => format!("{}.{axis}", info.name),
+    }
+}
+
+/// What the axes behind the batch are called whose sizes the file leaves open.
+pub fn open(graph: &Graph<'_>) -> Vec<String> {
+    let mut open = Vec::new();
+    for (_, info) in &graph.inputs {
+        for (axis, dim) in dims(info).unwrap_or_default().iter().enumerate().skip(1) {
+            let name = called(info, axis, dim);
+            if size_of(dim).is_none() && !open.contains(&name) {
+                open.push(name);
+            }
+        }
+    }
+    open
 }
 
 /// A size that the file says.

@@ -39,6 +39,7 @@ pub fn from_bytes(bytes: Vec<u8>, options: &ImportOptions) -> Result<Import, Cau
     let bytes = Bytes::from(bytes);
     let flat = Flat::new(&bytes);
     let graph = Graph::new(&flat, bytes.len())?;
+    options.check_dimensions(ports::open(&graph))?;
     let mut report = Report {
         format: "TensorFlow Lite, schema 3".into(),
         producer: graph.producer.clone(),

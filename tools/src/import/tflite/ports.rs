@@ -1,5 +1,6 @@
 //! Inputs and outputs of the net.
 
+use super::graph::Graph;
 use super::importer::{Importer, Map, Value, known, shape};
 use super::schema::{element, type_name};
 use crate::import::constant::{Int, elements};
@@ -55,11 +56,10 @@ impl Importer<'_> {
         }
         let (mut sizes, mut open) = (Vec::new(), Vec::new());
         for (axis, &dim) in tensor.shape.iter().enumerate().skip(1) {
-            let called = format!("{name}.{axis}");
+            let called = called(name, axis);
             let by_pixels =
                 || options.input_size.filter(|_| rank == 4).and_then(|size| size.get(axis - 1).copied());
-            let told = usize::try_from(dim).ok().filter(|&size| size > 0);
-            match told.or_else(|| options.dimension_of(&called)).or_else(by_pixels) {
+            match size_of(dim).or_else(|| options.dimension_of(&called)).or_else(by_pixels) {
                 Some(size) => sizes.push(size),
                 None => open.push(called),
             }
@@ -132,4 +132,26 @@ impl Importer<'_> {
         let same: Vec<i32> = sample.iter().map(|&dim| i32::try_from(dim).unwrap_or(i32::MAX)).collect();
         Ok(self.net.layer(name, bantam::Reshape::new(same), &[id], sample))
     }
+}
+
+/// What that axis of an input is called.
+fn called(input: &str, axis: usize) -> String {
+    format!("{input}.{axis}")
+}
+
+/// What the axes behind the batch are called whose sizes the file leaves open.
+pub fn open(graph: &Graph<'_>) -> Vec<String> {
+    let mut open = Vec::new();
+    for port in &graph.inputs {
+        let dims = graph.tensors[port.tensor].shape.iter().enumerate().skip(1);
+        open.extend(
+            dims.filter(|(_, dim)| size_of(**dim).is_none()).map(|(axis, _)| called(&port.name, axis)),
+        );
+    }
+    open
+}
+
+/// A size that the file says.
+fn size_of(dim: i32) -> Option<usize> {
+    usize::try_from(dim).ok().filter(|&size| size > 0)
 }

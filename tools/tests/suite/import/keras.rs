@@ -275,10 +275,15 @@ fn images_of_open_size_are_given_one() {
     let open = read(bytes.clone(), &ImportOptions::new()).unwrap_err().to_string();
     assert!(
         open.contains(
-            "\"in\": an input of open size, [null,null,null,3]; say the size of images by --input-size"
+            "\"in\": an input of open size, [null,null,null,3]: \"in.1\", \"in.2\"; say the size of images by --input-size"
         ),
         "{open}"
     );
+    let named = ImportOptions::new().dimension("in.1", 4).dimension("in.2", 6);
+    assert_eq!(read(bytes.clone(), &named).unwrap().model.input_shape().dims(), [4, 6, 3]);
+    let wrong = read(bytes.clone(), &named.dimension("in.3", 3)).unwrap_err().to_string();
+    let expected = "dimension: expected one that the file leaves open, \"in.1\", \"in.2\", got \"in.3\"";
+    assert_eq!(wrong, expected);
     let Import { model, report } = read(bytes, &ImportOptions::new().input_size(4, 6)).unwrap();
     assert_eq!((model.input_shape().dims(), model.output_shape().dims()), (&[4, 6, 3][..], &[2, 3, 3][..]));
     assert!(report.left_out[0].starts_with("resizing: Resizing, images have that size already"), "{report}");

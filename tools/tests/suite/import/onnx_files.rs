@@ -62,6 +62,54 @@ struct Entry {
     value: String,
 }
 
+/// A node without attributes.
+#[derive(Clone, PartialEq, Message)]
+struct Node {
+    #[prost(string, repeated, tag = "1")]
+    inputs: Vec<String>,
+    #[prost(string, repeated, tag = "2")]
+    outputs: Vec<String>,
+    #[prost(string, tag = "4")]
+    operator: String,
+}
+
+/// An input.
+#[derive(Clone, PartialEq, Message)]
+struct Input {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(message, optional, tag = "2")]
+    kind: Option<Kind>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Kind {
+    #[prost(message, optional, tag = "1")]
+    tensor: Option<OfTensor>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct OfTensor {
+    #[prost(int32, tag = "1")]
+    kind: i32,
+    #[prost(message, optional, tag = "2")]
+    shape: Option<Dims>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Dims {
+    #[prost(message, repeated, tag = "1")]
+    dims: Vec<Dim>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Dim {
+    #[prost(int64, optional, tag = "1")]
+    size: Option<i64>,
+    #[prost(string, optional, tag = "2")]
+    name: Option<String>,
+}
+
 fn file(name: &str) -> Vec<u8> {
     let mut found = Vec::new();
     each(CASES, name, |case| {
@@ -82,6 +130,62 @@ fn changed(name: &str, change: impl FnOnce(&mut Model)) -> Vec<u8> {
 
 fn problem(file: Vec<u8>) -> String {
     from_bytes(file, &ImportOptions::new()).map(|_| ()).unwrap_err().to_string()
+}
+
+/// Of one size the file says the name, of the other nothing.
+#[test]
+fn sizes_that_the_file_leaves_open_are_given_by_their_names_and_no_others() {
+    let whole = from_bytes(file("conv"), &ImportOptions::new()).unwrap().model;
+    let &[height, width, _] = whole.input_shape().dims() else { panic!() };
+    let mut last = String::new();
+    let open = changed("conv", |model| {
+        let input = &mut model.graph.as_mut().unwrap().inputs[0];
+        let mut told = Input::decode(&input[..]).unwrap();
+        let dims = &mut told.kind.as_mut().unwrap().tensor.as_mut().unwrap().shape.as_mut().unwrap().dims;
+        dims[2] = Dim { size: None, name: Some("height".into()) };
+        dims[3] = Dim::default();
+        last = format!("{}.3", told.name);
+        *input = told.encode_to_vec().into();
+    });
+    let given = ImportOptions::new().dimension("height", height).dimension(&last, width);
+    let model = from_bytes(open.clone(), &given).unwrap().model;
+    assert_eq!((model.input_shape(), model.output_shape()), (whole.input_shape(), whole.output_shape()));
+
+    let refused = |file: &[u8], name: &str| {
+        let given = ImportOptions::new().input_size(height, width).dimension(name, 7);
+        from_bytes(file.to_vec(), &given).map(|_| ()).unwrap_err().to_string()
+    };
+    let expected = format!("dimension: expected one that the file leaves open, \"height\", \"{last}\", got ");
+    assert_eq!(refused(&open, "hieght"), expected.clone() + "\"hieght\"");
+    // The first is the batch.
+    assert_eq!(
+        refused(&open, &last.replace('3', "0")),
+        expected + &format!("\"{}\"", last.replace('3', "0"))
+    );
+    let none = "dimension: expected none, as all sizes are in the file, got \"height\"";
+    assert_eq!(refused(&file("conv"), "height"), none);
+}
+
+#[test]
+fn products_of_two_maps_are_told_from_those_with_a_constant_first() {
+    let with = |name: &str, change: &dyn Fn(&mut Node)| {
+        let file = changed(name, |model| {
+            let node = &mut model.graph.as_mut().unwrap().nodes[0];
+            let mut product = Node::decode(&node[..]).unwrap();
+            change(&mut product);
+            *node = product.encode_to_vec().into();
+        });
+        from_bytes(file, &ImportOptions::new()).map(|_| ()).unwrap_err().to_string()
+    };
+    let maps = "factors: expected a map and a constant matrix, got two maps, [2, 3, 3] and [2, 3, 3]; no layer \
+                multiplies two maps with each other, as attention does";
+    for operator in ["MatMul", "Gemm"] {
+        let told = with("refused/matmul_of_maps", &|node| node.operator = operator.into());
+        assert!(told.contains(&format!("{operator}: {maps}")), "{told}");
+    }
+    let told = with("matmul", &|node| node.inputs.reverse());
+    let expected = "MatMul: factors: expected a map and a constant matrix, got a constant and a map, ";
+    assert!(told.contains(expected), "{told}");
 }
 
 #[test]

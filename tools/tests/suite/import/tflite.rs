@@ -98,6 +98,34 @@ fn layers_are_called_as_in_keras_and_ports_as_in_the_signature() {
 }
 
 #[test]
+fn sizes_that_the_file_leaves_open_are_given_by_their_places_and_no_others() {
+    let Import { model, report } = imported("operator/relu_n1_to_1");
+    let name = &report.inputs[0].name;
+    let mut file = Vec::new();
+    each(CASES, "operator/relu_n1_to_1", |case| file = case.model.clone());
+    let import = |file: &[u8], axis: usize| {
+        let given = ImportOptions::new().dimension(&format!("{name}.{axis}"), 4);
+        from_bytes(file.to_vec(), &given)
+    };
+    let none = import(&file, 1).map(|_| ()).unwrap_err().to_string();
+    assert_eq!(none, format!("dimension: expected none, as all sizes are in the file, got \"{name}.1\""));
+
+    // The rows of all maps, where the file says which sizes are open.
+    let bytes = |sizes: [i32; 4]| sizes.map(i32::to_le_bytes).concat();
+    let (rows_known, rows_open) = (bytes([-1, 4, 5, 4]), bytes([-1, -1, 5, 4]));
+    for at in 0..file.len() - rows_known.len() {
+        if file[at..].starts_with(&rows_known) {
+            file[at..][..rows_open.len()].copy_from_slice(&rows_open);
+        }
+    }
+    assert_eq!(import(&file, 1).unwrap().model.input_shape(), model.input_shape());
+    let other = import(&file, 2).map(|_| ()).unwrap_err().to_string();
+    let expected =
+        format!("dimension: expected one that the file leaves open, \"{name}.1\", got \"{name}.2\"");
+    assert_eq!(other, expected);
+}
+
+#[test]
 fn a_padding_before_a_convolution_is_a_part_of_it() {
     let Import { model, report } = imported("operator/conv_padded");
     let kinds: Vec<&str> = model.nodes().iter().map(|node| node.layer_type().name()).collect();

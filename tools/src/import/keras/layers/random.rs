@@ -2,6 +2,7 @@
 
 use super::super::site::{Site, Tensor};
 use super::left_out;
+use crate::import::refused::NO_PRODUCT_OF_MAPS;
 use bantam::{
     ActivityRegularization, AlphaDropout, Dropout, GaussianDropout, GaussianNoise, SpatialDropout1d,
     SpatialDropout2d,
@@ -104,9 +105,11 @@ fn refusal(class: &str) -> (&'static str, &'static str) {
         "Conv3D" | "Conv3DTranspose" | "MaxPooling3D" | "AveragePooling3D" => {
             ("volumes", "the engine has series and maps")
         }
-        "MultiHeadAttention" | "Attention" | "AdditiveAttention" | "GroupQueryAttention" | "EinsumDense" => {
-            ("attention", "no layer of the engine")
+        "MultiHeadAttention" | "Attention" | "AdditiveAttention" | "GroupQueryAttention" => {
+            ("attention", NO_PRODUCT_OF_MAPS)
         }
+        "Dot" => ("a product of two maps", NO_PRODUCT_OF_MAPS),
+        "EinsumDense" => ("sums of products by an equation", "write it by Dense layers"),
         "TensorFlowOpLayer" => ("an operation of TensorFlow", "write it as a layer of Keras"),
         _ => ("no layer of the engine", "write it by layers that are, or cut the model before it"),
     }

@@ -10,8 +10,7 @@ use bantam::{Conv1d, Dense};
 
 /// `Gemm`: `alpha · A · B + beta · C`, in which `A` is the map.
 pub fn gemm(importer: &mut Importer<'_>, node: &Node<'_>) -> Given {
-    let map = importer.map(node, 0)?;
-    let matrix = importer.weights(node, 1, "a matrix")?;
+    let (map, matrix) = factors(importer, node)?;
     if map.lies.axes.len() != 2 || matrix.dims.len() != 2 {
         let got = format!("{} and {:?}", importer.shape(&map), matrix.dims);
         return Err(Refused::expected_got("inputs", "matrices", got));
@@ -38,8 +37,7 @@ pub fn gemm(importer: &mut Importer<'_>, node: &Node<'_>) -> Given {
 
 /// `MatMul` of a map and a constant matrix.
 pub fn matmul(importer: &mut Importer<'_>, node: &Node<'_>) -> Given {
-    let map = importer.map(node, 0).map_err(|_| only_constant())?;
-    let matrix = importer.floats(node, 1).map_err(|_| only_constant())?.ok_or_else(only_constant)?;
+    let (map, matrix) = factors(importer, node)?;
     let Some((&[rows, units], others)) = matrix.dims.split_last_chunk().map(|(others, last)| (last, others))
     else {
         return Err(Refused::expected_got("second input", "a matrix", format!("{:?}", matrix.dims)));
@@ -56,9 +54,12 @@ pub fn matmul(importer: &mut Importer<'_>, node: &Node<'_>) -> Given {
     product(importer, node, &map, &matrix, 1.0, None)
 }
 
-fn only_constant() -> Refused {
-    Refused::new("expected a map times a constant matrix")
-        .advice("products of two maps, as in attention, are not there yet")
+/// The factors of a product, of which the second is constant.
+fn factors(importer: &Importer<'_>, node: &Node<'_>) -> Result<(Map, Tensor), Refused> {
+    match [0, 1].map(|input| importer.map(node, input).ok()) {
+        [Some(map), None] => Ok((map, importer.weights(node, 1, "a matrix")?)),
+        maps => Err(Refused::product(maps.map(|map| Some(importer.shape(&map?))))),
+    }
 }
 
 /// A matrix of `[In, Out]` whose rows, which are those of an axis of these columns, are in the order in which the axis lies in

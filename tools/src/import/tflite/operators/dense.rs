@@ -33,10 +33,11 @@ pub fn fully_connected(importer: &mut Importer<'_>, node: &Node<'_>) -> Given {
 
 /// `BATCH_MATMUL` of a map and a constant matrix.
 pub fn batch_matmul(importer: &mut Importer<'_>, node: &Node<'_>) -> Given {
-    let advice = "products of two maps, as in attention, are not there yet";
-    let only = |_| Refused::new("expected a map times a constant matrix").advice(advice);
-    let map = importer.map(node, 0).map_err(only)?;
-    let rank = importer.floats(node, 1).map_err(only)?.map_or(0, |matrix| matrix.dims.len());
+    let map = match [0, 1].map(|input| importer.map(node, input).ok()) {
+        [Some(map), None] => map,
+        maps => return Err(Refused::product(maps.map(|map| Some(shape(&map?.dims))))),
+    };
+    let rank = importer.floats(node, 1)?.map_or(0, |matrix| matrix.dims.len());
     let matrix = importer.weights(node, 1, "a matrix", rank.max(2))?;
     let ones = rank - 2;
     if matrix.dims[..ones].iter().any(|&dim| dim != 1) || node.flag(0)? {
