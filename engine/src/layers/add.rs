@@ -1,12 +1,12 @@
 use super::conv2d::grad_activation;
 use super::{
-    Attributes, AttributesMut, Backward, BackwardReads, Differentiable, Forward, Layer, LayerType, Schedule,
-    Signature, Site, Source, Step, TrainingStep, several_inputs,
+    Attributes, AttributesMut, Backward, BackwardReads, Differentiable, Forward, Layer, LayerType, Lowering,
+    Schedule, Signature, Site, Source, Step, TrainingStep, several_inputs,
 };
 use crate::error::Error;
 use crate::parallel::{Threads, for_each_range};
 use crate::shape::Shape;
-use bantam_kernels::conv2d::Activation;
+use bantam_kernels::conv2d::{Activation, Convolution};
 use bantam_kernels::{CacheLine, Isa, elementwise};
 
 /// The sum of two inputs or more of one shape, up to [`MAX_INPUTS`](crate::MAX_INPUTS), element by element.
@@ -16,7 +16,10 @@ pub struct Add;
 impl Layer for Add {
     const NAME: &'static str = "Add";
     const BASE: &'static str = "add";
-    const TYPE: LayerType = LayerType::of::<Add>().takes_activation().arranges(join);
+    const TYPE: LayerType = match LayerType::of::<Add>().takes_activation() {
+        layer if Convolution::CAN_ADD => layer.arranges(join),
+        layer => layer,
+    };
     type Step = AddStep;
 
     fn read(_: &mut Attributes<'_>) -> Add {
@@ -45,17 +48,18 @@ impl Differentiable for Add {
 }
 
 /// Has the step that gives the last of two operands add to the other, if it can: the map between is not there then.
-fn join(schedule: &mut Schedule, at: usize, activation: Activation) -> Result<(), Error> {
-    let inputs = schedule.steps[at].reads.clone();
-    if inputs.len() == 2
-        && let Some(before) = at.checked_sub(1)
-        && let Some(read) =
-            inputs.clone().find(|&read| schedule.reads[read].source == Source::Operation(before))
-        && inputs.clone().all(|read| schedule.reads[read].map == schedule.steps[before].map)
+fn join(schedule: &mut Schedule, lowering: &dyn Lowering, at: usize) -> Result<(), Error> {
+    let Some(before) = at.checked_sub(1) else { return Ok(()) };
+    let (reads, map) = (&schedule.reads[schedule.steps[at].reads.clone()], schedule.steps[before].map);
+    let activation = lowering.activation(at);
+    if reads.len() == 2
+        && reads.iter().any(|read| read.source == Source::Operation(before))
+        && reads.iter().all(|read| read.map == map)
         && schedule.is_read_once(before)
         && schedule.steps[before].step.add(activation)
     {
-        schedule.merge(before, read);
+        schedule.merge(before);
+        schedule.steps[before].adds = Some(activation);
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 use super::conv2d::grad_activation;
 use super::{
     Attributes, AttributesMut, Backward, BackwardReads, Differentiable, Forward, Initial, Layer, LayerType,
-    Signature, Site, Step, TrainingStep, elements_of_one, gradients, one_input,
+    Signature, Site, Step, TrainingStep, by_rows, elements_of_one, gradients, one_input,
 };
 use crate::error::Error;
 use crate::parallel::{Threads, WORTH_SHARING, for_each_chunk, for_each_images, join};
@@ -134,7 +134,7 @@ impl DepthwiseConv2d {
 impl Layer for DepthwiseConv2d {
     const NAME: &'static str = "DepthwiseConv2D";
     const BASE: &'static str = "depthwise_conv2d";
-    const TYPE: LayerType = LayerType::of::<DepthwiseConv2d>().takes_activation();
+    const TYPE: LayerType = LayerType::of::<DepthwiseConv2d>().takes_activation().arranges(by_rows::join);
     type Step = DepthwiseConv2dStep;
 
     fn read(attributes: &mut Attributes<'_>) -> DepthwiseConv2d {

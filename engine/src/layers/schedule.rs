@@ -1,12 +1,14 @@
 //! The steps of a plan in their order, before they have places in an arena.
 
-use super::{Port, Step};
+use super::{Attributes, Port, Site, Step};
 use crate::error::Error;
 use crate::memory::buffer::whole_lines;
 use crate::memory::heap;
 use crate::memory::lifetimes::Lifetime;
+use crate::shape::Shape;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use bantam_kernels::conv2d::Activation;
 use core::ops::Range;
 
 /// Steps in the order in which they run.
@@ -41,6 +43,10 @@ pub(crate) struct Scheduled {
     pub slice: Option<Slice>,
     /// The channels of the map that it lies in.
     pub width: usize,
+    /// Set if the step adds to its last input, before this activation.
+    pub adds: Option<Activation>,
+    /// Whether it runs several layers by rows.
+    pub by_rows: bool,
     /// Its buffer, of those that [`Schedule::buffers`] gives, and its place in an arena.
     pub buffer: usize,
     pub place: Range<usize>,
@@ -60,6 +66,24 @@ impl Scheduled {
         let [pixels, channels] = self.map;
         samples * pixels * self.width - (self.width - channels)
     }
+}
+
+/// What the steps of a schedule were made of.
+pub(crate) trait Lowering {
+    /// A step's layer, if it is only one.
+    fn layer(&self, step: usize) -> Option<Lowered<'_>>;
+    /// What a step does with its sums at last.
+    fn activation(&self, step: usize) -> Activation;
+}
+
+/// A layer as it was lowered.
+pub(crate) struct Lowered<'a> {
+    pub name: &'static str,
+    pub attributes: Attributes<'a>,
+    /// Without shapes.
+    pub site: Site<'static>,
+    /// The first input, a full batch.
+    pub input: Shape,
 }
 
 /// Some channels of a step's output.
@@ -184,17 +208,25 @@ impl Schedule {
         readers == 1 && self.steps[step].last_read < self.steps.len()
     }
 
-    /// Makes a step and the next one a single one, which does what the first does, with what the second reads beside that
-    /// read of its output, and gives what the second gives. The first reads one value.
-    pub fn merge(&mut self, first: usize, read: usize) {
+    /// Makes a step and the next one, which alone reads its output, a single one with the step, weights and inputs of the
+    /// first, what the second reads beside that, and the second's output.
+    pub fn merge(&mut self, first: usize) {
         // All behind the first come one earlier.
         let earlier = |step: &mut usize| *step -= usize::from(*step > first);
         let Schedule { steps, reads, sources, outputs, .. } = self;
-        reads.remove(read);
-        let Scheduled { step, reads: from, parameters, prepared, .. } = steps.remove(first);
+        let Scheduled { step, reads: from, parameters, .. } = steps.remove(first);
+        let between = steps[first].reads.clone().find(|&read| reads[read].source == Source::Operation(first));
+        if let Some(between) = between {
+            reads.remove(between);
+        }
         for scheduled in &mut steps[first..] {
             (scheduled.reads.start, scheduled.reads.end) =
                 (scheduled.reads.start - 1, scheduled.reads.end - 1);
+        }
+        let merged = &mut steps[first];
+        (merged.step, merged.parameters, merged.reads.start) = (step, parameters, from.start);
+        for (input, read) in reads[merged.reads.clone()].iter_mut().enumerate() {
+            (read.step, read.input) = (first, input);
         }
         for scheduled in &mut *steps {
             earlier(&mut scheduled.last_read);
@@ -212,12 +244,6 @@ impl Schedule {
             }
         }
         outputs.iter_mut().for_each(earlier);
-        let merged = &mut steps[first];
-        (merged.step, merged.parameters, merged.prepared) = (step, parameters, prepared);
-        merged.reads.start = from.start;
-        for (input, read) in reads[merged.reads.clone()].iter_mut().enumerate() {
-            read.input = input;
-        }
     }
 
     /// Gives a step's output a place of its own again.

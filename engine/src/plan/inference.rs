@@ -2,7 +2,7 @@ use super::{Options, kept};
 use crate::error::Error;
 use crate::graph::Model;
 use crate::graph::fuse::{Operation, Operations, Reads};
-use crate::layers::{Read, Schedule, Scheduled, Site, Source, matrix};
+use crate::layers::{Lowered, Lowering, Read, Schedule, Scheduled, Site, Source, matrix};
 use crate::memory::buffer::{check_len, end_of};
 use crate::memory::heap::{self, Claims};
 use crate::memory::lifetimes::{Placed, place};
@@ -142,17 +142,11 @@ impl Layout {
         claims.check()?;
         let mut schedule = Schedule { batch, scarce: isa == Isa::SCALAR, steps, reads, sources, outputs };
         let model_weights = model.parameter_count();
-        let mut prepared = 0;
         for (k, operation) in list.iter().enumerate() {
             let Operation { reads, value, last_read, .. } = *operation;
             let shapes = Shapes::new(model, reads, batch)?;
             let step = operation.lower(model, &shapes.site(isa, threads, direct_only, model_weights))?;
-            let (first, mut prepared_len) = (schedule.reads.len(), step.prepared_len());
-            if kept::on(isa) {
-                let weights = &model.parameters()[reads.parameters(model)];
-                let lens = weights.iter().map(|weights| weights.values().len());
-                prepared_len = prepared_len.saturating_add(kept::len(&*step, lens));
-            }
+            let first = schedule.reads.len();
             for (input, &value) in reads.values(model).iter().enumerate() {
                 let (source, map) = (schedule.sources[value], matrix(&model.value_shape(value)).into());
                 schedule.reads.push(Read { step: k, input, source, map });
@@ -168,15 +162,30 @@ impl Layout {
                 overwritten: None,
                 slice: None,
                 width: channels,
+                adds: None,
+                by_rows: false,
                 buffer: 0,
                 place: 0..0,
                 scratch: 0..0,
-                prepared: prepared..prepared.saturating_add(prepared_len),
+                prepared: 0..0,
             });
-            prepared = end_of(prepared, prepared_len);
         }
+        let lowered = OfOperations { model, list: &list, options, model_weights };
         for (k, operation) in list.iter().enumerate().rev() {
-            operation.arrange(&mut schedule, k)?;
+            if let Some(arrange) = operation.arrange() {
+                arrange(&mut schedule, &lowered, k)?;
+            }
+        }
+        let mut prepared = 0;
+        for scheduled in &mut schedule.steps {
+            let mut len = scheduled.step.prepared_len();
+            if kept::on(isa) {
+                let weights = &model.parameters()[scheduled.parameters.clone()];
+                let lens = weights.iter().map(|weights| weights.values().len());
+                len = len.saturating_add(kept::len(&*scheduled.step, lens));
+            }
+            scheduled.prepared = prepared..prepared.saturating_add(len);
+            prepared = end_of(prepared, len);
         }
         let mut buffers = schedule.buffers()?;
         let Placed { len: values, bound } = place(&mut buffers);
@@ -215,6 +224,48 @@ impl Layout {
     /// Multiply-adds of a full batch, as direct computation counts them.
     pub fn multiply_adds(&self) -> u64 {
         self.steps.iter().map(|planned| planned.step.multiply_adds()).fold(0, u64::saturating_add)
+    }
+}
+
+/// What a model's operations say of their layers.
+struct OfOperations<'a, 'm> {
+    model: &'a Model<'m>,
+    list: &'a [Operation],
+    options: Options,
+    model_weights: usize,
+}
+
+impl Lowering for OfOperations<'_, '_> {
+    fn layer(&self, step: usize) -> Option<Lowered<'_>> {
+        let OfOperations {
+            model,
+            list,
+            options: Options { batch, isa, threads, direct_only },
+            model_weights,
+        } = *self;
+        let operation = &list[step];
+        let (layer, node) = operation.alone()?;
+        let &value = operation.reads.values(model).first()?;
+        let (activation, learns) = (operation.activation(), false);
+        Some(Lowered {
+            name: layer.name(),
+            attributes: model.nodes()[node].attributes(),
+            site: Site {
+                isa,
+                threads,
+                direct_only,
+                model_weights,
+                learns,
+                activation,
+                inputs: &[],
+                weights: &[],
+            },
+            input: model.value_shape(value).with_batch(batch).ok()?,
+        })
+    }
+
+    fn activation(&self, step: usize) -> Activation {
+        self.list[step].activation()
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::common::enlarged;
 use bantam::{
-    Buffer, Concatenate, Conv2d, Error, GraphBuilder, Isa, Loss, MaxPool2d, Model, Options, Padding, Plan,
-    RmsProp, SeparableConv2d, Sequential, Session, Trainer, TrainingPlan,
+    Buffer, Concatenate, Conv2d, DepthwiseConv2d, Error, GraphBuilder, Isa, Loss, MaxPool2d, Model, Options,
+    Padding, Plan, RmsProp, SeparableConv2d, Sequential, Session, Trainer, TrainingPlan,
 };
 use std::time::{Duration, Instant};
 
@@ -634,4 +634,44 @@ fn plans(net: Sequential) -> usize {
         })
     };
     on(1) + on(4)
+}
+
+/// Inverted residuals, whose output is added to their input or not, depthwise layers with a 1×1 convolution on one side alone,
+/// with a stride, with biases and without.
+fn inverted_residuals(size: usize) -> Model<'static> {
+    let net = GraphBuilder::new();
+    let plain = Conv2d::same().no_bias();
+    let mut x = net.input([size + 1, size, 8]).conv2d_with(16, [1, 1], plain).relu6();
+    x = x.depthwise_conv2d_with([3, 3], DepthwiseConv2d::same().stride(2)).relu();
+    for multiplier in [1, 2] {
+        let y = x.conv2d(96, 1).relu6();
+        let y = y.depthwise_conv2d_with([5, 3], DepthwiseConv2d::same().multiplier(multiplier)).relu6();
+        x = net.add(&[x, y.conv2d_with(16, [1, 1], plain)]);
+    }
+    let y = x
+        .conv2d_with(96, [1, 1], plain)
+        .relu()
+        .depthwise_conv2d_with([3, 3], DepthwiseConv2d::valid().no_bias());
+    let y = y.relu6().conv2d(24, 1);
+    let z = y.depthwise_conv2d_with([3, 3], DepthwiseConv2d::same().dilation(2)).conv2d(40, 1).relu();
+    net.build(&[z.global_average_pool2d().dense(3)], 5).unwrap()
+}
+
+#[test]
+fn inverted_residuals_run_by_rows_to_the_bit() {
+    for (isa, size) in Isa::available().flat_map(|isa| [(isa, 17), (isa, 96)]) {
+        let model = inverted_residuals(size);
+        let options = Options::new(2).isa(isa);
+        let plan = Plan::new(&model, options).unwrap();
+        let has = |names: &[&str], kind: &str| names.iter().any(|name| name.starts_with(kind));
+        let by_rows = plan.steps().filter(|step| has(&step.names, "conv2d") && has(&step.names, "depthwise"));
+        // Vectors have small maps in a cache anyway.
+        assert_eq!(by_rows.count(), if isa == Isa::SCALAR || size > 20 { 4 } else { 0 }, "{plan}");
+        for (threads, samples) in [(1, 2), (2, 2), (2, 1), (7, 1)] {
+            let mut session = Session::new(&model, options.threads(threads)).unwrap();
+            let input = numbers(samples * (size + 1) * size * 8);
+            let output = on_threads(threads, || session.run(&input).unwrap().to_vec());
+            assert!(output == recorded(&model, isa, samples, &input), "{isa} {size} {threads} {samples}");
+        }
+    }
 }

@@ -163,6 +163,9 @@ impl Convolution {
         }
     }
 
+    /// Whether some instruction set of this target has code to [add](Self::adding).
+    pub const CAN_ADD: bool = cfg!(target_arch = "x86_64");
+
     /// The same, added to what the output holds before the [activation](Activation): the end of a residual block (He et al.,
     /// arXiv 1512.03385, equation 1) without a pass of its own over the map, in the bits of one. `None` where there is no such
     /// code: there is some for Winograd's tiles of features that are whole vectors, and for direct computation whose sums
