@@ -2,7 +2,7 @@
 
 use super::Model;
 use crate::error::Error;
-use crate::layers::{Arrange, CopyStep, Joined, LayerType, PassesOn, Site, Source, Step, TrainingStep};
+use crate::layers::{CopyStep, Joined, LayerType, PassesOn, Schedule, Site, Source, Step, TrainingStep};
 use crate::memory::heap::{self, Claims};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -206,20 +206,10 @@ impl Reads {
 }
 
 impl Operation {
-    /// Its layer's say in where its inputs lie and in what computes them.
-    pub fn arrange(&self) -> Option<Arrange> {
-        self.layer?.arrange
-    }
-
-    /// What it does with its sums at last.
-    pub fn activation(&self) -> Activation {
-        self.activation
-    }
-
-    /// Its layer and the node with the attributes, if no other has gone into it.
-    pub fn alone(&self) -> Option<(&'static LayerType, usize)> {
-        let layer = self.layer?;
-        self.joined.is_none().then_some((layer, self.node))
+    /// Its layer's say in where the inputs of the step lie that it is in a schedule, and in what computes them.
+    pub fn arrange(&self, schedule: &mut Schedule, at: usize) -> Result<(), Error> {
+        let arrange = self.layer.and_then(|layer| layer.arrange);
+        arrange.map_or(Ok(()), |arrange| arrange(schedule, at, self.activation))
     }
 
     /// Makes it ready to run.

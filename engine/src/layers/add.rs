@@ -1,7 +1,7 @@
 use super::conv2d::grad_activation;
 use super::{
-    Attributes, AttributesMut, Backward, BackwardReads, Differentiable, Forward, Layer, LayerType, Lowering,
-    Schedule, Signature, Site, Source, Step, TrainingStep, several_inputs,
+    Attributes, AttributesMut, Backward, BackwardReads, Differentiable, Forward, Layer, LayerType, Schedule,
+    Signature, Site, Source, Step, TrainingStep, several_inputs,
 };
 use crate::error::Error;
 use crate::parallel::{Threads, for_each_range};
@@ -48,10 +48,9 @@ impl Differentiable for Add {
 }
 
 /// Has the step that gives the last of two operands add to the other, if it can: the map between is not there then.
-fn join(schedule: &mut Schedule, lowering: &dyn Lowering, at: usize) -> Result<(), Error> {
+fn join(schedule: &mut Schedule, at: usize, activation: Activation) -> Result<(), Error> {
     let Some(before) = at.checked_sub(1) else { return Ok(()) };
     let (reads, map) = (&schedule.reads[schedule.steps[at].reads.clone()], schedule.steps[before].map);
-    let activation = lowering.activation(at);
     if reads.len() == 2
         && reads.iter().any(|read| read.source == Source::Operation(before))
         && reads.iter().all(|read| read.map == map)
@@ -59,7 +58,6 @@ fn join(schedule: &mut Schedule, lowering: &dyn Lowering, at: usize) -> Result<(
         && schedule.steps[before].step.add(activation)
     {
         schedule.merge(before);
-        schedule.steps[before].adds = Some(activation);
     }
     Ok(())
 }

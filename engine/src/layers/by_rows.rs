@@ -1,13 +1,14 @@
 //! A depthwise convolution and the 1×1 convolutions around it as one step, some rows at a time, so that the maps between them
 //! are never whole: those of an inverted residual (Sandler et al., arXiv 1801.04381, section 3.3) are its largest by far.
 
-use super::conv2d::{Conv2d, ConvolutionStep};
-use super::depthwise_conv2d::DepthwiseConv2d;
-use super::{Forward, Layer, Lowering, Schedule, Site, Source, Step, elements_of_one};
+use super::conv2d::ConvolutionStep;
+use super::depthwise_conv2d::DepthwiseConv2dStep;
+use super::{Forward, Schedule, Source, Step};
 use crate::error::Error;
 use crate::memory::buffer::{split_lines, whole_lines};
 use crate::memory::heap::boxed;
-use crate::parallel::{Threads, WORTH_SHARING, for_each_chunk_with};
+use crate::parallel::{WORTH_SHARING, for_each_chunk_with};
+use bantam_kernels::Isa;
 use bantam_kernels::conv2d::{Activation, Geometry, Padding};
 use bantam_kernels::depthwise_conv2d::Depthwise;
 use core::ops::Range;
@@ -21,40 +22,42 @@ const MAP: usize = 128 * 1024;
 /// Where memory is scarce, layers that take less than this part of all that is needed at one time stay as they are: to run by rows
 /// takes somewhat longer, and saves the most where maps are largest, a half or more.
 const SMALL: usize = 3;
+/// With the 1×1 convolutions, at the least so many multiply-adds for one of the depthwise convolution.
+const WITH_POINTWISE: u64 = 4;
 /// A plan takes no time by what a file claims to be the number of rows.
 const MOST_ROWS: usize = 4096;
 
 /// Has the step of a depthwise convolution run with that of a 1×1 convolution before it, after it, or both, where that saves
 /// time or, for scalar code, memory.
-pub(super) fn join(schedule: &mut Schedule, lowering: &dyn Lowering, at: usize) -> Result<(), Error> {
+pub(super) fn join(schedule: &mut Schedule, at: usize, _: Activation) -> Result<(), Error> {
     let before = at.checked_sub(1).filter(|&before| follows(schedule, before));
-    let before = before
-        .and_then(|before| pointwise(schedule, lowering, before))
-        .filter(|before| before.adds.is_none());
-    let after = follows(schedule, at).then(|| pointwise(schedule, lowering, at + 1)).flatten();
+    let before = before.and_then(|before| pointwise(schedule, before)).filter(|before| before.adds.is_none());
+    let after = if follows(schedule, at) { pointwise(schedule, at + 1) } else { None };
     let needed = if schedule.scarce { schedule.needed()? } else { 0 };
     // With the layer behind it if not with both.
-    for before in [before, None] {
-        let Some(step) = ByRows::new(schedule, lowering, at, before, after, needed)? else { continue };
-        let step = boxed(step)?;
+    for around in [[before, after], [None, after]] {
+        let Some(Rows::Depthwise(depthwise)) = schedule.steps[at].step.rows() else { return Ok(()) };
+        let [before, _] = around;
+        let room = schedule.scarce.then_some(needed / SMALL);
         let mut parameters = schedule.steps[at].parameters.clone();
-        if after.is_some() {
-            parameters.end = schedule.steps[at + 1].parameters.end;
+        let Some(step) = ByRows::new(depthwise, parameters.len(), around, room)? else { continue };
+        if schedule.scarce && !step.saves(schedule.batch, needed) {
+            continue;
         }
-        if before.is_some() {
-            parameters.start = schedule.steps[at - 1].parameters.start;
-        }
+        let step = boxed(step)?;
         let mut joined = at;
         if after.is_some() {
+            parameters.end = schedule.steps[at + 1].parameters.end;
             schedule.merge(at);
         }
         if before.is_some() {
             joined = at - 1;
+            parameters.start = schedule.steps[joined].parameters.start;
             schedule.merge(joined);
         }
         let joined = &mut schedule.steps[joined];
-        (joined.step, joined.parameters, joined.by_rows) = (step, parameters, true);
-        return Ok(());
+        (joined.step, joined.parameters) = (step, parameters);
+        break;
     }
     Ok(())
 }
@@ -76,51 +79,48 @@ fn follows(schedule: &Schedule, step: usize) -> bool {
         && first.reads.clone().chain(second.reads.clone()).all(whole)
 }
 
-/// A 1×1 convolution.
-#[derive(Clone, Copy)]
-struct Pointwise {
-    layer: Conv2d,
-    activation: Activation,
-    /// Added to a second input, before the activation.
-    adds: Option<Activation>,
-    channels: usize,
+/// What a step is that can run by rows.
+pub enum Rows<'a> {
+    /// A 1×1 convolution.
+    Pointwise(Pointwise),
+    /// A depthwise one.
+    Depthwise(&'a DepthwiseConv2dStep),
 }
 
-/// A step's, if it is one and no more.
-fn pointwise(schedule: &Schedule, lowering: &dyn Lowering, step: usize) -> Option<Pointwise> {
-    let mut lowered = lowering.layer(step)?;
-    if lowered.name != Conv2d::NAME || schedule.steps[step].by_rows {
-        return None;
+/// A 1×1 convolution.
+#[derive(Clone, Copy)]
+pub struct Pointwise {
+    pub(super) channels: usize,
+    pub(super) filters: usize,
+    /// Arrays of weights.
+    pub(super) weights: usize,
+    pub(super) activation: Activation,
+    /// Added to a second input, before this activation.
+    pub(super) adds: Option<Activation>,
+}
+
+/// A step's, if it is one.
+fn pointwise(schedule: &Schedule, step: usize) -> Option<Pointwise> {
+    let scheduled = &schedule.steps[step];
+    match scheduled.step.rows()? {
+        Rows::Pointwise(pointwise) => Some(Pointwise { weights: scheduled.parameters.len(), ..pointwise }),
+        Rows::Depthwise(_) => None,
     }
-    let layer = Conv2d::read(&mut lowered.attributes);
-    let [_, _, _, channels] = lowered.input.array("input").ok()?;
-    let Conv2d { kernel, stride, groups, .. } = layer;
-    let adds = schedule.steps[step].adds;
-    (kernel == [1, 1] && stride == [1, 1] && groups == 1).then_some(Pointwise {
-        layer,
-        activation: lowered.site.activation,
-        adds,
-        channels,
-    })
 }
 
 impl Pointwise {
     /// Of rows of so many columns, which are its samples, if it can add there what it adds.
-    fn lower(&self, site: &Site<'_>, rows: usize, columns: usize) -> Result<Option<ConvolutionStep>, Error> {
+    fn lower(self, isa: Isa, rows: usize, columns: usize) -> Result<Option<ConvolutionStep>, Error> {
         let input = [rows, 1, columns, self.channels];
-        let geometry = Geometry::new(input, [1, 1], self.layer.filters, [1, 1], Padding::Valid)?;
-        let mut step = ConvolutionStep::new(&geometry, &Site { activation: self.activation, ..*site });
+        let geometry = Geometry::new(input, [1, 1], self.filters, [1, 1], Padding::Valid)?;
+        let mut step = ConvolutionStep::on_one_thread(isa, &geometry, self.activation);
         let can = self.adds.is_none_or(|activation| step.add(activation));
         Ok(can.then_some(step))
     }
-
-    fn weights(&self) -> usize {
-        1 + usize::from(self.layer.bias)
-    }
 }
 
-/// [`DepthwiseConv2d`] between 1×1 convolutions, ready to run.
-pub(super) struct ByRows {
+/// A [`DepthwiseConv2d`](super::DepthwiseConv2d) between 1×1 convolutions, ready to run.
+pub struct ByRows {
     before: Option<ConvolutionStep>,
     depthwise: Depthwise,
     activation: Activation,
@@ -131,6 +131,8 @@ pub(super) struct ByRows {
     /// Elements of an image and of a row of it: of the input, of what the depthwise convolution reads and gives, and of the output.
     images: [usize; 2],
     rows: [usize; 4],
+    /// Of an image of the maps between, if there are any, that are never whole.
+    between: [usize; 2],
     /// Rows of the output that a thread makes at all, and at a time; the most that the depthwise convolution sees for these.
     block: usize,
     stripe: usize,
@@ -138,102 +140,89 @@ pub(super) struct ByRows {
 }
 
 impl ByRows {
-    fn new(
-        schedule: &Schedule,
-        lowering: &dyn Lowering,
-        at: usize,
-        before: Option<Pointwise>,
-        after: Option<Pointwise>,
-        needed: usize,
+    /// Of a depthwise convolution that has so many arrays of weights, with what is before and after it, if there is something and if it
+    /// can run by rows. With vectors, only if it is faster; where memory is scarce, with so many elements of `room` for input,
+    /// output and rows, if one row at a time leaves any.
+    pub(super) fn new(
+        step: &DepthwiseConv2dStep,
+        weights: usize,
+        around: [Option<Pointwise>; 2],
+        room: Option<usize>,
     ) -> Result<Option<ByRows>, Error> {
-        let Some(mut lowered) = lowering.layer(at).filter(|_| before.is_some() || after.is_some()) else {
+        let DepthwiseConv2dStep { isa, threads, depthwise, activation } = *step;
+        let (geometry, [before, after]) = (depthwise.geometry(), around);
+        let ([batch, rows, columns, channels], [_, height, width, made]) =
+            (geometry.input(), geometry.output());
+        let [read, given] = [rows * columns * channels, height * width * made];
+        let between = [before.map_or(0, |_| read), after.map_or(0, |_| given)];
+        if between == [0, 0] || height > MOST_ROWS || (room.is_none() && between.iter().all(|&map| map < MAP))
+        {
             return Ok(None);
-        };
-        let layer = DepthwiseConv2d::read(&mut lowered.attributes);
-        let Site { isa, threads, activation, .. } = lowered.site;
-        let geometry = layer.geometry(lowered.input.array("input")?)?;
-        let ([batch, _, columns, channels], [_, height, width, made]) = (geometry.input(), geometry.output());
-        let depthwise = Depthwise::new(isa, &geometry).first(1);
-        let (read_row, made_row) = (columns * channels, width * made);
+        }
+        let (one, (read_row, made_row)) = (depthwise.first(1), (columns * channels, width * made));
         let input_row = before.map_or(read_row, |before| columns * before.channels);
-        let output_row = after.map_or(made_row, |after| width * after.layer.filters);
-        let scarce = schedule.scarce;
-        // Rows that are kept take memory where they are made here, not where they are read from a map.
-        let held_row = if before.is_some() { read_row } else { 0 };
-        let of_row = layer.stride[0].saturating_mul(held_row).saturating_add(made_row);
-        let [one, two] = [geometry.input(), geometry.output()].map(elements_of_one);
-        let input_len = before.map_or(one, |before| one / channels * before.channels);
-        let output_len = after.map_or(two, |after| two / made * after.layer.filters);
-        let room = if scarce {
-            // What is needed elsewhere may be taken here too.
-            let window = layer.kernel[0].saturating_mul(layer.dilation[0]).saturating_mul(held_row);
-            (needed / SMALL).saturating_sub(batch * (input_len + output_len)).saturating_sub(window)
-        } else {
-            STRIPE
-        };
-        let stripe = (room / of_row.max(1)).clamp(1, height);
+        let output_row = after.map_or(made_row, |after| width * after.filters);
+        let images = [rows * input_row, height * output_row];
         let mut block = height;
-        if threads.are_more_than(1) && geometry.first(1).multiply_adds() * 8 >= WORTH_SHARING {
+        if threads.are_more_than(1)
+            && one.geometry().multiply_adds().saturating_mul(WITH_POINTWISE) >= WORTH_SHARING
+        {
             block = threads.part_of(height);
         }
-        if height > MOST_ROWS {
-            return Ok(None);
-        }
-        let mut window = 0;
-        for start in (0..height).step_by(block) {
-            let end = height.min(start + block);
-            for first in (start..end).step_by(stripe) {
-                let Some((_, seen)) = depthwise.rows(first..end.min(first + stripe)) else { return Ok(None) };
-                window = window.max(seen.len());
-            }
-        }
-        let plain = Site { threads: Threads::ONE, ..lowered.site };
+        // The most rows that so many of the output see.
+        let window_of = |stripe: usize| {
+            let stripes = (0..height).step_by(block).flat_map(|start| {
+                let end = height.min(start + block);
+                (start..end).step_by(stripe).map(move |first| first..end.min(first + stripe))
+            });
+            stripes.map(|rows| Some(one.rows(rows)?.1.len())).try_fold(0, |most, seen| Some(most.max(seen?)))
+        };
+        // Rows that are kept take memory where they are made here, not where they are read from a map.
+        let held_row = if before.is_some() { read_row } else { 0 };
+        let Some(window) = window_of(1) else { return Ok(None) };
+        let room = room.map_or(STRIPE, |room| {
+            room.saturating_sub(batch * images.iter().sum::<usize>()).saturating_sub(window * held_row)
+        });
+        let stripe = (room / (rows.div_ceil(height) * held_row + made_row)).clamp(1, height);
+        let Some(window) = window_of(stripe) else { return Ok(None) };
         let lower = |pointwise: Option<Pointwise>, rows, columns| match pointwise {
-            Some(pointwise) => pointwise.lower(&plain, rows, columns),
+            Some(pointwise) => pointwise.lower(isa, rows, columns),
             None => Ok(None),
         };
         let steps = [lower(before, window, columns)?, lower(after, stripe, width)?];
         if [before.is_some(), after.is_some()] != steps.each_ref().map(Option::is_some) {
             return Ok(None);
         }
-        let [of_before, of_after] = steps;
-        let of = |step: &dyn Step| step.multiply_adds();
-        let around = |schedule: &Schedule, step: usize| of(&*schedule.steps[step].step);
-        let mut multiply_adds = geometry.multiply_adds();
-        if before.is_some() {
-            multiply_adds = multiply_adds.saturating_add(around(schedule, at - 1));
-        }
-        if after.is_some() {
-            multiply_adds = multiply_adds.saturating_add(around(schedule, at + 1));
-        }
+        let of_pixels = |pointwise: Option<Pointwise>, pixels: usize| {
+            let of_one = |pointwise: Pointwise| pointwise.channels as u64 * pointwise.filters as u64;
+            pointwise.map_or(0, |pointwise| of_one(pointwise).saturating_mul((batch * pixels) as u64))
+        };
+        let [of_before, of_after] = [of_pixels(before, rows * columns), of_pixels(after, height * width)];
+        let weights_of = |pointwise: Option<Pointwise>| pointwise.map_or(0, |pointwise| pointwise.weights);
+        let [before_step, after_step] = steps;
         let joined = ByRows {
-            before: of_before,
-            depthwise,
+            before: before_step,
+            depthwise: one,
             activation,
-            after: of_after,
-            weights: [
-                before.map_or(0, |before| before.weights()),
-                1 + usize::from(layer.bias),
-                after.map_or(0, |after| after.weights()),
-            ],
-            multiply_adds,
-            images: [input_len, output_len],
+            after: after_step,
+            weights: [weights_of(before), weights, weights_of(after)],
+            multiply_adds: geometry.multiply_adds().saturating_add(of_before).saturating_add(of_after),
+            images,
+            between,
             rows: [input_row, read_row, made_row, output_row],
             block,
             stripe,
             window,
         };
-        // What lies between if nothing is joined.
-        let between = [before.map_or(0, |_| one), after.map_or(0, |_| two)];
-        let pays = if scarce {
-            let most =
-                if before.is_some() { one + input_len.max(between[1]) } else { input_len + between[1] };
-            batch * most > needed / SMALL
-                && batch * (input_len + output_len) + joined.scratch_len() <= batch * most
-        } else {
-            between.into_iter().any(|len| len >= MAP) && joined.prepared_len() <= WEIGHTS
-        };
-        Ok(pays.then_some(joined))
+        let fast = isa == Isa::SCALAR || joined.prepared_len() <= WEIGHTS;
+        Ok(fast.then_some(joined))
+    }
+
+    /// Whether it takes less memory than the layers one after the other, where those take much of what is needed at one time.
+    fn saves(&self, batch: usize, needed: usize) -> bool {
+        let ([input, output], [before, after]) = (self.images, self.between);
+        let apart = batch * if before > 0 { before + input.max(after) } else { input + after };
+        apart > needed / SMALL && batch * (input + output) + self.scratch_len() <= apart
     }
 
     /// Elements of the rows that are kept before the depthwise convolution, and of what it gives.
@@ -379,6 +368,10 @@ impl Step for ByRows {
 
     fn overwrites(&self, input: usize) -> bool {
         self.after.as_ref().is_some_and(|after| after.overwrites(input))
+    }
+
+    fn add(&mut self, activation: Activation) -> bool {
+        self.after.as_mut().is_some_and(|after| after.add(activation))
     }
 
     fn forward(&self, mut run: Forward<'_>) -> Result<(), Error> {

@@ -1,11 +1,12 @@
 use super::{
-    Attributes, AttributesMut, Backward, BackwardReads, Differentiable, Forward, Layer, LayerType, Lowering,
+    Attributes, AttributesMut, Backward, BackwardReads, Differentiable, Forward, Layer, LayerType,
     MAX_INPUTS, Port, Read, Schedule, Signature, Site, Source, Step, TrainingStep, matrix, several_inputs,
 };
 use crate::error::Error;
 use crate::parallel::{Threads, for_each_range};
 use crate::shape::Shape;
 use bantam_kernels::channels;
+use bantam_kernels::conv2d::Activation;
 
 /// The channels of two inputs or more, up to [`MAX_INPUTS`](crate::MAX_INPUTS), beside each other: `[…, C1]`, `[…, C2]`,
 /// … to `[…, C1 + C2 + …]`; or what they have along another [axis](Concatenate::axis).
@@ -113,7 +114,7 @@ impl Differentiable for Concatenate {
 /// Has the inputs computed where the output has them, as far as the steps that write and read them can. An input that is
 /// computed long before would have the whole output's place from then on: that may take as much memory as is not copied,
 /// and none where code is scalar.
-fn in_place(schedule: &mut Schedule, _: &dyn Lowering, at: usize) -> Result<(), Error> {
+fn in_place(schedule: &mut Schedule, at: usize, _: Activation) -> Result<(), Error> {
     let needed = schedule.needed()?;
     slice_inputs(schedule, at, None)?;
     if schedule.needed()? > needed {

@@ -9,7 +9,6 @@ use crate::shape::Shape;
 use bantam_kernels::conv2d::{Activation, Padding};
 use bantam_kernels::depthwise_conv2d::{Depthwise, Geometry};
 use bantam_kernels::{Isa, reduce};
-use core::ops::Range;
 
 /// A convolution of each channel by itself, `[H, W, C]` to `[OH, OW, C * M]`, with a kernel of `[KH, KW, C, M]` and a
 /// bias of `[C * M]` (Howard et al., arXiv 1704.04861):
@@ -174,10 +173,10 @@ const COST: u64 = 4;
 
 /// [`DepthwiseConv2d`], ready to run.
 pub struct DepthwiseConv2dStep {
-    isa: Isa,
-    threads: Threads,
-    depthwise: Depthwise,
-    activation: Activation,
+    pub(super) isa: Isa,
+    pub(super) threads: Threads,
+    pub(super) depthwise: Depthwise,
+    pub(super) activation: Activation,
 }
 
 impl DepthwiseConv2dStep {
@@ -245,13 +244,6 @@ impl DepthwiseConv2dStep {
             .then_some(stripe)
     }
 
-    /// The same for some rows of the output of one image, and the rows of the input that they see. `None` if they see
-    /// padding alone.
-    pub(super) fn rows(&self, rows: Range<usize>) -> Option<(DepthwiseConv2dStep, Range<usize>)> {
-        let (depthwise, seen) = self.depthwise.rows(rows)?;
-        Some((DepthwiseConv2dStep { depthwise, ..*self }, seen))
-    }
-
     /// The gradients to kernel and input that are asked for, of a full batch, from the gradient to the sums.
     pub(super) fn gradients(
         &self,
@@ -287,6 +279,10 @@ impl DepthwiseConv2dStep {
 impl Step for DepthwiseConv2dStep {
     fn multiply_adds(&self) -> u64 {
         self.depthwise.geometry().multiply_adds()
+    }
+
+    fn rows(&self) -> Option<by_rows::Rows<'_>> {
+        Some(by_rows::Rows::Depthwise(self))
     }
 
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {

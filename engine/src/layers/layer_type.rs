@@ -1,6 +1,4 @@
-use super::{
-    Attributes, CopyStep, Differentiable, Layer, Lowering, Schedule, Signature, Site, Step, TrainingStep,
-};
+use super::{Attributes, CopyStep, Differentiable, Layer, Schedule, Signature, Site, Step, TrainingStep};
 use crate::error::Error;
 use crate::memory::heap::boxed;
 use alloc::boxed::Box;
@@ -24,8 +22,9 @@ pub struct LayerType {
     pub(crate) arrange: Option<Arrange>,
 }
 
-/// Has a say in where the outputs lie that a step of a schedule reads, and in what computes them.
-pub(crate) type Arrange = fn(&mut Schedule, &dyn Lowering, usize) -> Result<(), Error>;
+/// Has a say in where the outputs lie that a step of a schedule reads, and in what computes them; the
+/// activation is the step's.
+pub(crate) type Arrange = fn(&mut Schedule, usize, Activation) -> Result<(), Error>;
 
 /// What a layer adds to the loss of its input, summed over the samples.
 pub(crate) type AddsToLoss = fn(&mut Attributes<'_>, Isa, &[f32]) -> f32;

@@ -1,14 +1,12 @@
 //! The steps of a plan in their order, before they have places in an arena.
 
-use super::{Attributes, Port, Site, Step};
+use super::{Port, Step};
 use crate::error::Error;
 use crate::memory::buffer::whole_lines;
 use crate::memory::heap;
 use crate::memory::lifetimes::Lifetime;
-use crate::shape::Shape;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use bantam_kernels::conv2d::Activation;
 use core::ops::Range;
 
 /// Steps in the order in which they run.
@@ -43,10 +41,6 @@ pub(crate) struct Scheduled {
     pub slice: Option<Slice>,
     /// The channels of the map that it lies in.
     pub width: usize,
-    /// Set if the step adds to its last input, before this activation.
-    pub adds: Option<Activation>,
-    /// Whether it runs several layers by rows.
-    pub by_rows: bool,
     /// Its buffer, of those that [`Schedule::buffers`] gives, and its place in an arena.
     pub buffer: usize,
     pub place: Range<usize>,
@@ -66,24 +60,6 @@ impl Scheduled {
         let [pixels, channels] = self.map;
         samples * pixels * self.width - (self.width - channels)
     }
-}
-
-/// What the steps of a schedule were made of.
-pub(crate) trait Lowering {
-    /// A step's layer, if it is only one.
-    fn layer(&self, step: usize) -> Option<Lowered<'_>>;
-    /// What a step does with its sums at last.
-    fn activation(&self, step: usize) -> Activation;
-}
-
-/// A layer as it was lowered.
-pub(crate) struct Lowered<'a> {
-    pub name: &'static str,
-    pub attributes: Attributes<'a>,
-    /// Without shapes.
-    pub site: Site<'static>,
-    /// The first input, a full batch.
-    pub input: Shape,
 }
 
 /// Some channels of a step's output.

@@ -1,12 +1,14 @@
+use super::by_rows::{ByRows, Pointwise};
 use super::conv2d::{ConvolutionStep, ConvolutionTraining};
 use super::depthwise_conv2d::{DepthwiseConv2d, DepthwiseConv2dStep};
 use super::{
     Attributes, AttributesMut, Backward, BackwardReads, Differentiable, Forward, Initial, Layer, LayerType,
-    Signature, Site, Step, TrainingStep, gradients, one_input,
+    Signature, Site, Step, TrainingStep, elements, gradients, one_input,
 };
 use crate::error::Error;
 use crate::memory::buffer::{split_lines, whole_lines};
 use crate::shape::Shape;
+use bantam_kernels::Isa;
 use bantam_kernels::conv2d::{Activation, Geometry, Padding};
 use bantam_kernels::depthwise_conv2d;
 
@@ -102,7 +104,6 @@ impl SeparableConv2d {
             batch: depthwise.input()[0],
             depthwise: DepthwiseConv2dStep::new(&depthwise, &plain),
             pointwise: pointwise(&of_pixels, site),
-            stripe: None,
         })
     }
 }
@@ -111,7 +112,7 @@ impl Layer for SeparableConv2d {
     const NAME: &'static str = "SeparableConv2D";
     const BASE: &'static str = "separable_conv2d";
     const TYPE: LayerType = LayerType::of::<SeparableConv2d>().takes_activation();
-    type Step = Separable<ConvolutionStep>;
+    type Step = SeparableStep;
 
     fn read(attributes: &mut Attributes<'_>) -> SeparableConv2d {
         let filters = attributes.size("filters");
@@ -136,26 +137,20 @@ impl Layer for SeparableConv2d {
     }
 
     fn lower(&self, site: &Site<'_>) -> Result<Self::Step, Error> {
-        let mut separable = self.steps(site, ConvolutionStep::new)?;
-        if separable.pointwise.prepared_len() <= WEIGHTS {
-            separable.stripe = separable.depthwise.stripe(STRIPE * site.threads.count());
-        }
-        if separable.stripe.is_some() {
-            // To the pointwise convolution each row is an image.
-            let [batch, rows, columns, channels] =
-                self.geometries(one_input(site.inputs)?.array("input")?)?.1.input();
-            let input = [batch * rows, 1, columns, channels];
-            let of_rows = Geometry::new(input, [1, 1], self.filters, [1, 1], Padding::Valid)?;
-            separable.pointwise = ConvolutionStep::new(&of_rows, site);
-        }
-        Ok(separable)
+        let (depthwise, of_pixels) = self.geometries(one_input(site.inputs)?.array("input")?)?;
+        let (activation, weights) = (site.activation, 1 + usize::from(self.bias));
+        let [_, _, channels, filters] = of_pixels.weights();
+        let pointwise = Pointwise { channels, filters, weights, activation, adds: None };
+        // On a chip rows may take half as much as input and output, with which the whole map would be there too.
+        let maps = [depthwise.input(), of_pixels.output()].map(elements).iter().sum::<usize>();
+        let room = (site.isa == Isa::SCALAR).then(|| maps.saturating_add(maps / 2));
+        let depthwise = DepthwiseConv2dStep::new(&depthwise, &Site { activation: Activation::None, ..*site });
+        Ok(match ByRows::new(&depthwise, 1, [None, Some(pointwise)], room)? {
+            Some(by_rows) => SeparableStep::ByRows(by_rows),
+            None => SeparableStep::Whole(self.steps(site, ConvolutionStep::new)?),
+        })
     }
 }
-
-/// Elements between the two that a thread makes at a time: they stay in its second-level cache.
-const STRIPE: usize = 64 * 1024;
-/// More weights do not stay there with it: each stripe would read all of them from beyond, which takes all that is saved.
-const WEIGHTS: usize = 192 * 1024;
 
 impl Differentiable for SeparableConv2d {
     type TrainingStep = Separable<ConvolutionTraining>;
@@ -166,12 +161,64 @@ impl Differentiable for SeparableConv2d {
 }
 
 /// [`SeparableConv2d`], ready to run.
+pub enum SeparableStep {
+    /// Some rows of the map between the two at a time.
+    ByRows(ByRows),
+    /// The whole map.
+    Whole(Separable<ConvolutionStep>),
+}
+
+impl SeparableStep {
+    fn step(&self) -> &dyn Step {
+        match self {
+            SeparableStep::ByRows(step) => step,
+            SeparableStep::Whole(step) => step,
+        }
+    }
+}
+
+impl Step for SeparableStep {
+    fn prepared_len(&self) -> usize {
+        self.step().prepared_len()
+    }
+
+    fn prepare(&self, weights: &[&[f32]], prepared: &mut [f32]) -> Result<(), Error> {
+        self.step().prepare(weights, prepared)
+    }
+
+    fn reads_weights(&self, index: usize) -> bool {
+        self.step().reads_weights(index)
+    }
+
+    fn scratch_len(&self) -> usize {
+        self.step().scratch_len()
+    }
+
+    fn multiply_adds(&self) -> u64 {
+        self.step().multiply_adds()
+    }
+
+    fn overwrites(&self, input: usize) -> bool {
+        self.step().overwrites(input)
+    }
+
+    fn add(&mut self, activation: Activation) -> bool {
+        match self {
+            SeparableStep::ByRows(step) => step.add(activation),
+            SeparableStep::Whole(step) => step.add(activation),
+        }
+    }
+
+    fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
+        self.step().forward(run)
+    }
+}
+
+/// The two of a [`SeparableConv2d`], one after the other.
 pub struct Separable<P> {
     batch: usize,
     depthwise: DepthwiseConv2dStep,
     pointwise: P,
-    /// Rows of the map between the two that are made at a time, if not all.
-    stripe: Option<usize>,
 }
 
 impl<P> Separable<P> {
@@ -179,14 +226,6 @@ impl<P> Separable<P> {
     fn map_len(&self, images: usize) -> usize {
         let [_, len] = self.depthwise.lens();
         images * len
-    }
-
-    /// Elements of what is made of it at a time.
-    fn made_len(&self) -> usize {
-        match self.stripe {
-            None => self.map_len(self.batch),
-            Some(rows) => rows * self.depthwise.row_lens()[1],
-        }
     }
 }
 
@@ -204,7 +243,7 @@ impl<P: Step> Step for Separable<P> {
     }
 
     fn scratch_len(&self) -> usize {
-        whole_lines(self.made_len()).saturating_add(self.pointwise.scratch_len())
+        whole_lines(self.map_len(self.batch)).saturating_add(self.pointwise.scratch_len())
     }
 
     fn multiply_adds(&self) -> u64 {
@@ -223,44 +262,9 @@ impl<P: Step> Step for Separable<P> {
         if self.overwrites(1) {
             run = run.overwriting(1);
         }
-        if let Some(stripe) = self.stripe {
-            return self.forward_by_stripes(stripe, run);
-        }
         let (map, scratch) = split_lines(run.scratch, self.map_len(run.samples));
         self.depthwise.convolve(run.samples, run.inputs[0], run.weights[0], None, map)?;
         self.pointwise.forward(Forward { inputs: &[map], weights: &run.weights[1..], scratch, ..run })
-    }
-}
-
-impl<P: Step> Separable<P> {
-    /// So many rows of the map between the two at a time.
-    fn forward_by_stripes(&self, stripe: usize, run: Forward<'_>) -> Result<(), Error> {
-        let ([len, map_len], [input_row, row]) = (self.depthwise.lens(), self.depthwise.row_lens());
-        let (images, rows) = (run.samples, map_len / row);
-        let output_len = run.output.len() / images;
-        let (map, scratch) = split_lines(run.scratch, stripe * row);
-        for (input, output) in run.inputs[0].chunks(len).zip(run.output.chunks_mut(output_len)) {
-            for (i, output) in output.chunks_mut(stripe * (output_len / rows)).enumerate() {
-                let samples = stripe.min(rows - i * stripe);
-                let part = i * stripe..i * stripe + samples;
-                let Some((depthwise, seen)) = self.depthwise.rows(part) else { continue };
-                let (input, map) =
-                    (&input[seen.start * input_row..seen.end * input_row], &mut map[..samples * row]);
-                depthwise.convolve(1, input, run.weights[0], None, map)?;
-                self.pointwise.forward(Forward {
-                    samples,
-                    inputs: &[map],
-                    weights: &run.weights[1..],
-                    prepared: run.prepared,
-                    overwritten: run.overwritten,
-                    output,
-                    scratch,
-                    seed: run.seed,
-                    statistics: run.statistics,
-                })?;
-            }
-        }
-        Ok(())
     }
 }
 

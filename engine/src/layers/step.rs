@@ -1,3 +1,4 @@
+use super::by_rows::Rows;
 use crate::error::Error;
 use crate::parallel::Threads;
 use crate::shape::Shape;
@@ -73,6 +74,12 @@ pub trait Step: Send + Sync {
     /// activation to the sums. Gives whether the step can; if not, nothing changes.
     fn add(&mut self, _activation: Activation) -> bool {
         false
+    }
+
+    /// What it is, if it can run by rows with other steps.
+    #[doc(hidden)]
+    fn rows(&self) -> Option<Rows<'_>> {
+        None
     }
 
     /// Computes the output.

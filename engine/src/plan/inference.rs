@@ -2,7 +2,7 @@ use super::{Options, kept};
 use crate::error::Error;
 use crate::graph::Model;
 use crate::graph::fuse::{Operation, Operations, Reads};
-use crate::layers::{Lowered, Lowering, Read, Schedule, Scheduled, Site, Source, matrix};
+use crate::layers::{Read, Schedule, Scheduled, Site, Source, matrix};
 use crate::memory::buffer::{check_len, end_of};
 use crate::memory::heap::{self, Claims};
 use crate::memory::lifetimes::{Placed, place};
@@ -162,19 +162,14 @@ impl Layout {
                 overwritten: None,
                 slice: None,
                 width: channels,
-                adds: None,
-                by_rows: false,
                 buffer: 0,
                 place: 0..0,
                 scratch: 0..0,
                 prepared: 0..0,
             });
         }
-        let lowered = OfOperations { model, list: &list, options, model_weights };
         for (k, operation) in list.iter().enumerate().rev() {
-            if let Some(arrange) = operation.arrange() {
-                arrange(&mut schedule, &lowered, k)?;
-            }
+            operation.arrange(&mut schedule, k)?;
         }
         let mut prepared = 0;
         for scheduled in &mut schedule.steps {
@@ -224,48 +219,6 @@ impl Layout {
     /// Multiply-adds of a full batch, as direct computation counts them.
     pub fn multiply_adds(&self) -> u64 {
         self.steps.iter().map(|planned| planned.step.multiply_adds()).fold(0, u64::saturating_add)
-    }
-}
-
-/// What a model's operations say of their layers.
-struct OfOperations<'a, 'm> {
-    model: &'a Model<'m>,
-    list: &'a [Operation],
-    options: Options,
-    model_weights: usize,
-}
-
-impl Lowering for OfOperations<'_, '_> {
-    fn layer(&self, step: usize) -> Option<Lowered<'_>> {
-        let OfOperations {
-            model,
-            list,
-            options: Options { batch, isa, threads, direct_only },
-            model_weights,
-        } = *self;
-        let operation = &list[step];
-        let (layer, node) = operation.alone()?;
-        let &value = operation.reads.values(model).first()?;
-        let (activation, learns) = (operation.activation(), false);
-        Some(Lowered {
-            name: layer.name(),
-            attributes: model.nodes()[node].attributes(),
-            site: Site {
-                isa,
-                threads,
-                direct_only,
-                model_weights,
-                learns,
-                activation,
-                inputs: &[],
-                weights: &[],
-            },
-            input: model.value_shape(value).with_batch(batch).ok()?,
-        })
-    }
-
-    fn activation(&self, step: usize) -> Activation {
-        self.list[step].activation()
     }
 }
 

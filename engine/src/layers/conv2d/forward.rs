@@ -1,4 +1,5 @@
 use crate::error::Error;
+use crate::layers::by_rows::{Pointwise, Rows};
 use crate::layers::{Forward, Port, Site, Step};
 use crate::parallel::{Threads, WORTH_SHARING, for_each_chunk_with, for_each_columns};
 use bantam_kernels::conv2d::{Activation, Algorithm, Convolution, Geometry};
@@ -17,6 +18,21 @@ pub struct ConvolutionStep {
 }
 
 impl ConvolutionStep {
+    pub(crate) fn on_one_thread(isa: Isa, geometry: &Geometry, activation: Activation) -> ConvolutionStep {
+        let (threads, learns, direct_only) = (Threads::ONE, false, false);
+        let site = Site {
+            isa,
+            threads,
+            direct_only,
+            model_weights: 0,
+            learns,
+            activation,
+            inputs: &[],
+            weights: &[],
+        };
+        ConvolutionStep::new(geometry, &site)
+    }
+
     #[inline(never)] // One copy for convolutions and dense layers.
     pub(crate) fn new(geometry: &Geometry, site: &Site<'_>) -> ConvolutionStep {
         let Site { isa, threads, activation, .. } = *site;
@@ -104,6 +120,25 @@ impl Step for ConvolutionStep {
         }
         (self.convolution, self.activation) = (adding, activation);
         true
+    }
+
+    fn rows(&self) -> Option<Rows<'_>> {
+        let geometry = self.convolution.geometry();
+        let ([_, rows, columns, channels], [kh, kw, seen, filters]) = (geometry.input(), geometry.weights());
+        let [_, height, width, _] = geometry.output();
+        let plain = [kh, kw, height, width, seen] == [1, 1, rows, columns, channels];
+        let (activation, adds) = match self.convolution.adds() {
+            true => (Activation::None, Some(self.activation)),
+            false => (self.activation, None),
+        };
+        let own = self.convolution.widths() == [channels, filters];
+        (plain && own).then_some(Rows::Pointwise(Pointwise {
+            channels,
+            filters,
+            weights: 0,
+            activation,
+            adds,
+        }))
     }
 
     fn slice(&mut self, port: Port, width: usize) -> bool {
