@@ -6,6 +6,7 @@ use bantam::{
     Sequential, Sgd, Tensor, Trainer, Value,
 };
 use bantam_benches::{numbers, resident};
+use bantam_mapped::LargePagesAllocator;
 use bantam_tools::{Failure, parse};
 use bantam_zoo::mobilenet;
 use clap::{Parser, ValueEnum};
@@ -14,6 +15,10 @@ use std::io::{Stdout, Write};
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::time::Instant;
+
+/// As the program `bantam` has it.
+#[global_allocator]
+static ALLOCATOR: LargePagesAllocator = LargePagesAllocator;
 
 /// Times training on samples that are drawn at random: the fastest of some epochs.
 #[derive(Parser)]

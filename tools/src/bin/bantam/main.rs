@@ -14,12 +14,17 @@ mod rate;
 mod summary;
 mod train;
 
+use bantam_mapped::LargePagesAllocator;
 use bantam_tools::{Failure, main_of, parse, plan};
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use std::io::{Stdout, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+/// For the arenas of training.
+#[global_allocator]
+static ALLOCATOR: LargePagesAllocator = LargePagesAllocator;
 
 /// Trains models on folders of images, and tells and shows what they do
 ///
