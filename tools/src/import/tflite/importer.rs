@@ -182,7 +182,7 @@ impl Importer<'_> {
     /// The sizes of a sample.
     ///
     /// # Errors
-    /// The first dimension is not the batch.
+    /// The first dimension is not the batch, or no memory could hold the map.
     pub fn sample(&self, map: &Map) -> Result<Vec<usize>, Refused> {
         let size = |dim: &Int| dim.known().and_then(|size| usize::try_from(size).ok());
         let sizes = |dims: &[Int]| dims.iter().map(size).collect::<Option<Vec<_>>>();
@@ -196,9 +196,15 @@ impl Importer<'_> {
             _ if self.batch == Int::Known(1) => sizes(&map.dims),
             _ => None,
         };
-        found.ok_or_else(|| {
+        let sizes = found.ok_or_else(|| {
             Refused::expected_got("shape", "the batch as the first dimension", shape(&map.dims))
-        })
+        })?;
+        // Nor any part of it, if there is a zero.
+        let len = sizes.iter().try_fold(size_of::<f32>(), |len, &size| len.checked_mul(size.max(1)));
+        if len.is_none_or(|len| len > isize::MAX as usize) {
+            return Err(Refused::expected_got("shape", "one that fits memory", shape(&map.dims)));
+        }
+        Ok(sizes)
     }
 
     /// Maps `[N, H, W, C]`.

@@ -151,3 +151,12 @@ fn a_sigmoid_that_its_input_is_multiplied_by_is_a_silu() {
     let count = |name: &str| kinds.iter().filter(|kind| kind.eq_ignore_ascii_case(name)).count();
     assert_eq!([count("silu"), count("sigmoid")], [3, 1], "{kinds:?}");
 }
+
+/// What fuzzing found.
+#[test]
+fn pads_beyond_memory_are_refused() {
+    let file = include_bytes!("../../../../fuzz/seeds/import_tflite/pads_beyond_memory.tflite");
+    let Err(problem) = from_bytes(file.to_vec(), &ImportOptions::new().input_size(4, 4)) else { panic!() };
+    let problem = problem.to_string();
+    assert!(problem.contains("shape: expected one that fits memory, got"), "{problem}");
+}
