@@ -55,7 +55,7 @@ fn join(schedule: &mut Schedule, at: usize, activation: Activation) -> Result<()
         && reads.iter().any(|read| read.source == Source::Operation(before))
         && reads.iter().all(|read| read.map == map)
         && schedule.is_read_once(before)
-        && schedule.steps[before].step.add(activation)
+        && schedule.steps[before].step.part().add(activation)
     {
         schedule.merge(before);
     }

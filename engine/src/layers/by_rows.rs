@@ -3,6 +3,7 @@
 
 use super::conv2d::ConvolutionStep;
 use super::depthwise_conv2d::DepthwiseConv2dStep;
+use super::step::Part;
 use super::{Forward, Schedule, Source, Step};
 use crate::error::Error;
 use crate::memory::buffer::{split_lines, whole_lines};
@@ -36,10 +37,10 @@ pub(super) fn join(schedule: &mut Schedule, at: usize, _: Activation) -> Result<
     let needed = if schedule.scarce { schedule.needed()? } else { 0 };
     // With the layer behind it if not with both.
     for around in [[before, after], [None, after]] {
-        let Some(Rows::Depthwise(depthwise)) = schedule.steps[at].step.rows() else { return Ok(()) };
         let [before, _] = around;
         let room = schedule.scarce.then_some(needed / SMALL);
         let mut parameters = schedule.steps[at].parameters.clone();
+        let Part::Depthwise(depthwise) = schedule.steps[at].step.part() else { return Ok(()) };
         let Some(step) = ByRows::new(depthwise, parameters.len(), around, room)? else { continue };
         if schedule.scarce && !step.saves(schedule.batch, needed) {
             continue;
@@ -79,14 +80,6 @@ fn follows(schedule: &Schedule, step: usize) -> bool {
         && first.reads.clone().chain(second.reads.clone()).all(whole)
 }
 
-/// What a step is that can run by rows.
-pub enum Rows<'a> {
-    /// A 1×1 convolution.
-    Pointwise(Pointwise),
-    /// A depthwise one.
-    Depthwise(&'a DepthwiseConv2dStep),
-}
-
 /// A 1×1 convolution.
 #[derive(Clone, Copy)]
 pub struct Pointwise {
@@ -100,12 +93,10 @@ pub struct Pointwise {
 }
 
 /// A step's, if it is one.
-fn pointwise(schedule: &Schedule, step: usize) -> Option<Pointwise> {
-    let scheduled = &schedule.steps[step];
-    match scheduled.step.rows()? {
-        Rows::Pointwise(pointwise) => Some(Pointwise { weights: scheduled.parameters.len(), ..pointwise }),
-        Rows::Depthwise(_) => None,
-    }
+fn pointwise(schedule: &mut Schedule, step: usize) -> Option<Pointwise> {
+    let scheduled = &mut schedule.steps[step];
+    let Part::Convolution(convolution) = scheduled.step.part() else { return None };
+    Some(Pointwise { weights: scheduled.parameters.len(), ..convolution.pointwise()? })
 }
 
 impl Pointwise {
@@ -223,6 +214,11 @@ impl ByRows {
         let ([input, output], [before, after]) = (self.images, self.between);
         let apart = batch * if before > 0 { before + input.max(after) } else { input + after };
         apart > needed / SMALL && batch * (input + output) + self.scratch_len() <= apart
+    }
+
+    /// As [`Part::add`].
+    pub(super) fn add(&mut self, activation: Activation) -> bool {
+        self.after.as_mut().is_some_and(|after| after.add(activation))
     }
 
     /// Elements of the rows that are kept before the depthwise convolution, and of what it gives.
@@ -370,8 +366,8 @@ impl Step for ByRows {
         self.after.as_ref().is_some_and(|after| after.overwrites(input))
     }
 
-    fn add(&mut self, activation: Activation) -> bool {
-        self.after.as_mut().is_some_and(|after| after.add(activation))
+    fn part(&mut self) -> Part<'_> {
+        Part::ByRows(self)
     }
 
     fn forward(&self, mut run: Forward<'_>) -> Result<(), Error> {

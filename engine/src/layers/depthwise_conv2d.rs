@@ -1,4 +1,5 @@
 use super::conv2d::grad_activation;
+use super::step::Part;
 use super::{
     Attributes, AttributesMut, Backward, BackwardReads, Differentiable, Forward, Initial, Layer, LayerType,
     Signature, Site, Step, TrainingStep, by_rows, elements_of_one, gradients, one_input,
@@ -281,8 +282,8 @@ impl Step for DepthwiseConv2dStep {
         self.depthwise.geometry().multiply_adds()
     }
 
-    fn rows(&self) -> Option<by_rows::Rows<'_>> {
-        Some(by_rows::Rows::Depthwise(self))
+    fn part(&mut self) -> Part<'_> {
+        Part::Depthwise(self)
     }
 
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {

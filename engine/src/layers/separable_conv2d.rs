@@ -1,6 +1,7 @@
 use super::by_rows::{ByRows, Pointwise};
 use super::conv2d::{ConvolutionStep, ConvolutionTraining};
 use super::depthwise_conv2d::{DepthwiseConv2d, DepthwiseConv2dStep};
+use super::step::Part;
 use super::{
     Attributes, AttributesMut, Backward, BackwardReads, Differentiable, Forward, Initial, Layer, LayerType,
     Signature, Site, Step, TrainingStep, elements, gradients, one_input,
@@ -175,6 +176,14 @@ impl SeparableStep {
             SeparableStep::Whole(step) => step,
         }
     }
+
+    /// As [`Part::add`].
+    pub(crate) fn add(&mut self, activation: Activation) -> bool {
+        match self {
+            SeparableStep::ByRows(step) => step.add(activation),
+            SeparableStep::Whole(step) => step.pointwise.add(activation),
+        }
+    }
 }
 
 impl Step for SeparableStep {
@@ -202,11 +211,8 @@ impl Step for SeparableStep {
         self.step().overwrites(input)
     }
 
-    fn add(&mut self, activation: Activation) -> bool {
-        match self {
-            SeparableStep::ByRows(step) => step.add(activation),
-            SeparableStep::Whole(step) => step.add(activation),
-        }
+    fn part(&mut self) -> Part<'_> {
+        Part::Separable(self)
     }
 
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
@@ -252,10 +258,6 @@ impl<P: Step> Step for Separable<P> {
 
     fn overwrites(&self, input: usize) -> bool {
         self.pointwise.overwrites(input)
-    }
-
-    fn add(&mut self, activation: Activation) -> bool {
-        self.pointwise.add(activation)
     }
 
     fn forward(&self, mut run: Forward<'_>) -> Result<(), Error> {

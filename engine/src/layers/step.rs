@@ -1,4 +1,7 @@
-use super::by_rows::Rows;
+use super::by_rows::ByRows;
+use super::conv2d::ConvolutionStep;
+use super::depthwise_conv2d::DepthwiseConv2dStep;
+use super::separable_conv2d::SeparableStep;
 use crate::error::Error;
 use crate::parallel::Threads;
 use crate::shape::Shape;
@@ -70,16 +73,10 @@ pub trait Step: Send + Sync {
         false
     }
 
-    /// Has the step add what it computes to a second input, which [may be overwritten](Self::overwrites), and apply the
-    /// activation to the sums. Gives whether the step can; if not, nothing changes.
-    fn add(&mut self, _activation: Activation) -> bool {
-        false
-    }
-
-    /// What it is, if it can run by rows with other steps.
+    /// What it is to layers that merge steps.
     #[doc(hidden)]
-    fn rows(&self) -> Option<Rows<'_>> {
-        None
+    fn part(&mut self) -> Part<'_> {
+        Part::Other
     }
 
     /// Computes the output.
@@ -96,6 +93,33 @@ pub enum Port {
     Input(usize),
     /// The output.
     Output,
+}
+
+/// A step as what it is, to be merged with others: what is done with it is linked with those who do it.
+pub enum Part<'a> {
+    /// A convolution or dense layer.
+    Convolution(&'a mut ConvolutionStep),
+    /// A depthwise convolution.
+    Depthwise(&'a mut DepthwiseConv2dStep),
+    /// A separable convolution.
+    Separable(&'a mut SeparableStep),
+    /// Convolutions that run by rows.
+    ByRows(&'a mut ByRows),
+    /// Nothing that can be merged.
+    Other,
+}
+
+impl Part<'_> {
+    /// Has the step add what it computes to a second input, which [may be overwritten](Step::overwrites), and apply the
+    /// activation to the sums. Gives whether the step can; if not, nothing changes.
+    pub(crate) fn add(self, activation: Activation) -> bool {
+        match self {
+            Part::Convolution(step) => step.add(activation),
+            Part::Separable(step) => step.add(activation),
+            Part::ByRows(step) => step.add(activation),
+            Part::Depthwise(_) | Part::Other => false,
+        }
+    }
 }
 
 /// A step that a backward pass follows.

@@ -1,5 +1,6 @@
 use crate::error::Error;
-use crate::layers::by_rows::{Pointwise, Rows};
+use crate::layers::by_rows::Pointwise;
+use crate::layers::step::Part;
 use crate::layers::{Forward, Port, Site, Step};
 use crate::parallel::{Threads, WORTH_SHARING, for_each_chunk_with, for_each_columns};
 use bantam_kernels::conv2d::{Activation, Algorithm, Convolution, Geometry};
@@ -70,6 +71,35 @@ impl ConvolutionStep {
         }
     }
 
+    /// As [`Part::add`].
+    pub(crate) fn add(&mut self, activation: Activation) -> bool {
+        if self.activation != Activation::None || self.convolution.adds() {
+            return false;
+        }
+        let Some(adding) = self.convolution.adding() else { return false };
+        #[cfg(feature = "parallel")]
+        if let Some(parts) = &mut self.parts {
+            let Some(whole) = parts.whole.adding() else { return false };
+            parts.whole = whole;
+        }
+        (self.convolution, self.activation) = (adding, activation);
+        true
+    }
+
+    /// As a 1×1 convolution, if it is one.
+    pub(crate) fn pointwise(&self) -> Option<Pointwise> {
+        let geometry = self.convolution.geometry();
+        let ([_, rows, columns, channels], [kh, kw, seen, filters]) = (geometry.input(), geometry.weights());
+        let [_, height, width, _] = geometry.output();
+        let plain = [kh, kw, height, width, seen] == [1, 1, rows, columns, channels];
+        let (activation, adds) = match self.convolution.adds() {
+            true => (Activation::None, Some(self.activation)),
+            false => (self.activation, None),
+        };
+        let own = self.convolution.widths() == [channels, filters];
+        (plain && own).then_some(Pointwise { channels, filters, weights: 0, activation, adds })
+    }
+
     /// How threads share so many images.
     fn parts(&self, batch: usize) -> Parts {
         #[cfg(feature = "parallel")]
@@ -108,37 +138,8 @@ impl Step for ConvolutionStep {
         self.convolution.adds() && input == 1
     }
 
-    fn add(&mut self, activation: Activation) -> bool {
-        if self.activation != Activation::None || self.convolution.adds() {
-            return false;
-        }
-        let Some(adding) = self.convolution.adding() else { return false };
-        #[cfg(feature = "parallel")]
-        if let Some(parts) = &mut self.parts {
-            let Some(whole) = parts.whole.adding() else { return false };
-            parts.whole = whole;
-        }
-        (self.convolution, self.activation) = (adding, activation);
-        true
-    }
-
-    fn rows(&self) -> Option<Rows<'_>> {
-        let geometry = self.convolution.geometry();
-        let ([_, rows, columns, channels], [kh, kw, seen, filters]) = (geometry.input(), geometry.weights());
-        let [_, height, width, _] = geometry.output();
-        let plain = [kh, kw, height, width, seen] == [1, 1, rows, columns, channels];
-        let (activation, adds) = match self.convolution.adds() {
-            true => (Activation::None, Some(self.activation)),
-            false => (self.activation, None),
-        };
-        let own = self.convolution.widths() == [channels, filters];
-        (plain && own).then_some(Rows::Pointwise(Pointwise {
-            channels,
-            filters,
-            weights: 0,
-            activation,
-            adds,
-        }))
+    fn part(&mut self) -> Part<'_> {
+        Part::Convolution(self)
     }
 
     fn slice(&mut self, port: Port, width: usize) -> bool {
