@@ -216,11 +216,6 @@ impl ByRows {
         apart > needed / SMALL && batch * (input + output) + self.scratch_len() <= apart
     }
 
-    /// As [`Part::add`].
-    pub(super) fn add(&mut self, activation: Activation) -> bool {
-        self.after.as_mut().is_some_and(|after| after.add(activation))
-    }
-
     /// Elements of the rows that are kept before the depthwise convolution, and of what it gives.
     fn scratch_lens(&self) -> [usize; 2] {
         let [_, read_row, made_row, _] = self.rows;
@@ -367,7 +362,7 @@ impl Step for ByRows {
     }
 
     fn part(&mut self) -> Part<'_> {
-        Part::ByRows(self)
+        self.after.as_mut().map_or(Part::Other, Part::EndsWith)
     }
 
     fn forward(&self, mut run: Forward<'_>) -> Result<(), Error> {

@@ -8,7 +8,9 @@ use super::{
 };
 use crate::error::Error;
 use crate::memory::buffer::{split_lines, whole_lines};
+use crate::memory::heap::boxed;
 use crate::shape::Shape;
+use alloc::boxed::Box;
 use bantam_kernels::Isa;
 use bantam_kernels::conv2d::{Activation, Geometry, Padding};
 use bantam_kernels::depthwise_conv2d;
@@ -146,10 +148,11 @@ impl Layer for SeparableConv2d {
         let maps = [depthwise.input(), of_pixels.output()].map(elements).iter().sum::<usize>();
         let room = (site.isa == Isa::SCALAR).then(|| maps.saturating_add(maps / 2));
         let depthwise = DepthwiseConv2dStep::new(&depthwise, &Site { activation: Activation::None, ..*site });
-        Ok(match ByRows::new(&depthwise, 1, [None, Some(pointwise)], room)? {
-            Some(by_rows) => SeparableStep::ByRows(by_rows),
-            None => SeparableStep::Whole(self.steps(site, ConvolutionStep::new)?),
-        })
+        let by_rows = ByRows::new(&depthwise, 1, [None, Some(pointwise)], room)?;
+        Ok(SeparableStep(match by_rows {
+            Some(by_rows) => boxed(by_rows)?,
+            None => boxed(self.steps(site, ConvolutionStep::new)?)?,
+        }))
     }
 }
 
@@ -161,62 +164,40 @@ impl Differentiable for SeparableConv2d {
     }
 }
 
-/// [`SeparableConv2d`], ready to run.
-pub enum SeparableStep {
-    /// Some rows of the map between the two at a time.
-    ByRows(ByRows),
-    /// The whole map.
-    Whole(Separable<ConvolutionStep>),
-}
-
-impl SeparableStep {
-    fn step(&self) -> &dyn Step {
-        match self {
-            SeparableStep::ByRows(step) => step,
-            SeparableStep::Whole(step) => step,
-        }
-    }
-
-    /// As [`Part::add`].
-    pub(crate) fn add(&mut self, activation: Activation) -> bool {
-        match self {
-            SeparableStep::ByRows(step) => step.add(activation),
-            SeparableStep::Whole(step) => step.pointwise.add(activation),
-        }
-    }
-}
+/// [`SeparableConv2d`], ready to run: by rows, or both convolutions one after the other.
+pub struct SeparableStep(Box<dyn Step>);
 
 impl Step for SeparableStep {
     fn prepared_len(&self) -> usize {
-        self.step().prepared_len()
+        self.0.prepared_len()
     }
 
     fn prepare(&self, weights: &[&[f32]], prepared: &mut [f32]) -> Result<(), Error> {
-        self.step().prepare(weights, prepared)
+        self.0.prepare(weights, prepared)
     }
 
     fn reads_weights(&self, index: usize) -> bool {
-        self.step().reads_weights(index)
+        self.0.reads_weights(index)
     }
 
     fn scratch_len(&self) -> usize {
-        self.step().scratch_len()
+        self.0.scratch_len()
     }
 
     fn multiply_adds(&self) -> u64 {
-        self.step().multiply_adds()
+        self.0.multiply_adds()
     }
 
     fn overwrites(&self, input: usize) -> bool {
-        self.step().overwrites(input)
+        self.0.overwrites(input)
     }
 
     fn part(&mut self) -> Part<'_> {
-        Part::Separable(self)
+        self.0.part()
     }
 
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
-        self.step().forward(run)
+        self.0.forward(run)
     }
 }
 
@@ -258,6 +239,13 @@ impl<P: Step> Step for Separable<P> {
 
     fn overwrites(&self, input: usize) -> bool {
         self.pointwise.overwrites(input)
+    }
+
+    fn part(&mut self) -> Part<'_> {
+        match self.pointwise.part() {
+            Part::Convolution(step) => Part::EndsWith(step),
+            _ => Part::Other,
+        }
     }
 
     fn forward(&self, mut run: Forward<'_>) -> Result<(), Error> {

@@ -1,7 +1,5 @@
-use super::by_rows::ByRows;
 use super::conv2d::ConvolutionStep;
 use super::depthwise_conv2d::DepthwiseConv2dStep;
-use super::separable_conv2d::SeparableStep;
 use crate::error::Error;
 use crate::parallel::Threads;
 use crate::shape::Shape;
@@ -101,10 +99,8 @@ pub enum Part<'a> {
     Convolution(&'a mut ConvolutionStep),
     /// A depthwise convolution.
     Depthwise(&'a mut DepthwiseConv2dStep),
-    /// A separable convolution.
-    Separable(&'a mut SeparableStep),
-    /// Convolutions that run by rows.
-    ByRows(&'a mut ByRows),
+    /// What ends with a convolution, whose output it gives.
+    EndsWith(&'a mut ConvolutionStep),
     /// Nothing that can be merged.
     Other,
 }
@@ -114,9 +110,7 @@ impl Part<'_> {
     /// activation to the sums. Gives whether the step can; if not, nothing changes.
     pub(crate) fn add(self, activation: Activation) -> bool {
         match self {
-            Part::Convolution(step) => step.add(activation),
-            Part::Separable(step) => step.add(activation),
-            Part::ByRows(step) => step.add(activation),
+            Part::Convolution(step) | Part::EndsWith(step) => step.add(activation),
             Part::Depthwise(_) | Part::Other => false,
         }
     }
