@@ -1,4 +1,6 @@
-use super::conv2d::grad_activation;
+use super::by_rows::ByRows;
+use super::conv2d::{ConvolutionStep, grad_activation};
+use super::separable_conv2d::Separable;
 use super::{
     Attributes, AttributesMut, Backward, BackwardReads, Differentiable, Forward, Layer, LayerType, Schedule,
     Signature, Site, Source, Step, TrainingStep, several_inputs,
@@ -55,11 +57,23 @@ fn join(schedule: &mut Schedule, at: usize, activation: Activation) -> Result<()
         && reads.iter().any(|read| read.source == Source::Operation(before))
         && reads.iter().all(|read| read.map == map)
         && schedule.is_read_once(before)
-        && schedule.steps[before].step.part().add(activation)
+        && adds(&mut *schedule.steps[before].step, activation)
     {
         schedule.merge(before);
     }
     Ok(())
+}
+
+/// Has a step add to a second input, if it ends with a convolution that can.
+fn adds(step: &mut dyn Step, activation: Activation) -> bool {
+    let Some(step) = step.merged() else { return false };
+    if let Some(convolution) = step.downcast_mut::<ConvolutionStep>() {
+        return convolution.add(activation);
+    }
+    if let Some(by_rows) = step.downcast_mut::<ByRows>() {
+        return by_rows.add(activation);
+    }
+    step.downcast_mut::<Separable<ConvolutionStep>>().is_some_and(|separable| separable.add(activation))
 }
 
 /// [`Add`], ready to run.

@@ -1,17 +1,16 @@
 //! A depthwise convolution and the 1×1 convolutions around it as one step, some rows at a time, so that the maps between them
 //! are never whole: those of an inverted residual (Sandler et al., arXiv 1801.04381, section 3.3) are its largest by far.
 
-use super::conv2d::ConvolutionStep;
-use super::depthwise_conv2d::DepthwiseConv2dStep;
-use super::step::Part;
+use super::conv2d::{ConvolutionStep, Pointwise};
 use super::{Forward, Schedule, Source, Step};
 use crate::error::Error;
 use crate::memory::buffer::{split_lines, whole_lines};
 use crate::memory::heap::boxed;
-use crate::parallel::{WORTH_SHARING, for_each_chunk_with};
+use crate::parallel::{Threads, WORTH_SHARING, for_each_chunk_with};
 use bantam_kernels::Isa;
 use bantam_kernels::conv2d::{Activation, Geometry, Padding};
 use bantam_kernels::depthwise_conv2d::Depthwise;
+use core::any::Any;
 use core::ops::Range;
 
 /// Elements between the convolutions that a thread has at a time: they stay in its second-level cache.
@@ -30,23 +29,22 @@ const MOST_ROWS: usize = 4096;
 
 /// Has the step of a depthwise convolution run with that of a 1×1 convolution before it, after it, or both, where that saves
 /// time or, for scalar code, memory.
-pub(super) fn join(schedule: &mut Schedule, at: usize, _: Activation) -> Result<(), Error> {
+pub(super) fn join(schedule: &mut Schedule, at: usize, middle: &Middle) -> Result<(), Error> {
     let before = at.checked_sub(1).filter(|&before| follows(schedule, before));
-    let before = before.and_then(|before| pointwise(schedule, before)).filter(|before| before.adds.is_none());
+    let before =
+        before.and_then(|before| pointwise(schedule, before)).filter(|(before, _)| before.adds.is_none());
     let after = if follows(schedule, at) { pointwise(schedule, at + 1) } else { None };
     let needed = if schedule.scarce { schedule.needed()? } else { 0 };
     // With the layer behind it if not with both.
     for around in [[before, after], [None, after]] {
         let [before, _] = around;
         let room = schedule.scarce.then_some(needed / SMALL);
-        let mut parameters = schedule.steps[at].parameters.clone();
-        let Part::Depthwise(depthwise) = schedule.steps[at].step.part() else { return Ok(()) };
-        let Some(step) = ByRows::new(depthwise, parameters.len(), around, room)? else { continue };
+        let Some(step) = ByRows::new(middle, around, room)? else { continue };
         if schedule.scarce && !step.saves(schedule.batch, needed) {
             continue;
         }
         let step = boxed(step)?;
-        let mut joined = at;
+        let (mut joined, mut parameters) = (at, schedule.steps[at].parameters.clone());
         if after.is_some() {
             parameters.end = schedule.steps[at + 1].parameters.end;
             schedule.merge(at);
@@ -80,34 +78,38 @@ fn follows(schedule: &Schedule, step: usize) -> bool {
         && first.reads.clone().chain(second.reads.clone()).all(whole)
 }
 
-/// A 1×1 convolution.
+/// A depthwise convolution of a batch.
 #[derive(Clone, Copy)]
-pub struct Pointwise {
-    pub(super) channels: usize,
-    pub(super) filters: usize,
+pub(super) struct Middle {
+    pub isa: Isa,
+    pub threads: Threads,
+    pub depthwise: Depthwise,
+    pub activation: Activation,
     /// Arrays of weights.
-    pub(super) weights: usize,
-    pub(super) activation: Activation,
-    /// Added to a second input, before this activation.
-    pub(super) adds: Option<Activation>,
+    pub weights: usize,
 }
+
+/// A 1×1 convolution before it or behind it, and how many arrays of weights that has.
+pub(super) type Neighbour = (Pointwise, usize);
 
 /// A step's, if it is one.
-fn pointwise(schedule: &mut Schedule, step: usize) -> Option<Pointwise> {
+fn pointwise(schedule: &mut Schedule, step: usize) -> Option<Neighbour> {
     let scheduled = &mut schedule.steps[step];
-    let Part::Convolution(convolution) = scheduled.step.part() else { return None };
-    Some(Pointwise { weights: scheduled.parameters.len(), ..convolution.pointwise()? })
+    let convolution = scheduled.step.merged()?.downcast_ref::<ConvolutionStep>()?;
+    Some((convolution.pointwise()?, scheduled.parameters.len()))
 }
 
-impl Pointwise {
-    /// Of rows of so many columns, which are its samples, if it can add there what it adds.
-    fn lower(self, isa: Isa, rows: usize, columns: usize) -> Result<Option<ConvolutionStep>, Error> {
-        let input = [rows, 1, columns, self.channels];
-        let geometry = Geometry::new(input, [1, 1], self.filters, [1, 1], Padding::Valid)?;
-        let mut step = ConvolutionStep::on_one_thread(isa, &geometry, self.activation);
-        let can = self.adds.is_none_or(|activation| step.add(activation));
-        Ok(can.then_some(step))
-    }
+/// The step of one on rows of so many columns, which are its samples, if it can add there what it adds.
+fn lower(
+    neighbour: Option<Neighbour>,
+    isa: Isa,
+    [rows, columns]: [usize; 2],
+) -> Result<Option<ConvolutionStep>, Error> {
+    let Some((Pointwise { channels, filters, activation, adds }, _)) = neighbour else { return Ok(None) };
+    let geometry = Geometry::new([rows, 1, columns, channels], [1, 1], filters, [1, 1], Padding::Valid)?;
+    let mut step = ConvolutionStep::on_one_thread(isa, &geometry, activation);
+    let can = adds.is_none_or(|activation| step.add(activation));
+    Ok(can.then_some(step))
 }
 
 /// A [`DepthwiseConv2d`](super::DepthwiseConv2d) between 1×1 convolutions, ready to run.
@@ -131,16 +133,14 @@ pub struct ByRows {
 }
 
 impl ByRows {
-    /// Of a depthwise convolution that has so many arrays of weights, with what is before and after it, if there is something and if it
-    /// can run by rows. With vectors, only if it is faster; where memory is scarce, with so many elements of `room` for input,
+    /// Of a depthwise convolution with what is before and behind it, if there is something and if it can run by rows. With vectors, only if it is faster; where memory is scarce, with so many elements of `room` for input,
     /// output and rows, if one row at a time leaves any.
     pub(super) fn new(
-        step: &DepthwiseConv2dStep,
-        weights: usize,
-        around: [Option<Pointwise>; 2],
+        middle: &Middle,
+        around: [Option<Neighbour>; 2],
         room: Option<usize>,
     ) -> Result<Option<ByRows>, Error> {
-        let DepthwiseConv2dStep { isa, threads, depthwise, activation } = *step;
+        let Middle { isa, threads, depthwise, activation, weights } = *middle;
         let (geometry, [before, after]) = (depthwise.geometry(), around);
         let ([batch, rows, columns, channels], [_, height, width, made]) =
             (geometry.input(), geometry.output());
@@ -151,8 +151,8 @@ impl ByRows {
             return Ok(None);
         }
         let (one, (read_row, made_row)) = (depthwise.first(1), (columns * channels, width * made));
-        let input_row = before.map_or(read_row, |before| columns * before.channels);
-        let output_row = after.map_or(made_row, |after| width * after.filters);
+        let input_row = before.map_or(read_row, |(before, _)| columns * before.channels);
+        let output_row = after.map_or(made_row, |(after, _)| width * after.filters);
         let images = [rows * input_row, height * output_row];
         let mut block = height;
         if threads.are_more_than(1)
@@ -176,20 +176,16 @@ impl ByRows {
         });
         let stripe = (room / (rows.div_ceil(height) * held_row + made_row)).clamp(1, height);
         let Some(window) = window_of(stripe) else { return Ok(None) };
-        let lower = |pointwise: Option<Pointwise>, rows, columns| match pointwise {
-            Some(pointwise) => pointwise.lower(isa, rows, columns),
-            None => Ok(None),
-        };
-        let steps = [lower(before, window, columns)?, lower(after, stripe, width)?];
+        let steps = [lower(before, isa, [window, columns])?, lower(after, isa, [stripe, width])?];
         if [before.is_some(), after.is_some()] != steps.each_ref().map(Option::is_some) {
             return Ok(None);
         }
-        let of_pixels = |pointwise: Option<Pointwise>, pixels: usize| {
-            let of_one = |pointwise: Pointwise| pointwise.channels as u64 * pointwise.filters as u64;
-            pointwise.map_or(0, |pointwise| of_one(pointwise).saturating_mul((batch * pixels) as u64))
+        let of_pixels = |neighbour: Option<Neighbour>, pixels: usize| {
+            let of_one = |(it, _): Neighbour| it.channels as u64 * it.filters as u64;
+            neighbour.map_or(0, |neighbour| of_one(neighbour).saturating_mul((batch * pixels) as u64))
         };
         let [of_before, of_after] = [of_pixels(before, rows * columns), of_pixels(after, height * width)];
-        let weights_of = |pointwise: Option<Pointwise>| pointwise.map_or(0, |pointwise| pointwise.weights);
+        let weights_of = |neighbour: Option<Neighbour>| neighbour.map_or(0, |(_, weights)| weights);
         let [before_step, after_step] = steps;
         let joined = ByRows {
             before: before_step,
@@ -214,6 +210,11 @@ impl ByRows {
         let ([input, output], [before, after]) = (self.images, self.between);
         let apart = batch * if before > 0 { before + input.max(after) } else { input + after };
         apart > needed / SMALL && batch * (input + output) + self.scratch_len() <= apart
+    }
+
+    /// As [`ConvolutionStep::add`].
+    pub(super) fn add(&mut self, activation: Activation) -> bool {
+        self.after.as_mut().is_some_and(|after| after.add(activation))
     }
 
     /// Elements of the rows that are kept before the depthwise convolution, and of what it gives.
@@ -361,8 +362,8 @@ impl Step for ByRows {
         self.after.as_ref().is_some_and(|after| after.overwrites(input))
     }
 
-    fn part(&mut self) -> Part<'_> {
-        self.after.as_mut().map_or(Part::Other, Part::EndsWith)
+    fn merged(&mut self) -> Option<&mut dyn Any> {
+        Some(self)
     }
 
     fn forward(&self, mut run: Forward<'_>) -> Result<(), Error> {

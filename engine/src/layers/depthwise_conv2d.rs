@@ -1,8 +1,8 @@
+use super::by_rows::{self, Middle};
 use super::conv2d::grad_activation;
-use super::step::Part;
 use super::{
     Attributes, AttributesMut, Backward, BackwardReads, Differentiable, Forward, Initial, Layer, LayerType,
-    Signature, Site, Step, TrainingStep, by_rows, elements_of_one, gradients, one_input,
+    Schedule, Signature, Site, Step, TrainingStep, elements_of_one, gradients, one_input,
 };
 use crate::error::Error;
 use crate::parallel::{Threads, WORTH_SHARING, for_each_chunk, for_each_images, join};
@@ -10,6 +10,7 @@ use crate::shape::Shape;
 use bantam_kernels::conv2d::{Activation, Padding};
 use bantam_kernels::depthwise_conv2d::{Depthwise, Geometry};
 use bantam_kernels::{Isa, reduce};
+use core::any::Any;
 
 /// A convolution of each channel by itself, `[H, W, C]` to `[OH, OW, C * M]`, with a kernel of `[KH, KW, C, M]` and a
 /// bias of `[C * M]` (Howard et al., arXiv 1704.04861):
@@ -134,7 +135,7 @@ impl DepthwiseConv2d {
 impl Layer for DepthwiseConv2d {
     const NAME: &'static str = "DepthwiseConv2D";
     const BASE: &'static str = "depthwise_conv2d";
-    const TYPE: LayerType = LayerType::of::<DepthwiseConv2d>().takes_activation().arranges(by_rows::join);
+    const TYPE: LayerType = LayerType::of::<DepthwiseConv2d>().takes_activation().arranges(join_neighbours);
     type Step = DepthwiseConv2dStep;
 
     fn read(attributes: &mut Attributes<'_>) -> DepthwiseConv2d {
@@ -169,21 +170,37 @@ impl Differentiable for DepthwiseConv2d {
     }
 }
 
+/// Has it run with the 1×1 convolutions around it where that pays.
+fn join_neighbours(schedule: &mut Schedule, at: usize, _: Activation) -> Result<(), Error> {
+    let scheduled = &mut schedule.steps[at];
+    let step = scheduled.step.merged().and_then(|step| step.downcast_ref::<DepthwiseConv2dStep>());
+    let Some(middle) = step.map(|step| step.between_neighbours(scheduled.parameters.len())) else {
+        return Ok(());
+    };
+    by_rows::join(schedule, at, &middle)
+}
+
 /// Multiply-adds of a convolution over all channels that take as long as one of a depthwise one.
 const COST: u64 = 4;
 
 /// [`DepthwiseConv2d`], ready to run.
 pub struct DepthwiseConv2dStep {
-    pub(super) isa: Isa,
-    pub(super) threads: Threads,
-    pub(super) depthwise: Depthwise,
-    pub(super) activation: Activation,
+    isa: Isa,
+    threads: Threads,
+    depthwise: Depthwise,
+    activation: Activation,
 }
 
 impl DepthwiseConv2dStep {
     pub(super) fn new(geometry: &Geometry, site: &Site<'_>) -> DepthwiseConv2dStep {
         let Site { isa, threads, activation, .. } = *site;
         DepthwiseConv2dStep { isa, threads, depthwise: Depthwise::new(isa, geometry), activation }
+    }
+
+    /// With so many arrays of weights, as the middle of what runs by rows.
+    pub(super) fn between_neighbours(&self, weights: usize) -> Middle {
+        let DepthwiseConv2dStep { isa, threads, depthwise, activation } = *self;
+        Middle { isa, threads, depthwise, activation, weights }
     }
 
     /// Elements of one image of the input and of the output.
@@ -282,8 +299,8 @@ impl Step for DepthwiseConv2dStep {
         self.depthwise.geometry().multiply_adds()
     }
 
-    fn part(&mut self) -> Part<'_> {
-        Part::Depthwise(self)
+    fn merged(&mut self) -> Option<&mut dyn Any> {
+        Some(self)
     }
 
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {

@@ -1,7 +1,6 @@
-use super::by_rows::{ByRows, Pointwise};
-use super::conv2d::{ConvolutionStep, ConvolutionTraining};
+use super::by_rows::ByRows;
+use super::conv2d::{ConvolutionStep, ConvolutionTraining, Pointwise};
 use super::depthwise_conv2d::{DepthwiseConv2d, DepthwiseConv2dStep};
-use super::step::Part;
 use super::{
     Attributes, AttributesMut, Backward, BackwardReads, Differentiable, Forward, Initial, Layer, LayerType,
     Signature, Site, Step, TrainingStep, elements, gradients, one_input,
@@ -14,12 +13,13 @@ use alloc::boxed::Box;
 use bantam_kernels::Isa;
 use bantam_kernels::conv2d::{Activation, Geometry, Padding};
 use bantam_kernels::depthwise_conv2d;
+use core::any::Any;
 
 /// A [`DepthwiseConv2d`] without a bias and a 1×1 convolution of what it gives, `[H, W, C]` to `[OH, OW, filters]`
 /// (Chollet, arXiv 1610.02357). The weights are `depthwise_kernel`, `[KH, KW, C, M]`, `pointwise_kernel`,
 /// `[1, 1, C * M, filters]`, and `bias`, `[filters]`.
 ///
-/// The map between the two is scratch; a backward pass computes it anew, which costs less than to keep it.
+/// The map between the two is scratch, or some rows of it are; a backward pass computes it anew, which costs less than to keep it.
 ///
 /// ```
 /// use bantam::{SeparableConv2d, Sequential};
@@ -143,12 +143,13 @@ impl Layer for SeparableConv2d {
         let (depthwise, of_pixels) = self.geometries(one_input(site.inputs)?.array("input")?)?;
         let (activation, weights) = (site.activation, 1 + usize::from(self.bias));
         let [_, _, channels, filters] = of_pixels.weights();
-        let pointwise = Pointwise { channels, filters, weights, activation, adds: None };
+        let pointwise = Pointwise { channels, filters, activation, adds: None };
         // On a chip rows may take half as much as input and output, with which the whole map would be there too.
         let maps = [depthwise.input(), of_pixels.output()].map(elements).iter().sum::<usize>();
         let room = (site.isa == Isa::SCALAR).then(|| maps.saturating_add(maps / 2));
         let depthwise = DepthwiseConv2dStep::new(&depthwise, &Site { activation: Activation::None, ..*site });
-        let by_rows = ByRows::new(&depthwise, 1, [None, Some(pointwise)], room)?;
+        let by_rows =
+            ByRows::new(&depthwise.between_neighbours(1), [None, Some((pointwise, weights))], room)?;
         Ok(SeparableStep(match by_rows {
             Some(by_rows) => boxed(by_rows)?,
             None => boxed(self.steps(site, ConvolutionStep::new)?)?,
@@ -192,8 +193,8 @@ impl Step for SeparableStep {
         self.0.overwrites(input)
     }
 
-    fn part(&mut self) -> Part<'_> {
-        self.0.part()
+    fn merged(&mut self) -> Option<&mut dyn Any> {
+        self.0.merged()
     }
 
     fn forward(&self, run: Forward<'_>) -> Result<(), Error> {
@@ -208,6 +209,13 @@ pub struct Separable<P> {
     pointwise: P,
 }
 
+impl Separable<ConvolutionStep> {
+    /// As [`ConvolutionStep::add`].
+    pub(crate) fn add(&mut self, activation: Activation) -> bool {
+        self.pointwise.add(activation)
+    }
+}
+
 impl<P> Separable<P> {
     /// Elements of the map between the two, for so many images.
     fn map_len(&self, images: usize) -> usize {
@@ -216,7 +224,7 @@ impl<P> Separable<P> {
     }
 }
 
-impl<P: Step> Step for Separable<P> {
+impl<P: Step + 'static> Step for Separable<P> {
     fn prepared_len(&self) -> usize {
         self.pointwise.prepared_len()
     }
@@ -241,11 +249,8 @@ impl<P: Step> Step for Separable<P> {
         self.pointwise.overwrites(input)
     }
 
-    fn part(&mut self) -> Part<'_> {
-        match self.pointwise.part() {
-            Part::Convolution(step) => Part::EndsWith(step),
-            _ => Part::Other,
-        }
+    fn merged(&mut self) -> Option<&mut dyn Any> {
+        Some(self)
     }
 
     fn forward(&self, mut run: Forward<'_>) -> Result<(), Error> {

@@ -1,10 +1,9 @@
-use super::conv2d::ConvolutionStep;
-use super::depthwise_conv2d::DepthwiseConv2dStep;
 use crate::error::Error;
 use crate::parallel::Threads;
 use crate::shape::Shape;
 use bantam_kernels::Isa;
 use bantam_kernels::conv2d::Activation;
+use core::any::Any;
 use core::ops::Range;
 
 /// What a layer is lowered for.
@@ -71,10 +70,10 @@ pub trait Step: Send + Sync {
         false
     }
 
-    /// What it is to layers that merge steps.
+    /// Itself, for layers that merge steps: what they do with it is linked with them.
     #[doc(hidden)]
-    fn part(&mut self) -> Part<'_> {
-        Part::Other
+    fn merged(&mut self) -> Option<&mut dyn Any> {
+        None
     }
 
     /// Computes the output.
@@ -91,29 +90,6 @@ pub enum Port {
     Input(usize),
     /// The output.
     Output,
-}
-
-/// A step as what it is, to be merged with others: what is done with it is linked with those who do it.
-pub enum Part<'a> {
-    /// A convolution or dense layer.
-    Convolution(&'a mut ConvolutionStep),
-    /// A depthwise convolution.
-    Depthwise(&'a mut DepthwiseConv2dStep),
-    /// What ends with a convolution, whose output it gives.
-    EndsWith(&'a mut ConvolutionStep),
-    /// Nothing that can be merged.
-    Other,
-}
-
-impl Part<'_> {
-    /// Has the step add what it computes to a second input, which [may be overwritten](Step::overwrites), and apply the
-    /// activation to the sums. Gives whether the step can; if not, nothing changes.
-    pub(crate) fn add(self, activation: Activation) -> bool {
-        match self {
-            Part::Convolution(step) | Part::EndsWith(step) => step.add(activation),
-            Part::Depthwise(_) | Part::Other => false,
-        }
-    }
 }
 
 /// A step that a backward pass follows.

@@ -1,10 +1,9 @@
 use crate::error::Error;
-use crate::layers::by_rows::Pointwise;
-use crate::layers::step::Part;
 use crate::layers::{Forward, Port, Site, Step};
 use crate::parallel::{Threads, WORTH_SHARING, for_each_chunk_with, for_each_columns};
 use bantam_kernels::conv2d::{Activation, Algorithm, Convolution, Geometry};
 use bantam_kernels::{Columns, Isa};
+use core::any::Any;
 
 /// A convolution or dense layer. Threads share it by images, rows or pixels.
 pub struct ConvolutionStep {
@@ -16,6 +15,16 @@ pub struct ConvolutionStep {
     #[cfg(feature = "parallel")]
     parts: Option<Parts>,
     scratch_len: usize,
+}
+
+/// A 1×1 convolution with stride 1.
+#[derive(Clone, Copy)]
+pub(crate) struct Pointwise {
+    pub channels: usize,
+    pub filters: usize,
+    pub activation: Activation,
+    /// Added to a second input, before this activation.
+    pub adds: Option<Activation>,
 }
 
 impl ConvolutionStep {
@@ -71,7 +80,8 @@ impl ConvolutionStep {
         }
     }
 
-    /// As [`Part::add`].
+    /// Has it add what it computes to a second input, which [may be overwritten](Step::overwrites), and apply the activation to
+    /// the sums. Gives whether it can; if not, nothing changes.
     pub(crate) fn add(&mut self, activation: Activation) -> bool {
         if self.activation != Activation::None || self.convolution.adds() {
             return false;
@@ -97,7 +107,7 @@ impl ConvolutionStep {
             false => (self.activation, None),
         };
         let own = self.convolution.widths() == [channels, filters];
-        (plain && own).then_some(Pointwise { channels, filters, weights: 0, activation, adds })
+        (plain && own).then_some(Pointwise { channels, filters, activation, adds })
     }
 
     /// How threads share so many images.
@@ -138,8 +148,8 @@ impl Step for ConvolutionStep {
         self.convolution.adds() && input == 1
     }
 
-    fn part(&mut self) -> Part<'_> {
-        Part::Convolution(self)
+    fn merged(&mut self) -> Option<&mut dyn Any> {
+        Some(self)
     }
 
     fn slice(&mut self, port: Port, width: usize) -> bool {

@@ -5,7 +5,7 @@ mod pool;
 mod transposed;
 
 pub(crate) use backward::{ConvolutionTraining, grad_activation};
-pub(crate) use forward::ConvolutionStep;
+pub(crate) use forward::{ConvolutionStep, Pointwise};
 pub(crate) use pool::{Conv2dPool, Conv2dPoolTraining};
 pub(crate) use transposed::{TransposedStep, TransposedTraining};
 
