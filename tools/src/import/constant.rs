@@ -181,7 +181,10 @@ impl Tensor {
         let mut slice = self.clone();
         slice.offset += start * self.strides[axis];
         slice.dims[axis] = len;
-        slice.strides[axis] *= step;
+        // From a single element there is no step, which may be of any size then.
+        if len > 1 {
+            slice.strides[axis] *= step;
+        }
         slice
     }
 

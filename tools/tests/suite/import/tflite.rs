@@ -152,6 +152,16 @@ fn a_sigmoid_that_its_input_is_multiplied_by_is_a_silu() {
     assert_eq!([count("silu"), count("sigmoid")], [3, 1], "{kinds:?}");
 }
 
+/// What fuzzing found: the only element of an axis that is taken, and a step behind it that no array has.
+#[test]
+fn a_step_may_be_larger_than_memory() {
+    let file = include_bytes!("../../../../fuzz/seeds/import_tflite/step_beyond_memory.tflite");
+    let Err(problem) = from_bytes(file.to_vec(), &ImportOptions::new().input_size(4, 4)) else { panic!() };
+    let problem = problem.to_string();
+    // The part is taken, and others of the file do not fit.
+    assert!(problem.contains("2 parts cannot be imported") && !problem.contains("step"), "{problem}");
+}
+
 /// What fuzzing found.
 #[test]
 fn pads_beyond_memory_are_refused() {
