@@ -318,5 +318,6 @@ fn assert_same(got: &Model<'_>, want: &Model<'_>, case: &str) {
 fn assert_close(got: &Model<'_>, want: &Model<'_>, case: &str) {
     let largest = weights(want).fold(1.0f32, |largest, x| largest.max(x.abs()));
     let close = |(got, want): (f32, f32)| !want.is_finite() || (got - want).abs() <= 1e-4 * largest;
-    assert!(weights(got).zip(weights(want)).all(close), "{case}");
+    let apart = || weights(got).zip(weights(want)).find(|&pair| !close(pair));
+    assert!(apart().is_none(), "{case}: {:?}\n{}", apart(), want.summary());
 }

@@ -179,11 +179,13 @@ impl Tensor {
     /// `len` elements of an axis from `start` on, each `step`-th.
     pub fn sliced(&self, axis: usize, start: usize, len: usize, step: usize) -> Tensor {
         let mut slice = self.clone();
-        slice.offset += start * self.strides[axis];
         slice.dims[axis] = len;
-        // From a single element there is no step, which may be of any size then.
-        if len > 1 {
-            slice.strides[axis] *= step;
+        // Where there is no element, or no second one, sizes and steps may be of any size.
+        if !self.dims.contains(&0) {
+            slice.offset += start * self.strides[axis];
+            if len > 1 {
+                slice.strides[axis] *= step;
+            }
         }
         slice
     }

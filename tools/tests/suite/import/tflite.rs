@@ -160,6 +160,9 @@ fn a_step_may_be_larger_than_memory() {
     let problem = problem.to_string();
     // The part is taken, and others of the file do not fit.
     assert!(problem.contains("2 parts cannot be imported") && !problem.contains("step"), "{problem}");
+    // Sizes of an array without elements may be of any size too.
+    let file = include_bytes!("../../../../fuzz/seeds/import_tflite/part_of_nothing.tflite");
+    assert!(from_bytes(file.to_vec(), &ImportOptions::new().input_size(4, 4)).is_err());
 }
 
 /// What fuzzing found.
