@@ -287,9 +287,11 @@ fn on_a_tape(
     for (index, &parameter) in parameters.iter().enumerate() {
         let Ok(gradient) = gradients.get(parameter) else { continue };
         if let Some((name, at)) = names_of(model, index) {
-            let mut arrays: Vec<Vec<f32>> =
-                learnt.weights(&name).expect("its name").iter().map(|p| p.values().to_vec()).collect();
-            arrays[at].iter_mut().zip(gradient).for_each(|(w, d)| *w -= sgd.rate * d);
+            let weights = learnt.weights(&name).expect("its name");
+            // Of moving statistics the tape gives how far they move.
+            let rate = if weights[at].name().starts_with("moving_") { 1.0 } else { sgd.rate };
+            let mut arrays: Vec<Vec<f32>> = weights.iter().map(|p| p.values().to_vec()).collect();
+            arrays[at].iter_mut().zip(gradient).for_each(|(w, d)| *w -= rate * d);
             let arrays: Vec<&[f32]> = arrays.iter().map(|array| &array[..]).collect();
             learnt.set_weights(&name, &arrays).expect("of the same shapes");
         }
