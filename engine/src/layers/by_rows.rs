@@ -126,15 +126,16 @@ pub struct ByRows {
     rows: [usize; 4],
     /// Of an image of the maps between, if there are any, that are never whole.
     between: [usize; 2],
-    /// Rows of the output that a thread makes at all, and at a time; the most that the depthwise convolution sees for these.
+    /// Rows of the output that a thread makes in all, and at a time; the most that the depthwise convolution sees for the latter.
     block: usize,
     stripe: usize,
     window: usize,
 }
 
 impl ByRows {
-    /// Of a depthwise convolution with what is before and behind it, if there is something and if it can run by rows. With vectors, only if it is faster; where memory is scarce, with so many elements of `room` for input,
-    /// output and rows, if one row at a time leaves any.
+    /// Of a depthwise convolution with what is before and behind it, if there is something and if it can run by rows. With
+    /// vectors, only if a map between is one that no cache keeps; where memory is scarce, with `room` elements for input, output
+    /// and rows, or one row at a time if that leaves none.
     pub(super) fn new(
         middle: &Middle,
         around: [Option<Neighbour>; 2],

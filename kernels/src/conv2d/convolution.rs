@@ -319,8 +319,9 @@ impl Convolution {
         }
     }
 
-    /// `[N, H, W, Cin]` to `[N, OH, OW, Cout]`, with a bias of `[Cout]`, [added](Self::adding) to it or half the rows and columns if
-    /// [`pooled`](Self::pooled). What `scratch` holds does not matter.
+    /// `[N, H, W, Cin]` to `[N, OH, OW, Cout]`, with a bias of `[Cout]`; to half the rows and columns if
+    /// [`pooled`](Self::pooled), and on top of what the output holds if [`adding`](Self::adding). What `scratch` holds does not
+    /// matter.
     ///
     /// # Errors
     /// A slice's length differs from the shape's, or a sum is [not finite](Error::NotFinite).
