@@ -250,7 +250,7 @@ impl<const P: usize, const T: usize> PatchesToPoints<'_, P, T> {
         let few = !S::MASKS && channels < n;
         let mut few_points = [[[0.0; FEW]; T]; T];
         // A copy of a patch that reaches over the edges, with zeros beyond them.
-        let mut copy = [[simd.splat(0.0); P]; P];
+        let (mut copy, mut cleared) = ([[simd.splat(0.0); P]; P], [0..P, 0..P]);
         for (slot, [image, tile_row, tile_column]) in map.places(tiles).enumerate() {
             let top = map.origin[0] + (tile_row * (T - 2)).cast_signed();
             let left = map.origin[1] + (tile_column * (T - 2)).cast_signed();
@@ -259,9 +259,11 @@ impl<const P: usize, const T: usize> PatchesToPoints<'_, P, T> {
             let corner = ((image * height).cast_signed() + top) * width.cast_signed() + left;
             let corner =
                 input.as_ptr().wrapping_add(first).wrapping_offset(corner * pixel_pitch.cast_signed());
-            let in_place = rows.len() == P && columns.len() == P && !few;
-            if !in_place {
+            let whole = rows.len() == P && columns.len() == P;
+            let copied = !const { masks_edges::<S>() } && (!whole || few);
+            if copied && cleared != [rows.clone(), columns.clone()] {
                 copy = [[simd.splat(0.0); P]; P];
+                cleared = [rows.clone(), columns.clone()];
             }
             let all = samples.as_mut_ptr().wrapping_add(slot * channels);
             let mut target = Target { samples: all, pitch, n };
@@ -271,12 +273,13 @@ impl<const P: usize, const T: usize> PatchesToPoints<'_, P, T> {
             for index in 0..channels.div_ceil(n) {
                 // The last overlaps the one before it rather than being cut.
                 let channel = (index * n).min(channels.saturating_sub(n));
-                let mut patch = corner.wrapping_add(channel);
-                let mut pitches = [width * pixel_pitch, pixel_pitch];
-                if !in_place {
+                let corner = corner.wrapping_add(channel);
+                let mut patch =
+                    Patch { corner, pitches: [width * pixel_pitch, pixel_pitch], inside: [&rows, &columns] };
+                if copied {
                     for y in rows.clone() {
                         for x in columns.clone() {
-                            let pixel = patch.wrapping_add(y * pitches[0] + x * pitches[1]);
+                            let pixel = corner.wrapping_add(y * patch.pitches[0] + x * patch.pitches[1]);
                             let slot: *mut f32 = (&raw mut copy[y][x]).cast();
                             // SAFETY: the pixel lies in the image, and has so many elements from `channel` on.
                             unsafe {
@@ -290,15 +293,16 @@ impl<const P: usize, const T: usize> PatchesToPoints<'_, P, T> {
                             }
                         }
                     }
-                    (patch, pitches) = (copy.as_ptr().cast(), [P * S::LANES, S::LANES]);
+                    (patch.corner, patch.pitches) = (copy.as_ptr().cast(), [P * S::LANES, S::LANES]);
                 }
-                // SAFETY: `n` elements can be read at every pixel of the patch, and written from `channel` on at every
-                // point of the target.
+                // SAFETY: `n` elements can be read at every pixel of the patch, or of its part inside the image, and written
+                // from `channel` on at every point of the target.
                 unsafe {
-                    target.two_rows::<S, P, T>(simd, patch, pitches, channel, 0);
-                    target.two_rows::<S, P, T>(simd, patch, pitches, channel, 2);
-                    target.two_rows::<S, P, T>(simd, patch, pitches, channel, 4);
-                    target.two_rows::<S, P, T>(simd, patch, pitches, channel, 6);
+                    if const { masks_edges::<S>() } && !whole {
+                        target.points::<S, P, T, true>(simd, &patch, channel);
+                    } else {
+                        target.points::<S, P, T, false>(simd, &patch, channel);
+                    }
                 }
             }
             if few {
@@ -309,6 +313,19 @@ impl<const P: usize, const T: usize> PatchesToPoints<'_, P, T> {
     }
 }
 
+/// Whether what lies beyond an edge is masked, rather than zeros in a copy: with 256 bits a mask takes a register and as long.
+const fn masks_edges<S: Simd>() -> bool {
+    S::MASKS && S::LANES == 16
+}
+
+/// A patch of vectors whose rows and columns lie `pitches` apart. Those that are not `inside` lie beyond the edges of the image,
+/// where there are zeros.
+struct Patch<'a> {
+    corner: *const f32,
+    pitches: [usize; 2],
+    inside: [&'a Range<usize>; 2],
+}
+
 /// Where the points of vectors go, `pitch` apart.
 struct Target {
     samples: *mut f32,
@@ -317,30 +334,59 @@ struct Target {
 }
 
 impl Target {
-    /// The points of the rows `first` and `first + 1`, if there are such, of a patch whose rows and pixels lie `pitches`
-    /// apart: two rows fit into registers where all do not.
+    /// The points of a patch, which is at the `EDGE` of an image or lies inside.
     ///
     /// # Safety
-    /// `n` elements can be read at each pixel of the patch, and written `channel` after each of the points.
+    /// `n` elements can be read at each pixel of the patch, at the edge at each that is inside, and written `channel` after
+    /// each of the points.
     #[inline(always)]
-    #[expect(clippy::needless_range_loop, reason = "ranges of constants are unrolled, iterators not always")]
-    unsafe fn two_rows<S: Simd, const P: usize, const T: usize>(
+    unsafe fn points<S: Simd, const P: usize, const T: usize, const EDGE: bool>(
         &self,
         simd: S,
-        patch: *const f32,
-        pitches: [usize; 2],
+        patch: &Patch<'_>,
+        channel: usize,
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            self.two_rows::<S, P, T, EDGE>(simd, patch, channel, 0);
+            self.two_rows::<S, P, T, EDGE>(simd, patch, channel, 2);
+            self.two_rows::<S, P, T, EDGE>(simd, patch, channel, 4);
+            self.two_rows::<S, P, T, EDGE>(simd, patch, channel, 6);
+        }
+    }
+
+    /// The rows `first` and `first + 1` of the points, if there are such: two rows fit into registers where all do not.
+    ///
+    /// # Safety
+    /// As [`points`](Self::points).
+    #[inline(always)]
+    #[expect(clippy::needless_range_loop, reason = "ranges of constants are unrolled, iterators not always")]
+    unsafe fn two_rows<S: Simd, const P: usize, const T: usize, const EDGE: bool>(
+        &self,
+        simd: S,
+        patch: &Patch<'_>,
         channel: usize,
         first: usize,
     ) {
         if first >= T {
             return;
         }
+        let &Patch { corner, pitches, inside: [rows, columns] } = patch;
         let mut half = [[simd.splat(0.0); P]; 2];
         for j in 0..P {
             let mut column = [simd.splat(0.0); P];
-            for (i, sample) in column.iter_mut().enumerate() {
-                // SAFETY: the caller's promise.
-                *sample = unsafe { load(simd, patch.add(i * pitches[0] + j * pitches[1]), self.n) };
+            if !EDGE || columns.contains(&j) {
+                for (i, sample) in column.iter_mut().enumerate() {
+                    let pixel = corner.wrapping_add(i * pitches[0] + j * pitches[1]);
+                    // SAFETY: the caller's promise; beyond the edge nothing is read.
+                    *sample = unsafe {
+                        if EDGE {
+                            simd.load_n(pixel, if rows.contains(&i) { self.n } else { 0 })
+                        } else {
+                            load(simd, pixel, self.n)
+                        }
+                    };
+                }
             }
             let pair = points::patch_pair::<S, P, T>(simd, &column, first);
             (half[0][j], half[1][j]) = (pair[0], pair[1]);
