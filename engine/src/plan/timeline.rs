@@ -9,15 +9,6 @@ use crate::memory::heap;
 use core::ops::Range;
 
 impl Trained {
-    /// Whether its output is dropped, as that of step `k`.
-    fn drops(&self, k: usize, way: Way) -> bool {
-        match way {
-            Way::KeepAll => false,
-            Way::DropCheap => self.is_cheap(),
-            Way::KeepEvery(n) => !(k + 1).is_multiple_of(n),
-        }
-    }
-
     /// Whether the step does few operations for each number of its output.
     fn is_cheap(&self) -> bool {
         self.step.multiply_adds() < 4 * self.output.elements() as u64
@@ -30,12 +21,24 @@ impl Trained {
 }
 
 impl TrainingLayout {
+    /// Whether the output of step `k` is dropped; it is known of those before.
+    fn drops(&self, k: usize, way: Way) -> bool {
+        let step = &self.steps[k];
+        let from_dropped = |source| matches!(source, Source::Operation(from) if self.steps[from].dropped);
+        match way {
+            _ if k == self.output => false,
+            Way::KeepAll => false,
+            Way::DropCheap => step.is_cheap() && !step.inputs.iter().any(|input| from_dropped(input.source)),
+            Way::DropAllCheap => step.is_cheap(),
+            Way::KeepEvery(n) => !(k + 1).is_multiple_of(n),
+        }
+    }
+
     /// Puts all that happens in order, and marks what is dropped.
     pub(super) fn order(&mut self, way: Way) -> Result<(), Error> {
         let count = self.steps.len();
-        let output = self.output;
-        for (k, step) in self.steps.iter_mut().enumerate() {
-            step.dropped = k != output && step.drops(k, way);
+        for k in 0..count {
+            self.steps[k].dropped = self.drops(k, way);
         }
         let mut events = heap::list(3 * count + 1)?;
         events.extend((0..count).map(Event::Forward));

@@ -22,8 +22,12 @@ pub enum Way {
     /// All outputs are kept.
     #[default]
     KeepAll,
-    /// Outputs that take few operations are computed again: normalisations, activations, sums and pools.
+    /// Outputs that take few operations are computed again, where all that they are made of is kept: normalisations,
+    /// activations and pools behind a convolution.
     DropCheap,
+    /// The same of what is made of those, such as a chain of sums: several operations may have to be computed again for one
+    /// output.
+    DropAllCheap,
     /// Of so many outputs in a row the last is kept (Chen et al., "Training Deep Nets with Sublinear Memory Cost", arXiv
     /// 1604.06174).
     KeepEvery(usize),
@@ -34,6 +38,7 @@ impl fmt::Display for Way {
         match self {
             Way::KeepAll => f.write_str("all outputs kept"),
             Way::DropCheap => f.write_str("cheap outputs computed again"),
+            Way::DropAllCheap => f.write_str("all cheap outputs computed again"),
             Way::KeepEvery(n) => write!(f, "one output of {n} kept"),
         }
     }
@@ -43,6 +48,6 @@ impl Way {
     /// Those that are worth a try for so many steps.
     pub(crate) fn all(steps: usize) -> impl Iterator<Item = Way> {
         let rows = (2..=6).chain([8, 12, 16, 24, 32, 48, 64]).filter(move |&n| n <= steps);
-        [Way::KeepAll, Way::DropCheap].into_iter().chain(rows.map(Way::KeepEvery))
+        [Way::KeepAll, Way::DropCheap, Way::DropAllCheap].into_iter().chain(rows.map(Way::KeepEvery))
     }
 }

@@ -67,7 +67,9 @@ fn every_way_learns_the_same() {
             let all = TrainingPlan::new(&trainer, &model).unwrap();
             let (kept, most) = (all.multiply_adds(), all.peak_bytes());
             let want = steps(all.session().unwrap());
-            for way in [Way::DropCheap, Way::KeepEvery(2), Way::KeepEvery(3), Way::KeepEvery(64)] {
+            for way in
+                [Way::DropCheap, Way::DropAllCheap, Way::KeepEvery(2), Way::KeepEvery(3), Way::KeepEvery(64)]
+            {
                 let plan = TrainingPlan::by_way(&trainer, &model, way).unwrap();
                 assert!(plan.multiply_adds() >= kept, "{way}: {plan}");
                 let len = plan.arena_len();
