@@ -24,7 +24,7 @@ struct Options {
     /// Instruction set (default: the widest of this CPU)
     #[arg(long)]
     isa: Option<String>,
-    /// auto, direct, winograd2x1, winograd1x4, winograd2, winograd3, winograd4, winograd5 or winograd6; layers that one does not fit are direct
+    /// auto, direct, winograd2x1, winograd1x4, winograd-rows, winograd-columns, winograd2, winograd3, winograd4, winograd5 or winograd6; layers that one does not fit are direct
     #[arg(long, default_value = "auto")]
     algorithm: String,
     /// JSON list of layers (default: the list in benches/layers.json)
@@ -72,7 +72,7 @@ fn run(out: &mut Stdout) -> Result<ExitCode, Failure> {
     let algorithm = match options.algorithm.as_str() {
         "auto" => None,
         name => Some(Algorithm::named(name).ok_or_else(|| {
-            let known = "auto, direct, winograd2x1, winograd1x4, winograd2, winograd3, winograd4, winograd5 or winograd6";
+            let known = "auto, direct, winograd2x1, winograd1x4, winograd-rows, winograd-columns, winograd2, winograd3, winograd4, winograd5 or winograd6";
             format!("--algorithm: expected {known}, found {name}")
         })?),
     };

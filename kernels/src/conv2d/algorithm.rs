@@ -4,7 +4,7 @@
 
 use super::geometry::{Geometry, Memory};
 use super::pack::WholeVectors;
-use super::winograd::{RowPairs, RowTiles, Tile, Winograd};
+use super::winograd::{Along, Lines, RowPairs, RowTiles, Tile, Winograd};
 use crate::Isa;
 
 /// How a convolution is computed.
@@ -18,6 +18,8 @@ pub enum Algorithm {
     RowPairs,
     /// Winograd's along the rows, as [`RowTiles`].
     RowTiles,
+    /// Winograd's along rows or columns, as [`Lines`].
+    Lines(Along),
 }
 
 /// What a point of a tile costs to transform, in multiply-adds for each of its channels. F(4×4)
@@ -54,6 +56,8 @@ const PAIR_OF_ROWS: usize = 36;
 const ROW_OUTPUTS: usize = 18;
 const ROW_SAMPLE: usize = 20;
 const ROW_READING: usize = 2;
+/// What a sample or a product at a point of [`Lines`] costs, in multiply-adds.
+const LINE_TRANSFORM: usize = 6;
 /// With fewer the transforms, a vector at a time, work on padding.
 const FEWEST_CHANNELS: usize = 8;
 
@@ -70,6 +74,8 @@ impl Algorithm {
         let [batch, height, width, features] = geometry.output();
         let weights = |winograd: Winograd| reading(geometry, winograd.packed_len());
         let rows = RowTiles::new(isa, geometry).ok();
+        let lines = [Along::Rows, Along::Columns].map(|along| Lines::new(isa, geometry, along).ok());
+        let rows = (rows, lines);
         cheapest(isa, geometry, [batch, height, width], [geometry.channels_in, features], rows, weights)
     }
 
@@ -78,23 +84,39 @@ impl Algorithm {
         let [batch, _, _, channels] = geometry.input();
         let [height, width] = geometry.axes.map(|axis| axis.seen_end());
         let weights = |winograd: Winograd| reading(geometry, winograd.packed_transposed_len());
-        cheapest(isa, geometry, [batch, height, width], [geometry.channels_out, channels], None, weights)
+        cheapest(
+            isa,
+            geometry,
+            [batch, height, width],
+            [geometry.channels_out, channels],
+            (None, [None; 2]),
+            weights,
+        )
     }
 
     /// As [`choose`](Self::choose), for the gradient to the weights.
     pub fn choose_grad_weights(isa: Isa, geometry: &Geometry) -> Algorithm {
         let [batch, height, width, features] = geometry.output();
         let sums = |winograd: Winograd| SUMS * (1 + winograd.grad_weights_blocks());
-        cheapest(isa, geometry, [batch, height, width], [geometry.channels_in, features], None, sums)
+        cheapest(
+            isa,
+            geometry,
+            [batch, height, width],
+            [geometry.channels_in, features],
+            (None, [None; 2]),
+            sums,
+        )
     }
 
-    /// `"direct"`, `"winograd2x1"`, `"winograd1x4"`, `"winograd2"`, `"winograd3"`, `"winograd4"`,
-    /// `"winograd5"` or `"winograd6"`.
+    /// `"direct"`, `"winograd2x1"`, `"winograd1x4"`, `"winograd-rows"`, `"winograd-columns"`, `"winograd2"`, `"winograd3"`,
+    /// `"winograd4"`, `"winograd5"` or `"winograd6"`.
     pub const fn name(self) -> &'static str {
         match self {
             Algorithm::Direct => "direct",
             Algorithm::RowPairs => "winograd2x1",
             Algorithm::RowTiles => "winograd1x4",
+            Algorithm::Lines(Along::Rows) => "winograd-rows",
+            Algorithm::Lines(Along::Columns) => "winograd-columns",
             Algorithm::Winograd(Tile::F2) => "winograd2",
             Algorithm::Winograd(Tile::F3) => "winograd3",
             Algorithm::Winograd(Tile::F4) => "winograd4",
@@ -107,7 +129,8 @@ impl Algorithm {
     /// multiple.
     pub const fn rows(self) -> usize {
         match self {
-            Algorithm::Direct | Algorithm::RowTiles => 1,
+            Algorithm::Direct | Algorithm::RowTiles | Algorithm::Lines(Along::Rows) => 1,
+            Algorithm::Lines(Along::Columns) => 4,
             Algorithm::Winograd(tile) => tile.side(),
             Algorithm::RowPairs => 2,
         }
@@ -116,8 +139,10 @@ impl Algorithm {
     /// The algorithm of that name.
     pub fn named(name: &str) -> Option<Algorithm> {
         let winograd = [Tile::F2, Tile::F3, Tile::F4, Tile::F5, Tile::F6].map(Algorithm::Winograd);
+        let lines = [Along::Rows, Along::Columns].map(Algorithm::Lines);
         [Algorithm::Direct, Algorithm::RowPairs, Algorithm::RowTiles]
             .into_iter()
+            .chain(lines)
             .chain(winograd)
             .find(|algorithm| algorithm.name() == name)
     }
@@ -133,14 +158,14 @@ fn scalar(geometry: &Geometry) -> Algorithm {
     }
 }
 
-/// `rows` is there for a forward pass that it fits; `pair_once` is what each pair of channels costs at each
+/// `rows` and `lines` are there for a forward pass that they fit; `pair_once` is what each pair of channels costs at each
 /// point of a square apart from its products. Costs are of a type that no shape overflows.
 fn cheapest(
     isa: Isa,
     geometry: &Geometry,
     [batch, height, width]: [usize; 3],
     [channels, features]: [usize; 2],
-    rows: Option<RowTiles>,
+    (rows, lines): (Option<RowTiles>, [Option<Lines>; 2]),
     pair_once: impl Fn(Winograd) -> usize,
 ) -> Algorithm {
     if geometry.direct_only || isa == Isa::SCALAR {
@@ -164,6 +189,12 @@ fn cheapest(
     }
     if channels.min(features) < FEWEST_CHANNELS {
         return algorithm;
+    }
+    for lines in lines.into_iter().flatten() {
+        let cost = lines.cost(LINE_TRANSFORM, reading(geometry, lines.packed_len()));
+        if cost < best {
+            (best, algorithm) = (cost, Algorithm::Lines(lines.along()));
+        }
     }
     for tile in [Tile::F2, Tile::F3, Tile::F4, Tile::F5] {
         let Ok(winograd) = Winograd::new(isa, geometry, tile) else { return algorithm };

@@ -6,7 +6,7 @@ use super::dense_grad_input::DenseGradInput;
 use super::direct::{forward_between, forward_by_taps};
 use super::gemv::Gemv;
 use super::geometry::Pitches;
-use super::winograd::{RowPairs, RowTiles, Tile, Winograd};
+use super::winograd::{Lines, RowPairs, RowTiles, Tile, Winograd};
 use super::{Activation, Algorithm, Geometry, pooled};
 use super::{grad_input, grad_weights, pack, pack_transposed};
 use super::{packed_len, packed_transposed_len, takes_plain_weights};
@@ -60,6 +60,7 @@ pub(super) enum Forward {
     Winograd(Winograd),
     RowPairs(RowPairs),
     RowTiles(RowTiles),
+    Lines(Lines),
 }
 
 impl Forward {
@@ -69,9 +70,12 @@ impl Forward {
                 Forward::Winograd(Winograd::new(isa, geometry, tile)?)
             }
             Algorithm::RowTiles if RowTiles::run_on(isa) => Forward::RowTiles(RowTiles::new(isa, geometry)?),
+            Algorithm::Lines(along) if has_tiles(isa) => Forward::Lines(Lines::new(isa, geometry, along)?),
             Algorithm::RowPairs => Forward::RowPairs(RowPairs::new(isa, geometry)?),
             Algorithm::Direct => Forward::Direct(Direct { isa, geometry: *geometry }),
-            Algorithm::Winograd(_) | Algorithm::RowTiles => return Err(Error::NotWinograd),
+            Algorithm::Winograd(_) | Algorithm::RowTiles | Algorithm::Lines(_) => {
+                return Err(Error::NotWinograd);
+            }
         })
     }
 }
@@ -107,6 +111,7 @@ impl Convolution {
         match &self.forward {
             Forward::Winograd(winograd) if has_tiles(winograd.isa) => Algorithm::Winograd(winograd.tile()),
             Forward::RowTiles(tiles) if RowTiles::run_on(tiles.isa) => Algorithm::RowTiles,
+            Forward::Lines(lines) if has_tiles(lines.isa) => Algorithm::Lines(lines.along()),
             Forward::RowPairs(_) => Algorithm::RowPairs,
             _ => Algorithm::Direct,
         }
@@ -120,6 +125,7 @@ impl Convolution {
             Forward::Winograd(winograd) => &winograd.geometry,
             Forward::RowPairs(pairs) => &pairs.geometry,
             Forward::RowTiles(tiles) => &tiles.geometry,
+            Forward::Lines(lines) => &lines.geometry,
         }
     }
 
@@ -130,6 +136,7 @@ impl Convolution {
             Forward::Winograd(winograd) => &mut winograd.geometry,
             Forward::RowPairs(pairs) => &mut pairs.geometry,
             Forward::RowTiles(tiles) => &mut tiles.geometry,
+            Forward::Lines(lines) => &mut lines.geometry,
         }) = geometry;
         self
     }
@@ -235,6 +242,7 @@ impl Convolution {
         let has_form = match &self.forward {
             Forward::Winograd(winograd) => has_tiles(winograd.isa),
             Forward::RowTiles(tiles) => RowTiles::run_on(tiles.isa),
+            Forward::Lines(lines) => has_tiles(lines.isa),
             // A window's row would be as many runs as columns, which takes longer than a copy of the input.
             Forward::Direct(_) => read == channels || columns.window == 1 || !geometry.has_runs(),
             Forward::RowPairs(_) | Forward::DirectPooled(_) | Forward::Gemv(_) => false,
@@ -269,6 +277,7 @@ impl Convolution {
         const SECOND_LEVEL: usize = 128 * 1024;
         match &self.forward {
             Forward::Winograd(winograd) if has_tiles(winograd.isa) => SECOND_LEVEL,
+            Forward::Lines(lines) if has_tiles(lines.isa) => SECOND_LEVEL,
             Forward::RowTiles(tiles) if RowTiles::run_on(tiles.isa) && tiles.pooled => SECOND_LEVEL,
             Forward::RowTiles(tiles) if RowTiles::run_on(tiles.isa) => FIRST_LEVEL,
             Forward::DirectPooled(direct) if pooled::runs_on(direct.isa) => SECOND_LEVEL,
@@ -282,6 +291,7 @@ impl Convolution {
         match &self.forward {
             Forward::Winograd(winograd) if has_tiles(winograd.isa) => winograd.packed_len(),
             Forward::RowTiles(tiles) if RowTiles::run_on(tiles.isa) => tiles.packed_len(),
+            Forward::Lines(lines) if has_tiles(lines.isa) => lines.packed_len(),
             Forward::Direct(direct) | Forward::DirectPooled(direct) if !takes_plain_weights(direct.isa) => {
                 packed_len(direct.isa, &direct.geometry)
             }
@@ -298,6 +308,7 @@ impl Convolution {
         match &self.forward {
             Forward::Winograd(winograd) if has_tiles(winograd.isa) => winograd.pack(weights, packed),
             Forward::RowTiles(tiles) if RowTiles::run_on(tiles.isa) => tiles.pack(weights, packed),
+            Forward::Lines(lines) if has_tiles(lines.isa) => lines.pack(weights, packed),
             Forward::Direct(direct) | Forward::DirectPooled(direct) if !takes_plain_weights(direct.isa) => {
                 pack(direct.isa, &direct.geometry, weights, packed)
             }
@@ -314,6 +325,7 @@ impl Convolution {
         match &self.forward {
             Forward::Winograd(winograd) if has_tiles(winograd.isa) => winograd.forward_scratch_len(),
             Forward::RowTiles(tiles) if RowTiles::run_on(tiles.isa) => tiles.scratch_len(),
+            Forward::Lines(lines) if has_tiles(lines.isa) => lines.scratch_len(),
             Forward::RowPairs(pairs) => pairs.scratch_len(),
             _ => 0,
         }
@@ -342,6 +354,9 @@ impl Convolution {
             Forward::RowTiles(tiles) if RowTiles::run_on(tiles.isa) => {
                 tiles.forward_between(pitches, input, packed, bias, activation, output, scratch)
             }
+            Forward::Lines(lines) if has_tiles(lines.isa) => {
+                lines.forward_between(pitches, input, packed, bias, activation, output, scratch)
+            }
             Forward::RowPairs(pairs) => pairs.forward(input, packed, bias, activation, output, scratch),
             Forward::Gemv(gemv) if has_tiles(gemv.isa) => {
                 let features = 0..gemv.geometry.channels_out;
@@ -353,9 +368,11 @@ impl Convolution {
             Forward::DirectPooled(Direct { isa, geometry }) if pooled::runs_on(*isa) => {
                 pooled::forward(*isa, geometry, input, packed, bias, activation, output)
             }
-            Forward::Winograd(_) | Forward::RowTiles(_) | Forward::DirectPooled(_) | Forward::Gemv(_) => {
-                Err(Error::NotWinograd)
-            }
+            Forward::Winograd(_)
+            | Forward::RowTiles(_)
+            | Forward::Lines(_)
+            | Forward::DirectPooled(_)
+            | Forward::Gemv(_) => Err(Error::NotWinograd),
         }
     }
 }

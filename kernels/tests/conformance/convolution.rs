@@ -1,7 +1,7 @@
 //! The handles of a convolution's passes: they run what they chose, and parts of it have the whole's bits.
 
 use crate::support::{Numbers, bits, isas, shapes, updated, written};
-use bantam_kernels::conv2d::winograd::{RowPairs, RowTiles, Tile, Winograd};
+use bantam_kernels::conv2d::winograd::{Along, Lines, RowPairs, RowTiles, Tile, Winograd};
 use bantam_kernels::conv2d::{
     self, Activation, Algorithm, Convolution, Geometry, InputGradient, Padding, Parts, PlainDense,
     WeightGradient,
@@ -18,6 +18,8 @@ fn geometries() -> Vec<Geometry> {
         new([2, 16, 18, 3], [3, 3], 32, [1, 1], Padding::Valid),
         new([1, 21, 22, 3], [7, 7], 16, [2, 2], Padding::Same),
         new([2, 9, 9, 8], [1, 1], 8, [1, 1], Padding::Valid),
+        new([1, 17, 11, 24], [1, 7], 40, [1, 1], Padding::Same),
+        new([1, 17, 11, 24], [7, 1], 40, [1, 1], Padding::Same),
         Geometry::dense(5, 40, 12).unwrap(),
         Geometry::with_groups([1, 9, 8, 6], [3, 3], 4, [1, 1], Padding::Same, [2, 1], 2).unwrap(),
     ]
@@ -58,6 +60,13 @@ fn directly(isa: Isa, g: &Geometry, algorithm: Algorithm, x: [&[f32]; 3]) -> Res
             let mut scratch = vec![f32::NAN; pairs.scratch_len()];
             pairs.forward(input, weights, Some(bias), relu, &mut output, &mut scratch)?;
         }
+        Algorithm::Lines(along) => {
+            let lines = Lines::new(isa, g, along)?;
+            let mut packed = vec![f32::NAN; lines.packed_len()];
+            lines.pack(weights, &mut packed)?;
+            let mut scratch = vec![f32::NAN; lines.scratch_len()];
+            lines.forward(input, &packed, Some(bias), relu, &mut output, &mut scratch)?;
+        }
         Algorithm::RowTiles => {
             let tiles = RowTiles::new(isa, g)?;
             let mut packed = vec![f32::NAN; tiles.packed_len()];
@@ -69,10 +78,12 @@ fn directly(isa: Isa, g: &Geometry, algorithm: Algorithm, x: [&[f32]; 3]) -> Res
     Ok(output)
 }
 
-const ALGORITHMS: [Algorithm; 8] = [
+const ALGORITHMS: [Algorithm; 10] = [
     Algorithm::Direct,
     Algorithm::RowPairs,
     Algorithm::RowTiles,
+    Algorithm::Lines(Along::Rows),
+    Algorithm::Lines(Along::Columns),
     Algorithm::Winograd(Tile::F2),
     Algorithm::Winograd(Tile::F3),
     Algorithm::Winograd(Tile::F4),

@@ -2,11 +2,12 @@
 //! to the bit. It must stay within its stated bound, and within the mean error that follows from
 //! the length of the sum.
 
+mod lines;
 mod range;
 mod row_pairs;
 
 use crate::support::{Numbers, bits, isas, shapes, written};
-use bantam_kernels::conv2d::winograd::{RowPairs, RowTiles, Tile, Winograd};
+use bantam_kernels::conv2d::winograd::{Along, Lines, RowPairs, RowTiles, Tile, Winograd};
 use bantam_kernels::conv2d::{self, Activation, Algorithm, Geometry, Padding};
 use bantam_kernels::reference::Expected;
 use bantam_kernels::{Error, Isa, max_pool2d, reference};
@@ -405,6 +406,23 @@ fn tiled_ways(g: Geometry) -> Vec<Way> {
             ways.push(Way { what, run, bound: tiles.error_bound(), pooled });
         }
     }
+    for (isa, along) in with_vectors().flat_map(|isa| [Along::Rows, Along::Columns].map(|along| (isa, along)))
+    {
+        let Ok(lines) = Lines::new(isa, &g, along) else { continue };
+        let run: Run = Box::new(move |input, weights, bias, activation| {
+            let packed = written(lines.packed_len(), |packed| lines.pack(weights, packed).unwrap());
+            let mut scratch = vec![f32::NAN; lines.scratch_len()];
+            let mut output = vec![f32::NAN; len(g.output())];
+            lines.forward(input, &packed, Some(bias), activation, &mut output, &mut scratch)?;
+            Ok(output)
+        });
+        ways.push(Way {
+            what: format!("{isa} {g:?} {along:?}"),
+            run,
+            bound: lines.error_bound(),
+            pooled: false,
+        });
+    }
     for isa in with_vectors().filter(|_| Winograd::fits(&g)) {
         for tile in TILES {
             let winograd = Winograd::new(isa, &g, tile).unwrap();
@@ -468,7 +486,6 @@ fn choice() {
             geometry([1, 3, 3, 64], 3, 64, 1, Padding::Valid),
             geometry([1, 56, 56, 8], 3, 16, 2, Padding::Same),
             geometry([1, 14, 14, 512], 3, 512, 2, Padding::Same),
-            geometry([1, 56, 56, 64], 5, 64, 1, Padding::Same),
             geometry([1, 1, 1, 64], 1, 64, 1, Padding::Same),
         ];
         for g in direct {
@@ -485,6 +502,12 @@ fn choice() {
             let fits = RowTiles::new(isa, &g).is_ok();
             assert_eq!(choose(g), if fits { Algorithm::RowTiles } else { Algorithm::Direct }, "{isa} {g:?}");
         }
+        let five = choose(geometry([1, 56, 56, 64], 5, 64, 1, Padding::Same));
+        let seven =
+            |kernel| choose(Geometry::new([1, 17, 17, 192], kernel, 192, [1, 1], Padding::Same).unwrap());
+        let lines = [Along::Rows, Along::Rows, Along::Columns].map(Algorithm::Lines);
+        let expected = if isa == Isa::SCALAR { [Algorithm::Direct; 3] } else { lines };
+        assert_eq!([five, seven([1, 7]), seven([7, 1])], expected, "{isa}");
         let large = choose(geometry([1, 56, 56, 64], 3, 64, 1, Padding::Same));
         let exact = choose(geometry([64, 5, 5, 64], 3, 64, 1, Padding::Valid));
         let two_by_two = choose(geometry([64, 12, 12, 32], 3, 64, 1, Padding::Valid));
@@ -502,6 +525,8 @@ fn choice() {
         "direct",
         "winograd2x1",
         "winograd1x4",
+        "winograd-rows",
+        "winograd-columns",
         "winograd2",
         "winograd3",
         "winograd4",

@@ -5,24 +5,27 @@
 //! every point of every tile beside each other, each point is a product of matrices by the same
 //! register tiles as the direct convolution, and the output's transform adds bias and activation.
 
+mod lines;
 mod points;
 mod products;
 mod row_pairs;
 mod row_tiles;
 mod transform;
 
+pub use lines::{Along, Lines};
 pub use row_pairs::RowPairs;
 pub use row_tiles::RowTiles;
 
 use super::activation::{Activation, Finish};
 use super::geometry::{Axis, Geometry, Pitches, clear_beyond, span};
 use super::pack::WholeVectors;
+use super::tiles::Reach;
 use super::window::split;
 use crate::error::check;
 use crate::{Columns, Error, Isa};
 use core::ops::Range;
 use core::ptr;
-use products::{GradientProducts, InPlace, Products, ProductsInPlace};
+use products::{GradientProducts, InPlace, Places, Products, ProductsInPlace};
 use transform::{TransformFilter, TransformGradient, TransformOutput, TransformPatches};
 
 /// The outputs of a tile, and with them the algorithm.
@@ -625,7 +628,8 @@ impl Winograd {
                 let of_block = Products {
                     points,
                     rows,
-                    channels,
+                    places: Places { of_line: rows, step: channels, line: 0 },
+                    reach: Reach { rows: 1, run: channels, input_pitch: 0, weight_pitch: channels },
                     features,
                     samples,
                     packed,

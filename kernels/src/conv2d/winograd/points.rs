@@ -220,7 +220,7 @@ fn output_transposed<S: Simd, const M: usize, const T: usize>(
 }
 
 /// The most taps of a filter.
-const MOST_TAPS: usize = 4;
+const MOST_TAPS: usize = 5;
 
 /// What a filter's transform multiplies by.
 pub(super) struct Filter {
@@ -380,6 +380,7 @@ pub(super) mod tests {
             growth_past_filter::<8, 6>() / error_amplification::<8, 6, 3>(),
             growth_past_filter::<7, 4>() / error_amplification::<7, 4, 4>(),
             growth_past_filter::<5, 4>() / error_amplification::<5, 4, 2>(),
+            growth_past_filter::<8, 4>() / error_amplification::<8, 4, 5>(),
         ];
         assert!(ratios.iter().all(|&ratio| ratio <= 14.0), "{ratios:?}");
     }

@@ -5,11 +5,12 @@ use crate::simd::{Operation, Simd, Tile};
 use core::mem::MaybeUninit;
 use core::ops::Range;
 
-/// At each point `[rows, channels]` times packed weights of `[channels, features]`.
+/// At each point rows of samples times packed weights, to `[rows, features]`. A row is what `reach` says, of all channels.
 pub(super) struct Products<'a> {
     pub points: usize,
     pub rows: usize,
-    pub channels: usize,
+    pub places: Places,
+    pub reach: Reach,
     pub features: usize,
     /// From one point to the next is the whole by the number of points.
     pub samples: &'a [f32],
@@ -19,6 +20,20 @@ pub(super) struct Products<'a> {
     pub products: &'a mut [f32],
     /// What is read and written after it, which comes from beyond the second-level cache meanwhile.
     pub fetched: [*const [f32]; 2],
+}
+
+/// Where rows begin: `of_line` of them, `step` elements apart, then the same from the next line on.
+#[derive(Clone, Copy)]
+pub(super) struct Places {
+    pub of_line: usize,
+    pub step: usize,
+    pub line: usize,
+}
+
+impl Places {
+    fn of(&self, row: usize) -> usize {
+        row / self.of_line * self.line + row % self.of_line * self.step
+    }
 }
 
 /// Rows at a time: they use a panel again from the first-level cache.
@@ -47,16 +62,29 @@ impl Products<'_> {
     /// Tiles of `R` rows by `V` vectors; of `N` rows by fewer vectors.
     #[inline(always)]
     fn all_points<S: Simd, const R: usize, const V: usize, const N: usize>(self, simd: S) {
-        let Products { points, rows, channels, features, samples, packed, weight_pitch, products, fetched } =
-            self;
+        let Products {
+            points,
+            rows,
+            places,
+            reach,
+            features,
+            samples,
+            packed,
+            weight_pitch,
+            products,
+            fetched,
+        } = self;
         let [sample_pitch, product_pitch] = [samples.len(), products.len()].map(|len| len / points);
         let vectors = features.div_ceil(S::LANES);
-        let weights = vectors * S::LANES * channels;
-        assert!(rows * channels <= sample_pitch && rows * features <= product_pitch);
+        let depth = reach.rows * reach.run;
+        let weights = vectors * S::LANES * depth;
+        let last =
+            if rows == 0 { 0 } else { places.of(rows - 1).max(places.of(places.of_line.min(rows) - 1)) };
+        assert!(last + (reach.rows - 1) * reach.input_pitch + reach.run <= sample_pitch);
+        assert!(reach.weight_pitch == reach.run && rows * features <= product_pitch);
         assert!(weights <= weight_pitch && (points - 1) * weight_pitch + weights <= packed.len());
-        let reach = Reach { rows: 1, run: channels, input_pitch: channels, weight_pitch: channels };
         let tiles: usize = split(rows, ROWS).map(|part| part.len().div_ceil(R)).sum();
-        let steps = points * tiles * panels::<S>(vectors).count() * channels;
+        let steps = points * tiles * panels::<S>(vectors).count() * depth;
         // Taking turns, point by point.
         let mut fetched = fetched
             .map(|array| Prefetch { next: array.cast(), step: array.len().div_ceil((steps / 2).max(1)) });
@@ -66,20 +94,20 @@ impl Products<'_> {
         for part in split(rows, ROWS) {
             let list = &mut list[..part.len()];
             for (slot, row) in list.iter_mut().zip(part) {
-                *slot = Offsets { read: row * channels, write: row * features };
+                *slot = Offsets { read: places.of(row), write: row * features };
             }
             for point in 0..points {
                 let prefetch = &mut fetched[point % 2];
                 let mut panels = panels::<S>(vectors);
                 while let Some(Range { start, end }) = panels.next() {
                     let (first, width) = (start * S::LANES, (end - start) * S::LANES);
-                    // SAFETY: the lengths were checked above; a panel has `channels * width` weights, and
-                    // those before it `channels * first`.
+                    // SAFETY: the lengths were checked above; a panel has `depth * width` weights, and
+                    // those before it `depth * first`.
                     let (input, panel) = unsafe {
                         let panel = Panel {
-                            weights: packed.as_ptr().add(point * weight_pitch + channels * first),
+                            weights: packed.as_ptr().add(point * weight_pitch + depth * first),
                             step: width,
-                            pitch: channels * width,
+                            pitch: depth * width,
                             bias: core::ptr::null(),
                             output: products.as_mut_ptr().add(point * product_pitch + first),
                             live: width.min(features - first),
@@ -94,7 +122,7 @@ impl Products<'_> {
                         Prefetch { next, step: width.div_ceil(tiles) }
                     } else {
                         let next = *prefetch;
-                        prefetch.next = next.next.wrapping_add(tiles * channels * next.step);
+                        prefetch.next = next.next.wrapping_add(tiles * depth * next.step);
                         next
                     };
                     let tiles = Tiles { input, list, reach: &reach, panel: &panel, finish, prefetch };
@@ -110,7 +138,7 @@ impl Products<'_> {
                         2 if const { V > 2 } => simd.call(Compiled::<N, 2, 1>(tiles)),
                         3 if const { V > 3 } => simd.call(Compiled::<N, 3, 1>(tiles)),
                         // SAFETY: as in `Compiled`.
-                        _ if S::MASKS && channels <= FEW_CHANNELS => unsafe {
+                        _ if S::MASKS && depth <= FEW_CHANNELS => unsafe {
                             tiles.compiled::<S, R, V, 1>(simd)
                         },
                         _ => simd.call(Compiled::<R, V, 1>(tiles)),

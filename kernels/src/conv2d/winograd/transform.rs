@@ -230,7 +230,7 @@ unsafe fn scatter(
 }
 
 /// The part of a patch's rows or columns that lies in an image of that extent.
-fn inside(first: isize, patch: usize, extent: usize) -> Range<usize> {
+pub(super) fn inside(first: isize, patch: usize, extent: usize) -> Range<usize> {
     let start = (-first).clamp(0, patch.cast_signed());
     let end = (extent.cast_signed() - first).clamp(start, patch.cast_signed());
     start.cast_unsigned()..end.cast_unsigned()
