@@ -190,7 +190,7 @@ fn cheapest(
     if channels.min(features) < FEWEST_CHANNELS {
         return algorithm;
     }
-    for lines in lines.into_iter().flatten() {
+    for lines in lines.into_iter().flatten().filter(|_| Lines::run_on(isa)) {
         let cost = lines.cost(LINE_TRANSFORM, reading(geometry, lines.packed_len()));
         if cost < best {
             (best, algorithm) = (cost, Algorithm::Lines(lines.along()));

@@ -70,7 +70,9 @@ impl Forward {
                 Forward::Winograd(Winograd::new(isa, geometry, tile)?)
             }
             Algorithm::RowTiles if RowTiles::run_on(isa) => Forward::RowTiles(RowTiles::new(isa, geometry)?),
-            Algorithm::Lines(along) if has_tiles(isa) => Forward::Lines(Lines::new(isa, geometry, along)?),
+            Algorithm::Lines(along) if Lines::run_on(isa) => {
+                Forward::Lines(Lines::new(isa, geometry, along)?)
+            }
             Algorithm::RowPairs => Forward::RowPairs(RowPairs::new(isa, geometry)?),
             Algorithm::Direct => Forward::Direct(Direct { isa, geometry: *geometry }),
             Algorithm::Winograd(_) | Algorithm::RowTiles | Algorithm::Lines(_) => {
@@ -111,7 +113,7 @@ impl Convolution {
         match &self.forward {
             Forward::Winograd(winograd) if has_tiles(winograd.isa) => Algorithm::Winograd(winograd.tile()),
             Forward::RowTiles(tiles) if RowTiles::run_on(tiles.isa) => Algorithm::RowTiles,
-            Forward::Lines(lines) if has_tiles(lines.isa) => Algorithm::Lines(lines.along()),
+            Forward::Lines(lines) if Lines::run_on(lines.isa) => Algorithm::Lines(lines.along()),
             Forward::RowPairs(_) => Algorithm::RowPairs,
             _ => Algorithm::Direct,
         }
@@ -242,7 +244,7 @@ impl Convolution {
         let has_form = match &self.forward {
             Forward::Winograd(winograd) => has_tiles(winograd.isa),
             Forward::RowTiles(tiles) => RowTiles::run_on(tiles.isa),
-            Forward::Lines(lines) => has_tiles(lines.isa),
+            Forward::Lines(lines) => Lines::run_on(lines.isa),
             // A window's row would be as many runs as columns, which takes longer than a copy of the input.
             Forward::Direct(_) => read == channels || columns.window == 1 || !geometry.has_runs(),
             Forward::RowPairs(_) | Forward::DirectPooled(_) | Forward::Gemv(_) => false,
@@ -277,7 +279,7 @@ impl Convolution {
         const SECOND_LEVEL: usize = 128 * 1024;
         match &self.forward {
             Forward::Winograd(winograd) if has_tiles(winograd.isa) => SECOND_LEVEL,
-            Forward::Lines(lines) if has_tiles(lines.isa) => SECOND_LEVEL,
+            Forward::Lines(lines) if Lines::run_on(lines.isa) => SECOND_LEVEL,
             Forward::RowTiles(tiles) if RowTiles::run_on(tiles.isa) && tiles.pooled => SECOND_LEVEL,
             Forward::RowTiles(tiles) if RowTiles::run_on(tiles.isa) => FIRST_LEVEL,
             Forward::DirectPooled(direct) if pooled::runs_on(direct.isa) => SECOND_LEVEL,
@@ -291,7 +293,7 @@ impl Convolution {
         match &self.forward {
             Forward::Winograd(winograd) if has_tiles(winograd.isa) => winograd.packed_len(),
             Forward::RowTiles(tiles) if RowTiles::run_on(tiles.isa) => tiles.packed_len(),
-            Forward::Lines(lines) if has_tiles(lines.isa) => lines.packed_len(),
+            Forward::Lines(lines) if Lines::run_on(lines.isa) => lines.packed_len(),
             Forward::Direct(direct) | Forward::DirectPooled(direct) if !takes_plain_weights(direct.isa) => {
                 packed_len(direct.isa, &direct.geometry)
             }
@@ -308,7 +310,7 @@ impl Convolution {
         match &self.forward {
             Forward::Winograd(winograd) if has_tiles(winograd.isa) => winograd.pack(weights, packed),
             Forward::RowTiles(tiles) if RowTiles::run_on(tiles.isa) => tiles.pack(weights, packed),
-            Forward::Lines(lines) if has_tiles(lines.isa) => lines.pack(weights, packed),
+            Forward::Lines(lines) if Lines::run_on(lines.isa) => lines.pack(weights, packed),
             Forward::Direct(direct) | Forward::DirectPooled(direct) if !takes_plain_weights(direct.isa) => {
                 pack(direct.isa, &direct.geometry, weights, packed)
             }
@@ -325,7 +327,7 @@ impl Convolution {
         match &self.forward {
             Forward::Winograd(winograd) if has_tiles(winograd.isa) => winograd.forward_scratch_len(),
             Forward::RowTiles(tiles) if RowTiles::run_on(tiles.isa) => tiles.scratch_len(),
-            Forward::Lines(lines) if has_tiles(lines.isa) => lines.scratch_len(),
+            Forward::Lines(lines) if Lines::run_on(lines.isa) => lines.scratch_len(),
             Forward::RowPairs(pairs) => pairs.scratch_len(),
             _ => 0,
         }
@@ -354,7 +356,7 @@ impl Convolution {
             Forward::RowTiles(tiles) if RowTiles::run_on(tiles.isa) => {
                 tiles.forward_between(pitches, input, packed, bias, activation, output, scratch)
             }
-            Forward::Lines(lines) if has_tiles(lines.isa) => {
+            Forward::Lines(lines) if Lines::run_on(lines.isa) => {
                 lines.forward_between(pitches, input, packed, bias, activation, output, scratch)
             }
             Forward::RowPairs(pairs) => pairs.forward(input, packed, bias, activation, output, scratch),

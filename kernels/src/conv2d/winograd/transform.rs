@@ -250,7 +250,7 @@ impl<const P: usize, const T: usize> PatchesToPoints<'_, P, T> {
         let few = !S::MASKS && channels < n;
         let mut few_points = [[[0.0; FEW]; T]; T];
         // A copy of a patch that reaches over the edges, with zeros beyond them.
-        let (mut copy, mut cleared) = ([[simd.splat(0.0); P]; P], [0..P, 0..P]);
+        let mut copy = [[simd.splat(0.0); P]; P];
         for (slot, [image, tile_row, tile_column]) in map.places(tiles).enumerate() {
             let top = map.origin[0] + (tile_row * (T - 2)).cast_signed();
             let left = map.origin[1] + (tile_column * (T - 2)).cast_signed();
@@ -261,9 +261,8 @@ impl<const P: usize, const T: usize> PatchesToPoints<'_, P, T> {
                 input.as_ptr().wrapping_add(first).wrapping_offset(corner * pixel_pitch.cast_signed());
             let whole = rows.len() == P && columns.len() == P;
             let copied = !const { masks_edges::<S>() } && (!whole || few);
-            if copied && cleared != [rows.clone(), columns.clone()] {
+            if copied {
                 copy = [[simd.splat(0.0); P]; P];
-                cleared = [rows.clone(), columns.clone()];
             }
             let all = samples.as_mut_ptr().wrapping_add(slot * channels);
             let mut target = Target { samples: all, pitch, n };

@@ -46,15 +46,27 @@ fn for_each_shape(check: impl Fn(&Geometry, Along, Numbers)) {
     shapes(listed, any, |shape| {
         for along in [Along::Rows, Along::Columns] {
             let g = geometry(shape, along).unwrap();
+            // The reference takes its time, where nothing is compared with it too.
+            if lines(&g, along).next().is_none() {
+                continue;
+            }
             Numbers::ALL.into_iter().for_each(|numbers| check(&g, along, numbers));
         }
     });
 }
 
-/// Those of all instruction sets that have vectors.
 fn lines(g: &Geometry, along: Along) -> impl Iterator<Item = (Isa, Lines)> {
-    let with_vectors = isas().into_iter().filter(|&isa| isa != Isa::SCALAR);
-    with_vectors.map(move |isa| (isa, Lines::new(isa, g, along).unwrap()))
+    isas().into_iter().filter_map(move |isa| Some((isa, Lines::new(isa, g, along).ok()?)))
+}
+
+/// Whether an instruction set has lines, and how many channels and features they take at the least.
+fn fewest(isa: Isa) -> Option<usize> {
+    match isa.name() {
+        "avx512" => Some(16),
+        "avx2" => Some(8),
+        "neon" => Some(4),
+        _ => None,
+    }
 }
 
 #[test]
@@ -87,7 +99,7 @@ fn forward() {
 fn parts() {
     for along in [Along::Rows, Along::Columns] {
         for (taps, padding) in [3, 5, 7].into_iter().zip([Padding::Same, Padding::Valid, UNEVEN]) {
-            let g = geometry(([1, 21, 19, 5], [3, 1, 1], taps, 21, padding), along).unwrap();
+            let g = geometry(([1, 21, 19, 17], [3, 1, 1], taps, 21, padding), along).unwrap();
             let (input, weights) =
                 (Numbers::Reals.take(1, len(g.input())), Numbers::Reals.take(2, len(g.weights())));
             for (isa, whole) in lines(&g, along) {
@@ -102,7 +114,7 @@ fn parts() {
                 let height = g.output()[1];
                 let part = |rows| {
                     let (part, seen) = g.rows(rows).unwrap();
-                    run(&part, &input[seen.start * 19 * 5..seen.end * 19 * 5])
+                    run(&part, &input[seen.start * 19 * 17..seen.end * 19 * 17])
                 };
                 let parts = [part(0..4), part(4..12), part(12..height)].concat();
                 assert_eq!(bits(&run(&g, &input)), bits(&parts), "{isa} {along:?} {g:?}");
@@ -113,11 +125,11 @@ fn parts() {
 
 #[test]
 fn refusals() {
-    let fitting = ([1, 9, 9, 2], [3, 2, 2], 3, 3, Padding::Valid);
+    let fitting = ([1, 9, 9, 16], [3, 2, 2], 3, 16, Padding::Valid);
     for along in [Along::Rows, Along::Columns] {
         let g = geometry(fitting, along).unwrap();
         for isa in isas() {
-            assert_eq!(Lines::new(isa, &g, along).is_ok(), isa != Isa::SCALAR, "{isa}");
+            assert_eq!(Lines::new(isa, &g, along).is_ok(), fewest(isa).is_some(), "{isa}");
             let other = if along == Along::Rows { Along::Columns } else { Along::Rows };
             // Strides and dilation along the line.
             assert_eq!(Lines::new(isa, &g, other), Err(Error::NotWinograd));
@@ -131,11 +143,15 @@ fn refusals() {
         }
         for (isa, lines) in lines(&g, along) {
             let len = lines.packed_len();
+            let [weights, features] = [g.weights().iter().product(), 16];
             let refused = |weights: usize, packed: usize| {
                 matches!(lines.pack(&vec![0.0; weights], &mut vec![0.0; packed]), Err(Error::Length { .. }))
             };
-            assert!(!refused(54, len) && refused(53, len) && refused(54, len - 1), "{isa}");
-            let right = [162, len, 3, g.output().iter().product(), lines.scratch_len()];
+            assert!(
+                !refused(weights, len) && refused(weights - 1, len) && refused(weights, len - 1),
+                "{isa}"
+            );
+            let right = [9 * 9 * 16, len, features, g.output().iter().product(), lines.scratch_len()];
             for wrong in 0..6 {
                 let [input, packed, bias, output, scratch] =
                     std::array::from_fn(|i| vec![0.0; right[i] + usize::from(i == wrong)]);

@@ -2,7 +2,7 @@ use super::super::super::activation::Activation;
 use super::super::super::geometry::span;
 use super::super::super::window::panels;
 use super::super::points::{self, Points};
-use super::super::transform::{Finite, inside, load, store};
+use super::super::transform::{Finite, inside, load};
 use super::{Lines, OUTPUTS};
 use crate::simd::{Operation, Simd};
 use core::ops::Range;
@@ -74,24 +74,13 @@ impl<const T: usize> Operation for ToPoints<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        match self.of.geometry.channels_in {
-            channels if channels < S::LANES => self.vectors_of(simd, channels),
-            _ => self.vectors_of(simd, S::LANES),
-        }
-    }
-}
-
-impl<const T: usize> ToPoints<'_, T> {
-    /// Every vector has `n` elements. Where that is a constant nothing asks for it.
-    #[inline(always)]
-    fn vectors_of<S: Simd>(self, simd: S, n: usize) {
         let ToPoints { of, lines, image, pitch: pixel_pitch, samples } = self;
         let [_, height, width, channels] = of.geometry.input();
         let [across, line] = of.axes();
         let steps = of.steps(width, pixel_pitch).map(usize::cast_signed);
         let (seen, tiles, pitch) = (of.seen(lines.len()), of.tiles_read(), samples.len() / T);
         assert!(image.len() >= span([1, height, width, channels], pixel_pitch));
-        assert!(n <= channels && seen * tiles * channels <= pitch);
+        assert!(S::LANES <= channels && seen * tiles * channels <= pitch);
         for index in 0..seen {
             let y = (lines.start * across.stride + index).cast_signed() - across.before.cast_signed();
             let there = (0..across.input.cast_signed()).contains(&y);
@@ -100,22 +89,22 @@ impl<const T: usize> ToPoints<'_, T> {
                 let inside = if there { inside(x, T, line.input) } else { 0..0 };
                 let first = image.as_ptr().wrapping_offset(y * steps[0] + x * steps[1]);
                 let target = samples.as_mut_ptr().wrapping_add((index * tiles + tile) * channels);
-                for vector in 0..channels.div_ceil(n) {
+                for vector in 0..channels.div_ceil(S::LANES) {
                     // The last overlaps the one before it rather than being cut.
-                    let channel = (vector * n).min(channels - n);
+                    let channel = (vector * S::LANES).min(channels - S::LANES);
                     let first = first.wrapping_add(channel);
                     let mut d = [simd.splat(0.0); T];
                     for (j, d) in d.iter_mut().enumerate() {
                         if inside.contains(&j) {
                             let pixel = first.wrapping_offset(j.cast_signed() * steps[1]);
-                            // SAFETY: the pixel lies in the image, and has `n` elements from `channel` on.
-                            *d = unsafe { load(simd, pixel, n) };
+                            // SAFETY: the pixel lies in the image, and has a vector's channels from `channel` on.
+                            *d = unsafe { simd.load(pixel) };
                         }
                     }
                     let points = points::patch::<S, T, T>(simd, &d);
                     for (i, &point) in points.iter().enumerate() {
                         // SAFETY: a point has `pitch` elements, enough for all tiles of the lines.
-                        unsafe { store(simd, target.add(i * pitch + channel), point, n) };
+                        unsafe { simd.store(target.add(i * pitch + channel), point) };
                     }
                 }
             }
@@ -124,7 +113,7 @@ impl<const T: usize> ToPoints<'_, T> {
 }
 
 /// Products at the points, `[T, lines, tiles, Cout]`, to lines of the output.
-pub(super) struct FromPoints<'a> {
+pub(super) struct FromPoints<'a, const T: usize> {
     pub of: &'a Lines,
     /// Of the output.
     pub lines: Range<usize>,
@@ -136,37 +125,20 @@ pub(super) struct FromPoints<'a> {
     pub pitch: usize,
 }
 
-pub(super) struct OutputsFromPoints<'a, const T: usize>(FromPoints<'a>);
-
-impl<'a> FromPoints<'a> {
-    pub fn sized<const T: usize>(self) -> OutputsFromPoints<'a, T> {
-        OutputsFromPoints(self)
-    }
-}
-
-impl<const T: usize> Operation for OutputsFromPoints<'_, T> {
+impl<const T: usize> Operation for FromPoints<'_, T> {
     /// Whether all are finite before the activation, which would hide some that are not.
     type Output = bool;
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> bool {
-        match self.0.of.geometry.channels_out {
-            features if features < S::LANES => self.vectors_of(simd, features),
-            _ => self.vectors_of(simd, S::LANES),
-        }
-    }
-}
-
-impl<const T: usize> OutputsFromPoints<'_, T> {
-    /// As [`ToPoints::vectors_of`].
-    #[inline(always)]
-    fn vectors_of<S: Simd>(self, simd: S, n: usize) -> bool {
-        let FromPoints { of, lines, products, bias, activation, output, pitch: pixel_pitch } = self.0;
+        let FromPoints { of, lines, products, bias, activation, output, pitch: pixel_pitch } = self;
         let [_, height, width, features] = of.geometry.output();
         let [across, line] = of.axes();
         let steps = of.steps(width, pixel_pitch);
         let (tiles, pitch) = (of.tiles(), products.len() / T);
         assert!(output.len() >= span([1, height, width, features], pixel_pitch));
-        assert!(lines.end <= across.output && lines.len() * tiles * features <= pitch && n <= features);
+        assert!(
+            lines.end <= across.output && lines.len() * tiles * features <= pitch && S::LANES <= features
+        );
         assert!(bias.is_none_or(|bias| bias.len() == features));
         let mut finite = Finite::new(simd);
         for (index, y) in lines.enumerate() {
@@ -175,18 +147,18 @@ impl<const T: usize> OutputsFromPoints<'_, T> {
                 let count = OUTPUTS.min(line.output - x);
                 let from = products[(index * tiles + tile) * features..].as_ptr();
                 let to = output[y * steps[0] + x * steps[1]..].as_mut_ptr();
-                for vector in 0..features.div_ceil(n) {
-                    let feature = (vector * n).min(features - n);
+                for vector in 0..features.div_ceil(S::LANES) {
+                    let feature = (vector * S::LANES).min(features - S::LANES);
                     let mut column = [simd.splat(0.0); T];
                     // SAFETY: at each point there are `features` products of the tile, and as many biases; `count` pixels of
                     // the line from `x` on have as many outputs.
                     unsafe {
                         for (i, product) in column.iter_mut().enumerate() {
-                            *product = load(simd, from.add(i * pitch + feature), n);
+                            *product = simd.load(from.add(i * pitch + feature));
                         }
                         let mut sums: [_; OUTPUTS] = points::output::<S, T, OUTPUTS>(simd, &column);
                         if let Some(bias) = bias {
-                            let bias = load(simd, bias.as_ptr().add(feature), n);
+                            let bias = simd.load(bias.as_ptr().add(feature));
                             for sum in &mut sums {
                                 *sum = simd.add(*sum, bias);
                             }
@@ -195,7 +167,7 @@ impl<const T: usize> OutputsFromPoints<'_, T> {
                         activation.apply(simd, &mut sums);
                         for (i, &sum) in sums.iter().enumerate() {
                             if i < count {
-                                store(simd, to.add(i * steps[1] + feature), sum, n);
+                                simd.store(to.add(i * steps[1] + feature), sum);
                             }
                         }
                     }
