@@ -4,13 +4,14 @@ use super::activation::Finish;
 use super::convolution::{Direct, Forward, has_tiles};
 use super::direct::forward_features;
 use super::pack::PartOfPanels;
+use super::winograd::Lines;
 use super::{Activation, Convolution};
 use crate::{CacheLine, Columns, Error, Isa};
 use core::ops::Range;
 
 impl Convolution {
     /// One of so many parts of the features, about equal in work, so that threads can share them; `None` where there are
-    /// too few, or no such code: there is none for scalar code, nor for convolutions in groups or along rows alone.
+    /// too few, or no such code: there is none for scalar code, nor for convolutions in groups or by [`RowTiles`](super::winograd::RowTiles).
     ///
     /// ```
     /// use bantam_kernels::conv2d::{Activation, Algorithm, Convolution, Geometry};
@@ -47,6 +48,9 @@ impl Convolution {
                 of_panels(direct.isa)?
             }
             Forward::Winograd(winograd) if has_tiles(winograd.isa) => of_panels(winograd.isa)?,
+            Forward::Lines(lines) if Lines::run_on(lines.isa) => {
+                of_panels(lines.isa).filter(|features| lines.has_form(features.len()))?
+            }
             _ => return None,
         };
         Some(Features { convolution: self, range })
@@ -72,6 +76,7 @@ impl Features<'_> {
             Forward::Winograd(winograd) if has_tiles(winograd.isa) => {
                 winograd.features_scratch_len(self.range.len())
             }
+            Forward::Lines(lines) if Lines::run_on(lines.isa) => lines.features_scratch_len(self.range.len()),
             _ => 0,
         }
     }
@@ -101,6 +106,9 @@ impl Features<'_> {
             }
             Forward::Winograd(winograd) if has_tiles(winograd.isa) => {
                 winograd.forward_features(pitches, features, input, packed, bias, finish, output, scratch)
+            }
+            Forward::Lines(lines) if Lines::run_on(lines.isa) => {
+                lines.forward_features(pitches, features, input, packed, bias, activation, output, scratch)
             }
             _ => Err(Error::NotWinograd),
         }

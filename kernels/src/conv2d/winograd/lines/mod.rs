@@ -9,9 +9,9 @@ use super::pitch;
 use super::products::{Places, Products};
 use crate::error::{check, elements};
 use crate::simd::{Operation, Simd};
-use crate::{Error, Isa};
+use crate::{Columns, Error, Isa};
 use core::ops::Range;
-use transform::{FromPoints, Pack, ToPoints};
+use transform::{FromPoints, Pack, Target, ToPoints};
 
 /// Convolution by Winograd's algorithm along one axis: four neighbours cost 6 multiplications in place of 12 for windows of
 /// three, 8 in place of 20 for windows of five, 14 in place of 28 for windows of seven, whatever the window is along the other
@@ -86,7 +86,7 @@ impl Lines {
         let lines = Lines { isa, geometry: *geometry, along };
         let [across, line] = lines.axes();
         if !Lines::run_on(isa)
-            || geometry.channels_in.min(geometry.channels_out) < isa.run(Lanes)
+            || !lines.has_form(geometry.channels_in.min(geometry.channels_out))
             || geometry.groups != 1
             || line.window < 3
             || [line.stride, line.dilation] != [1, 1]
@@ -97,6 +97,11 @@ impl Lines {
         let channels = geometry.channels_in.max(geometry.channels_out);
         elements("lines at the points", &[32, across.padded(), line.padded(), channels])?;
         Ok(lines)
+    }
+
+    /// Whether so many channels or features are a vector at the least.
+    pub(in crate::conv2d) fn has_form(&self, count: usize) -> bool {
+        count >= self.isa.run(Lanes)
     }
 
     /// What its tiles lie along.
@@ -168,11 +173,10 @@ impl Lines {
         self.axes()[0].window * self.phases() * self.geometry.channels_in
     }
 
-    /// Lines of the output that are worked on together.
-    fn block(&self) -> usize {
+    /// Lines of the output that are worked on together, of so many features.
+    fn block(&self, features: usize) -> usize {
         let [across, _] = self.axes();
-        let of_line = self.tiles_read() * self.geometry.channels_in * across.stride
-            + self.tiles() * self.geometry.channels_out;
+        let of_line = self.tiles_read() * self.geometry.channels_in * across.stride + self.tiles() * features;
         let lines = BLOCK_BYTES / (size_of::<f32>() * self.points() * of_line);
         let blocks = across.output.div_ceil(lines.max(FEWEST_TILES.div_ceil(self.tiles())));
         across.output.div_ceil(blocks)
@@ -192,7 +196,7 @@ impl Lines {
         let features = self.isa.run(WholeVectors(self.geometry.channels_out));
         let products = (across.output * self.tiles() * features) as f64;
         let samples = (self.seen(across.output) * self.tiles_read() * channels_in) as f64;
-        let read = across.output.div_ceil(self.block()) * reading * self.packed_len();
+        let read = across.output.div_ceil(self.block(features)) * reading * self.packed_len();
         let points = self.points() as f64;
         let of_image =
             points * (products * self.depth() as f64 + (samples + products) * transform as f64) + read as f64;
@@ -206,15 +210,20 @@ impl Lines {
 
     /// Elements of scratch that [`forward`](Self::forward) takes.
     pub fn scratch_len(&self) -> usize {
-        self.scratch().iter().sum()
+        self.features_scratch_len(self.geometry.channels_out)
+    }
+
+    /// Elements of scratch that [`forward_features`](Self::forward_features) takes for so many.
+    pub(in crate::conv2d) fn features_scratch_len(&self, features: usize) -> usize {
+        self.scratch(features).iter().sum()
     }
 
     /// Elements of the samples at the points, and of the products.
-    fn scratch(&self) -> [usize; 2] {
-        let lines = self.block();
+    fn scratch(&self, features: usize) -> [usize; 2] {
+        let lines = self.block(features);
         [
             self.points() * pitch(self.seen(lines) * self.tiles_read() * self.geometry.channels_in),
-            self.points() * pitch(lines * self.tiles() * self.geometry.channels_out),
+            self.points() * pitch(lines * self.tiles() * features),
         ]
     }
 
@@ -264,51 +273,64 @@ impl Lines {
         output: &mut [f32],
         scratch: &mut [f32],
     ) -> Result<(), Error> {
-        let (read, written) = (self.geometry.input(), self.geometry.output());
-        check("input", input, span(read, pitches.read))?;
+        check("output", output, span(self.geometry.output(), pitches.write))?;
+        let features = 0..self.geometry.channels_out;
+        self.run(pitches, features, input, packed, bias, activation, output.as_mut_ptr(), scratch)
+    }
+
+    /// [`forward_between`](Self::forward_between) for whole panels of the features.
+    #[allow(clippy::too_many_arguments, reason = "those of `forward` and which features")]
+    pub(in crate::conv2d) fn forward_features(
+        &self,
+        pitches: Pitches,
+        features: Range<usize>,
+        input: &[f32],
+        packed: &[f32],
+        bias: Option<&[f32]>,
+        activation: Activation,
+        output: Columns<'_>,
+        scratch: &mut [f32],
+    ) -> Result<(), Error> {
+        let [batch, height, width, _] = self.geometry.output();
+        let first = output.checked(batch * height * width, pitches.write, features.len())?;
+        self.run(pitches, features, input, packed, bias, activation, first, scratch)
+    }
+
+    /// `output` is the first pixel of these features, which are checked to be there.
+    #[allow(clippy::too_many_arguments, reason = "those of `forward` and which features")]
+    fn run(
+        &self,
+        pitches: Pitches,
+        features: Range<usize>,
+        input: &[f32],
+        packed: &[f32],
+        bias: Option<&[f32]>,
+        activation: Activation,
+        output: *mut f32,
+        scratch: &mut [f32],
+    ) -> Result<(), Error> {
+        let ([batch, height, width, channels], [_, rows, columns, _]) =
+            (self.geometry.input(), self.geometry.output());
+        check("input", input, span([batch, height, width, channels], pitches.read))?;
         check("packed weights", packed, self.packed_len())?;
-        check("output", output, span(written, pitches.write))?;
-        check("scratch", scratch, self.scratch_len())?;
+        check("scratch", scratch, self.features_scratch_len(features.len()))?;
         if let Some(bias) = bias {
             check("bias", bias, self.geometry.channels_out)?;
         }
-        let (samples, products) = scratch.split_at_mut(self.scratch()[0]);
-        let image_len = |[_, height, width, _]: [usize; 4], pitch: usize| height * width * pitch;
-        // The last may be shorter: with the last pixel's channels a slice of a wider map ends.
-        let images = input.chunks(image_len(read, pitches.read));
-        for (image, output) in images.zip(output.chunks_mut(image_len(written, pitches.write))) {
-            for lines in split(self.axes()[0].output, self.block()) {
+        let (bias, count) = (bias.map(|bias| &bias[features.clone()]), features.len());
+        let (samples, products) = scratch.split_at_mut(self.scratch(count)[0]);
+        // The last image may be shorter: with the last pixel's channels a slice of a wider map ends.
+        for (index, image) in input.chunks(height * width * pitches.read).enumerate() {
+            let output = output.wrapping_add(index * rows * columns * pitches.write);
+            for lines in split(self.axes()[0].output, self.block(count)) {
                 self.transform(lines.clone(), image, pitches.read, samples);
-                self.multiply(lines.len(), samples, packed, products);
-                let (of, pitch, products) = (self, pitches.write, &*products);
+                self.multiply(lines.len(), features.clone(), samples, packed, products);
+                let (features, pitch) = (count, pitches.write);
+                let target = Target { of: self, lines, products, features, bias, activation, output, pitch };
                 let finite = match self.taps() {
-                    3 => self.isa.run_with_vectors(FromPoints::<6> {
-                        of,
-                        lines,
-                        products,
-                        bias,
-                        activation,
-                        output,
-                        pitch,
-                    }),
-                    4 => self.isa.run_with_vectors(FromPoints::<7> {
-                        of,
-                        lines,
-                        products,
-                        bias,
-                        activation,
-                        output,
-                        pitch,
-                    }),
-                    _ => self.isa.run_with_vectors(FromPoints::<8> {
-                        of,
-                        lines,
-                        products,
-                        bias,
-                        activation,
-                        output,
-                        pitch,
-                    }),
+                    3 => self.isa.run_with_vectors(FromPoints::<6>(target)),
+                    4 => self.isa.run_with_vectors(FromPoints::<7>(target)),
+                    _ => self.isa.run_with_vectors(FromPoints::<8>(target)),
                 };
                 if finite != Some(true) {
                     return Err(Error::NotFinite);
@@ -327,8 +349,15 @@ impl Lines {
         };
     }
 
-    /// The products of so many lines of the output.
-    fn multiply(&self, lines: usize, samples: &[f32], packed: &[f32], products: &mut [f32]) {
+    /// The products of so many lines of the output, of some features.
+    fn multiply(
+        &self,
+        lines: usize,
+        features: Range<usize>,
+        samples: &[f32],
+        packed: &[f32],
+        products: &mut [f32],
+    ) {
         let ([across, _], channels) = (self.axes(), self.geometry.channels_in);
         let line = self.tiles_read() * channels;
         let run = self.phases() * channels;
@@ -337,9 +366,9 @@ impl Lines {
             rows: lines * self.tiles(),
             places: Places { of_line: self.tiles(), step: channels, line: across.stride * line },
             reach: Reach { rows: across.window, run, input_pitch: across.dilation * line, weight_pitch: run },
-            features: self.geometry.channels_out,
+            features: features.len(),
             samples,
-            packed,
+            packed: &packed[self.depth() * features.start..],
             weight_pitch: packed.len() / self.points(),
             products,
             fetched: [core::ptr::from_ref(&[][..]); 2],

@@ -112,15 +112,20 @@ impl<const T: usize> Operation for ToPoints<'_, T> {
     }
 }
 
-/// Products at the points, `[T, lines, tiles, Cout]`, to lines of the output.
-pub(super) struct FromPoints<'a, const T: usize> {
+/// Products at the points, `[T, lines, tiles, features]`, to lines of the output.
+pub(super) struct FromPoints<'a, const T: usize>(pub Target<'a>);
+
+/// What products become.
+pub(super) struct Target<'a> {
     pub of: &'a Lines,
     /// Of the output.
     pub lines: Range<usize>,
     pub products: &'a [f32],
+    pub features: usize,
     pub bias: Option<&'a [f32]>,
     pub activation: Activation,
-    pub output: &'a mut [f32],
+    /// Of the image's first pixel: all these features can be written in each.
+    pub output: *mut f32,
     /// From a pixel of the output to the next.
     pub pitch: usize,
 }
@@ -130,12 +135,11 @@ impl<const T: usize> Operation for FromPoints<'_, T> {
     type Output = bool;
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> bool {
-        let FromPoints { of, lines, products, bias, activation, output, pitch: pixel_pitch } = self;
-        let [_, height, width, features] = of.geometry.output();
+        let Target { of, lines, products, features, bias, activation, output, pitch: pixel_pitch } = self.0;
+        let [_, _, width, _] = of.geometry.output();
         let [across, line] = of.axes();
         let steps = of.steps(width, pixel_pitch);
         let (tiles, pitch) = (of.tiles(), products.len() / T);
-        assert!(output.len() >= span([1, height, width, features], pixel_pitch));
         assert!(
             lines.end <= across.output && lines.len() * tiles * features <= pitch && S::LANES <= features
         );
@@ -146,7 +150,7 @@ impl<const T: usize> Operation for FromPoints<'_, T> {
                 let x = tile * OUTPUTS;
                 let count = OUTPUTS.min(line.output - x);
                 let from = products[(index * tiles + tile) * features..].as_ptr();
-                let to = output[y * steps[0] + x * steps[1]..].as_mut_ptr();
+                let to = output.wrapping_add(y * steps[0] + x * steps[1]);
                 for vector in 0..features.div_ceil(S::LANES) {
                     let feature = (vector * S::LANES).min(features - S::LANES);
                     let mut column = [simd.splat(0.0); T];
