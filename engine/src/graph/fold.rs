@@ -7,7 +7,8 @@ use crate::error::Error;
 use crate::graph::Parameter;
 use crate::layers::{
     AttributesMut, BatchNormalization, Conv1d, Conv1dTranspose, Conv2d, Conv2dTranspose, Dense,
-    DepthwiseConv1d, DepthwiseConv2d, Layer, MaxPool2d, Relu, Relu6, SeparableConv2d, ZeroPadding2d,
+    DepthwiseConv1d, DepthwiseConv2d, Layer, MaxPool2d, PassesOn, Relu, Relu6, SeparableConv2d,
+    ZeroPadding2d,
 };
 use crate::memory::heap;
 use crate::shape::Shape;
@@ -20,8 +21,9 @@ impl<'m> Model<'m> {
     /// The same model with less to compute: each [`BatchNormalization`] right behind a [`Conv2d`], [`Conv2dTranspose`],
     /// [`DepthwiseConv2d`], [`SeparableConv2d`] or [`Dense`], or such a layer over series, goes into that layer's kernel and
     /// bias; each [`ZeroPadding2d`] right before a [`Conv2d`], [`DepthwiseConv2d`] or [`SeparableConv2d`] without padding, or
-    /// between a [`Relu`] or [`Relu6`] and a [`MaxPool2d`] without padding, goes into that layer's padding. The outputs are the
-    /// same up to rounding.
+    /// between a [`Relu`] or [`Relu6`] and a [`MaxPool2d`] without padding, goes into that layer's padding. Of layers without weights
+    /// that do the same to the same values, such as activations at the heads of several branches, the first alone stays. The outputs
+    /// are the same up to rounding.
     ///
     /// A normalisation stays where that layer shares its weights, and either stays where what is between the two is read
     /// elsewhere too or is the model's output. All other nodes keep their names, and whether they are trainable.
@@ -79,6 +81,26 @@ impl<'m> Model<'m> {
         for (folded, padded) in folded.iter_mut().zip(padded) {
             if let (None, Some(attributes)) = (&folded, padded) {
                 *folded = Some(Folded { attributes, weights: Vec::new(), beside: 1 });
+            }
+        }
+        for index in 0..count {
+            let same = |&earlier: &usize| {
+                let ([a, b], stays) = ([earlier, index].map(|i| &self.nodes[i]), first + earlier);
+                let reads = |node| self.inputs_of(node).iter().map(|&value| becomes[value]);
+                becomes[stays] == stays
+                    && folded[earlier].is_none()
+                    && (a.layer.name(), &a.attributes) == (b.layer.name(), &b.attributes)
+                    && reads(a).eq(reads(b))
+            };
+            let (node, output) = (&self.nodes[index], first + index);
+            let plain = node.parameters.is_empty() && node.layer.passes_on != PassesOn::Inference;
+            if plain
+                && folded[index].is_none()
+                && becomes[output] == output
+                && !self.outputs.contains(&output)
+                && let Some(earlier) = (0..index).find(same)
+            {
+                becomes[output] = first + earlier;
             }
         }
         self.rebuilt(&self.inputs, &becomes, folded)

@@ -178,3 +178,32 @@ fn zeros_that_others_read_stay() {
     let outputs = [zeros.conv2d(3, 3), zeros];
     assert_eq!(names(&folded(net.build(&outputs, 1).unwrap())), ["zero_padding2d", "conv2d"]);
 }
+
+#[test]
+fn what_is_computed_twice_is_computed_once() {
+    let net = GraphBuilder::new();
+    let x = net.input([6, 6, 4]);
+    let branches = [x.relu().conv2d(3, 3), x.relu().conv2d(3, 3), x.max_pool2d(2), x.relu().max_pool2d(2)];
+    // Not the same layer, and an output of the model's.
+    let others = [x.leaky_relu(0.1), x.leaky_relu(0.2), x.relu()];
+    let twice = x.relu().max_pool2d(2).global_average_pool2d();
+    let outputs = [&branches[..], &others, &[twice]].concat();
+    let stay = names(&folded(net.build(&outputs, 1).unwrap()));
+    let expected = [
+        "re_lu",
+        "conv2d",
+        "conv2d_1",
+        "max_pooling2d",
+        "max_pooling2d_1",
+        "leaky_re_lu",
+        "leaky_re_lu_1",
+        "re_lu_3",
+        "global_average_pooling2d",
+    ];
+    assert_eq!(stay, expected);
+    // What is random is another each time.
+    let net = GraphBuilder::new();
+    let x = net.input([4]);
+    let outputs = [x.dropout(0.5).dense(2), x.dropout(0.5).dense(2)];
+    assert_eq!(names(&folded(net.build(&outputs, 1).unwrap())), ["dropout", "dense", "dropout_1", "dense_1"]);
+}
