@@ -57,7 +57,8 @@ pub fn run(path: &Path, options: &Options, out: &mut Stdout) -> Result<(), Failu
     for (name, model) in &choices {
         for plan in TrainingPlan::ways(&trainer, model)? {
             let weights = weights(&plan);
-            let (bytes, multiply_adds, way) = (plan.peak_bytes(), plan.multiply_adds(), plan.way());
+            let (bytes, multiply_adds, way) =
+                (plan.peak_bytes(), plan.multiply_adds(), way_of(&plan, batch_size));
             let share = draw::share(bytes, ram);
             writeln!(out, "{name:width$} {weights:>10} {bytes:>10} {multiply_adds:>14}  {share}  {way}")?;
             if bytes <= ram {
@@ -74,6 +75,14 @@ pub fn run(path: &Path, options: &Options, out: &mut Stdout) -> Result<(), Failu
         None => writeln!(out, "\nNo layer can learn in {}.", count(ram, "byte"))?,
     }
     Ok(())
+}
+
+/// What is computed again, and how many samples are learnt at a time if those are not all of a step.
+fn way_of(plan: &TrainingPlan<'_>, batch: u32) -> String {
+    match plan.micro_batch() {
+        all if all == batch as usize => plan.way().to_string(),
+        some => format!("{}, {} at a time", plan.way(), count(some, "sample")),
+    }
 }
 
 /// How many weights learn.
@@ -98,7 +107,8 @@ fn as_json(plan: &Plan<'_>, trainer: &Trainer, model: &Model<'_>, ram: usize) ->
         for plan in TrainingPlan::ways(trainer, model)? {
             ways.push(json!({
                 "learns": name, "weights": weights(&plan), "arena": plan.peak_bytes(),
-                "multiply_adds": plan.multiply_adds(), "way": plan.way().to_string(), "fits": plan.peak_bytes() <= ram,
+                "multiply_adds": plan.multiply_adds(), "way": plan.way().to_string(), "micro_batch": plan.micro_batch(),
+                "fits": plan.peak_bytes() <= ram,
             }));
         }
     }

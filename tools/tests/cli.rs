@@ -105,6 +105,7 @@ fn a_model_is_trained_and_used() {
     );
     let way = &plan["training"][0];
     assert_eq!((&way["learns"], &way["weights"]), (&"from dense_1 on".into(), &513.into()), "{way}");
+    assert_eq!(way["micro_batch"], 2);
     let timed = ["bench", "pets.bantam", "--seconds", "0.1", "--json", "--picture", "times.svg"];
     let timed = json(&said(here, &timed));
     let steps = timed["steps"].as_array().unwrap();

@@ -1,9 +1,12 @@
 //! What a net can be told, and what is refused.
 
-use bantam::{ChannelOrder, Dropout, Model, Options, Scaling, Session};
+use bantam::{
+    BatchNormalization, ChannelOrder, Dropout, Layer, Loss, Model, Options, Samples, Scaling, Sequential,
+    Session, Sgd, Tensor, Trainer,
+};
 use bantam_zoo::{
     ClassifierActivation, NAMES, by_name, decode_predictions, densenet121, efficientnet_b0, mobilenet,
-    mobilenet_v2, nasnet_mobile, resnet8, vgg16,
+    mobilenet_v2, nasnet_mobile, resnet8, resnet50, vgg16,
 };
 
 #[test]
@@ -155,4 +158,24 @@ fn a_base_ends_where_the_top_begins() {
     let x = net.input([4, 4, 2]);
     let branches = net.build(&[net.add(&[x.conv2d(2, 1), x]).flatten()], 1).unwrap();
     assert_eq!(branches.last_of_base().unwrap().map(bantam::Node::name), Some("add"));
+}
+
+/// With its batch normalisations as they are, all else of it learns from 32 images at a time in a gigabyte.
+#[test]
+fn resnet50_is_fine_tuned_in_a_gigabyte() {
+    const GIGABYTE: usize = 1_000_000_000;
+    let base = resnet50().include_top(false).build(1).unwrap();
+    let mut model =
+        Sequential::new([224, 224, 3]).model(&base).global_average_pool2d().dense(10).build(1).unwrap();
+    let nodes = model.nodes().iter().filter(|node| node.layer_type().name() == BatchNormalization::NAME);
+    for name in nodes.map(|node| node.name().to_string()).collect::<Vec<_>>() {
+        model.set_trainable(&name, false).unwrap();
+    }
+    let images = Tensor::new(&[32, 224, 224, 3], vec![0.5; 32 * 224 * 224 * 3]).unwrap();
+    let images = Samples::new(images, Tensor::new(&[32, 1], vec![3.0; 32]).unwrap()).unwrap();
+    let momentum = Sgd { momentum: 0.9, ..Sgd::default() };
+    let trainer = Trainer::new(momentum, Loss::SoftmaxCrossEntropy).batch_size(32).threads(1);
+    let bytes = |trainer: Trainer| trainer.peak_bytes(&model, &images).unwrap();
+    assert!(bytes(trainer.clone()) > GIGABYTE);
+    assert!(bytes(trainer.within(GIGABYTE)) <= GIGABYTE);
 }

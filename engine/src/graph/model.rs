@@ -305,7 +305,7 @@ impl<'m> Model<'m> {
     /// ```
     ///
     /// # Errors
-    /// There is no such node, or it has other arrays. The weights are then as they were.
+    /// There is no such node, it has other arrays, or a weight is not finite. The weights are then as they were.
     pub fn set_weights(&mut self, name: &str, weights: &[&[f32]]) -> Result<(), Error> {
         let node = self.index(name)?;
         let range = self.nodes[node].parameters.clone();
@@ -315,7 +315,9 @@ impl<'m> Model<'m> {
         }
         let parameters = &mut self.parameters[range];
         for (parameter, values) in parameters.iter().zip(weights) {
-            check_len(parameter.name, values, parameter.shape).map_err(|cause| in_layer(name, cause))?;
+            check_len(parameter.name, values, parameter.shape)
+                .and_then(|()| check_finite(parameter.name, values))
+                .map_err(|cause| in_layer(name, cause))?;
         }
         for (parameter, values) in parameters.iter_mut().zip(weights) {
             parameter.values.to_mut().copy_from_slice(values);
@@ -496,15 +498,10 @@ impl<'m> Model<'m> {
 
     /// Checks that all weights are finite.
     pub(crate) fn check_finite(&self) -> Result<(), Error> {
-        match self
-            .parameters
-            .iter()
-            .flat_map(|parameter| &*parameter.values)
-            .find(|weight| !weight.is_finite())
-        {
-            Some(&got) => Err(Error::OutOfRange { what: "weights", expected: "finite numbers", got }),
-            None => Ok(()),
-        }
+        self.parameters.iter().enumerate().try_for_each(|(index, parameter)| {
+            let layer = || self.owner(index).map_or("", |node| node.name());
+            check_finite(parameter.name, &parameter.values).map_err(|cause| in_layer(layer(), cause))
+        })
     }
 
     /// Of all weights.
@@ -562,6 +559,14 @@ fn only<'a, T>(what: &'static str, list: &'a [T]) -> Result<&'a T, Error> {
     match list {
         [only] => Ok(only),
         _ => Err(bantam_kernels::Error::Length { what, expected: 1, got: list.len() }.into()),
+    }
+}
+
+/// Checks that weights or gradients are finite.
+pub(crate) fn check_finite(what: &'static str, numbers: &[f32]) -> Result<(), Error> {
+    match numbers.iter().find(|number| !number.is_finite()) {
+        Some(&got) => Err(Error::OutOfRange { what, expected: "finite numbers", got }),
+        None => Ok(()),
     }
 }
 

@@ -113,9 +113,7 @@ impl<'a> Criterion<'a> {
         if self.loss.how.from_logits || self.loss.kind.about().link.is_none() {
             return Ok(());
         }
-        // Rounding may leave a sum of probabilities a little above 1.
-        const MOST: f32 = 1.001;
-        match outputs.iter().position(|p| !(0.0..=MOST).contains(p)) {
+        match outputs.iter().position(|&p| !is_probability(p)) {
             Some(at) => {
                 let sample = at / (self.rows * self.columns);
                 Err(Error::NoProbability { sample, got: outputs[at] })
@@ -262,6 +260,12 @@ pub(crate) fn check_weights(weights: &[f32], samples: usize) -> Result<(), Error
 
 fn is_weight(weight: f32) -> bool {
     (0.0..=f32::MAX).contains(&weight)
+}
+
+/// Whether an output is a probability. Rounding may leave a sum of some a little above 1.
+pub(crate) fn is_probability(output: f32) -> bool {
+    const MOST: f32 = 1.001;
+    (0.0..=MOST).contains(&output)
 }
 
 /// Whether a label is a class, a whole number below their count.

@@ -4,7 +4,7 @@ mod criterion;
 mod kind;
 mod regularizer;
 
-pub(crate) use criterion::{Criterion, Examples, check_weights, fill_one_hot, is_class};
+pub(crate) use criterion::{Criterion, Examples, check_weights, fill_one_hot, is_class, is_probability};
 pub(crate) use regularizer::{Penalty, Regularizer, penalties, penalty, penalty_of};
 
 pub use regularizer::L1L2;

@@ -1,4 +1,4 @@
-use super::{Mean, Metric, Predictions};
+use super::{Mean, Metric, Predictions, check_threshold};
 use crate::error::Error;
 
 /// The share of outputs that are on their target's side of a threshold.
@@ -51,6 +51,7 @@ impl Metric for BinaryAccuracy {
     }
 
     fn update(&mut self, batch: &Predictions<'_>) -> Result<(), Error> {
+        check_threshold(self.threshold)?;
         for row in batch.rows() {
             for (column, &output) in row.outputs.iter().enumerate() {
                 let said = f32::from(output > self.threshold);
@@ -111,6 +112,9 @@ impl Metric for TopKAccuracy {
     }
 
     fn update(&mut self, batch: &Predictions<'_>) -> Result<(), Error> {
+        if self.k == 0 {
+            return Err(Error::Empty { what: "outputs that the class is to be among" });
+        }
         for row in batch.rows() {
             let output = row.class().and_then(|class| row.outputs.get(class));
             let within = output.is_some_and(|output| {

@@ -1,6 +1,7 @@
 use super::confusion::columns_of;
-use super::{Metric, Predictions, share};
+use super::{Metric, Predictions, Row, share};
 use crate::error::Error;
+use crate::loss::is_probability;
 
 /// Keras's number of them.
 const THRESHOLDS: usize = 200;
@@ -71,11 +72,16 @@ impl Metric for Auc {
 
     fn update(&mut self, batch: &Predictions<'_>) -> Result<(), Error> {
         let columns = columns_of(self.class, batch)?;
+        for (row, Row { outputs, .. }) in batch.rows().enumerate() {
+            if let Some(&got) = outputs[columns.clone()].iter().find(|&&output| !is_probability(output)) {
+                return Err(Error::NoProbability { sample: row / batch.rows_of_sample, got });
+            }
+        }
         for row in batch.rows() {
             for column in columns.clone() {
                 // Outputs are above a threshold or not, and so 1/199 is of the first bucket; the first threshold lies
                 // below 0.
-                let steps = libm::ceilf(row.outputs[column].clamp(0.0, 1.0) * (THRESHOLDS - 1) as f32);
+                let steps = libm::ceilf(row.outputs[column].min(1.0) * (THRESHOLDS - 1) as f32);
                 let bucket = (steps as usize).saturating_sub(1);
                 let counts =
                     if row.target(column) != 0.0 { &mut self.positives } else { &mut self.negatives };

@@ -1,4 +1,4 @@
-use super::{Metric, Predictions, share};
+use super::{Metric, Predictions, check_threshold, share};
 use crate::error::Error;
 use crate::memory::heap;
 use alloc::string::ToString;
@@ -41,6 +41,7 @@ impl Sides {
     }
 
     fn update(&mut self, batch: &Predictions<'_>) -> Result<(), Error> {
+        check_threshold(self.threshold)?;
         let columns = columns_of(self.class, batch)?;
         for row in batch.rows() {
             for column in columns.clone() {

@@ -175,7 +175,7 @@ impl<'a> Predictions<'a> {
     /// Rows of so many outputs each. Targets are one class for each row of several outputs, or one number for each output.
     ///
     /// # Errors
-    /// The lengths do not fit, or a class is none.
+    /// The lengths do not fit, an output or a target is no number, or a class is none.
     pub fn new(columns: usize, outputs: &'a [f32], targets: &'a [f32]) -> Result<Predictions<'a>, Error> {
         let rows = outputs.len().checked_div(columns).unwrap_or(0);
         if rows == 0 || outputs.len() != rows * columns {
@@ -188,10 +188,24 @@ impl<'a> Predictions<'a> {
             return Err(KernelError::Length { what, expected: outputs.len(), got }.into());
         }
         let predictions = Predictions { columns, outputs, targets, weights: &[], rows_of_sample: 1, labels };
-        match targets.iter().position(|&label| labels && !crate::loss::is_class(label, columns)) {
-            Some(sample) => Err(Error::Label { sample, label: targets[sample], classes: columns }),
-            None => Ok(predictions),
+        if let Some(sample) =
+            targets.iter().position(|&label| labels && !crate::loss::is_class(label, columns))
+        {
+            return Err(Error::Label { sample, label: targets[sample], classes: columns });
         }
+        for (what, numbers, width) in
+            [("output", outputs, columns), ("target", targets, targets.len() / rows)]
+        {
+            if let Some(at) = numbers.iter().position(|number| number.is_nan()) {
+                return Err(Error::NotFinite {
+                    what,
+                    sample: at / width,
+                    index: at % width,
+                    got: numbers[at],
+                });
+            }
+        }
+        Ok(predictions)
     }
 
     /// With a weight for each sample, of as many rows as there are for each.
@@ -261,6 +275,11 @@ fn class_of(row: &[f32]) -> Option<usize> {
         [one] => (!one.is_nan()).then_some(usize::from(one > 0.5)),
         _ => argmax(row),
     }
+}
+
+fn check_threshold(got: f32) -> Result<(), Error> {
+    let (what, expected) = ("threshold of a metric", "a number");
+    if got.is_nan() { Err(Error::OutOfRange { what, expected, got }) } else { Ok(()) }
 }
 
 /// A weighted mean.

@@ -253,9 +253,6 @@ impl OptimizerStep<'_> {
 
 /// Checks that what is remembered is of so many weights.
 fn check_memory(rule: &dyn Rule, memory: &[f32], weights: usize) -> Result<(), Error> {
-    if memory.len() == weights.saturating_mul(rule.arrays()) {
-        return Ok(());
-    }
-    let (what, expected, got) = ("weights", memory.len() / rule.arrays().max(1), weights);
-    Err(bantam_kernels::Error::Length { what, expected, got }.into())
+    let (what, expected, got) = ("optimiser's state", weights.saturating_mul(rule.arrays()), memory.len());
+    if got == expected { Ok(()) } else { Err(bantam_kernels::Error::Length { what, expected, got }.into()) }
 }

@@ -5,7 +5,8 @@ use super::way::{Event, Way};
 use crate::error::Error;
 use crate::graph::Model;
 use crate::graph::fuse::{Operation, Operations};
-use crate::layers::{PassesOn, Role, Site, Source, TrainingStep};
+use crate::graph::model::in_layer;
+use crate::layers::{BatchStatistics, PassesOn, Role, Site, Source, TrainingStep};
 use crate::loss::{Criterion, Loss, Penalty};
 use crate::memory::buffer::check_len;
 use crate::memory::heap;
@@ -352,7 +353,7 @@ impl TrainingLayout {
             return Err(Error::Empty { what: "trainable layers" });
         }
         if !stay {
-            layout.check_batch()?;
+            layout.check_batch(model)?;
         }
         layout.place_persistent(model, rule, stay);
         layout.order(way)?;
@@ -367,9 +368,13 @@ impl TrainingLayout {
     }
 
     /// Checks that its samples are enough for a batch, where they are not a part of one.
-    pub fn check_batch(&self) -> Result<(), Error> {
-        let mut of_batch = self.steps.iter().filter_map(|trained| trained.step.batch_statistics());
-        of_batch.try_for_each(|of_batch| of_batch.check_batch())
+    pub fn check_batch(&self, model: &Model<'_>) -> Result<(), Error> {
+        self.steps.iter().enumerate().try_for_each(|(k, trained)| {
+            let checked = trained.step.batch_statistics().map_or(Ok(()), BatchStatistics::check_batch);
+            let name =
+                || model.nodes_of(&self.sources, k).next().map_or("", |node| model.nodes()[node].name());
+            checked.map_err(|cause| in_layer(name(), cause))
+        })
     }
 
     /// Lowers an operation. Its weights are updated when `all` gradients are there, or as soon as theirs are.

@@ -16,11 +16,15 @@ impl Tape<'_> {
     /// depends on.
     ///
     /// # Errors
-    /// A stale variable, or one that is not a single number.
+    /// A stale variable, or one that is not a single finite number.
     pub fn backward(mut self, loss: Var) -> Result<Gradients, Error> {
         let last = self.index(loss)?;
         if self.nodes[last].shape.elements() != 1 {
             return Err(Error::shape("loss", Shape::SCALAR, self.nodes[last].shape));
+        }
+        let got = self.data(last)[0];
+        if !got.is_finite() {
+            return Err(Error::OutOfRange { what: "loss", expected: "a finite number", got });
         }
         for buffers in &mut self.memory.buffers {
             buffers.gradient_is = Is::Nothing;

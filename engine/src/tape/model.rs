@@ -2,6 +2,7 @@ use super::{Tape, Var};
 use crate::error::Error;
 use crate::graph::Model;
 use crate::graph::fuse::Operations;
+use crate::graph::model::{check_finite, in_layer};
 use crate::layers::{Role, Site, Source};
 use crate::memory::heap;
 use crate::optimizer::Optimizer;
@@ -107,7 +108,8 @@ impl<'m> Model<'m> {
             // Layers must not zero the same elements.
             let node = self.nodes_of(&operations.sources, k).next().unwrap_or(0);
             let seed = seed.unwrap_or(0).wrapping_add((node as u64) << 40);
-            outputs.push(tape.record(step, shape.with_batch(batch)?, &inputs, weights, seed)?);
+            let recorded = tape.record(step, shape.with_batch(batch)?, &inputs, weights, seed);
+            outputs.push(recorded.map_err(|cause| in_layer(self.nodes()[node].name(), cause))?);
         }
         Ok(outputs[operations.outputs[0]])
     }
@@ -116,8 +118,8 @@ impl<'m> Model<'m> {
     /// training. `parameters` are those that [`record`](Model::record) gave.
     ///
     /// # Errors
-    /// A stale variable, others than the parameters', or a number of the optimiser's is out of its range. The
-    /// weights are then as they were.
+    /// A stale variable, others than the parameters', a gradient that is not finite, or a number of the optimiser's is out of
+    /// its range. The weights are then as they were.
     pub fn update(
         &mut self,
         isa: Isa,
@@ -136,7 +138,9 @@ impl<'m> Model<'m> {
         for index in learnt() {
             let gradient = gradients.get(parameters[index])?;
             check_len("gradient of a parameter", gradient, self.parameters()[index].shape())?;
-            step.expect(index, gradient.len())?;
+            check_finite("gradient", gradient)
+                .and_then(|()| step.expect(index, gradient.len()))
+                .map_err(|cause| in_layer(self.owner(index).map_or("", |node| node.name()), cause))?;
             step.observe(isa, gradient)?;
         }
         for index in (0..count).filter(|&index| roles[index] == Role::Moving) {

@@ -273,7 +273,7 @@ impl Shards {
         let threads = if self.in_turn { all } else { all.shared_by(parts.count) };
         let whole = self.layout(model, parts.samples, threads)?;
         if parts.count == 1 {
-            self.layouts[whole].layout.check_batch()?;
+            self.layouts[whole].layout.check_batch(model)?;
         }
         let last = self.layout(model, parts.last, threads)?;
         Ok(Laid { parts, whole, last })

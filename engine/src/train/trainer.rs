@@ -3,6 +3,7 @@ use super::running::Running;
 use super::shards::{Learnt, Lessons, Setup, Shards};
 use crate::error::Error;
 use crate::graph::Model;
+use crate::graph::model::in_layer;
 use crate::layers::Role;
 use crate::loss::{Criterion, L1L2, Loss, Penalty, Regularizer, penalties};
 use crate::memory::heap;
@@ -161,10 +162,10 @@ impl Trainer {
     }
 
     /// Learns a batch so many samples at a time and adds up their gradients in pairs (gradient accumulation). Another number
-    /// rounds otherwise. [`fit`](Trainer::fit) takes 32 if nothing else is said, and learns several micro-batches at once where
-    /// there are threads. A [`TrainingPlan`](crate::TrainingPlan) takes the whole batch, or a divisor of it, and learns one
-    /// after the other, so that a step needs memory for one of them; batch normalisation that learns needs the whole batch
-    /// there.
+    /// rounds otherwise, and layers that draw at random, as dropout does, draw other numbers. [`fit`](Trainer::fit) takes 32
+    /// if nothing else is said, and learns several micro-batches at once where there are threads. A
+    /// [`TrainingPlan`](crate::TrainingPlan) takes the whole batch, or a divisor of it, and learns one after the other, so that
+    /// a step needs memory for one of them; batch normalisation that learns needs the whole batch there.
     pub fn micro_batch(self, samples: usize) -> Trainer {
         Trainer { micro_batch: Some(samples), ..self }
     }
@@ -203,7 +204,7 @@ impl Trainer {
     /// state, gradients, and all that steps compute. To keep to it, outputs are dropped and computed again, and
     /// [micro-batches](Trainer::micro_batch) are learnt one after the other, unless batch normalisation needs all of them at
     /// once. What is learnt has the same bits; only where nothing else does, micro-batches are smaller, and gradients the same
-    /// within rounding. A validation set takes the memory of its [evaluation](Trainer::evaluate) beside.
+    /// within rounding, but where layers draw at random. A validation set takes the memory of its [evaluation](Trainer::evaluate) beside.
     pub fn within(self, bytes: usize) -> Trainer {
         Trainer { memory: Some(bytes), ..self }
     }
@@ -236,7 +237,7 @@ impl Trainer {
     ///
     /// # Errors
     /// There is nothing to learn: no epoch, no sample, no trainable layer with weights. Or a number of the
-    /// optimiser's is out of its range, a data set does not fit the model, a sample cannot be read or is not
+    /// optimiser's is out of its range, a weight is not finite, a data set does not fit the model, a sample cannot be read or is not
     /// finite, a target is not valid for the loss, or the loss is no longer finite. The
     /// model is then as the last whole step left it.
     pub fn fit(
@@ -265,6 +266,7 @@ impl Trainer {
         if let Some(validation) = validation {
             self.criterion(model, validation)?;
         }
+        model.check_finite()?;
         let penalties = penalties(&self.regularizers, model)?;
         self.optimizer.rule().check()?;
         self.optimizer.rule().check_names(model)?;
@@ -523,7 +525,8 @@ impl Run<'_> {
         let learnt = || layout.learnt.iter().filter(|learnt| !learnt.moves);
         let mut step = self.optimizer.begin_step()?;
         for learnt in learnt() {
-            step.expect(learnt.parameter, learnt.gradient.len())?;
+            let layer = || model.owner(learnt.parameter).map_or("", |node| node.name());
+            step.expect(learnt.parameter, learnt.gradient.len()).map_err(|cause| in_layer(layer(), cause))?;
             step.observe(isa, &gradients[learnt.gradient.clone()])?;
         }
         for learnt in learnt() {

@@ -149,13 +149,19 @@ fn a_batch_of_one_has_no_variance() {
         Samples::new(Tensor::new(&[n, 4], inputs).unwrap(), Tensor::new(&[n, 1], targets).unwrap()).unwrap()
     };
     let trainer = |batch| Trainer::new(sgd(), Loss::SoftmaxCrossEntropy).batch_size(batch);
+    let no_variance =
+        || Error::Layer { name: "batch_normalization".into(), cause: Box::new(Error::NoVariance) };
     // Nine samples leave one after two batches: nothing is learnt of the others either.
     for (batch, n) in [(1, 3), (4, 9)] {
         let error = trainer(batch).fit(&mut model, &samples(n), None, &mut go_on).unwrap_err();
-        assert_eq!(error, Error::NoVariance);
+        assert_eq!(error, no_variance());
         assert_eq!(model, before);
     }
-    assert_eq!(TrainingSession::new(&trainer(1), &model).err(), Some(Error::NoVariance));
+    assert_eq!(TrainingSession::new(&trainer(1), &model).err(), Some(no_variance()));
+    let (mut tape, mut parameters) = (Tape::new(Isa::detect()), Vec::new());
+    let input = tape.input(Shape::new(&[1, 4]).unwrap(), &[0.5; 4]).unwrap();
+    let recorded = model.record(&mut tape, input, Mode::Training { seed: 1 }, &mut parameters);
+    assert_eq!(recorded.err(), Some(no_variance()));
     trainer(4).fit(&mut model, &samples(10), None, &mut go_on).unwrap();
     // 1025 samples are 32 shards of 32 and one of a single sample, which is no batch.
     trainer(1025).fit(&mut model, &samples(1025), None, &mut go_on).unwrap();

@@ -60,7 +60,7 @@ fn an_overflow_names_the_way_out() {
             let text = result.unwrap_err().to_string();
             let said =
                 "Winograd: expected finite sums, got an overflow or a NaN; direct_only has a larger range";
-            assert_eq!(text, said, "{isa}");
+            assert!(text.ends_with(said), "{isa}: {text}");
         };
         let finite = |numbers: &[f32]| numbers.iter().all(|x| x.is_finite());
         let options = Options::new(1).isa(isa);

@@ -230,10 +230,14 @@ fn a_normalisation_has_a_variance() {
     }
     let text = refused(|net| net.input([]).batch_normalization());
     assert_eq!(text, "layer \"batch_normalization\": input: expected 1 dimensions, got []");
-    let mut model = Sequential::new([2]).dense(2).batch_normalization().build(1).unwrap();
     for variance in [-1e-6, f32::NAN, f32::INFINITY] {
-        let weights: [&[f32]; 4] = [&[1.0; 2], &[0.0; 2], &[0.0; 2], &[1.0, variance]];
-        model.set_weights("batch_normalization", &weights).unwrap();
+        let net = GraphBuilder::new();
+        let y = net.input([2]).dense(2).batch_normalization();
+        let model = net.build_with(&[y], &mut |_, name, shape| {
+            let value = if name == "moving_variance" { variance } else { 0.0 };
+            Ok(vec![value; shape.elements()].into())
+        });
+        let model = model.unwrap();
         for error in [Session::new(&model, Options::new(1)).err(), model.fold().err()] {
             let text = error.unwrap().to_string();
             let told = "variance: expected finite numbers of at least 0, got ";

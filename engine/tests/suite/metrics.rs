@@ -21,6 +21,9 @@ fn predictions_that_do_not_fit_are_refused() {
     for (bad, got) in [(3.0, "3"), (-1.0, "-1"), (0.5, "0.5"), (f32::NAN, "NaN")] {
         told(rows(3, &[0.0; 6], &[0.0, bad]), &format!("{label}{got}"));
     }
+    let nan = [0.5, 0.5, 0.5, f32::NAN];
+    told(rows(2, &nan, &[0.0, 1.0]), "output of sample 1: expected finite numbers, got NaN at index 1");
+    told(rows(1, &[0.5; 4], &nan), "target of sample 3: expected finite numbers, got NaN at index 0");
     let three = || Predictions::new(2, &[0.5; 12], &[1.0; 6]).unwrap();
     told(three().weighted(&[1.0; 4]).map(|_| ()), "weights of a batch: expected 6 elements, got 4");
     told(three().weighted(&[]).map(|_| ()), "weights of a batch: expected 6 elements, got 0");
@@ -48,6 +51,25 @@ fn classes_that_there_are_not_are_refused() {
     let (data, mut matrix) = (Samples::new(x, t).unwrap(), ConfusionMatrix::new(4).unwrap());
     let trainer = Trainer::new(Sgd::default(), Loss::SoftmaxCrossEntropy);
     told(trainer.evaluate_with(&model, &data, &mut [&mut matrix]), message);
+}
+
+#[test]
+fn numbers_of_metrics_that_mean_nothing_are_refused() {
+    let batch = Predictions::new(2, &[-3.0, 5.0, 0.0, 1.0], &[1.0, 0.0]).unwrap();
+    let message = "outputs that the class is to be among: expected at least one, got none";
+    told(TopKAccuracy::new(0).update(&batch), message);
+    let message = "threshold of a metric: expected a number, got NaN";
+    told(BinaryAccuracy::new().threshold(f32::NAN).update(&batch), message);
+    told(Precision::new().threshold(f32::NAN).update(&batch), message);
+    told(Recall::new().threshold(f32::NAN).update(&batch), message);
+    // Logits have no curve over thresholds from 0 to 1.
+    let mut auc = Auc::roc();
+    told(auc.update(&batch), "output of sample 0: expected a probability from 0 to 1, got -3");
+    told(
+        auc.clone().class(1).update(&batch),
+        "output of sample 0: expected a probability from 0 to 1, got 5",
+    );
+    assert_eq!(auc.result(), 0.0);
 }
 
 #[test]

@@ -195,7 +195,7 @@ fn a_gradient_that_is_wrong_is_named() {
         let log = tape.log(negative)?;
         tape.sum(log)
     });
-    assert_eq!(nan.unwrap_err().to_string(), "central difference: expected a finite number, got NaN");
+    assert_eq!(nan.unwrap_err().to_string(), "loss: expected a finite number, got NaN");
     // What a loss does not depend on.
     let difference = Tape::check(Isa::SCALAR, &[x, y], |tape, vars| tape.sum(vars[0])).unwrap();
     assert!(difference < 1e-4, "{difference}");
@@ -231,6 +231,9 @@ fn what_does_not_fit_is_refused() {
     let gradients = tape.backward(scalar).unwrap();
     let mut other = gradients.into_tape();
     told(other.exp(a), "variable: expected one of this recording, got one of another");
+    let x = other.parameter(Shape::SCALAR, &[-1.0]).unwrap();
+    let log = other.log(x).unwrap();
+    assert_eq!(other.backward(log).err().unwrap().to_string(), "loss: expected a finite number, got NaN");
 }
 
 /// NaN is passed on, and of equal elements each has its part of the gradient.
