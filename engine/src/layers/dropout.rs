@@ -59,8 +59,9 @@ impl Layer for Dropout {
 
     fn lower(&self, site: &Site<'_>) -> Result<DropoutStep, Error> {
         let (samples, sample) = one_batch(site.inputs)?;
-        let drawn_once = if self.whole_samples { sample.elements() } else { 1 };
-        Ok(DropoutStep { rate: self.rate, elements: samples * sample.elements(), drawn_once })
+        let sample_len = sample.elements();
+        let drawn_once = if self.whole_samples { sample_len } else { 1 };
+        Ok(DropoutStep { rate: self.rate, samples, sample_len, drawn_once })
     }
 }
 
@@ -75,7 +76,8 @@ impl Differentiable for Dropout {
 /// [`Dropout`], ready to run.
 pub struct DropoutStep {
     rate: f32,
-    elements: usize,
+    samples: usize,
+    sample_len: usize,
     /// How many elements beside each other share their fate.
     drawn_once: usize,
 }
@@ -100,18 +102,20 @@ impl TrainingStep for DropoutStep {
 
     /// One where an element was let through.
     fn saved_len(&self) -> usize {
-        self.elements
+        self.samples * self.sample_len
     }
 
     fn forward_saving(&self, run: Forward<'_>, mask: &mut [u8]) -> Result<(), Error> {
-        let mut random = Xoshiro256PlusPlus::seed_from_u64(run.seed);
         // Exact: a power of two.
         let threshold = (self.rate * (1u64 << u32::BITS) as f32) as u64;
         let scale = self.scale();
-        let mut through = || u8::from(u64::from(random.next_u32()) >= threshold);
-        match self.drawn_once {
-            1 => mask.fill_with(through),
-            several => mask.chunks_mut(several).for_each(|mask| mask.fill(through())),
+        for (sample, mask) in mask.chunks_mut(self.sample_len).enumerate() {
+            let mut random = Xoshiro256PlusPlus::seed_from_u64(run.seed.wrapping_add(sample as u64));
+            let mut through = || u8::from(u64::from(random.next_u32()) >= threshold);
+            match self.drawn_once {
+                1 => mask.fill_with(through),
+                several => mask.chunks_mut(several).for_each(|mask| mask.fill(through())),
+            }
         }
         for ((y, &x), mask) in run.output.iter_mut().zip(run.inputs[0]).zip(mask) {
             *y = if *mask == 0 { 0.0 } else { x * scale };

@@ -34,8 +34,9 @@ macro_rules! noise_layer {
                 Ok(Signature::new(one_input(inputs)?))
             }
 
-            fn lower(&self, _: &Site<'_>) -> Result<NoiseStep<$layer>, Error> {
-                Ok(NoiseStep { noise: *self })
+            fn lower(&self, site: &Site<'_>) -> Result<NoiseStep<$layer>, Error> {
+                let (_, sample) = crate::layers::one_batch(site.inputs)?;
+                Ok(NoiseStep { noise: *self, sample_len: sample.elements() })
             }
         }
 
@@ -53,6 +54,7 @@ pub(super) use noise_layer;
 /// A layer with noise, ready to run.
 pub struct NoiseStep<N> {
     pub(super) noise: N,
+    pub(super) sample_len: usize,
 }
 
 impl<N: Noise> Step for NoiseStep<N> {
@@ -73,26 +75,33 @@ impl<N: Noise> TrainingStep for NoiseStep<N> {
     }
 
     fn forward_saving(&self, run: Forward<'_>, saved: &mut [u8]) -> Result<(), Error> {
-        let mut random = Random::new(run.seed, saved);
-        for (y, x) in run.output.iter_mut().zip(run.inputs[0]) {
-            let [factor, term] = self.noise.draw(&mut random);
-            *y = factor * x + term;
+        Random::save(run.seed, saved);
+        let samples = run.output.chunks_mut(self.sample_len).zip(run.inputs[0].chunks(self.sample_len));
+        for (sample, (output, input)) in samples.enumerate() {
+            let mut random = Random::of(saved, sample);
+            for (y, x) in output.iter_mut().zip(input) {
+                let [factor, term] = self.noise.draw(&mut random);
+                *y = factor * x + term;
+            }
         }
         Ok(())
     }
 
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
         let Some(d_input) = run.d_input else { return Ok(()) };
-        let mut random = Random::again(run.saved);
-        for (d_x, d) in d_input.iter_mut().zip(&*run.d_output) {
-            let [factor, _] = self.noise.draw(&mut random);
-            *d_x = factor * d;
+        let samples = d_input.chunks_mut(self.sample_len).zip(run.d_output.chunks(self.sample_len));
+        for (sample, (d_input, d_output)) in samples.enumerate() {
+            let mut random = Random::of(run.saved, sample);
+            for (d_x, d) in d_input.iter_mut().zip(d_output) {
+                let [factor, _] = self.noise.draw(&mut random);
+                *d_x = factor * d;
+            }
         }
         Ok(())
     }
 }
 
-/// Random numbers of one step.
+/// Random numbers of one sample in a step.
 pub(super) struct Random {
     random: Xoshiro256PlusPlus,
     /// Normal numbers come in pairs.
@@ -100,15 +109,15 @@ pub(super) struct Random {
 }
 
 impl Random {
-    /// From a seed, which is saved.
-    pub fn new(seed: u64, saved: &mut [u8]) -> Random {
+    /// Saves the seed of the first sample, for all passes.
+    pub fn save(seed: u64, saved: &mut [u8]) {
         saved.copy_from_slice(&seed.to_le_bytes());
-        Random::again(saved)
     }
 
-    /// The same numbers again.
-    pub fn again(saved: &[u8]) -> Random {
-        let seed = saved.iter().rev().fold(0, |seed, &byte| seed << 8 | u64::from(byte));
+    /// Those of a sample, by the seed that was saved.
+    pub fn of(saved: &[u8], sample: usize) -> Random {
+        let seed = saved.iter().rev().fold(0u64, |seed, &byte| seed << 8 | u64::from(byte));
+        let seed = seed.wrapping_add(sample as u64);
         Random { random: Xoshiro256PlusPlus::seed_from_u64(seed), spare: None }
     }
 

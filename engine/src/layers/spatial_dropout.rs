@@ -69,12 +69,15 @@ impl SpatialDropoutStep {
     }
 
     /// Multiplies by a factor for each channel of each sample.
-    fn apply(&self, mut random: Random, x: &[f32], y: &mut [f32], scratch: &mut [f32]) -> Result<(), Error> {
+    fn apply(&self, saved: &[u8], x: &[f32], y: &mut [f32], scratch: &mut [f32]) -> Result<(), Error> {
         let SpatialDropoutStep { isa, rate, pixels, channels, .. } = *self;
         let samples = x.len() / (pixels * channels);
         let factors = &mut scratch[..samples * channels];
         let scale = 1.0 / (1.0 - rate);
-        factors.fill_with(|| if random.happens(rate) { 0.0 } else { scale });
+        for (sample, factors) in factors.chunks_mut(channels).enumerate() {
+            let mut random = Random::of(saved, sample);
+            factors.fill_with(|| if random.happens(rate) { 0.0 } else { scale });
+        }
         Ok(channels::mul(isa, samples, pixels, channels, x, factors, y)?)
     }
 }
@@ -102,7 +105,8 @@ impl TrainingStep for SpatialDropoutStep {
     }
 
     fn forward_saving(&self, run: Forward<'_>, saved: &mut [u8]) -> Result<(), Error> {
-        self.apply(Random::new(run.seed, saved), run.inputs[0], run.output, run.scratch)
+        Random::save(run.seed, saved);
+        self.apply(saved, run.inputs[0], run.output, run.scratch)
     }
 
     fn backward_scratch_len(&self, d_input: bool) -> usize {
@@ -111,6 +115,6 @@ impl TrainingStep for SpatialDropoutStep {
 
     fn backward(&self, run: Backward<'_>) -> Result<(), Error> {
         let Some(d_input) = run.d_input else { return Ok(()) };
-        self.apply(Random::again(run.saved), run.d_output, d_input, run.scratch)
+        self.apply(run.saved, run.d_output, d_input, run.scratch)
     }
 }

@@ -247,7 +247,8 @@ pub struct Forward<'a> {
     pub output: &'a mut [f32],
     /// Its contents are unspecified.
     pub scratch: &'a mut [f32],
-    /// What randomness is drawn from in training: another number for each layer and step.
+    /// What randomness is drawn from in training, for the first sample: another number for each layer and step. The next sample
+    /// draws from the next number, so that it draws the same whichever part of a batch it comes in.
     pub seed: u64,
     /// What [`BatchStatistics::gather`] found, over the whole batch.
     pub statistics: &'a [f32],

@@ -122,7 +122,7 @@ impl<'m> TrainingSession<'m> {
                 let len = numbers.len() / batch;
                 &numbers[range.start * len..range.end * len]
             });
-            let (seed, share) = (seed.wrapping_add(part as u64), range.len() as f32 / batch as f32);
+            let (seed, share) = (seed.wrapping_add(range.start as u64), range.len() as f32 / batch as f32);
             let run = Run { model, layout, learnt_in: Some(persistent), samples, share };
             let penalty = run.forward(transient, range.len(), Some(seed))?;
             let (of_part, right) = run.loss(transient, &criterion, (targets, weights), share)?;

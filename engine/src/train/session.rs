@@ -91,8 +91,7 @@ impl<'m> TrainingPlan<'m> {
     }
 
     /// The fastest way that takes so many bytes at the most. What is learnt has the bits of [`new`](TrainingPlan::new), unless
-    /// nothing does but smaller [micro-batches](Trainer::micro_batch), whose gradients add up to the same within rounding, but
-    /// where layers draw at random.
+    /// nothing does but smaller [micro-batches](Trainer::micro_batch), whose gradients add up to the same within rounding.
     ///
     /// ```
     /// use bantam::{Loss, Sequential, Sgd, Trainer, TrainingPlan};

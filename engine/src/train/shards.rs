@@ -115,7 +115,8 @@ impl Shards {
             let range = parts.range(i);
             let share = range.len() as f32 / rows as f32;
             let ShardLayout { layout, prepared, .. } = layout_of(i);
-            let (seed, [samples, targets, weights]) = (seed.wrapping_add(i as u64), batch.part(range));
+            let seed = seed.wrapping_add(range.start as u64);
+            let [samples, targets, weights] = batch.part(range);
             Lesson { model, layout, base, prepared, criterion, seed, share, samples, targets, weights }
         };
         let layout = &layouts[whole].layout;

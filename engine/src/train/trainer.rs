@@ -162,7 +162,7 @@ impl Trainer {
     }
 
     /// Learns a batch so many samples at a time and adds up their gradients in pairs (gradient accumulation). Another number
-    /// rounds otherwise, and layers that draw at random, as dropout does, draw other numbers. [`fit`](Trainer::fit) takes 32
+    /// rounds otherwise; what a layer draws at random for a sample is the same. [`fit`](Trainer::fit) takes 32
     /// if nothing else is said, and learns several micro-batches at once where there are threads. A
     /// [`TrainingPlan`](crate::TrainingPlan) takes the whole batch, or a divisor of it, and learns one after the other, so that
     /// a step needs memory for one of them; batch normalisation that learns needs the whole batch there.
@@ -204,7 +204,7 @@ impl Trainer {
     /// state, gradients, and all that steps compute. To keep to it, outputs are dropped and computed again, and
     /// [micro-batches](Trainer::micro_batch) are learnt one after the other, unless batch normalisation needs all of them at
     /// once. What is learnt has the same bits; only where nothing else does, micro-batches are smaller, and gradients the same
-    /// within rounding, but where layers draw at random. A validation set takes the memory of its [evaluation](Trainer::evaluate) beside.
+    /// within rounding. A validation set takes the memory of its [evaluation](Trainer::evaluate) beside.
     pub fn within(self, bytes: usize) -> Trainer {
         Trainer { memory: Some(bytes), ..self }
     }

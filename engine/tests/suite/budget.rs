@@ -33,6 +33,15 @@ fn chain(dropout: f32) -> Model<'static> {
     model
 }
 
+/// All kinds of layers that draw at random.
+fn noisy() -> Model<'static> {
+    let net =
+        bantam::Sequential::new([8, 8, 3]).gaussian_noise(0.1).conv2d(6, 3).relu().spatial_dropout2d(0.3);
+    let net =
+        net.conv2d(4, 3).alpha_dropout(0.2).flatten().gaussian_dropout(0.2).dense(8).relu().dropout(0.5);
+    net.dense(4).build(8).unwrap()
+}
+
 /// Recurrent layers, which save what a backward pass through time reads.
 fn series() -> Model<'static> {
     let net = bantam::Sequential::new([6, 3]).gru_with(7, Gru::new().return_sequences()).tanh();
@@ -162,7 +171,7 @@ fn is_close(a: &Model<'_>, b: &Model<'_>) -> bool {
 #[test]
 fn micro_batches_add_up_to_the_batch() {
     const BATCH: usize = 14;
-    for model in [chain(0.0), enlarged(), series()] {
+    for model in [chain(0.5), noisy(), enlarged(), series()] {
         let (inputs, labels) = samples(&model, BATCH);
         for isa in Isa::available() {
             let trainer = trainer(isa).batch_size(BATCH).seed(3);
