@@ -253,7 +253,7 @@ impl Trainer {
     /// As [`fit`](Trainer::fit), with metrics of the validation set, which are measured anew at the end of each epoch.
     ///
     /// # Errors
-    /// As [`fit`](Trainer::fit), or a metric cannot measure the model's outputs.
+    /// As [`fit`](Trainer::fit), a metric cannot measure the model's outputs, or there is no validation set for metrics.
     pub fn fit_with(
         &mut self,
         model: &mut Model<'_>,
@@ -263,8 +263,10 @@ impl Trainer {
         on_event: &mut dyn FnMut(Event) -> ControlFlow<()>,
     ) -> Result<History, Error> {
         self.training_criterion(model, train)?;
-        if let Some(validation) = validation {
-            self.criterion(model, validation)?;
+        match validation {
+            Some(validation) => _ = self.criterion(model, validation)?,
+            None if metrics.is_empty() => {}
+            None => return Err(Error::Empty { what: "validation set for the metrics" }),
         }
         model.check_finite()?;
         let penalties = penalties(&self.regularizers, model)?;

@@ -2,8 +2,9 @@
 //! `-- --nocapture` prints the largest differences.
 
 use bantam::{
-    Auc, BinaryAccuracy, CategoricalAccuracy, Isa, L1L2, Loss, MeanOf, Metric, Model, Precision, Predictions,
-    Recall, Samples, Sequential, Sgd, Tape, Tensor, TopKAccuracy, Trainer, TrainingSession, Weighted,
+    Auc, BinaryAccuracy, CategoricalAccuracy, Error, Isa, L1L2, Loss, MeanOf, Metric, Model, Precision,
+    Predictions, Recall, Samples, Sequential, Sgd, Tape, Tensor, TopKAccuracy, Trainer, TrainingSession,
+    Weighted,
 };
 use safetensors::SafeTensors;
 use std::cell::RefCell;
@@ -301,6 +302,9 @@ fn metrics_of_a_model() {
     };
     let metrics: &mut [&mut dyn Metric] = &mut [&mut auc, &mut accuracy];
     let mut fitted = net.clone();
+    let refused =
+        trainer_of_two.fit_with(&mut fitted, &data, None, metrics, &mut |_| ControlFlow::Continue(()));
+    assert_eq!(refused.unwrap_err(), Error::Empty { what: "validation set for the metrics" });
     let history = trainer_of_two.fit_with(&mut fitted, &data, Some(&data), metrics, &mut on_event).unwrap();
     assert_eq!(history.metrics.len(), 2);
     assert_eq!(seen.iter().map(|(epoch, _)| *epoch).collect::<Vec<_>>(), [1, 2]);
