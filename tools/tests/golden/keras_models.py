@@ -247,4 +247,19 @@ with h5py.File(path("theano.h5"), "w") as file:
         for weight, value in zip(names, values):
             group[weight.decode()] = value.transpose(3, 2, 0, 1) if value.ndim == 4 else value
 
+# Layers within others: sides of a `Bidirectional`, one for each step, and a name that an inner model has too.
+def wrapped():
+    inner = keras.Sequential([keras.Input((6, 3)), L.Conv1D(3, 1, name="conv")], name="inner")
+    middle = keras.Sequential([keras.Input((6, 3)), inner], name="middle")
+    series = keras.Input((6, 3), name="series")
+    x = L.Conv1D(3, 1, name="conv")(1.0 - middle(series))
+    x = L.TimeDistributed(L.Dense(4, activation="tanh", name="step"), name="steps")(x)
+    x = L.Bidirectional(L.GRU(3, name="gru"), name="both")(x)
+    return keras.Model(series, L.Dense(2, name="head")(x), name="wrapped")
+
+
+model = wrapped()
+draw(model)
+save("wrapped", model)
+
 save_file(arrays, path("keras_models.safetensors"))

@@ -257,6 +257,10 @@ def parts() -> None:
     case("pad_channels", [conv, ("Pad", "h p", "y", {})], x, pads([0, 1, 0, 0, 0, 2, 0, 1]))
     case("pad_negative", [conv, ("Pad", "h p", "y", {})], x, pads([0, 0, -1, 2, 0, -2, 0, -1]))
     case("pad_some_axes", [conv, ("Pad", "h p v a", "y", {})], x, pads([1, 2], a=np.int64([-1]), v=np.float32(0)), opset=18)
+    # The exporter of PyTorch that scripts turns its own list of paddings round, the last axis first.
+    turned = [("Reshape", "t s", "a", {}), ("Slice", "a b e z d", "c", {}), ("Transpose", "c", "f", dict(perm=[1, 0])), ("Reshape", "f l", "p", {})]
+    lists = dict(t=np.int64([0, 3, 1, 2, 0, 0, 0, 0]), s=np.int64([-1, 2]), b=np.int64([-1]), e=np.int64([-(2**63) + 1]), z=np.int64([0]), d=np.int64([-1]), l=np.int64([-1]))
+    case("pad_as_torch_writes", [*turned, conv, ("Pad", "h p", "y", {})], x, dict(w, **lists))
     case("pad_opset_9", [conv, ("Pad", "h", "y", dict(pads=[0, 0, 1, 1, 0, 0, 1, 1]))], x, w, opset=9)
     case("pad_conv", [("Pad", "x p", "a", {}), ("Conv", "a w", "y", dict(pads=[1, 0, 0, 1], strides=[2, 2]))], x, dict(w=(4, 6, 3, 3), p=np.int64([0, 0, 1, 2, 0, 0, 0, 3])))
     for mode, around in (("reflect", [0, 2, 3, 1, 0, 0, 1, 2]), ("edge", [0, 0, 3, 4, 0, 1, 5, 0]), ("wrap", [0, 6, 1, 3, 0, 2, 0, 2])):

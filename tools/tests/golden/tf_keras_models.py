@@ -90,4 +90,20 @@ with zipfile.ZipFile(path("keras2_flat.keras"), "w", zipfile.ZIP_DEFLATED, compr
     for part, content in parts.items():
         archive.writestr(zipfile.ZipInfo(part), content, zipfile.ZIP_DEFLATED)
 
+# Layers within others: sides of a `Bidirectional`, one for each step, and a name that an inner model has too.
+def wrapped():
+    inner = keras.Sequential([keras.Input((6, 3)), L.Conv1D(3, 1, name="conv")], name="inner")
+    middle = keras.Sequential([keras.Input((6, 3)), inner], name="middle")
+    series = keras.Input((6, 3), name="series")
+    x = L.Conv1D(3, 1, name="conv")(1.0 - middle(series))
+    x = L.TimeDistributed(L.Dense(4, activation="tanh", name="step"), name="steps")(x)
+    x = L.Bidirectional(L.GRU(3, name="gru"), name="both")(x)
+    return keras.Model(series, L.Dense(2, name="head")(x), name="wrapped")
+
+
+model = wrapped()
+draw(model)
+record("keras2_wrapped", model)
+model.save(path("keras2_wrapped.h5"))
+
 save_file(arrays, path("tf_keras_models.safetensors"))

@@ -306,6 +306,9 @@ def small():
     converter.representative_dataset = lambda: ([values(1, 40)] for _ in range(4))
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     arrays["quantised/int8/model"] = np.frombuffer(converter.convert(), "uint8").copy()
+    # As UpSampling2D of Keras 3 enlarges maps, and an axis of several elements.
+    larger = lambda x: tf.tile(tf.repeat(tf.repeat(x, 2, 1), 3, 2), (1, 1, 2, 2)) * 2.0
+    record(arrays, "operator/tile", of_function(larger, (2, 3, 2)).convert())
     save_file(arrays, HERE / "tflite_cases.safetensors")
     for name in SEEDS:
         path = HERE.parents[2] / "fuzz" / "seeds" / "import_tflite" / f"{Path(name).name}.tflite"

@@ -65,8 +65,17 @@ impl Call {
 
     /// From Keras 2's `[layer, call, output, arguments]`.
     fn legacy(&mut self, parts: &[Value], name: &str) -> Result<(), Cause> {
-        let read = reference(&Value::Array(parts.iter().take(3).cloned().collect()));
-        self.reads.push(read.ok_or_else(|| Cause::damaged(name, "expected a layer, a call and an output"))?);
+        if let [Value::String(layer), _, Value::Number(number), ..] = parts
+            && layer == "_CONSTANT_VALUE"
+        {
+            // `1.0 - x`: the number is where an output is else, and the output is among the arguments.
+            self.number_first |= self.reads.is_empty();
+            self.numbers.extend(number.as_f64());
+        } else {
+            let read = reference(&Value::Array(parts.iter().take(3).cloned().collect()));
+            self.reads
+                .push(read.ok_or_else(|| Cause::damaged(name, "expected a layer, a call and an output"))?);
+        }
         if let Some(Value::Object(arguments)) = parts.get(3) {
             for value in ["x", "y"].iter().filter_map(|key| arguments.get(*key)) {
                 match value {

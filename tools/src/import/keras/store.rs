@@ -102,37 +102,43 @@ impl Store {
                     return vec![Place { group: name.into(), name: name.into(), ..Place::default() }];
                 }
                 let (outer, inner) = name.rsplit_once('/').unwrap_or(("", name));
-                let inside = groups.iter().filter(|(group, arrays)| {
-                    (outer.is_empty() || *group == outer) && arrays.iter().any(|array| has(array, inner))
+                let inside = groups.iter().filter_map(|(group, arrays)| {
+                    let is_outer = outer == group || outer.starts_with(&format!("{group}/"));
+                    let within = arrays.iter().find_map(|array| part_called(array, inner))?;
+                    (outer.is_empty() || is_outer).then(|| Place {
+                        group: group.clone(),
+                        within: vec![within.into()],
+                        name: inner.into(),
+                        ..Place::default()
+                    })
                 });
-                let place = |group: &String| Place {
-                    group: group.clone(),
-                    within: vec![inner.into()],
-                    name: inner.into(),
-                    ..Place::default()
-                };
-                inside.map(|(group, _)| place(group)).collect()
+                inside.collect()
             }
             Layout::Tree(leaves) => {
+                let mut exact: Vec<Place> = Vec::new();
                 let mut found: Vec<Place> = Vec::new();
                 let (outer, inner) = name.rsplit_once('/').unwrap_or(("", name));
                 for (path, leaf) in leaves {
+                    let Some(called) = &leaf.name else { continue };
                     let outer = outer.rsplit('/').next().unwrap_or_default();
-                    let whole = leaf.name.as_deref() == Some(name);
-                    let nested = leaf.name.as_deref() == Some(inner)
+                    let nested = called == inner
                         && leaves.iter().any(|(model, leaf)| {
                             leaf.name.as_deref() == Some(outer) && path.starts_with(&format!("{model}/"))
                         });
-                    if whole || nested {
-                        // The weights of a recurrent layer are its cell's.
-                        let cell =
-                            leaves.get(&format!("{path}/cell")).is_some_and(|leaf| !leaf.arrays.is_empty());
-                        let part = if cell { "/cell" } else { "" };
-                        let name = if whole { name } else { inner };
-                        found.push(Place { path: path.clone(), part, name: name.into(), ..Place::default() });
+                    // The weights of a recurrent layer are its cell's, and those of a layer for each step that layer's.
+                    let is_there = |part: &&str| {
+                        leaves.get(&format!("{path}{part}")).is_some_and(|leaf| !leaf.arrays.is_empty())
+                    };
+                    let part = ["/cell", "/layer"].into_iter().find(is_there).unwrap_or_default();
+                    let place = Place { path: path.clone(), part, name: called.clone(), ..Place::default() };
+                    if id(leaves, path) == name {
+                        exact.push(place);
+                    } else if called == name || nested {
+                        found.push(place);
                     }
                 }
-                found
+                // One of the same name may be in another model.
+                if exact.is_empty() { found } else { exact }
             }
         }
     }
@@ -189,6 +195,29 @@ fn tree(file: &Hdf5, layers: &Group) -> Result<BTreeMap<String, Leaf>, Cause> {
         Ok(())
     })?;
     Ok(leaves)
+}
+
+/// The names of a layer of the tree and of those that it is in, from the outermost on. In a `Bidirectional` they are `forward` and
+/// `backward`, whatever class they are of.
+fn id(leaves: &BTreeMap<String, Leaf>, path: &str) -> String {
+    let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
+    let name = |end| {
+        let path = &path[..end];
+        let side = ["forward", "backward"].into_iter().find(|side| path.ends_with(&format!("/{side}_layer")));
+        let name = leaves.get(path)?.name.as_deref()?;
+        Some(side.unwrap_or(name))
+    };
+    ends.filter_map(name).collect::<Vec<_>>().join("/")
+}
+
+/// What a layer of that name is called in an array's: so, or as a side of a `Bidirectional`, `forward_lstm`.
+fn part_called<'a>(array: &'a Array, name: &'a str) -> Option<&'a str> {
+    if has(array, name) {
+        return Some(name);
+    }
+    let side = ["forward", "backward"].contains(&name);
+    let of_side = |part: &&str| part.strip_prefix(name).is_some_and(|class| class.starts_with('_'));
+    array.name.split('/').find(|part| side && of_side(part))
 }
 
 /// Whether a part of an array's name, but the last, is that.

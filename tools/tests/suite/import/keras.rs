@@ -110,6 +110,26 @@ fn halves_are_read() {
     }
 }
 
+#[test]
+fn layers_in_others_are_found_and_take_weights_again() {
+    for (file, recorded, name) in
+        [("wrapped.keras", KERAS_3, "wrapped"), ("keras2_wrapped.h5", KERAS_2, "keras2_wrapped")]
+    {
+        let mut model = imported(file).model;
+        equals(&model, recorded, name);
+        let whole = model.clone();
+        for layer in ["conv", "middle/inner/conv", "steps", "both/forward", "both/backward", "head"] {
+            let arrays = model.weights(layer).unwrap();
+            let zeros: Vec<Vec<f32>> =
+                arrays.iter().map(|array| vec![0.0; array.shape().elements()]).collect();
+            let zeros: Vec<&[f32]> = zeros.iter().map(Vec::as_slice).collect();
+            model.set_weights(layer, &zeros).unwrap();
+        }
+        load_weights(&mut model, golden(file), Which::All).unwrap();
+        assert_eq!(model, whole, "{file}");
+    }
+}
+
 fn base(top: usize) -> Sequential {
     let stem = Sequential::new([6, 6, 2]).conv2d(3, 3).named("stem").batch_normalization().named("bn").relu();
     let point = stem.depthwise_conv2d(2).named("depthwise").conv2d(2, 1).named("point").flatten();

@@ -9,6 +9,7 @@ mod random;
 mod recurrent;
 mod shaping;
 
+use super::config::{LayerConfig, Reader};
 use super::site::{Site, Tensor};
 use super::store::Variable;
 use serde_json::json;
@@ -37,6 +38,7 @@ pub(super) fn convert<'g>(site: &mut Site<'_, 'g, '_, '_>) -> Option<Tensor<'g>>
         "LSTM" => recurrent::lstm(site),
         "GRU" => recurrent::gru(site),
         "Bidirectional" => recurrent::bidirectional(site),
+        "TimeDistributed" => time_distributed(site),
         "Activation" => activation::activation(site),
         "ReLU" => activation::relu(site),
         "LeakyReLU" => activation::leaky_relu(site),
@@ -73,6 +75,23 @@ pub(super) fn convert<'g>(site: &mut Site<'_, 'g, '_, '_>) -> Option<Tensor<'g>>
         "Resizing" => shaping::resizing(site),
         class => random::convert(site, class),
     }
+}
+
+/// A layer for each step, of those that do the same to a series and to a step. The node has the outer name.
+fn time_distributed<'g>(site: &mut Site<'_, 'g, '_, '_>) -> Option<Tensor<'g>> {
+    let inner = site.read.get("layer").map(LayerConfig::new);
+    let Some(Ok(inner)) = inner else { return site.refuse("without a layer", "") };
+    if !matches!(inner.class, "Dense" | "Activation" | "ReLU" | "LeakyReLU" | "ELU" | "Dropout") {
+        let what = format!("{} for each step", inner.class);
+        return site.refuse(&what, "expected is Dense, Dropout or an activation");
+    }
+    let outer = std::mem::replace(&mut site.read, Reader::new(inner));
+    site.place.path.push_str("/layer");
+    site.place.name = inner.name.into();
+    let made = convert(site);
+    let inner = std::mem::replace(&mut site.read, outer);
+    site.read.problems.extend(inner.problems);
+    made
 }
 
 /// A layer that computes nothing.

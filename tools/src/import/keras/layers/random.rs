@@ -98,7 +98,6 @@ fn refusal(class: &str) -> (&'static str, &'static str) {
             "the engine takes numbers: compute it before, and save the rest of the model",
         ),
         "Masking" => ("masks", "cut series to their length instead"),
-        "TimeDistributed" => ("a layer for each step", "a Dense layer does so by itself in Keras"),
         "SimpleRNN" | "RNN" | "ConvLSTM2D" | "CuDNNLSTM" | "CuDNNGRU" => {
             ("no layer of the engine", "expected is LSTM or GRU")
         }

@@ -4,6 +4,7 @@ mod numbers;
 
 use super::graph::Node;
 use super::operators::bound;
+use super::operators::parts::backwards;
 use super::operators::shape::{order, with_axes};
 use super::tensor::{self, External};
 use crate::import::constant::{Constant, Int, Ints, MOST_DIMENSIONS, MOST_INTS, Tensor, computed};
@@ -188,13 +189,29 @@ fn slice(node: &Node<'_>, inputs: &Inputs<'_>) -> Result<Constant, Refused> {
     data.moved(|mut tensor| {
         for i in 0..starts.len() {
             let axis = Node::axis(axes[i], tensor.dims.len())?;
+            if steps[i] < 0 {
+                tensor = turned(&tensor, axis, [starts[i], ends[i], steps[i]])?;
+                continue;
+            }
             let step = usize::try_from(steps[i]).ok().filter(|&step| step > 0);
-            let step = step.ok_or_else(|| Refused::expected_got("step", "at least 1", steps[i]))?;
+            let step =
+                step.ok_or_else(|| Refused::expected_got("step", "another number than 0", steps[i]))?;
             let [start, end] = [starts[i], ends[i]].map(|at| bound(at, tensor.dims[axis]));
             tensor = tensor.sliced(axis, start.min(end), end.saturating_sub(start).div_ceil(step), step);
         }
         Ok(tensor)
     })
+}
+
+/// A part of an axis that is read from its end, as PyTorch's exporter turns the list of a padding round.
+fn turned(tensor: &Tensor, axis: usize, part: [i64; 3]) -> Result<Tensor, Refused> {
+    computed(&tensor.dims)?;
+    let places = backwards(part, tensor.dims[axis]);
+    if places.is_empty() {
+        return Ok(tensor.sliced(axis, 0, 0, 1));
+    }
+    let elements: Vec<Tensor> = places.iter().map(|&at| tensor.sliced(axis, at, 1, 1)).collect();
+    beside(&elements, axis)
 }
 
 fn gather(node: &Node<'_>, inputs: &Inputs<'_>) -> Result<Constant, Refused> {

@@ -5,7 +5,7 @@ mod conv;
 mod dense;
 pub mod function;
 mod normalization;
-mod parts;
+pub mod parts;
 mod pool;
 pub mod recurrent;
 mod reduce;

@@ -85,7 +85,7 @@ pub fn slice(importer: &mut Importer<'_>, node: &Node<'_>) -> Given {
 }
 
 /// The places of a part that is read from its end: the last has an end before the first place, `-all - 1`.
-fn backwards([start, end, step]: [i64; 3], all: usize) -> Vec<usize> {
+pub fn backwards([start, end, step]: [i64; 3], all: usize) -> Vec<usize> {
     let all = all as i64;
     let place = |at: i64| if at < 0 { at.saturating_add(all).max(-1) } else { at.min(all - 1) };
     let (first, last) = (place(start), place(end));

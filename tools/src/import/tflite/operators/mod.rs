@@ -52,6 +52,7 @@ pub fn of(name: &str) -> Option<Operator> {
         "SQUARE" => binary::square,
         "SQUEEZE" => shape::squeeze,
         "STRIDED_SLICE" => parts::strided_slice,
+        "TILE" => resize::tile,
         "TRANSPOSE" => shape::transpose,
         "TRANSPOSE_CONV" => conv::transpose_conv,
         _ => return None,
