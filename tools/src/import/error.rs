@@ -170,7 +170,10 @@ impl fmt::Display for Cause {
                 parts.iter().try_for_each(|part| write!(f, "\n  {part}"))
             }
             Cause::Dimension { name, open } if open.is_empty() => {
-                write!(f, "dimension: expected none, as all sizes are in the file, got \"{name}\"")
+                write!(
+                    f,
+                    "dimension: expected none, as all sizes but the batch's are in the file, got \"{name}\""
+                )
             }
             Cause::Dimension { name, open } => {
                 let open = open.join("\", \"");

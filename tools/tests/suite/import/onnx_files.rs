@@ -162,7 +162,7 @@ fn sizes_that_the_file_leaves_open_are_given_by_their_names_and_no_others() {
         refused(&open, &last.replace('3', "0")),
         expected + &format!("\"{}\"", last.replace('3', "0"))
     );
-    let none = "dimension: expected none, as all sizes are in the file, got \"height\"";
+    let none = "dimension: expected none, as all sizes but the batch's are in the file, got \"height\"";
     assert_eq!(refused(&file("conv"), "height"), none);
 }
 

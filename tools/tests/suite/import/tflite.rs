@@ -108,7 +108,10 @@ fn sizes_that_the_file_leaves_open_are_given_by_their_places_and_no_others() {
         from_bytes(file.to_vec(), &given)
     };
     let none = import(&file, 1).map(|_| ()).unwrap_err().to_string();
-    assert_eq!(none, format!("dimension: expected none, as all sizes are in the file, got \"{name}.1\""));
+    assert_eq!(
+        none,
+        format!("dimension: expected none, as all sizes but the batch's are in the file, got \"{name}.1\"")
+    );
 
     // The rows of all maps, where the file says which sizes are open.
     let bytes = |sizes: [i32; 4]| sizes.map(i32::to_le_bytes).concat();
