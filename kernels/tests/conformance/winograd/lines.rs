@@ -64,7 +64,7 @@ fn fewest(isa: Isa) -> Option<usize> {
     match isa.name() {
         "avx512" => Some(16),
         "avx2" => Some(8),
-        "neon" => Some(4),
+        "neon" | "simd128" => Some(4),
         _ => None,
     }
 }

@@ -45,8 +45,8 @@ const BLOCK_BYTES: usize = 768 * 1024;
 /// Fewer tiles at a time would read the weights too often.
 const FEWEST_TILES: usize = 48;
 
-/// Whether there is such code: where part of a vector takes one instruction, and for NEON with `std`. Without, an image for a
-/// Cortex-A53 is spared 17 KB, and nets for chips have 3×3 windows.
+/// Whether there is such code: where part of a vector takes one instruction, and with `std` for all vectors. Without, an image for
+/// a Cortex-A53 is spared 17 KB: nets for chips have windows of 3×3.
 struct HasLines;
 
 impl Operation for HasLines {
@@ -57,7 +57,7 @@ impl Operation for HasLines {
     }
 }
 
-/// Of a vector.
+/// How many a vector has.
 struct Lanes;
 
 impl Operation for Lanes {
@@ -80,7 +80,7 @@ impl Lines {
     ///
     /// # Errors
     /// Along that axis the windows are less than three wide, or stride or dilation is not 1; there are groups, or fewer channels
-    /// or features than a vector has lanes; the instruction set has no such code (scalar, WebAssembly and, without `std`, NEON); or
+    /// or features than a vector has lanes; there is no such code for the instruction set (scalar or, without `std`, NEON and WebAssembly); or
     /// lines at the points would not fit memory.
     pub fn new(isa: Isa, geometry: &Geometry, along: Along) -> Result<Lines, Error> {
         let lines = Lines { isa, geometry: *geometry, along };
