@@ -65,7 +65,13 @@ pub fn walk(importer: &mut Importer<'_>, folder: &Folder<'_>) -> Result<Vec<Unsu
             }),
             None => match operators::of(node.op()) {
                 Some(operator) => operator(importer, node),
-                None => Err(Refused::new(node.op()).advice("it can be computed of constants alone")),
+                None => Err(Refused::new(node.op()).advice(match node.op() {
+                    "Sqrt" => {
+                        "it can be computed of constants alone; where it is part of a layer normalisation, export with opset 17 or \
+                         later, where that is one operator"
+                    }
+                    _ => "it can be computed of constants alone",
+                })),
             },
         };
         keep(importer, node, given).into_iter().for_each(|part| drop(refused.insert(index, part)));

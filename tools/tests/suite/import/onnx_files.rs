@@ -189,6 +189,18 @@ fn products_of_two_maps_are_told_from_those_with_a_constant_first() {
 }
 
 #[test]
+fn a_layer_normalisation_that_is_spelled_out_has_a_way_in() {
+    let file = changed("conv", |model| {
+        let node = &mut model.graph.as_mut().unwrap().nodes[0];
+        let mut root = Node::decode(&node[..]).unwrap();
+        (root.operator, root.inputs) = ("Sqrt".into(), root.inputs[..1].to_vec());
+        *node = root.encode_to_vec().into();
+    });
+    let told = problem(file);
+    assert!(told.contains("Sqrt") && told.contains("opset 17"), "{told}");
+}
+
+#[test]
 fn a_file_that_is_cut_anywhere_is_an_error() {
     for name in ["conv", "reshape_as_torch_writes", "squeeze_and_excite"] {
         let whole = file(name);
