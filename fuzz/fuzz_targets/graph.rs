@@ -102,8 +102,8 @@ fn graph<'g>(net: &'g GraphBuilder, bytes: &mut Bytes<'_>) -> Vec<Value<'g>> {
             21 => x.leaky_relu(0.25),
             22 => x.hard_swish(),
             23 => x.gelu(),
-            24 => x.layer_normalization(),
-            25 => x.group_normalization(bytes.size(4)),
+            24 if !vast => x.layer_normalization(),
+            25 if !vast => x.group_normalization(bytes.size(4)),
             26 if !vast => x.prelu(Prelu::new().shared_axes([bytes.size(3)])),
             27 => net.maximum(&[x, other]),
             28 => net.average(&[x, other, x]),
@@ -126,7 +126,7 @@ fn graph<'g>(net: &'g GraphBuilder, bytes: &mut Bytes<'_>) -> Vec<Value<'g>> {
                 let how = UpSampling2d::new([bytes.size(2), bytes.size(3)]);
                 x.up_sampling2d_with(if bytes.below(2) == 0 { how } else { how.bilinear() })
             }
-            37 if image => x.permute([3, 1, 2]),
+            37 if image && !vast => x.permute([3, 1, 2]),
             38 if image => {
                 let how = AveragePool2d::rectangular([bytes.size(3), bytes.size(2)]).dilation(bytes.size(2));
                 let how = how.strides([bytes.size(2), bytes.size(3)]).ceil_mode();
