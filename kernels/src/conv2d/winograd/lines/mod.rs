@@ -392,7 +392,7 @@ mod tests {
             (7, error_amplification::<7, 4, 4>()),
         ];
         for (window, computed) in computed {
-            let g = Geometry::new([1, 9, 9, 1], [1, window], 1, [1, 1], Padding::Valid).unwrap();
+            let g = Geometry::new([1, 9, 9, 16], [1, window], 16, [1, 1], Padding::Valid).unwrap();
             let Ok(lines) = Lines::new(Isa::detect(), &g, Along::Rows) else { return };
             let stated = lines.error_amplification();
             assert!(computed <= stated && stated < computed + 1.0, "{window}: {computed}, stated {stated}");
