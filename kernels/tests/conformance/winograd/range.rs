@@ -2,12 +2,15 @@
 
 use super::*;
 
+/// Those of [`ROW_WINDOWS`], and others that tiles lie along.
+const WINDOWS: [[usize; 2]; 5] = [[3, 1], [7, 2], [3, 2], [5, 1], [7, 1]];
+
 /// Refused wherever it comes from, and whatever is done to the outputs.
 #[test]
 fn what_is_not_finite_is_refused() {
-    for columns in ROW_WINDOWS {
-        let g = row_geometry(([1, 10, 16, 8], [3, 1], columns, 9, Padding::Same)).unwrap();
-        let arrays = [len(g.input()), len(g.weights()), 9].map(|len| Numbers::Reals.take(1, len).into_vec());
+    for columns in WINDOWS {
+        let g = row_geometry(([1, 10, 16, 16], [3, 1], columns, 17, Padding::Same)).unwrap();
+        let arrays = [len(g.input()), len(g.weights()), 17].map(|len| Numbers::Reals.take(1, len).into_vec());
         for Way { what, run, .. } in tiled_ways(g) {
             for activation in ACTIVATIONS {
                 assert!(run(&arrays[0], &arrays[1], &arrays[2], activation).is_ok(), "{what}");
@@ -28,8 +31,8 @@ fn what_is_not_finite_is_refused() {
 /// Sums overflow between input and outputs that are small, and may be hidden behind an activation or a pool.
 #[test]
 fn overflow_is_refused() {
-    for columns in ROW_WINDOWS {
-        let g = row_geometry(([1, 10, 16, 8], [3, 1], columns, 9, Padding::Same)).unwrap();
+    for columns in WINDOWS {
+        let g = row_geometry(([1, 10, 16, 16], [3, 1], columns, 17, Padding::Same)).unwrap();
         let weights: Vec<_> = (0..len(g.weights())).map(|i| [1e-3, -1e-3][i % 2]).collect();
         for pattern in [Pattern::Same, Pattern::Alternating] {
             let input: Vec<_> = pattern.take(1, 127, g.input()).iter().map(|x| 1.9 * x).collect();
@@ -37,7 +40,7 @@ fn overflow_is_refused() {
             assert!(want.iter().all(|y| y.value.abs() < 1e38));
             for Way { what, run, .. } in tiled_ways(g) {
                 for activation in ACTIVATIONS {
-                    let got = run(&input, &weights, &[0.0; 9], activation);
+                    let got = run(&input, &weights, &[0.0; 17], activation);
                     assert_eq!(got, Err(Error::NotFinite), "{what} {activation:?} {pattern:?}");
                 }
             }
@@ -174,8 +177,7 @@ const MAGNITUDE_SHAPES: [([usize; 4], usize); 2] = [([1, 6, 8, 3], 5), ([1, 8, 1
 #[test]
 fn forward_of_any_magnitude() {
     for_each_magnitude(|(samples, filters, [input, weights, bias])| {
-        for (columns, (shape, features)) in
-            ROW_WINDOWS.into_iter().flat_map(|c| MAGNITUDE_SHAPES.map(|s| (c, s)))
+        for (columns, (shape, features)) in WINDOWS.into_iter().flat_map(|c| MAGNITUDE_SHAPES.map(|s| (c, s)))
         {
             let g = row_geometry((shape, [3, 1], columns, features, Padding::Same)).unwrap();
             let what = format!("{samples:?} {filters:?} 2^{input} 2^{weights} 2^{bias}");
