@@ -505,9 +505,9 @@ fn choice() {
         let five = choose(geometry([1, 56, 56, 64], 5, 64, 1, Padding::Same));
         let seven =
             |kernel| choose(Geometry::new([1, 17, 17, 192], kernel, 192, [1, 1], Padding::Same).unwrap());
-        let lines = [Along::Rows, Along::Rows, Along::Columns].map(Algorithm::Lines);
-        let has_lines = isa != Isa::SCALAR;
-        let expected = if has_lines { lines } else { [Algorithm::Direct; 3] };
+        let by_lines = [Along::Rows, Along::Rows, Along::Columns].map(Algorithm::Lines);
+        let has_lines = lines::fewest(isa).is_some();
+        let expected = if has_lines { by_lines } else { [Algorithm::Direct; 3] };
         assert_eq!([five, seven([1, 7]), seven([7, 1])], expected, "{isa}");
         let large = choose(geometry([1, 56, 56, 64], 3, 64, 1, Padding::Same));
         let exact = choose(geometry([64, 5, 5, 64], 3, 64, 1, Padding::Valid));

@@ -60,11 +60,11 @@ fn lines(g: &Geometry, along: Along) -> impl Iterator<Item = (Isa, Lines)> {
 }
 
 /// Whether an instruction set has lines, and how many channels and features they take at the least.
-fn fewest(isa: Isa) -> Option<usize> {
+pub fn fewest(isa: Isa) -> Option<usize> {
     match isa.name() {
         "avx512" => Some(16),
         "avx2" => Some(8),
-        "neon" | "simd128" => Some(4),
+        "neon" | "simd128" if cfg!(feature = "std") => Some(4),
         _ => None,
     }
 }
